@@ -1,0 +1,110 @@
+# chatd: make run starts a server to try, make check tests everything; see CONTRIBUTING.md.
+
+PREFIX  ?= /usr/local
+BUILD   ?= build
+STATE   ?= run
+PORT    ?= 8080
+CC      ?= cc
+
+PKG     := libpq libssl libcrypto libjwt json-c libcrypt
+WARN    := -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wsign-conversion -Wstrict-prototypes \
+           -Wmissing-prototypes -Wformat=2 -Wundef -Wvla -Wwrite-strings -Werror
+HARDEN  := -fPIE -fstack-protector-strong -fstack-clash-protection -fcf-protection
+LINK    := -pie -Wl,-z,relro,-z,now,-z,noexecstack,--as-needed
+OPTIM   ?= -O2 -g
+FORTIFY ?= -U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=3
+# The sanitizers bring their own checks in place of the fortified functions.
+ifdef SANITIZE
+FORTIFY := -U_FORTIFY_SOURCE
+OPTIM   := -O1 -g -fno-omit-frame-pointer -fsanitize=$(SANITIZE) -fno-sanitize-recover=all
+endif
+CFLAGS  += -std=gnu11 -D_GNU_SOURCE $(OPTIM) $(WARN) $(FORTIFY) $(HARDEN)
+
+FOLDERS := lib conf ipc wire master session broker auth
+SOURCES := $(wildcard src/*.c) $(foreach d,$(FOLDERS),$(wildcard src/$(d)/*.c))
+OBJECTS := $(SOURCES:src/%.c=$(BUILD)/%.o)
+UNITS   := $(patsubst tests/unit/%.c,$(BUILD)/unit/%,$(wildcard tests/unit/test_*.c))
+objects  = $(foreach d,$(1),$(patsubst src/%.c,$(BUILD)/%.o,$(wildcard src/$(d)/*.c)))
+
+PROGRAMS := $(BUILD)/chatd $(BUILD)/chatd-broker $(BUILD)/chatd-auth
+
+# What a folder may include is what stands here: the layers hold by construction.
+SEES_lib     := lib
+SEES_conf    := lib conf
+SEES_ipc     := lib ipc
+SEES_wire    := lib wire
+SEES_master  := lib conf master
+SEES_session := lib conf ipc wire session
+SEES_broker  := lib conf ipc broker
+SEES_auth    := lib conf ipc auth
+# src/chatd.c puts the master and its sessions together into one executable.
+SEES_.       := lib conf master session
+
+.PHONY: all run check clean install deps-build unit
+all: $(PROGRAMS)
+
+deps-build:
+	@tests/tools/install build
+
+# V=1 shows the commands.
+ifndef V
+Q := @
+say = @printf '  %-5s %s\n' $(1) $(2)
+endif
+
+$(BUILD)/chatd: $(BUILD)/chatd.o $(call objects,lib conf ipc wire master session)
+	$(call say,LINK,$@)
+	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) $(LINK) -o $@ $^ -ljson-c -lcrypto
+
+$(BUILD)/chatd-broker: $(call objects,lib conf ipc broker)
+	$(call say,LINK,$@)
+	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) $(LINK) -o $@ $^ -lpq -ljwt
+
+$(BUILD)/chatd-auth: $(call objects,lib conf ipc auth)
+	$(call say,LINK,$@)
+	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) $(LINK) -o $@ $^ -lcrypt
+
+folder   = $(patsubst %/,%,$(dir $(1)))
+includes = $(addprefix -Isrc/,$(SEES_$(call folder,$(1))))
+$(BUILD)/%.o: src/%.c Makefile
+	@mkdir -p $(@D)
+	$(call say,CC,$<)
+	$(Q)$(CC) $(CFLAGS) $(CPPFLAGS) $(call includes,$*.c) \
+	    $(if $(filter broker,$(call folder,$*.c)),$$(pkg-config --cflags libpq libjwt)) -MMD -MP -c -o $@ $<
+
+# A unit test links the object under test and what lies below it, never a whole program.
+UNIT_OBJECTS = $(call objects,lib conf ipc wire) $(BUILD)/auth/bcrypt.o $(BUILD)/broker/token.o
+$(BUILD)/unit/%: tests/unit/%.c tests/unit/test.h $(UNIT_OBJECTS)
+	@mkdir -p $(@D)
+	$(call say,TEST,$@)
+	$(Q)$(CC) $(CFLAGS) $(CPPFLAGS) -Itests/unit $(addprefix -Isrc/,lib conf ipc wire auth broker) \
+	    -o $@ $< $(UNIT_OBJECTS) $(LDFLAGS) $(LINK) -ljson-c -lcrypto -lcrypt -ljwt
+
+unit: $(UNITS)
+
+run: deps-build
+	@tests/tools/install run
+	@$(MAKE) --no-print-directory all
+	@BUILD="$(BUILD)" STATE="$(STATE)" PORT="$(PORT)" exec tests/tools/run
+
+check: deps-build
+	@tests/tools/install check
+	@MAKE="$(MAKE)" exec tests/tools/check
+
+install: all
+	install -d $(DESTDIR)$(PREFIX)/sbin $(DESTDIR)$(PREFIX)/share/chatd/sql \
+	    $(DESTDIR)$(PREFIX)/share/man/man5 $(DESTDIR)$(PREFIX)/share/man/man7 \
+	    $(DESTDIR)$(PREFIX)/share/man/man8 $(DESTDIR)$(PREFIX)/etc
+	install $(PROGRAMS) $(DESTDIR)$(PREFIX)/sbin
+	install -m 644 sql/0*.sql $(DESTDIR)$(PREFIX)/share/chatd/sql
+	install sql/migrate $(DESTDIR)$(PREFIX)/share/chatd/sql
+	install -m 644 man/*.5 $(DESTDIR)$(PREFIX)/share/man/man5
+	install -m 644 man/*.7 $(DESTDIR)$(PREFIX)/share/man/man7
+	install -m 644 man/*.8 $(DESTDIR)$(PREFIX)/share/man/man8
+	test -e $(DESTDIR)$(PREFIX)/etc/chatd.conf || \
+	    install -m 644 chatd.conf $(DESTDIR)$(PREFIX)/etc/chatd.conf
+
+clean:
+	rm -rf $(BUILD)
+
+-include $(OBJECTS:.o=.d)
