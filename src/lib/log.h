@@ -1,0 +1,39 @@
+/*
+ * Logging and the two ways to end: die() when the world fails, bug() when we do.
+ *
+ * One line, one write(2), so that lines of many processes never mix. Every line carries
+ * who speaks (log_ident) so that a session's lines can be picked out. No line ever
+ * carries a password, a token, a key or the content of a message.
+ */
+#ifndef LOG_H
+#define LOG_H
+
+#include <stddef.h>
+
+enum log_level { LOG_L_ERROR, LOG_L_WARN, LOG_L_INFO, LOG_L_DEBUG };
+
+/* Starts logging to fd (not owned; -1: syslog(3), facility daemon) up to level. */
+void log_init(int fd, enum log_level level);
+
+/* Sets the name at the start of each line, such as "session[4711] alice". Copied, cut at 63 bytes.
+ */
+void log_ident(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
+
+void log_error(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
+void log_warn(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
+void log_info(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
+void log_debug(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
+
+/* Logs an error and exits with status 1: a failed system call, a lack of memory. */
+void die(const char *fmt, ...) __attribute__((noreturn, format(printf, 1, 2)));
+
+/* Logs an error and aborts: something that this program believed to be impossible. */
+void bug(const char *fmt, ...) __attribute__((noreturn, format(printf, 1, 2)));
+
+/* Allocation that dies rather than fails. Results are owned by the caller, for free(3). */
+void *xcalloc(size_t count, size_t size);
+void *xrealloc(void *p, size_t size);
+char *xstrdup(const char *s);
+char *xstrndup(const char *s, size_t n);
+
+#endif

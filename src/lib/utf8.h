@@ -1,0 +1,35 @@
+/*
+ * Is this text UTF-8? Answered piece by piece, as bytes arrive, or for a whole text.
+ *
+ * RFC 3629 to the letter: overlong forms, surrogates and anything above U+10FFFF are refused, and
+ * refused with the first byte that cannot belong to a valid text, not at the end of the sequence.
+ * Used by the WebSocket reader, the JSON checker and wherever text comes in from outside.
+ */
+#ifndef UTF8_H
+#define UTF8_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* Where a validation stands. All zero bytes: at the start of a text. */
+struct utf8 {
+    uint8_t need; /* continuation bytes that must still come */
+    uint8_t low;  /* the next one's bounds, which follow from the bytes before */
+    uint8_t high;
+    bool bad; /* a bad byte was seen: nothing makes it good again */
+};
+
+/* Takes the next n bytes. False as soon as a byte is invalid, and ever after. */
+bool utf8_feed(struct utf8 *u, const uint8_t *p, size_t n);
+
+/* Whether the text may end here: nothing was invalid and no sequence is half done. */
+bool utf8_complete(const struct utf8 *u);
+
+/* Whether n bytes are a valid text by themselves. */
+bool utf8_valid(const uint8_t *p, size_t n);
+
+/* The number of code points in n bytes of valid UTF-8. */
+size_t utf8_count(const char *s, size_t n);
+
+#endif
