@@ -1,0 +1,116 @@
+/*
+ * The configuration: one member per key, filled from files, environment and command line.
+ *
+ * What is set later wins, so the order of the caller's calls is the precedence: conf_init(),
+ * conf_load_file(), conf_load_env_file(), conf_load_environment(), conf_set_option(), then
+ * conf_finish(). That is the master's part; broker and auth receive a conf_dump() over a
+ * descriptor and only call conf_init() and conf_load_text().
+ *
+ * It refuses every key, value and line that it does not understand, and says where it stands, what
+ * is wrong and what to do. No secret ever appears in an error.
+ */
+#ifndef CONF_H
+#define CONF_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdio.h>
+
+struct buf;
+
+/* Who receives a key; a bit mask. */
+enum {
+    CONF_MASTER = 1 << 0,
+    CONF_SESSION = 1 << 1,
+    CONF_BROKER = 1 << 2,
+    CONF_AUTH = 1 << 3,
+    CONF_RELOADABLE = 1 << 4, /* not a role: a reload may change the key */
+};
+
+/* The values of the ENUM keys, in the order of their words in the table. */
+enum conf_mode { CONF_PRODUCTION, CONF_DEVELOPMENT };
+enum conf_presence { CONF_PRESENCE_ALL, CONF_PRESENCE_CONTACTS, CONF_PRESENCE_OFF };
+/* log_level: enum log_level of log.h. */
+
+/* An index for each key: CONF_K_port and so on. */
+enum conf_id {
+#define KEY(type, name, ...) CONF_K_##name,
+#include "conf_keys.h"
+    CONF_KEY_COUNT
+};
+
+#define CONF_C_STRING   const char *
+#define CONF_C_SECRET   const char *
+#define CONF_C_ENUM     int
+#define CONF_C_INT      int
+#define CONF_C_SIZE     size_t    /* bytes */
+#define CONF_C_DURATION long long /* milliseconds */
+
+/* Strings are owned by the configuration and never NULL between conf_init() and conf_free(). */
+struct conf {
+#define KEY(type, name, ...) CONF_C_##type name;
+#include "conf_keys.h"
+    char *where[CONF_KEY_COUNT]; /* owned; which line set the key, NULL for a default */
+};
+
+struct conf_error {
+    char text[512];
+};
+
+/* Sets every key to its default. */
+void conf_init(struct conf *c);
+
+/* Frees everything, secrets overwritten first. The structure needs conf_init() before its next use.
+ */
+void conf_free(struct conf *c);
+
+/* The functions below return 0, or -1 with an error text; the keys set before it stay set. */
+
+/* Sets one key from text. where is the first word of an error: "chatd.conf:12", "-o". */
+int conf_set(struct conf *c, const char *key, const char *value, const char *where,
+             struct conf_error *e);
+
+/* Sets one key from "key=value", the argument of -o. */
+int conf_set_option(struct conf *c, const char *argument, struct conf_error *e);
+
+/* Reads lines of the form key = value from a file, or from n bytes of text that errors call name.
+ */
+int conf_load_file(struct conf *c, const char *path, struct conf_error *e);
+int conf_load_text(struct conf *c, const char *text, size_t n, const char *name,
+                   struct conf_error *e);
+
+/* Reads NAME=value lines as a shell would: an export prefix, '...' and "...". Names that are not in
+ * the table belong to others and are skipped. A missing file is no error. */
+int conf_load_env_file(struct conf *c, const char *path, struct conf_error *e);
+
+/* Takes the variables of the table from the environment. */
+int conf_load_environment(struct conf *c, struct conf_error *e);
+
+/* Overwrites the secrets in the environment and removes them from it: a forked child must not find
+ * them, nor /proc show them. They are then gone for a reload, too. */
+void conf_wipe_environment(void);
+
+/* Reads the secrets that are kept in files of their own, and checks what involves several keys.
+ * To be called once, after everything was set. */
+int conf_finish(struct conf *c, struct conf_error *e);
+
+/* What is accepted but not advisable, or NULL. Valid until conf_wipe_secrets(). */
+const char *conf_warning(const struct conf *c);
+
+/* Overwrites and forgets each secret; they read as empty afterwards. */
+void conf_wipe_secrets(struct conf *c);
+
+/* Takes over from fresh the keys that a reload may change. The names of the others that differ are
+ * appended to fixed, separated by ", ": they need a restart. Secrets are not compared. */
+void conf_reload(struct conf *running, const struct conf *fresh, struct buf *fixed);
+
+/* Appends, as lines that conf_load_text() reads back, the keys that any of the roles receives. For
+ * the broker it contains the secrets: buf_wipe() it, and reserve CONF_DUMP_MAX bytes first, lest
+ * growing the buffer leaves copies behind. */
+enum { CONF_DUMP_MAX = 64 * 1024 };
+void conf_dump(const struct conf *c, struct buf *out, unsigned roles);
+
+/* Prints name, type and default of each key, separated by tabs, one key a line. */
+void conf_print_keys(FILE *out);
+
+#endif

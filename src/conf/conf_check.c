@@ -1,0 +1,149 @@
+/*
+ * The configuration as a whole: secrets from files of their own, and what involves several keys.
+ *
+ * Called by the master once everything was set. It refuses to go on without a secret, with a weak
+ * one in production, and with any setting that contradicts another.
+ */
+#include "conf_table.h"
+
+#include <string.h>
+
+#include "buf.h"
+
+/* RFC 7518, section 3.2: a key for HS256 is at least as long as its hash. */
+enum { JWT_SECRET_MIN = 32 };
+
+#define MAKE_A_SECRET                                                                              \
+    "run: (umask 077; openssl rand -base64 32 > FILE), and set jwt_secret_file = FILE"
+
+static const char *place(const struct conf *c, int id)
+{
+    return c->where[id] ? c->where[id] : "configuration";
+}
+
+static size_t trimmed(const char *text, size_t n)
+{
+    if (n > 0 && text[n - 1] == '\n')
+        n--;
+    if (n > 0 && text[n - 1] == '\r')
+        n--;
+    return n;
+}
+
+static int store_secret(struct conf *c, int id, struct buf *text, const char *path,
+                        const char *prefix, struct conf_error *e)
+{
+    size_t n = buf_len(text) ? trimmed((const char *)buf_head(text), buf_len(text)) : 0;
+    if (n == 0)
+        return conf_fail(e, "%s%.200s is empty; write the secret into it", prefix, path);
+    char secret[CONF_VALUE_MAX + 8] = "";
+    memcpy(secret, buf_head(text), n);
+    int result = 0;
+    for (size_t i = 0; i < n && result == 0; i++)
+        if ((unsigned char)secret[i] < 0x20 || secret[i] == 0x7f)
+            result = conf_fail(e,
+                               "%s%.200s: byte %zu is not text; the file must hold one line, "
+                               "such as openssl rand -base64 32 prints",
+                               prefix, path, i + 1);
+    if (result == 0) {
+        char where[224];
+        snprintf(where, sizeof(where), "%.200s", path);
+        result = conf_set_id(c, id, secret, where, e);
+    }
+    explicit_bzero(secret, sizeof(secret));
+    return result;
+}
+
+static int read_secret(struct conf *c, int id, const char *secret, int file_id, const char *path,
+                       struct conf_error *e)
+{
+    const char *key = conf_table[id].name, *file_key = conf_table[file_id].name;
+    if (!*path)
+        return 0;
+    if (*secret)
+        return conf_fail(e, "%.200s: %s and %s (%.200s) are both set; remove one of them",
+                         place(c, id), key, file_key, place(c, file_id));
+    char prefix[256];
+    snprintf(prefix, sizeof(prefix), "%.200s: %s: ", place(c, file_id), file_key);
+    struct buf text = BUF_INIT;
+    struct conf_read how = {.max = CONF_VALUE_MAX + 2, .private = true, .prefix = prefix};
+    int result = conf_read_file(&text, path, how, e);
+    if (result == 0)
+        result = store_secret(c, id, &text, path, prefix, e);
+    buf_wipe(&text);
+    return result;
+}
+
+static int check_jwt_secret(const struct conf *c, struct conf_error *e)
+{
+    size_t n = strlen(c->jwt_secret);
+    if (n == 0)
+        return conf_fail(e, "%.200s: jwt_secret is not set, and there is no default; %s",
+                         place(c, CONF_K_jwt_secret), MAKE_A_SECRET);
+    if (n < JWT_SECRET_MIN && c->mode == CONF_PRODUCTION)
+        return conf_fail(e,
+                         "%.200s: jwt_secret has %zu bytes, but HS256 needs at least %d "
+                         "(RFC 7518, section 3.2); %s",
+                         place(c, CONF_K_jwt_secret), n, (int)JWT_SECRET_MIN, MAKE_A_SECRET);
+    return 0;
+}
+
+const char *conf_warning(const struct conf *c)
+{
+    size_t n = strlen(c->jwt_secret);
+    if (n > 0 && n < JWT_SECRET_MIN)
+        return "jwt_secret has fewer than 32 bytes and can be guessed; production would refuse it";
+    return NULL;
+}
+
+/* An origin as a browser sends it: scheme://host[:port] and nothing more. */
+static bool is_origin(const char *s, size_t n)
+{
+    size_t scheme = strncmp(s, "https://", 8) == 0 ? 8 : strncmp(s, "http://", 7) == 0 ? 7 : 0;
+    if (scheme == 0 || n <= scheme)
+        return false;
+    return strcspn(s + scheme, "/*?# \t,") >= n - scheme;
+}
+
+static int check_origins(const struct conf *c, struct conf_error *e)
+{
+    const char *s = c->cors_origins;
+    if (!*s || strcmp(s, "*") == 0)
+        return 0;
+    for (;;) {
+        s += strspn(s, " \t");
+        const char *end = s + strcspn(s, ",");
+        size_t n = (size_t)(end - s);
+        while (n > 0 && (s[n - 1] == ' ' || s[n - 1] == '\t'))
+            n--;
+        if (!is_origin(s, n))
+            return conf_fail(e,
+                             "%.200s: cors_origins: \"%.*s\" is no origin; write https://host or "
+                             "https://host:port without a path, or * alone for all",
+                             place(c, CONF_K_cors_origins), n > 60 ? 60 : (int)n, s);
+        if (!*end)
+            return 0;
+        s = end + 1;
+    }
+}
+
+static int check_spare(const struct conf *c, struct conf_error *e)
+{
+    if (c->max_spare >= c->min_spare)
+        return 0;
+    int id = c->where[CONF_K_min_spare] ? CONF_K_min_spare : CONF_K_max_spare;
+    return conf_fail(e, "%.200s: min_spare is %d, but max_spare is only %d; raise max_spare",
+                     place(c, id), c->min_spare, c->max_spare);
+}
+
+int conf_finish(struct conf *c, struct conf_error *e)
+{
+    if (read_secret(c, CONF_K_db_password, c->db_password, CONF_K_db_password_file,
+                    c->db_password_file, e) < 0 ||
+        read_secret(c, CONF_K_jwt_secret, c->jwt_secret, CONF_K_jwt_secret_file, c->jwt_secret_file,
+                    e) < 0)
+        return -1;
+    if (check_jwt_secret(c, e) < 0 || check_origins(c, e) < 0 || check_spare(c, e) < 0)
+        return -1;
+    return 0;
+}

@@ -1,0 +1,123 @@
+/*
+ * The table of configuration keys: one row a key, from which follow the members of struct conf,
+ * the parser, the default, the dump to other roles, the reload rule and the listing of keys.
+ *
+ * Included several times, each time with another meaning of KEY; therefore no include guard.
+ *
+ *   KEY(type, name, default, bounds, flags, environment variable or NULL, help)
+ *
+ * The default is text, as it would stand in chatd.conf. The flags name the roles that receive the
+ * key; RELOAD says that a reload may change it in a server that runs. A secret's only role is the
+ * broker: the master reads it, hands it on, and forgets it.
+ */
+#ifndef KEY
+#error "define KEY before including conf_keys.h"
+#endif
+
+/* clang-format off */
+
+/* General */
+KEY(ENUM, mode, "production", WORDS("production", "development"), MASTER | SESSION, NULL,
+    "development opens CORS and accepts a weak secret")
+KEY(STRING, run_dir, "/run/chatd", ANY, ALL, NULL,
+    "directory for the sockets between the processes")
+KEY(ENUM, log_level, "info", WORDS("error", "warn", "info", "debug"), ALL | RELOAD, NULL,
+    "least important kind of line that is logged")
+KEY(STRING, log_file, "", ANY, ALL, NULL,
+    "file to log to; empty: standard error; syslog: syslog(3)")
+
+/* Listening */
+KEY(STRING, listen, "127.0.0.1, [::1]", ANY, MASTER, NULL,
+    "addresses to listen on: IPv4, [IPv6], either with :port, *, unix:/path")
+KEY(INT, port, "8080", RANGE(0, 65535), MASTER, "PORT",
+    "port of the addresses that name none; 0: any free one")
+KEY(INT, backlog, "1024", RANGE(1, 65535), MASTER, NULL,
+    "connections that the kernel holds until they are accepted")
+KEY(INT, ready_fd, "-1", RANGE(-1, 1023), MASTER, NULL,
+    "descriptor that gets a line when the server is ready; -1: none")
+
+/* Processes */
+KEY(INT, min_spare, "4", RANGE(0, 1000), MASTER | RELOAD, NULL,
+    "sessions that wait for a client, at least")
+KEY(INT, max_spare, "64", RANGE(1, 10000), MASTER | RELOAD, NULL,
+    "sessions that wait for a client, at most")
+KEY(INT, max_clients, "1000", RANGE(1, 100000), MASTER | BROKER, NULL,
+    "clients at one time")
+KEY(DURATION, idle_exit, "0", RANGE(0, DAY), MASTER | RELOAD, NULL,
+    "exit after so long without a client, when the sockets were handed over; 0: never")
+KEY(DURATION, drain_time, "10s", RANGE(0, HOUR), MASTER | SESSION | BROKER, NULL,
+    "time that clients have to leave when the server stops")
+
+/* Database */
+KEY(STRING, db_host, "", ANY, BROKER, "DB_HOST",
+    "hosts or socket directories of PostgreSQL, by comma; empty: the default of libpq")
+KEY(STRING, db_port, "", ANY, BROKER, "DB_PORT",
+    "port of PostgreSQL, or one per host; empty: the default of libpq")
+KEY(STRING, db_user, "chatd", ANY, BROKER, "DB_USER",
+    "role to connect as")
+KEY(SECRET, db_password, "", ANY, BROKER, "DB_PASSWORD",
+    "password of that role")
+KEY(STRING, db_password_file, "", ANY, MASTER, NULL,
+    "file that holds the password instead")
+KEY(STRING, db_name, "chatd", ANY, BROKER, "DB_NAME",
+    "name of the database")
+KEY(INT, db_readers, "3", RANGE(1, 5), BROKER, NULL,
+    "connections that read, beside the one that writes and the one that listens")
+
+/* Authentication */
+KEY(SECRET, jwt_secret, "", ANY, BROKER, "JWT_SECRET",
+    "key that signs the tokens: 32 bytes or more")
+KEY(STRING, jwt_secret_file, "", ANY, MASTER, NULL,
+    "file that holds the key instead")
+KEY(DURATION, token_lifetime, "1d", RANGE(SECOND, 3650 * DAY), BROKER, NULL,
+    "how long a token is valid")
+KEY(INT, bcrypt_cost, "10", RANGE(4, 16), BROKER | AUTH, NULL,
+    "cost of a new password's hash; each step doubles the time")
+KEY(INT, auth_workers, "2", RANGE(1, 64), MASTER | BROKER | AUTH, NULL,
+    "processes that compute password hashes")
+KEY(INT, auth_queue, "64", RANGE(1, 100000), BROKER | AUTH, NULL,
+    "logins that may wait for such a process; 503 beyond")
+KEY(INT, min_password, "8", RANGE(1, 72), SESSION | BROKER | RELOAD, NULL,
+    "bytes that a new password has at least")
+
+/* Clients */
+KEY(ENUM, presence, "all", WORDS("all", "contacts", "off"), SESSION | BROKER, NULL,
+    "who is told that a user comes or goes")
+KEY(STRING, cors_origins, "", ANY, SESSION | RELOAD, NULL,
+    "origins whose pages may use the server, by comma, or *")
+
+/* Times */
+KEY(DURATION, header_timeout, "10s", RANGE(1, DAY), SESSION | RELOAD, NULL,
+    "for the head of a request to arrive")
+KEY(DURATION, body_timeout, "30s", RANGE(1, DAY), SESSION | RELOAD, NULL,
+    "for the body of a request to arrive")
+KEY(DURATION, keepalive_timeout, "60s", RANGE(1, DAY), SESSION | RELOAD, NULL,
+    "between two requests of one connection")
+KEY(DURATION, write_timeout, "30s", RANGE(1, DAY), SESSION | RELOAD, NULL,
+    "for a client to take any of what waits for it")
+KEY(DURATION, request_timeout, "15s", RANGE(1, DAY), SESSION | BROKER, NULL,
+    "for the broker to answer a request")
+KEY(DURATION, ping_interval, "30s", RANGE(1, DAY), SESSION | RELOAD, NULL,
+    "between two pings on a WebSocket")
+KEY(DURATION, ping_timeout, "20s", RANGE(1, DAY), SESSION | RELOAD, NULL,
+    "for the answer to a ping")
+
+/* Sizes */
+KEY(SIZE, max_header, "8k", RANGE(KIB, 64 * KIB), SESSION | RELOAD, NULL,
+    "head of a request")
+KEY(SIZE, max_body, "64k", RANGE(256, MIB), SESSION | RELOAD, NULL,
+    "body of a request")
+KEY(SIZE, max_message, "64k", RANGE(256, 16 * MIB), SESSION | RELOAD, NULL,
+    "WebSocket message that a client may send")
+KEY(SIZE, max_content, "16k", RANGE(1, 64 * KIB), SESSION | BROKER, NULL,
+    "content of a chat message")
+KEY(SIZE, session_queue, "256k", RANGE(16 * KIB, 64 * MIB), BROKER, NULL,
+    "what may wait in the broker for one session")
+KEY(INT, batch_max, "256", RANGE(1, 10000), BROKER, NULL,
+    "messages in one transaction")
+KEY(INT, batch_queue, "20000", RANGE(1, 1000000), BROKER, NULL,
+    "messages that may wait for the database; 503 beyond")
+
+/* clang-format on */
+
+#undef KEY

@@ -1,0 +1,68 @@
+/* What the files of src/conf share among themselves: the rows of the table, values, errors. */
+#ifndef CONF_TABLE_H
+#define CONF_TABLE_H
+
+#include "conf.h"
+
+enum conf_type {
+    CONF_T_STRING,
+    CONF_T_SECRET,
+    CONF_T_ENUM,
+    CONF_T_INT,
+    CONF_T_SIZE,
+    CONF_T_DURATION,
+};
+
+enum {
+    CONF_LINE_MAX = 4096,
+    /* With each byte escaped, a value of this length and its key still fit one line of a dump. */
+    CONF_VALUE_MAX = 2000,
+    CONF_WORDS_MAX = 5, /* words of an ENUM key, and a NULL */
+};
+
+struct conf_key {
+    const char *name;
+    enum conf_type type;
+    size_t offset; /* of the member in struct conf */
+    const char *preset;
+    long long min, max;
+    const char *words[CONF_WORDS_MAX];
+    unsigned flags;
+    const char *env;
+    const char *help;
+};
+
+extern const struct conf_key conf_table[CONF_KEY_COUNT];
+
+/* The index of a key by its name or by its environment variable, or -1. */
+int conf_find(const char *name);
+int conf_find_env(const char *name);
+
+/* As conf_set(), for a key that was found. */
+int conf_set_id(struct conf *c, int id, const char *value, const char *where, struct conf_error *e);
+
+/* Formats the error and returns -1. */
+int conf_fail(struct conf_error *e, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+
+/* Reads a file of at most max bytes into out, without leaving copies; -1 with an error text that
+ * starts with prefix. A missing file is no error where missing_ok; out then stays empty.
+ * private refuses a file that every user may read or write. */
+struct conf_read {
+    size_t max;
+    bool missing_ok;
+    bool private;
+    const char *prefix;
+};
+int conf_read_file(struct buf *out, const char *path, struct conf_read how, struct conf_error *e);
+
+/* Text to number and back, for INT, SIZE and DURATION: "64k", "10s". False for anything else. */
+bool conf_parse_number(enum conf_type type, const char *text, long long *number);
+void conf_format_number(enum conf_type type, long long number, char out[32]);
+
+/* What the key accepts, for an error: "an integer from 0 to 65535". */
+void conf_describe(const struct conf_key *key, char *out, size_t size);
+
+/* The known key nearest to a mistyped one, or NULL when none is near. */
+const char *conf_nearest(const char *name);
+
+#endif

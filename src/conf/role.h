@@ -1,0 +1,25 @@
+/*
+ * How the programs that the master starts begin: the same way for each of them.
+ *
+ * They find what they need at fixed descriptors, take their configuration from one of them, and
+ * know nothing of the configuration's files, the command line or the environment.
+ */
+#ifndef ROLE_H
+#define ROLE_H
+
+#include "conf.h"
+
+enum {
+    ROLE_FD_CONF = 3, /* sealed memory with the keys that this role gets; shared offset: pread(2) */
+    ROLE_FD_AUTH = 4, /* packets between the broker and the auth workers; each has one end */
+    ROLE_FD_BROKER = 5, /* broker only: the listening socket of the sessions */
+    ROLE_FD_STATUS = 6, /* broker only: lines to the master */
+    ROLE_FD_LOG = 7,    /* where the log goes, unless it is syslog(3) */
+    ROLE_FD_COUNT = 8,
+};
+
+/* Reads the configuration, starts the log, sets the title and sees to it that this process ends
+ * when the master does. Dies when the program was not started by chatd. */
+void role_start(struct conf *conf, const char *name, int argc, char **argv);
+
+#endif
