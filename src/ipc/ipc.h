@@ -1,0 +1,102 @@
+/*
+ * The language that the processes of one host speak with each other.
+ *
+ * A message is a header (struct ipc_header) and a payload, written by an encoder and read by a
+ * decoder that must end exactly at the end. The same bytes travel over stream sockets, between
+ * sessions and the broker, and as packets, between the broker and the auth workers. The
+ * reading side trusts nothing: type, sender and size are checked against ipc_table.h before
+ * any field is looked at.
+ */
+#ifndef IPC_H
+#define IPC_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "buf.h"
+#include "ipc_table.h"
+
+enum { IPC_VERSION = 1 };
+
+enum ipc_role { IPC_BY_SESSION, IPC_BY_BROKER, IPC_BY_AUTH };
+
+#define IPC_ENUM_TYPE(name, sender, max, when, waiting) IPC_##name,
+enum ipc_type { IPC_NONE, IPC_MESSAGES(IPC_ENUM_TYPE) IPC_TYPE_COUNT };
+
+#define IPC_ENUM_ERROR(name, code, status, temporary, text) IPC_E_##name,
+enum ipc_error { IPC_E_NONE, IPC_ERRORS(IPC_ENUM_ERROR) IPC_ERROR_COUNT };
+
+struct ipc_rule {
+    const char *name;
+    enum ipc_role sender;
+    uint32_t max;     /* bytes of payload */
+    unsigned when;    /* channel states in which a session may send it */
+    unsigned waiting; /* how many may await their answer */
+};
+
+struct ipc_failure {
+    const char *code;
+    int status;
+    bool temporary;
+    const char *text;
+};
+
+struct ipc_header {
+    uint32_t size; /* of the payload */
+    uint32_t type;
+    uint32_t seq; /* chosen by who asks, repeated by who answers; 0: nobody asked */
+};
+
+struct ipc_message {
+    enum ipc_type type;
+    uint32_t seq;
+    const uint8_t *payload; /* a view */
+    size_t size;
+};
+
+/* A view of text inside a payload; not NUL-terminated. */
+struct ipc_text {
+    const char *p;
+    size_t n;
+};
+
+/* The row of a type; the type must be a valid one. */
+const struct ipc_rule *ipc_rule(enum ipc_type type);
+
+/* The row of an error. Numbers from outside the table give IPC_E_INTERNAL's. */
+const struct ipc_failure *ipc_failure(uint32_t error);
+
+/* --- writing: begin, the fields in the table's order, end --- */
+
+/* Starts a message at the end of out; returns its place, for ipc_end(). */
+size_t ipc_begin(struct buf *out, enum ipc_type type, uint32_t seq);
+void ipc_put_u8(struct buf *out, uint8_t v);
+void ipc_put_u32(struct buf *out, uint32_t v);
+void ipc_put_u64(struct buf *out, uint64_t v);
+void ipc_put_text(struct buf *out, const char *p, size_t n);
+/* Completes the message. A payload above its row's size is our own error: bug(). */
+void ipc_end(struct buf *out, size_t begin);
+
+/* --- reading --- */
+
+/* Takes the first message from data. Returns the bytes it spans, 0 if it is not complete yet,
+ * or -1 if it is none that peer may send. The view lives as long as data. */
+long ipc_take(const uint8_t *data, size_t n, enum ipc_role peer, struct ipc_message *m);
+
+/* Reads a payload field by field. After a field that is not there every further result is zero
+ * or empty, and ipc_read_end() is false. */
+struct ipc_reader {
+    const uint8_t *p, *end;
+    bool bad;
+};
+
+struct ipc_reader ipc_read(const struct ipc_message *m);
+uint8_t ipc_get_u8(struct ipc_reader *r);
+uint32_t ipc_get_u32(struct ipc_reader *r);
+uint64_t ipc_get_u64(struct ipc_reader *r);
+struct ipc_text ipc_get_text(struct ipc_reader *r, size_t max);
+/* True if every field was there and nothing is left over. */
+bool ipc_read_end(const struct ipc_reader *r);
+
+#endif

@@ -1,0 +1,62 @@
+/* One end of a message stream; see ipc_channel.h. */
+#include "ipc_channel.h"
+
+#include <errno.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+enum { READ_AT_ONCE = 16 * 1024 };
+
+void ipc_channel_init(struct ipc_channel *c, int fd, enum ipc_role peer)
+{
+    *c = (struct ipc_channel){.fd = fd, .peer = peer};
+}
+
+void ipc_channel_close(struct ipc_channel *c)
+{
+    if (c->fd >= 0)
+        close(c->fd);
+    buf_wipe(&c->in);
+    buf_wipe(&c->out);
+    *c = (struct ipc_channel){.fd = -1};
+}
+
+/* Forgets the message that the caller has seen. */
+static void drop_taken(struct ipc_channel *c)
+{
+    buf_consume(&c->in, c->taken);
+    c->taken = 0;
+}
+
+int ipc_channel_fill(struct ipc_channel *c)
+{
+    drop_taken(c);
+    long n = buf_read(&c->in, c->fd, READ_AT_ONCE);
+    if (n > 0)
+        return 1;
+    if (buf_len(&c->in) == 0)
+        buf_free(&c->in); /* nothing came: an idle channel holds no memory */
+    return n < 0 && (errno == EAGAIN || errno == EINTR) ? 0 : -1;
+}
+
+int ipc_channel_next(struct ipc_channel *c, struct ipc_message *m)
+{
+    drop_taken(c);
+    if (buf_len(&c->in) == 0)
+        return 0;
+    long n = ipc_take(buf_head(&c->in), buf_len(&c->in), c->peer, m);
+    if (n > 0)
+        c->taken = (size_t)n;
+    return n > 0 ? 1 : (int)n;
+}
+
+int ipc_channel_flush(struct ipc_channel *c)
+{
+    while (buf_len(&c->out) > 0) {
+        ssize_t n = send(c->fd, buf_head(&c->out), buf_len(&c->out), MSG_NOSIGNAL);
+        if (n < 0)
+            return errno == EAGAIN || errno == EINTR ? 0 : -1;
+        buf_consume(&c->out, (size_t)n);
+    }
+    return 0;
+}

@@ -1,0 +1,40 @@
+/*
+ * One end of a stream socket that carries messages; the same code at both ends.
+ *
+ * The descriptor is non-blocking. What to do when the outgoing queue grows is the owner's
+ * policy: ipc_channel_queued() tells how much waits.
+ */
+#ifndef IPC_CHANNEL_H
+#define IPC_CHANNEL_H
+
+#include "ipc.h"
+
+struct ipc_channel {
+    int fd; /* owned; -1: closed */
+    enum ipc_role peer;
+    struct buf in, out;
+    size_t taken; /* bytes of the message that the caller looks at */
+};
+
+/* Takes over fd. */
+void ipc_channel_init(struct ipc_channel *c, int fd, enum ipc_role peer);
+
+/* Closes the descriptor, wipes and frees the buffers. Harmless on a closed channel. */
+void ipc_channel_close(struct ipc_channel *c);
+
+/* Reads what has arrived. 1: something, 0: nothing for now, -1: the peer is gone. */
+int ipc_channel_fill(struct ipc_channel *c);
+
+/* The next complete message: 1 and *m, a view that is valid until the next call on this channel;
+ * 0: none; -1: the peer does not keep to the table. */
+int ipc_channel_next(struct ipc_channel *c, struct ipc_message *m);
+
+/* Writes what it can of c->out. 0: fine, perhaps with a rest that waits for EPOLLOUT; -1: gone. */
+int ipc_channel_flush(struct ipc_channel *c);
+
+static inline size_t ipc_channel_queued(const struct ipc_channel *c)
+{
+    return buf_len(&c->out);
+}
+
+#endif

@@ -1,0 +1,83 @@
+/*
+ * Every message that crosses between processes, a row each.
+ *
+ * From a row follow the number, the name, who may send it, how large its payload may be, and,
+ * for what a session sends, in which states of its channel and how many of it may await their
+ * answer at once. The broker ends a session that breaks its row; a session, or an auth worker,
+ * that gets such a message drops the channel.
+ *
+ * The payload is the listed fields in that order and nothing else: u8, u32, u64 in the
+ * machine's byte order (both ends are on one machine), text as a u32 length and its bytes.
+ */
+#ifndef IPC_TABLE_H
+#define IPC_TABLE_H
+
+/* Sizes: what a field can hold at most, plus its length. */
+#define IPC_MAX_TOKEN    8192
+#define IPC_MAX_NAME     256
+#define IPC_MAX_PASSWORD 256
+#define IPC_MAX_ID       64
+#define IPC_MAX_CONTENT  65536
+#define IPC_MAX_FRAME    (6 * IPC_MAX_CONTENT + 1024) /* JSON may write a byte as \u00XX */
+#define IPC_MAX_REPLY    (IPC_MAX_HISTORY * IPC_MAX_FRAME + 1024 * 1024)
+
+/* States of a session's channel, as a set. */
+#define IPC_IS_NEW      1u /* connected */
+#define IPC_IS_BOUND    2u /* acts for a user, until it ends */
+#define IPC_IS_ATTACHED 4u /* and that user is online through it */
+#define IPC_ANY         (IPC_IS_NEW | IPC_IS_BOUND | IPC_IS_ATTACHED)
+#define IPC_USER        (IPC_IS_BOUND | IPC_IS_ATTACHED)
+
+/* How many messages may await their answer on one channel. */
+#define IPC_MAX_SENDS 64
+
+/* Messages in one answer of the history. */
+#define IPC_MAX_HISTORY 100
+
+/*   name      sent by  payload at most               when       waiting  fields */
+#define IPC_MESSAGES(M)                                                                            \
+    /* A session introduces itself: version, the number that it signs its messages with, peer. */  \
+    M(HELLO, SESSION, 16 + IPC_MAX_NAME, IPC_IS_NEW, 1) /* u32 u64 text */                         \
+    /* Proves who the client is; afterwards the channel acts as that user, and as no other. */     \
+    M(AUTH, SESSION, 4 + IPC_MAX_TOKEN, IPC_ANY, 1) /* text token -> AUTHED */                     \
+    M(REGISTER, SESSION, 12 + 3 * IPC_MAX_NAME, IPC_IS_NEW | IPC_IS_BOUND,                         \
+      1) /* name email password */                                                                 \
+    M(LOGIN, SESSION, 8 + 2 * IPC_MAX_NAME, IPC_IS_NEW | IPC_IS_BOUND,                             \
+      1)                                 /* name password -> REPLY */                              \
+    M(USERS, SESSION, 0, IPC_USER, 1)    /* -> REPLY */                                            \
+    M(HISTORY, SESSION, 28, IPC_USER, 1) /* u64 user, before, after, u32 limit -> REPLY */         \
+    M(SEND, SESSION, 16 + IPC_MAX_ID + IPC_MAX_CONTENT, IPC_USER, IPC_MAX_SENDS)                   \
+    /* ^ u64 receiver, text id, text content -> SENT */                                            \
+    /* From here on the user is online; what has a cursor after the given one follows. */          \
+    M(ATTACH, SESSION, 17, IPC_IS_BOUND, 1) /* u8 resume, u64 cursor, u64 presence -> ATTACHED */  \
+                                                                                                   \
+    M(AUTHED, BROKER, 20 + IPC_MAX_NAME, 0, 0)  /* u64 user, text name, u64 expires (Unix time) */ \
+    M(REPLY, BROKER, 8 + IPC_MAX_REPLY, 0, 0)   /* u32 HTTP status, text JSON */                   \
+    M(SENT, BROKER, 80, 0, 0)                   /* u64 message, u8 duplicate, text cursor */       \
+    M(ATTACHED, BROKER, 16, 0, 0)               /* u64 cursor, u64 presence */                     \
+    M(FAILED, BROKER, 4, 0, 0)                  /* u32 enum ipc_error */                           \
+    M(EVENT, BROKER, 12 + IPC_MAX_FRAME, 0, 0)  /* u64 cursor, text frame: a durable change */     \
+    M(STATUS, BROKER, 12 + IPC_MAX_FRAME, 0, 0) /* u64 presence, text frame: not durable */        \
+                                                                                                   \
+    M(HASH, BROKER, 4 + IPC_MAX_PASSWORD, 0, 0)                  /* text password -> HASHED */     \
+    M(VERIFY, BROKER, 8 + IPC_MAX_PASSWORD + IPC_MAX_NAME, 0, 0) /* password, hash -> VERIFIED */  \
+    M(HASHED, AUTH, 4 + IPC_MAX_NAME, 0, 0)                      /* text hash; empty: failed */    \
+    M(VERIFIED, AUTH, 1, 0, 0)                                   /* u8 1: the password is right */
+
+/* What can go wrong with a request, a row each: name; code on a WebSocket; HTTP status; whether
+ * trying again later makes sense; what the client is told. */
+#define IPC_ERRORS(E)                                                                              \
+    E(UNAVAILABLE, "unavailable", 503, 1, "The service is temporarily unavailable; try again")     \
+    E(OVERLOADED, "overloaded", 503, 1, "The service is overloaded; try again later")              \
+    E(UNAUTHORIZED, "unauthorized", 401, 0, "The token is invalid or has expired; log in again")   \
+    E(OTHER_USER, "unauthorized", 401, 0, "The token is that of another user")                     \
+    E(CREDENTIALS, "unauthorized", 401, 0, "Wrong username or password")                           \
+    E(UNKNOWN_USER, "unknown_user", 404, 0, "There is no user with this id")                       \
+    E(UNKNOWN_RECEIVER, "unknown_receiver", 404, 0, "There is no user with this receiver_id")      \
+    E(CONFLICT, "conflict", 409, 0, "This id was used before, for another message")                \
+    E(USERNAME_TAKEN, "username_taken", 409, 0, "This username is taken")                          \
+    E(EMAIL_TAKEN, "email_taken", 409, 0, "This email is taken")                                   \
+    E(INVALID, "invalid", 400, 0, "The database does not accept this content")                     \
+    E(INTERNAL, "internal", 500, 0, "Internal error; it has been logged")
+
+#endif
