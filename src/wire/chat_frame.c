@@ -1,0 +1,126 @@
+/* Chat frames; see chat_frame.h. */
+#include "chat_frame.h"
+
+#include <json-c/json.h>
+#include <string.h>
+
+#include "buf.h"
+#include "json.h"
+
+static void refuse(struct chat_frame *f, const char *code, const char *error)
+{
+    f->type = CHAT_INVALID;
+    f->code = code;
+    f->error = error;
+}
+
+static bool read_id(struct chat_frame *f)
+{
+    const char *p;
+    size_t n;
+    switch (json_get_text(f->json, "id", &p, &n)) {
+    case JSON_ABSENT:
+        return true;
+    case JSON_OK:
+        if (n >= 1 && n <= CHAT_MAX_ID) {
+            f->id = p;
+            f->id_size = n;
+            return true;
+        }
+        break;
+    case JSON_WRONG_TYPE:
+        break;
+    }
+    refuse(f, "bad_field", "\"id\" must be a string of 1 to 64 bytes");
+    return false;
+}
+
+const char *chat_content_error(size_t size, size_t max_content)
+{
+    if (size == 0)
+        return "\"content\" must not be empty";
+    if (size > max_content)
+        return "\"content\" is too long";
+    return NULL;
+}
+
+static void read_message(struct chat_frame *f, size_t max_content)
+{
+    struct json_object *data;
+    f->type = CHAT_MESSAGE;
+    if (json_get_text(f->json, "content", &f->content, &f->content_size) != JSON_OK) {
+        refuse(f, "bad_field", "\"content\" must be a string");
+        return;
+    }
+    const char *wrong = chat_content_error(f->content_size, max_content);
+    if (wrong)
+        refuse(f, f->content_size ? "too_large" : "bad_field", wrong);
+    else if (json_get_object(f->json, "data", &data) != JSON_OK)
+        refuse(f, "bad_field", "\"data\" must be an object with \"receiver_id\"");
+    else if (json_get_id(data, "receiver_id", &f->receiver) != JSON_OK)
+        refuse(f, "bad_field", "\"data.receiver_id\" must be a user id, a whole number above zero");
+}
+
+void chat_frame_parse(struct chat_frame *f, const char *text, size_t n, size_t max_content)
+{
+    const char *error, *type;
+    size_t type_size;
+    *f = (struct chat_frame){.type = CHAT_INVALID};
+    f->json = json_parse_object(text, n, &error);
+    if (!f->json) {
+        refuse(f, "bad_json", error);
+        return;
+    }
+    if (!read_id(f))
+        return;
+    if (json_get_text(f->json, "type", &type, &type_size) != JSON_OK)
+        refuse(f, "bad_field", "\"type\" must be a string, such as \"message\"");
+    else if (type_size == 7 && memcmp(type, "message", 7) == 0)
+        read_message(f, max_content);
+    else if (type_size == 4 && memcmp(type, "ping", 4) == 0)
+        f->type = CHAT_PING;
+    else
+        refuse(f, "unknown_type", "Unknown \"type\"; known are \"message\" and \"ping\"");
+}
+
+void chat_frame_free(struct chat_frame *f)
+{
+    json_object_put(f->json);
+    *f = (struct chat_frame){.type = CHAT_INVALID};
+}
+
+static void put_id(struct buf *out, const char *id, size_t id_size)
+{
+    if (!id)
+        return;
+    buf_puts(out, ",\"id\":");
+    json_put_string(out, id, id_size);
+}
+
+void chat_put_error(struct buf *out, const char *id, size_t id_size, const char *code,
+                    bool temporary, const char *text)
+{
+    buf_puts(out, "{\"type\":\"error\"");
+    put_id(out, id, id_size);
+    buf_puts(out, ",\"error\":");
+    json_put_string(out, text, strlen(text));
+    buf_printf(out, ",\"data\":{\"code\":\"%s\",\"temporary\":%s}}", code,
+               temporary ? "true" : "false");
+}
+
+void chat_put_ack(struct buf *out, const char *id, size_t id_size, uint64_t message,
+                  const char *cursor, size_t cursor_size, bool duplicate)
+{
+    buf_puts(out, "{\"type\":\"ack\"");
+    put_id(out, id, id_size);
+    buf_printf(out, ",\"data\":{\"message_id\":%llu,\"cursor\":", (unsigned long long)message);
+    json_put_string(out, cursor, cursor_size);
+    buf_printf(out, ",\"duplicate\":%s}}", duplicate ? "true" : "false");
+}
+
+void chat_put_pong(struct buf *out, const char *id, size_t id_size)
+{
+    buf_puts(out, "{\"type\":\"pong\"");
+    put_id(out, id, id_size);
+    buf_puts(out, "}");
+}

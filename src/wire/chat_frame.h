@@ -1,0 +1,54 @@
+/*
+ * Chat frames: the JSON objects that a client sends over WebSocket.
+ *
+ * Members that are not known are ignored, so that newer clients get along with older servers;
+ * those that are known must have the right type and be within bounds.
+ */
+#ifndef CHAT_FRAME_H
+#define CHAT_FRAME_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct buf;
+struct json_object;
+
+enum chat_type { CHAT_INVALID, CHAT_MESSAGE, CHAT_PING };
+
+/* Views into the parsed object; they live until chat_frame_free(). */
+struct chat_frame {
+    enum chat_type type;
+    const char *id; /* NULL: none given, or not usable */
+    size_t id_size;
+    const char *content;
+    size_t content_size;
+    int64_t receiver;
+    const char *code;  /* CHAT_INVALID: what is wrong, as a word ... */
+    const char *error; /* ... and as a sentence; static */
+    struct json_object *json;
+};
+
+enum { CHAT_MAX_ID = 64 };
+
+/* Parses one frame; CHAT_INVALID in f->type says that it is not acceptable. The id is there even
+ * then if it could be read, so that the error can name it. */
+void chat_frame_parse(struct chat_frame *f, const char *text, size_t n, size_t max_content);
+
+void chat_frame_free(struct chat_frame *f);
+
+/* Is this text acceptable as a message's content? NULL, or what is wrong with it (static). */
+const char *chat_content_error(size_t size, size_t max_content);
+
+/* Appends {"type":"error", ...}. id: NULL for none. */
+void chat_put_error(struct buf *out, const char *id, size_t id_size, const char *code,
+                    bool temporary, const char *text);
+
+/* Appends {"type":"ack", ...}. */
+void chat_put_ack(struct buf *out, const char *id, size_t id_size, uint64_t message,
+                  const char *cursor, size_t cursor_size, bool duplicate);
+
+/* Appends {"type":"pong"}, with the id of the ping if it had one. */
+void chat_put_pong(struct buf *out, const char *id, size_t id_size);
+
+#endif

@@ -1,0 +1,105 @@
+/*
+ * HTTP/1.1 as a server reads and writes it (RFC 9110, RFC 9112), without I/O.
+ *
+ * A session hands over what its socket gave, sees a request or a refusal, reads the body, and
+ * has its response head written. Every byte is hostile until checked here. What two parsers
+ * could read in two ways (bare LF, folded fields, doubled lengths, spaces before a colon) is
+ * refused, never repaired: behind a proxy, a repair is how one request smuggles in another.
+ * A refusal depends on the bytes alone, not on the pieces in which they came.
+ */
+#ifndef HTTP_H
+#define HTTP_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <time.h>
+
+struct buf;
+
+/* A view into someone else's bytes; not NUL-terminated; p is never NULL in a parsed request. */
+struct http_text {
+    const char *p;
+    size_t n;
+};
+
+enum { HTTP_MAX_FIELDS = 100 };
+
+/* One request head. All views point into the bytes that were parsed, or to static text. */
+struct http_request {
+    struct http_text method, target; /* as sent */
+    struct http_text path;           /* as sent, without the query; empty for CONNECT */
+    struct http_text query;          /* without its '?'; empty if there is none */
+    int minor;                       /* HTTP/1.minor: 0 or 1 */
+    struct {
+        struct http_text name, value;
+    } fields[HTTP_MAX_FIELDS];
+    size_t field_count;
+    struct http_text host;  /* of an absolute target, else of the field Host; may be empty */
+    int64_t content_length; /* -1: none given */
+    bool chunked, keep_alive, expect_continue;
+    const char *error; /* on refusal: static text that names the fault and its remedy */
+};
+
+/* Parses the head of a request from the first of len bytes on; *r needs no preparation.
+ * Call it again with the same bytes and more as long as it returns 0, for the head may take
+ * max_head bytes. Returns the length of the head with its empty line, 0 if that is not all there
+ * yet, or minus the status to refuse with; r->error then says why, and the rest of *r is as far
+ * as the parser came. */
+long http_request_parse(const uint8_t *data, size_t len, size_t max_head, struct http_request *r);
+
+/* The value of the first field of this name (in any case), or NULL. */
+const struct http_text *http_request_field(const struct http_request *r, const char *name);
+
+/* How many fields have this name (in any case). */
+size_t http_request_field_count(const struct http_request *r, const char *name);
+
+/* Whether the comma-separated list that all fields of this name form (RFC 9110 5.6.1) has the
+ * token as an element, in any case. */
+bool http_request_has_token(const struct http_request *r, const char *name, const char *token);
+
+/* Whether the text is s; in any case (ASCII). */
+bool http_text_is(struct http_text t, const char *s);
+bool http_text_is_nocase(struct http_text t, const char *s);
+
+/* The reader of one request's body; its members are its own. */
+struct http_body {
+    enum {
+        HTTP_BODY_FIXED,
+        HTTP_BODY_CHUNK_SIZE,
+        HTTP_BODY_CHUNK_DATA,
+        HTTP_BODY_CHUNK_END,
+        HTTP_BODY_TRAILER,
+        HTTP_BODY_DONE
+    } state;
+    uint64_t left;        /* bytes still to come: of the body, or of the present chunk */
+    uint64_t total;       /* bytes of payload passed on */
+    size_t trailer_bytes; /* of trailer fields dropped so far */
+};
+
+/* Begins the body that follows the head of *r, which is not needed afterwards. */
+void http_body_init(struct http_body *body, const struct http_request *r);
+
+/* Moves what is there of the body from in to out, payload only, and leaves in *in what follows
+ * the body. Returns 1 when it is complete, 0 when it needs more input, or minus the status to
+ * refuse with (400; 413 for more than max_body bytes; 431 for endless trailers); *error is then
+ * static text that says why. A refused body stays refused. */
+int http_body_read(struct http_body *body, struct buf *in, struct buf *out, size_t max_body,
+                   const char **error);
+
+/* The reason phrase of a status; "Unknown" for one that chatd never sends. */
+const char *http_status_text(int status);
+
+/* Appends the status line and the field Date, for the time now. */
+void http_response_begin(struct buf *out, int status, time_t now);
+
+/* Appends one field. Control characters in the value become spaces, so that no value, wherever it
+ * came from, can end its line and begin another. */
+void http_response_field(struct buf *out, const char *name, const char *value);
+void http_response_fieldf(struct buf *out, const char *name, const char *fmt, ...)
+    __attribute__((format(printf, 3, 4)));
+
+/* Appends the empty line that ends the head. */
+void http_response_end(struct buf *out);
+
+#endif

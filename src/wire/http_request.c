@@ -1,0 +1,323 @@
+/*
+ * The request head: from bytes to struct http_request, or to a status to refuse with; see http.h.
+ *
+ * Called again from the start of the head with every piece that arrives: max_head bounds that
+ * work, and a parser without memory between calls has no state to get wrong. Lines are judged in
+ * order, each as soon as it is whole, and what the fields mean together at the empty line.
+ */
+#include <string.h>
+#include <strings.h>
+
+#include "http_syntax.h"
+
+static const struct http_text empty = {"", 0};
+
+static int refuse(struct http_request *r, int status, const char *why)
+{
+    r->error = why;
+    return -status;
+}
+
+const struct http_text *http_request_field(const struct http_request *r, const char *name)
+{
+    for (size_t i = 0; i < r->field_count; i++)
+        if (http_text_is_nocase(r->fields[i].name, name))
+            return &r->fields[i].value;
+    return NULL;
+}
+
+size_t http_request_field_count(const struct http_request *r, const char *name)
+{
+    size_t count = 0;
+    for (size_t i = 0; i < r->field_count; i++)
+        count += http_text_is_nocase(r->fields[i].name, name);
+    return count;
+}
+
+/* In the list that all fields of this name form: how many elements are the token, and how many
+ * are neither that nor empty. */
+struct tally {
+    size_t same, other;
+};
+
+static struct tally list_tally(const struct http_request *r, const char *name, const char *token)
+{
+    struct tally tally = {0, 0};
+    for (size_t i = 0; i < r->field_count; i++) {
+        if (!http_text_is_nocase(r->fields[i].name, name))
+            continue;
+        struct http_text rest = r->fields[i].value, element;
+        while (http_list_next(&rest, &element)) {
+            if (http_text_is_nocase(element, token))
+                tally.same++;
+            else if (element.n > 0)
+                tally.other++;
+        }
+    }
+    return tally;
+}
+
+bool http_request_has_token(const struct http_request *r, const char *name, const char *token)
+{
+    return list_tally(r, name, token).same > 0;
+}
+
+/* The method and the space after it; asked of an unfinished line too, so that what is not HTTP
+ * at all is refused at its first byte. */
+static bool method_is_possible(struct http_text line)
+{
+    size_t n = http_token_len(line);
+    return n == line.n || (n > 0 && line.p[n] == ' ');
+}
+
+static int parse_version(struct http_request *r, struct http_text version)
+{
+    if (http_text_is(version, "HTTP/1.1") || http_text_is(version, "HTTP/1.0")) {
+        r->minor = version.p[7] - '0';
+        return 0;
+    }
+    const char *p = version.p;
+    if (version.n == 8 && memcmp(p, "HTTP/", 5) == 0 && p[5] >= '0' && p[5] <= '9' && p[6] == '.' &&
+        p[7] >= '0' && p[7] <= '9')
+        return refuse(r, 505, "this version of HTTP is not spoken here: use HTTP/1.1");
+    return refuse(r, 400, "the request line is not \"METHOD target HTTP/1.1\" with single spaces");
+}
+
+/* Splits what follows the host of a target; "http://host" and "http://host?query" mean path "/". */
+static void split_path(struct http_request *r, struct http_text t)
+{
+    const char *mark = t.n > 0 ? memchr(t.p, '?', t.n) : NULL;
+    size_t n = mark ? (size_t)(mark - t.p) : t.n;
+    r->path = n > 0 ? (struct http_text){t.p, n} : (struct http_text){"/", 1};
+    r->query = mark ? (struct http_text){mark + 1, t.n - n - 1} : empty;
+}
+
+/* The length of "http://" or "https://" at the start, or 0. */
+static size_t scheme_len(struct http_text t)
+{
+    static const char *const schemes[] = {"http://", "https://"};
+    for (size_t i = 0; i < 2; i++) {
+        size_t n = strlen(schemes[i]);
+        if (t.n >= n && strncasecmp(t.p, schemes[i], n) == 0)
+            return n;
+    }
+    return 0;
+}
+
+static int parse_absolute_target(struct http_request *r, struct http_text t)
+{
+    size_t n = 0;
+    while (n < t.n && t.p[n] != '/' && t.p[n] != '?')
+        n++;
+    r->host = (struct http_text){t.p, n};
+    if (n == 0 || !http_host_is_valid(r->host))
+        return refuse(r, 400, "the target has no valid host: write http://host:port/path");
+    split_path(r, (struct http_text){t.p + n, t.n - n});
+    return 0;
+}
+
+static int parse_target(struct http_request *r)
+{
+    struct http_text t = r->target;
+    for (size_t i = 0; i < t.n; i++)
+        if (t.p[i] < 0x21 || t.p[i] > 0x7e || t.p[i] == '#')
+            return refuse(r, 400, "the target may hold visible ASCII only, without '#': use %XX");
+    size_t scheme = scheme_len(t);
+    if (http_text_is(r->method, "CONNECT")) {
+        if (t.n > 0 && http_host_is_valid(t))
+            return 0;
+        return refuse(r, 400, "the target of CONNECT must be host:port");
+    }
+    if (t.n > 0 && t.p[0] == '/') {
+        split_path(r, t);
+        return 0;
+    }
+    if (http_text_is(t, "*") && http_text_is(r->method, "OPTIONS")) {
+        r->path = t;
+        return 0;
+    }
+    if (scheme > 0)
+        return parse_absolute_target(r, (struct http_text){t.p + scheme, t.n - scheme});
+    return refuse(r, 400, "the target must be a path that begins with '/'");
+}
+
+/* The version first: what a later HTTP allows in a target is not for us to judge. */
+static int parse_request_line(struct http_request *r, struct http_text line)
+{
+    static const char form[] = "the request line is not \"METHOD target HTTP/1.1\"";
+    size_t n = http_token_len(line);
+    if (n == line.n)
+        return refuse(r, 400, form);
+    struct http_text rest = {line.p + n + 1, line.n - n - 1};
+    const char *space = rest.n > 0 ? memchr(rest.p, ' ', rest.n) : NULL;
+    if (!space)
+        return refuse(r, 400, form);
+    size_t target_len = (size_t)(space - rest.p);
+    r->method = (struct http_text){line.p, n};
+    r->target = (struct http_text){rest.p, target_len};
+    int rc = parse_version(r, (struct http_text){space + 1, rest.n - target_len - 1});
+    return rc != 0 ? rc : parse_target(r);
+}
+
+static int parse_field(struct http_request *r, struct http_text line)
+{
+    if (r->field_count == HTTP_MAX_FIELDS)
+        return refuse(r, 431, "too many header fields: send at most 100");
+    struct http_text name, value;
+    if (!http_field_split(line, &name, &value, &r->error))
+        return -400;
+    r->fields[r->field_count].name = name;
+    r->fields[r->field_count].value = value;
+    r->field_count++;
+    return 0;
+}
+
+/* Two hosts, or none, let two servers disagree on whom the request is for. */
+static int settle_host(struct http_request *r)
+{
+    size_t count = http_request_field_count(r, "Host");
+    if (count > 1)
+        return refuse(r, 400, "more than one Host field: send one");
+    if (count == 0)
+        return r->minor == 0 ? 0 : refuse(r, 400, "the Host field is missing: HTTP/1.1 needs one");
+    const struct http_text *host = http_request_field(r, "Host");
+    if (!http_host_is_valid(*host))
+        return refuse(r, 400, "the Host field is not \"host\" or \"host:port\"");
+    if (r->host.n == 0)
+        r->host = *host;
+    return 0;
+}
+
+static int settle_content_length(struct http_request *r)
+{
+    size_t count = http_request_field_count(r, "Content-Length");
+    if (count == 0)
+        return 0;
+    if (count > 1)
+        return refuse(r, 400, "more than one Content-Length field: send one");
+    const struct http_text *value = http_request_field(r, "Content-Length");
+    int64_t length = 0;
+    for (size_t i = 0; i < value->n; i++) {
+        int digit = value->p[i] - '0';
+        if (digit < 0 || digit > 9)
+            return refuse(r, 400, "Content-Length must be one decimal number");
+        if (length > (INT64_MAX - digit) / 10)
+            return refuse(r, 400, "Content-Length is beyond all numbers: send the true one");
+        length = length * 10 + digit;
+    }
+    if (value->n == 0)
+        return refuse(r, 400, "Content-Length is empty: give a decimal number");
+    r->content_length = length;
+    return 0;
+}
+
+static int settle_transfer_encoding(struct http_request *r)
+{
+    const struct http_text *value = http_request_field(r, "Transfer-Encoding");
+    if (!value)
+        return 0;
+    if (r->minor == 0)
+        return refuse(r, 400, "Transfer-Encoding needs HTTP/1.1: send Content-Length");
+    if (r->content_length >= 0)
+        return refuse(r, 400, "both Content-Length and Transfer-Encoding: send one of them");
+    if (list_tally(r, "Transfer-Encoding", "chunked").other > 0)
+        return refuse(r, 501, "this Transfer-Encoding is not known here: use chunked");
+    if (http_request_field_count(r, "Transfer-Encoding") != 1 ||
+        !http_text_is_nocase(*value, "chunked"))
+        return refuse(r, 400, "Transfer-Encoding must say chunked, exactly once");
+    r->chunked = true;
+    return 0;
+}
+
+static int settle_expect(struct http_request *r)
+{
+    if (http_request_field_count(r, "Expect") == 0)
+        return 0;
+    struct tally expect = list_tally(r, "Expect", "100-continue");
+    if (expect.other > 0 || expect.same == 0)
+        return refuse(r, 417, "this Expect cannot be met: use 100-continue or none");
+    r->expect_continue = r->minor == 1;
+    return 0;
+}
+
+/* What the fields mean together. */
+static int settle(struct http_request *r)
+{
+    static int (*const steps[])(struct http_request *) = {settle_host, settle_content_length,
+                                                          settle_transfer_encoding, settle_expect};
+    for (size_t i = 0; i < sizeof(steps) / sizeof(steps[0]); i++) {
+        int rc = steps[i](r);
+        if (rc != 0)
+            return rc;
+    }
+    r->keep_alive = !http_request_has_token(r, "Connection", "close") &&
+                    (r->minor == 1 || http_request_has_token(r, "Connection", "keep-alive"));
+    return 0;
+}
+
+/* The first line of what is there. Returns its length with CRLF, 0 or a refusal. */
+static long take_request_line(struct http_request *r, const uint8_t *data, size_t len)
+{
+    struct http_text line;
+    int got = http_line_cut(data, len, &line, &r->error);
+    if (got == HTTP_LINE_BAD)
+        return -400;
+    if (!method_is_possible(line))
+        return refuse(r, 400, "the request does not begin with a method: send plain HTTP/1.1");
+    if (got == HTTP_LINE_MORE)
+        return 0;
+    if (line.n == 0)
+        return refuse(r, 400, "empty lines before the request: begin with the method");
+    int rc = parse_request_line(r, line);
+    return rc != 0 ? rc : (long)line.n + 2;
+}
+
+/* The fields and the empty line. Returns their length with all CRLF, 0 or a refusal. */
+static long take_fields(struct http_request *r, const uint8_t *data, size_t len)
+{
+    for (size_t at = 0;;) {
+        struct http_text line;
+        int got = http_line_cut(data + at, len - at, &line, &r->error);
+        if (got == HTTP_LINE_BAD)
+            return -400;
+        if (got == HTTP_LINE_MORE)
+            return 0;
+        at += line.n + 2;
+        int rc = line.n > 0 ? parse_field(r, line) : settle(r);
+        if (rc != 0)
+            return rc;
+        if (line.n == 0)
+            return (long)at;
+    }
+}
+
+static long take_head(struct http_request *r, const uint8_t *data, size_t len)
+{
+    /* Old clients send one CRLF too many after a body (RFC 9112 2.2). */
+    size_t at = len >= 2 && data[0] == '\r' && data[1] == '\n' ? 2 : 0;
+    long n = take_request_line(r, data + at, len - at);
+    if (n <= 0)
+        return n;
+    at += (size_t)n;
+    n = take_fields(r, data + at, len - at);
+    return n <= 0 ? n : (long)at + n;
+}
+
+long http_request_parse(const uint8_t *data, size_t len, size_t max_head, struct http_request *r)
+{
+    *r = (struct http_request){.method = empty,
+                               .target = empty,
+                               .path = empty,
+                               .query = empty,
+                               .host = empty,
+                               .content_length = -1};
+    if (len == 0)
+        return 0;
+    /* Bytes beyond the limit are not looked at: the answer must not depend on whether they came. */
+    long n = take_head(r, data, len < max_head ? len : max_head);
+    if (n != 0 || len < max_head)
+        return n;
+    if (r->method.n == 0)
+        return refuse(r, 414, "the request line is too long: shorten the target");
+    return refuse(r, 431, "the header fields are too large: send fewer or shorter ones");
+}

@@ -1,0 +1,184 @@
+/*
+ * The grammar that request heads, chunk lines and trailers share; see http_syntax.h.
+ *
+ * Characters are compared by value, never by <ctype.h>: what a locale calls a letter must not
+ * decide where a field name ends.
+ */
+#include "http_syntax.h"
+
+#include <string.h>
+#include <strings.h>
+
+bool http_text_is(struct http_text t, const char *s)
+{
+    size_t n = strlen(s);
+    return t.n == n && (n == 0 || memcmp(t.p, s, n) == 0);
+}
+
+bool http_text_is_nocase(struct http_text t, const char *s)
+{
+    size_t n = strlen(s);
+    return t.n == n && (n == 0 || strncasecmp(t.p, s, n) == 0);
+}
+
+static bool is_digit(char c)
+{
+    return c >= '0' && c <= '9';
+}
+
+static bool is_hex(char c)
+{
+    return is_digit(c) || (c >= 'a' && c <= 'f') || (c >= 'A' && c <= 'F');
+}
+
+static bool is_alnum(char c)
+{
+    return is_digit(c) || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
+}
+
+static bool is_blank(char c)
+{
+    return c == ' ' || c == '\t';
+}
+
+/* strchr() finds the NUL at the end of its set as well. */
+static bool is_one_of(char c, const char *set)
+{
+    return c != '\0' && strchr(set, c);
+}
+
+int http_line_cut(const uint8_t *p, size_t n, struct http_text *line, const char **error)
+{
+    size_t i = 0;
+    while (i < n && p[i] != '\r' && p[i] != '\n' && p[i] != '\0')
+        i++;
+    *line = (struct http_text){(const char *)p, i};
+    if (i == n || (p[i] == '\r' && i + 1 == n))
+        return HTTP_LINE_MORE;
+    if (p[i] == '\r' && p[i + 1] == '\n')
+        return HTTP_LINE_WHOLE;
+    if (p[i] == '\0')
+        *error = "a NUL byte: leave it out";
+    else if (p[i] == '\n')
+        *error = "a line ends with LF alone: end lines with CR LF";
+    else
+        *error = "a CR that no LF follows: end lines with CR LF";
+    return HTTP_LINE_BAD;
+}
+
+struct http_text http_text_trim(struct http_text t)
+{
+    while (t.n > 0 && is_blank(t.p[0])) {
+        t.p++;
+        t.n--;
+    }
+    while (t.n > 0 && is_blank(t.p[t.n - 1]))
+        t.n--;
+    return t;
+}
+
+size_t http_token_len(struct http_text t)
+{
+    size_t i = 0;
+    while (i < t.n && (is_alnum(t.p[i]) || is_one_of(t.p[i], "!#$%&'*+-.^_`|~")))
+        i++;
+    return i;
+}
+
+bool http_text_is_printable(struct http_text t)
+{
+    for (size_t i = 0; i < t.n; i++) {
+        unsigned char c = (unsigned char)t.p[i];
+        if ((c < 0x20 && c != '\t') || c == 0x7f)
+            return false;
+    }
+    return true;
+}
+
+bool http_field_split(struct http_text line, struct http_text *name, struct http_text *value,
+                      const char **error)
+{
+    if (line.n > 0 && is_blank(line.p[0])) {
+        *error = "a header line begins with a space: do not fold fields, send each on one line";
+        return false;
+    }
+    size_t n = http_token_len(line);
+    if (n == 0 || n == line.n || line.p[n] != ':') {
+        *error = "a header line is not \"name: value\": no spaces in or after the name";
+        return false;
+    }
+    *name = (struct http_text){line.p, n};
+    *value = http_text_trim((struct http_text){line.p + n + 1, line.n - n - 1});
+    if (!http_text_is_printable(*value)) {
+        *error = "a header field has a control character in its value: leave it out";
+        return false;
+    }
+    return true;
+}
+
+/* Where the first element of a list ends; a comma between double quotes does not end it. */
+static size_t element_len(struct http_text t)
+{
+    bool quoted = false;
+    size_t i = 0;
+    for (; i < t.n && (quoted || t.p[i] != ','); i++) {
+        if (t.p[i] == '"')
+            quoted = !quoted;
+        else if (quoted && t.p[i] == '\\' && i + 1 < t.n)
+            i++;
+    }
+    return i;
+}
+
+bool http_list_next(struct http_text *rest, struct http_text *element)
+{
+    if (!rest->p)
+        return false;
+    size_t n = element_len(*rest);
+    *element = http_text_trim((struct http_text){rest->p, n});
+    if (n == rest->n)
+        *rest = (struct http_text){NULL, 0};
+    else
+        *rest = (struct http_text){rest->p + n + 1, rest->n - n - 1};
+    return true;
+}
+
+/* The length of "[" address "]" at the start, or 0. */
+static size_t ip_literal_len(struct http_text t)
+{
+    size_t i = 1;
+    while (i < t.n && (is_hex(t.p[i]) || t.p[i] == ':' || t.p[i] == '.'))
+        i++;
+    return i > 1 && i < t.n && t.p[i] == ']' ? i + 1 : 0;
+}
+
+static size_t reg_name_len(struct http_text t)
+{
+    size_t i = 0;
+    while (i < t.n) {
+        if (is_alnum(t.p[i]) || is_one_of(t.p[i], "-._~!$&'()*+,;="))
+            i++;
+        else if (t.p[i] == '%' && t.n - i > 2 && is_hex(t.p[i + 1]) && is_hex(t.p[i + 2]))
+            i += 3;
+        else
+            break;
+    }
+    return i;
+}
+
+bool http_host_is_valid(struct http_text t)
+{
+    if (t.n == 0)
+        return true;
+    size_t i = t.p[0] == '[' ? ip_literal_len(t) : reg_name_len(t);
+    if (i == 0)
+        return false;
+    if (i == t.n)
+        return true;
+    if (t.p[i] != ':')
+        return false;
+    while (++i < t.n)
+        if (!is_digit(t.p[i]))
+            return false;
+    return true;
+}

@@ -1,0 +1,46 @@
+/*
+ * JSON from a client and JSON to it.
+ *
+ * json-c takes more than JSON (NaN, single quotes, raw control characters, surrogates), so a strict
+ * checker of RFC 8259 reads every text first, and json-c sees only what passed. Refused besides:
+ * NUL (PostgreSQL's text cannot hold it), half a surrogate pair, and nesting that is deeper than
+ * any frame of ours. Called by the session only.
+ */
+#ifndef JSON_H
+#define JSON_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct buf;
+struct json_object;
+
+enum { JSON_MAX_DEPTH = 32 };
+
+/* Whether n bytes are one JSON value, nested at most max_depth deep (at most 64; a number is 0
+ * deep,
+ * [] is 1). If not, *error is a static text for the client. Allocates nothing, does not recurse. */
+bool json_check(const char *text, size_t n, int max_depth, const char **error);
+
+/* Appends n bytes of valid UTF-8 as a JSON string, with its quotes. */
+void json_put_string(struct buf *out, const char *s, size_t n);
+
+/* Checks and parses a text. NULL, and *error as above, when it is not acceptable JSON or not an
+ * object. The result is owned by the caller, for json_object_put(). */
+struct json_object *json_parse_object(const char *text, size_t n, const char **error);
+
+/* What a member of an object turned out to be. A null is of the wrong type. */
+enum json_get { JSON_ABSENT, JSON_OK, JSON_WRONG_TYPE };
+
+/* A string. *p lies inside the object and ends in a NUL that *n does not count. */
+enum json_get json_get_text(struct json_object *object, const char *key, const char **p, size_t *n);
+
+/* An id: a whole number above 0. Fractions, exponents and what no id can be are the wrong type. */
+enum json_get json_get_id(struct json_object *object, const char *key, int64_t *id);
+
+/* An object; *child belongs to the one that it was found in. */
+enum json_get json_get_object(struct json_object *object, const char *key,
+                              struct json_object **child);
+
+#endif

@@ -1,0 +1,93 @@
+/*
+ * WebSocket (RFC 6455), the server's side, without any I/O: frames in, frames out, the handshake's
+ * key.
+ *
+ * The reader turns the bytes of one client into messages and control frames. It refuses what the
+ * RFC says must fail the connection, and says with which close code. It trusts no length: a frame's
+ * payload is stored as it arrives, a message above the limit is read over and reported, and one far
+ * above ends the connection. Called by the session only.
+ */
+#ifndef WS_H
+#define WS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "buf.h"
+#include "utf8.h"
+
+enum ws_opcode {
+    WS_OP_CONTINUATION = 0,
+    WS_OP_TEXT = 1,
+    WS_OP_BINARY = 2,
+    WS_OP_CLOSE = 8,
+    WS_OP_PING = 9,
+    WS_OP_PONG = 10,
+};
+
+enum ws_event {
+    WS_NEED_MORE, /* nothing until more bytes come */
+    WS_TEXT,      /* a message, whole and valid UTF-8 */
+    WS_BINARY,    /* a message, whole */
+    WS_TOO_LARGE, /* a message ended that was above max_message; its content is gone */
+    WS_PING,      /* to be answered by a pong with the same p and n */
+    WS_PONG,
+    WS_CLOSE, /* the client closes: code (1005: it gave none), and its reason in p and n */
+    WS_FAIL,  /* the client broke the protocol: close with code and reason */
+};
+
+/* What comes with an event. Only WS_FAIL sets reason, a static text fit for the close frame. */
+struct ws_data {
+    const uint8_t *p; /* never NULL with a message or a control frame, even when n is 0 */
+    size_t n;
+    int code;
+    const char *reason;
+};
+
+/* All state of one incoming direction. At rest it holds no memory besides itself. */
+struct ws_reader {
+    size_t max_message;
+    uint64_t max_skip;
+    uint64_t length;    /* of the message in progress, by the headers of its frames so far */
+    uint64_t left;      /* payload of the data frame in progress that has not come yet */
+    struct buf message; /* payload of the message in progress */
+    size_t held;        /* bytes at the front of the input that the last event points to */
+    struct utf8 utf8;   /* of the text in progress; each that ends well leaves it at the start */
+    uint8_t mask[4];    /* turned so that mask[0] is for the next byte */
+    uint8_t opcode;     /* of the message in progress; 0 between messages */
+    bool fin;           /* the frame in progress is its message's last */
+    bool in_frame;      /* a data frame's header has been read, its payload not all */
+    bool skip;          /* the message in progress is too large to store */
+    bool reported;      /* the last event was a message: forget it at the next call */
+    bool ended;         /* after WS_CLOSE and WS_FAIL */
+};
+
+/* Messages up to max_message bytes are delivered, those above are read over up to max_skip bytes,
+ * and one that says it is longer still fails with 1009 as soon as it says so. */
+void ws_reader_init(struct ws_reader *r, size_t max_message, uint64_t max_skip);
+
+/* Frees what the reader holds. It must be initialised again before further use. */
+void ws_reader_free(struct ws_reader *r);
+
+/* Takes bytes from in until one event is complete; to be called until it says WS_NEED_MORE. The
+ * payload that out points to is valid until the next call, as long as in is left alone till then:
+ * a message that came in one piece is not copied but lies in there, unmasked, and is taken out of
+ * in by the next call. Never leaves more than one header and a control frame in in. After WS_CLOSE
+ * and WS_FAIL all further input is dropped. */
+enum ws_event ws_read(struct ws_reader *r, struct buf *in, struct ws_data *out);
+
+/* Appends one unfragmented frame, unmasked as a server's must be. Control frames: n at most 125. */
+void ws_put_frame(struct buf *out, enum ws_opcode op, const void *p, size_t n);
+
+/* Appends a close frame. Code 0 or 1005: without a payload. The reason (UTF-8, may be NULL) is cut
+ * to what fits, at the boundary of a code point. */
+void ws_put_close(struct buf *out, int code, const char *reason);
+
+/* Whether a Sec-WebSocket-Key is what the RFC asks for: 16 bytes in base64. */
+bool ws_key_valid(const char *key, size_t n);
+
+/* Writes the Sec-WebSocket-Accept for a key that is valid, with a NUL. */
+void ws_accept_key(const char *key, size_t n, char accept[29]);
+
+#endif
