@@ -1,0 +1,87 @@
+/*
+ * chatd-auth: a worker that computes password hashes and does nothing else.
+ *
+ * Its one descriptor is a packet socket that all workers share: whichever is free takes the next
+ * request of the broker, so there is nothing to distribute. It talks to no client, no file and no
+ * database, and keeps nothing between two requests. It runs at low priority, so that a storm of
+ * logins leaves the processor to messages first.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "bcrypt.h"
+#include "ipc.h"
+#include "log.h"
+#include "role.h"
+
+enum { NICE = 10, PACKET_MAX = 2048 };
+
+static void serve_hash(struct ipc_reader *r, struct buf *reply, uint32_t seq)
+{
+    struct ipc_text password = ipc_get_text(r, IPC_MAX_PASSWORD);
+    char hash[BCRYPT_HASH_SIZE] = "";
+    if (!ipc_read_end(r) || !bcrypt_hash(password.p, password.n, hash))
+        hash[0] = 0;
+    size_t begin = ipc_begin(reply, IPC_HASHED, seq);
+    ipc_put_text(reply, hash, strlen(hash));
+    ipc_end(reply, begin);
+    explicit_bzero(hash, sizeof(hash));
+}
+
+static void serve_verify(struct ipc_reader *r, struct buf *reply, uint32_t seq)
+{
+    struct ipc_text password = ipc_get_text(r, IPC_MAX_PASSWORD);
+    struct ipc_text hash = ipc_get_text(r, IPC_MAX_NAME);
+    bool right = ipc_read_end(r) && bcrypt_verify(password.p, password.n, hash.p, hash.n);
+    size_t begin = ipc_begin(reply, IPC_VERIFIED, seq);
+    ipc_put_u8(reply, right);
+    ipc_end(reply, begin);
+}
+
+/* Serves one packet; false if it is none that the broker may send. */
+static bool serve(const uint8_t *packet, size_t n, struct buf *reply)
+{
+    struct ipc_message m;
+    if (ipc_take(packet, n, IPC_BY_BROKER, &m) != (long)n)
+        return false;
+    struct ipc_reader r = ipc_read(&m);
+    if (m.type == IPC_HASH)
+        serve_hash(&r, reply, m.seq);
+    else if (m.type == IPC_VERIFY)
+        serve_verify(&r, reply, m.seq);
+    else
+        return false;
+    return true;
+}
+
+int main(int argc, char **argv)
+{
+    struct conf conf;
+    role_start(&conf, "auth", argc, argv);
+    if (nice(NICE) < 0)
+        log_warn("nice: %s", strerror(errno));
+    bcrypt_init(conf.bcrypt_cost);
+    conf_free(&conf);
+
+    uint8_t packet[PACKET_MAX];
+    for (;;) {
+        ssize_t n = recv(ROLE_FD_AUTH, packet, sizeof(packet), 0);
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n < 0)
+            die("receiving a request: %s", strerror(errno));
+        if (n == 0)
+            return 0; /* the master and the broker are gone */
+        struct buf reply = BUF_INIT;
+        if (!serve(packet, (size_t)n, &reply))
+            log_error("a request that the broker may not send");
+        explicit_bzero(packet, sizeof(packet));
+        if (buf_len(&reply) > 0 &&
+            send(ROLE_FD_AUTH, buf_head(&reply), buf_len(&reply), MSG_NOSIGNAL) < 0)
+            log_error("sending a reply: %s", strerror(errno));
+        buf_wipe(&reply);
+    }
+}

@@ -1,0 +1,382 @@
+/* An asynchronous PostgreSQL connection; see db.h. */
+#include "db.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+
+#include "log.h"
+
+/* The number of the last migration that this program was written for. */
+enum { SCHEMA_VERSION = 4 };
+
+enum {
+    CONNECT_TIMEOUT_MS = 5000,
+    ANSWER_TIMEOUT_MS = 20000, /* above statement_timeout: then it is the network that is gone */
+};
+
+enum db_state { CLOSED, CONNECTING, CHECKING, PREPARING, READY, RUNNING };
+
+#define STATEMENT_ROW(name, where, sql) {#name, (where), (sql)},
+static const struct {
+    const char *name;
+    unsigned where;
+    const char *sql;
+} statements[STATEMENT_COUNT] = {STATEMENTS(STATEMENT_ROW)};
+
+struct db {
+    struct loop *loop;
+    const struct conf *conf;
+    const char *name;
+    unsigned where;
+    const struct db_owner *owner;
+    void *owner_arg;
+
+    enum db_state state;
+    PGconn *pg;
+    struct loop_watch watch;
+    bool watched;
+    struct loop_timer timer;
+    int preparing; /* the statement that is being prepared */
+
+    enum statement running;
+    PGresult *result; /* its answer, until the connection is free again */
+    db_done *done;
+    void *done_arg;
+};
+
+static void on_io(void *arg, uint32_t events);
+static void on_timeout(void *arg);
+
+struct db *db_new(struct loop *loop, const struct conf *conf, const char *name, unsigned where,
+                  const struct db_owner *owner, void *arg)
+{
+    struct db *db = xcalloc(1, sizeof(*db));
+    *db = (struct db){.loop = loop,
+                      .conf = conf,
+                      .name = name,
+                      .where = where,
+                      .owner = owner,
+                      .owner_arg = arg,
+                      .watch = {.call = on_io, .arg = db},
+                      .timer = {.call = on_timeout, .arg = db}};
+    return db;
+}
+
+static void unwatch(struct db *db)
+{
+    if (db->watched)
+        loop_remove(db->loop, &db->watch);
+    db->watched = false;
+}
+
+/* libpq may change its socket while it connects, as it goes through several hosts. */
+static void watch(struct db *db, uint32_t events)
+{
+    int fd = PQsocket(db->pg);
+    if (db->watched && db->watch.fd == fd) {
+        loop_modify(db->loop, &db->watch, events);
+        return;
+    }
+    db->watched = true;
+    db->watch.fd = fd;
+    db->watch.events = events;
+    loop_add(db->loop, &db->watch);
+}
+
+/* Gives the statement under way, if there is one, its answer. */
+static void answer(struct db *db, const PGresult *result)
+{
+    db_done *done = db->done;
+    db->done = NULL;
+    if (done)
+        done(db->done_arg, result);
+}
+
+void db_close(struct db *db)
+{
+    unwatch(db);
+    loop_timer_stop(db->loop, &db->timer);
+    PQclear(db->result);
+    db->result = NULL;
+    PQfinish(db->pg);
+    db->pg = NULL;
+    db->state = CLOSED;
+    answer(db, NULL);
+}
+
+void db_free(struct db *db)
+{
+    db_close(db);
+    free(db);
+}
+
+bool db_ready(const struct db *db)
+{
+    return db->state == READY;
+}
+
+static void fail(struct db *db, const char *what)
+{
+    const char *why = db->pg ? PQerrorMessage(db->pg) : "";
+    log_warn("database connection \"%s\": %s: %.*s", db->name, what, (int)strcspn(why, "\n"), why);
+    db_close(db);
+    db->owner->down(db->owner_arg);
+}
+
+static void on_timeout(void *arg)
+{
+    struct db *db = arg;
+    fail(db, db->state == CONNECTING ? "no connection in time" : "no answer in time");
+}
+
+static void send_pending(struct db *db)
+{
+    int rest = PQflush(db->pg);
+    if (rest < 0)
+        fail(db, "cannot send");
+    else
+        watch(db, rest ? EPOLLIN | EPOLLOUT : EPOLLIN);
+}
+
+static void check_schema(struct db *db)
+{
+    db->state = CHECKING;
+    if (!PQsendQuery(db->pg, "select chatd_api.schema_version()"))
+        fail(db, "cannot ask for the schema's version");
+    else
+        send_pending(db);
+}
+
+static bool schema_fits(struct db *db, const PGresult *result)
+{
+    if (PQresultStatus(result) != PGRES_TUPLES_OK) {
+        log_error(
+            "database \"%s\" has no chatd schema that this role may use: run sql/migrate (%.*s)",
+            PQdb(db->pg), (int)strcspn(PQresultErrorMessage(result), "\n"),
+            PQresultErrorMessage(result));
+        return false;
+    }
+    int version = atoi(PQgetvalue(result, 0, 0));
+    if (version == SCHEMA_VERSION)
+        return true;
+    log_error("database \"%s\" has schema version %d, this chatd needs %d: %s", PQdb(db->pg),
+              version, SCHEMA_VERSION,
+              version < SCHEMA_VERSION ? "run sql/migrate" : "install the newer chatd");
+    return false;
+}
+
+/* Prepares the next statement of this connection, or reports for duty after the last. */
+static void prepare_next(struct db *db)
+{
+    db->state = PREPARING;
+    while (db->preparing < STATEMENT_COUNT && !(statements[db->preparing].where & db->where))
+        db->preparing++;
+    if (db->preparing == STATEMENT_COUNT) {
+        db->state = READY;
+        loop_timer_stop(db->loop, &db->timer);
+        db->owner->up(db->owner_arg);
+        return;
+    }
+    if (!PQsendPrepare(db->pg, statements[db->preparing].name, statements[db->preparing].sql, 0,
+                       NULL))
+        fail(db, "cannot prepare");
+    else
+        send_pending(db);
+}
+
+static void connect_step(struct db *db)
+{
+    switch (PQconnectPoll(db->pg)) {
+    case PGRES_POLLING_READING:
+        watch(db, EPOLLIN);
+        break;
+    case PGRES_POLLING_WRITING:
+        watch(db, EPOLLOUT);
+        break;
+    case PGRES_POLLING_OK:
+        PQsetnonblocking(db->pg, 1);
+        check_schema(db);
+        break;
+    default:
+        fail(db, "cannot connect");
+    }
+}
+
+/* Notices ("relation exists", "nested transaction") are for people at a terminal. */
+static void ignore_notice(void *arg, const PGresult *result)
+{
+    (void)arg;
+    (void)result;
+}
+
+void db_connect(struct db *db)
+{
+    char application[64];
+    snprintf(application, sizeof(application), "chatd %s", db->name);
+    const char *const keys[] = {"host",
+                                "port",
+                                "user",
+                                "password",
+                                "dbname",
+                                "application_name",
+                                "target_session_attrs",
+                                "client_encoding",
+                                "options",
+                                "keepalives_idle",
+                                "keepalives_interval",
+                                "keepalives_count",
+                                "tcp_user_timeout",
+                                NULL};
+    const char *const values[] = {db->conf->db_host,
+                                  db->conf->db_port,
+                                  db->conf->db_user,
+                                  db->conf->db_password,
+                                  db->conf->db_name,
+                                  application,
+                                  "read-write",
+                                  "UTF8",
+                                  "-c statement_timeout=15s -c timezone=UTC -c jit=off",
+                                  "5",
+                                  "2",
+                                  "3",
+                                  "10000",
+                                  NULL};
+    db->preparing = 0;
+    db->pg = PQconnectStartParams(keys, values, 0);
+    if (!db->pg)
+        die("out of memory: PQconnectStartParams");
+    PQsetNoticeReceiver(db->pg, ignore_notice, NULL);
+    loop_timer_set(db->loop, &db->timer, CONNECT_TIMEOUT_MS);
+    db->state = CONNECTING;
+    if (PQstatus(db->pg) == CONNECTION_BAD)
+        fail(db, "cannot connect");
+    else
+        watch(db, EPOLLOUT);
+}
+
+void db_run(struct db *db, enum statement statement, struct db_params *p, db_done *done, void *arg)
+{
+    if (db->state != READY || !(statements[statement].where & db->where))
+        bug("db: %s cannot run on \"%s\" now", statements[statement].name, db->name);
+    const char *values[DB_MAX_PARAMS];
+    int formats[DB_MAX_PARAMS];
+    for (int i = 0; i < p->count; i++) {
+        values[i] = p->length[i] < 0 ? NULL : (const char *)buf_head(&p->bytes) + p->at[i];
+        if (p->length[i] == 0)
+            values[i] = "";
+        formats[i] = 1;
+    }
+    db->state = RUNNING;
+    db->running = statement;
+    db->done = done;
+    db->done_arg = arg;
+    loop_timer_set(db->loop, &db->timer, ANSWER_TIMEOUT_MS);
+    int sent = PQsendQueryPrepared(db->pg, statements[statement].name, p->count, values, p->length,
+                                   formats, 1);
+    buf_wipe(&p->bytes);
+    if (!sent)
+        fail(db, "cannot send");
+    else
+        send_pending(db);
+}
+
+bool db_ok(const PGresult *result)
+{
+    return result && PQresultStatus(result) == PGRES_TUPLES_OK;
+}
+
+enum ipc_error db_error(const PGresult *result)
+{
+    /* Classes of SQLSTATE that pass by themselves: connection, resources, operator, rollback. */
+    static const char passing[][3] = {"08", "53", "57", "40", "55"};
+    const char *state = result ? PQresultErrorField(result, PG_DIAG_SQLSTATE) : NULL;
+    for (size_t i = 0; state && i < sizeof(passing) / sizeof(passing[0]); i++)
+        if (strncmp(state, passing[i], 2) == 0)
+            return IPC_E_UNAVAILABLE;
+    return state ? IPC_E_INTERNAL : IPC_E_UNAVAILABLE;
+}
+
+/* A primary that was demoted, or is going down, answers but is of no use any more. */
+static bool server_left_us(const PGresult *result)
+{
+    const char *state = PQresultErrorField(result, PG_DIAG_SQLSTATE);
+    return state && (strncmp(state, "57P", 3) == 0 || strcmp(state, "25006") == 0);
+}
+
+static void on_result(struct db *db, PGresult *result)
+{
+    if (db->state == RUNNING) {
+        if (!db_ok(result))
+            log_error("%s: %.*s", statements[db->running].name,
+                      (int)strcspn(PQresultErrorMessage(result), "\n"),
+                      PQresultErrorMessage(result));
+        if (server_left_us(result) || PQstatus(db->pg) == CONNECTION_BAD) {
+            fail(db, "lost");
+            return;
+        }
+        db->state = READY;
+        loop_timer_stop(db->loop, &db->timer);
+        answer(db, result);
+    } else if (db->state == CHECKING) {
+        if (schema_fits(db, result))
+            prepare_next(db);
+        else
+            fail(db, "the schema does not fit");
+    } else if (PQresultStatus(result) == PGRES_COMMAND_OK) {
+        db->preparing++;
+        prepare_next(db);
+    } else {
+        log_error("cannot prepare %s: %s", statements[db->preparing].name,
+                  PQresultErrorMessage(result));
+        fail(db, "cannot prepare");
+    }
+}
+
+/* Takes the one result of the statement under way once the connection is free for the next one. */
+static void take_result(struct db *db)
+{
+    if (db->state < CHECKING || db->state == READY)
+        return;
+    while (!PQisBusy(db->pg)) {
+        PGresult *result = PQgetResult(db->pg);
+        if (result && !db->result) {
+            db->result = result;
+        } else if (result) {
+            PQclear(result);
+        } else {
+            result = db->result;
+            db->result = NULL;
+            if (result)
+                on_result(db, result);
+            PQclear(result);
+            return;
+        }
+    }
+}
+
+static void take_bells(struct db *db)
+{
+    for (PGnotify *n; db->pg && (n = PQnotifies(db->pg)); PQfreemem(n))
+        if (db->owner->bell)
+            db->owner->bell(db->owner_arg, n->extra);
+}
+
+static void on_io(void *arg, uint32_t events)
+{
+    struct db *db = arg;
+    if (db->state == CONNECTING) {
+        connect_step(db);
+        return;
+    }
+    if (events & EPOLLOUT)
+        send_pending(db);
+    if (!db->pg || !(events & ~(uint32_t)EPOLLOUT))
+        return;
+    if (!PQconsumeInput(db->pg)) {
+        fail(db, "lost");
+        return;
+    }
+    take_result(db);
+    take_bells(db);
+}

@@ -1,0 +1,87 @@
+/* Reading durable changes; see events.h. */
+#include "events.h"
+
+#include "broker.h"
+#include "feed.h"
+#include "link.h"
+
+enum { ROWS_AT_ONCE = 500 };
+
+/* event_read() looks at no more than this many ids at once, so that each call is short even when
+ * almost all changes concern other hosts. */
+enum { WINDOW = 50000 };
+
+static bool started;
+static uint64_t position; /* all up to here was handed out */
+static uint64_t asked;    /* where the reading under way began */
+static uint64_t rung;     /* the highest id that a bell named */
+static bool wanted;
+
+uint64_t events_position(void)
+{
+    return position;
+}
+
+void events_start(uint64_t start)
+{
+    if (!started)
+        position = start;
+    started = true;
+}
+
+void events_rung(uint64_t id)
+{
+    if (id > rung)
+        rung = id;
+}
+
+void events_wanted(void)
+{
+    wanted = true;
+}
+
+struct event event_from_row(const PGresult *result, int row)
+{
+    struct event e = {.cursor = (uint64_t)db_int(result, row, 0)};
+    if (db_is_null(result, row, 3))
+        return e;
+    e.user_count = db_int_array(result, row, 1, e.users, 2);
+    e.origin = (uint64_t)db_int(result, row, 2);
+    e.frame = db_text(result, row, 3, &e.size);
+    return e;
+}
+
+static void on_events(void *arg, const PGresult *result)
+{
+    (void)arg;
+    if (!db_ok(result)) {
+        if (result)
+            link_fail("reading changes");
+        return;
+    }
+    int rows = PQntuples(result);
+    for (int i = 0; i < rows; i++) {
+        struct event e = event_from_row(result, i);
+        feed_event(&e);
+        if (e.cursor > position)
+            position = e.cursor;
+    }
+    feed_flush();
+    if (rows >= ROWS_AT_ONCE || position - asked >= WINDOW)
+        wanted = true;
+    link_listen();
+}
+
+bool events_read(struct db *listener)
+{
+    if (!started || (!wanted && rung <= position))
+        return false;
+    wanted = false;
+    asked = position;
+    struct db_params p = {0};
+    db_param_int8(&p, link_host());
+    db_param_int8(&p, (int64_t)position);
+    db_param_int4(&p, ROWS_AT_ONCE);
+    db_run(listener, STATEMENT_EVENT_READ, &p, on_events, NULL);
+    return true;
+}

@@ -1,0 +1,40 @@
+/*
+ * Durable changes: read in order from this host's cursor, whenever a doorbell rings, and handed to
+ * the peers that they concern. Live traffic, start-up and the time after an outage are this one
+ * path.
+ */
+#ifndef EVENTS_H
+#define EVENTS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "db.h"
+
+/* Up to here everything has been handed out. 0 before the first session is attached. */
+uint64_t events_position(void);
+
+/* Nothing up to position concerns anybody here. For the first session of a fresh broker. */
+void events_start(uint64_t position);
+
+/* A doorbell: the change with this id has been committed. */
+void events_rung(uint64_t id);
+
+/* Look for changes although no bell was heard. */
+void events_wanted(void);
+
+/* Starts reading if there is something to read: true. */
+bool events_read(struct db *listener);
+
+/* A row of the database functions that read changes: cursor, user ids, origin, frame. */
+struct event {
+    uint64_t cursor;
+    int64_t users[2];
+    size_t user_count; /* 0: concerns nobody here, but moves the cursor on */
+    uint64_t origin;   /* the session that it came from; 0: none */
+    const char *frame;
+    size_t size;
+};
+struct event event_from_row(const PGresult *result, int row);
+
+#endif

@@ -1,0 +1,488 @@
+/* Deliveries to the sessions of this host; see feed.h. */
+#include "feed.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "broker.h"
+#include "link.h"
+#include "log.h"
+#include "map.h"
+#include "pool.h"
+#include "statuses.h"
+
+enum {
+    ROWS_AT_ONCE = 1000, /* session rows made by one statement */
+    PAGE = 200,          /* changes read at once for one peer that catches up */
+};
+
+static struct map users; /* user id -> its first attached peer on this host */
+
+/* Peers whose rows are to be made, in order. */
+static struct peer *open_first, **open_last = &open_first;
+
+static struct buf closes; /* uint64_t ids of the peers whose rows are to be removed */
+static struct buf dirty;  /* uint64_t ids of the peers with something queued since feed_flush() */
+
+static void catch_up(struct peer *p);
+
+/* --- who is attached --- */
+
+static void list_add(struct peer *p)
+{
+    p->same_user = map_get(&users, (uint64_t)p->user);
+    map_put(&users, (uint64_t)p->user, p);
+}
+
+static void list_remove(struct peer *p)
+{
+    struct peer *first = map_get(&users, (uint64_t)p->user);
+    if (first == p) {
+        if (p->same_user)
+            map_put(&users, (uint64_t)p->user, p->same_user);
+        else
+            map_remove(&users, (uint64_t)p->user);
+        return;
+    }
+    while (first && first->same_user != p)
+        first = first->same_user;
+    if (first)
+        first->same_user = p->same_user;
+}
+
+static void queue_open(struct peer *p)
+{
+    p->next_open = NULL;
+    *open_last = p;
+    open_last = &p->next_open;
+}
+
+static void unqueue_open(struct peer *p)
+{
+    for (struct peer **at = &open_first; *at; at = &(*at)->next_open) {
+        if (*at != p)
+            continue;
+        *at = p->next_open;
+        if (open_last == &p->next_open)
+            open_last = at;
+        return;
+    }
+}
+
+void feed_attach(struct peer *p, uint32_t seq, bool resume, uint64_t cursor, uint64_t presence)
+{
+    if (link_is_hopeless()) {
+        peer_fail(p->id, IPC_ATTACH, seq, IPC_E_UNAVAILABLE);
+        return;
+    }
+    p->feed = FEED_OPENING;
+    p->attach_seq = seq;
+    p->resume = resume;
+    p->cursor = cursor;
+    p->presence = presence;
+    list_add(p);
+    queue_open(p);
+    link_write();
+}
+
+static void queue_close(uint64_t id)
+{
+    buf_append(&closes, &id, sizeof(id));
+}
+
+void feed_detach(struct peer *p)
+{
+    if (p->feed == FEED_OFF)
+        return;
+    list_remove(p);
+    unqueue_open(p);
+    if (p->row)
+        queue_close(p->id);
+    p->row = false;
+    p->feed = FEED_OFF;
+    buf_free(&p->held);
+    link_write();
+}
+
+void feed_open_all(void)
+{
+    struct peer *p;
+    open_first = NULL;
+    open_last = &open_first;
+    for (size_t at = 0; (p = peer_next(&at));) {
+        p->row = false;
+        if (p->feed != FEED_OFF)
+            queue_open(p);
+    }
+}
+
+void feed_link_lost(void)
+{
+    buf_free(&closes); /* the host that held these rows is dead: they are swept */
+    struct peer *p;
+    for (size_t at = 0; (p = peer_next(&at));) {
+        p->row = false;
+        if (!p->attach_seq || !link_is_hopeless())
+            continue;
+        uint32_t seq = p->attach_seq;
+        p->attach_seq = 0;
+        feed_detach(p);
+        peer_fail(p->id, IPC_ATTACH, seq, IPC_E_UNAVAILABLE);
+    }
+}
+
+/* --- queues --- */
+
+static void put_event(struct buf *out, const struct event *e)
+{
+    size_t begin = ipc_begin(out, IPC_EVENT, 0);
+    ipc_put_u64(out, e->cursor);
+    ipc_put_text(out, e->frame, e->size);
+    ipc_end(out, begin);
+}
+
+static void put_status(struct buf *out, uint64_t change, const char *frame, size_t size)
+{
+    size_t begin = ipc_begin(out, IPC_STATUS, 0);
+    ipc_put_u64(out, change);
+    ipc_put_text(out, frame, size);
+    ipc_end(out, begin);
+}
+
+static size_t queue_limit(void)
+{
+    return (size_t)broker.conf.session_queue;
+}
+
+/* Also looks whether the queue has grown too long to go on feeding it. */
+void feed_queued(struct peer *p)
+{
+    if (p->feed == FEED_LIVE && ipc_channel_queued(&p->channel) > queue_limit())
+        p->feed = FEED_BEHIND;
+    buf_append(&dirty, &p->id, sizeof(p->id));
+}
+
+void feed_flush(void)
+{
+    while (buf_len(&dirty) > 0) {
+        uint64_t id;
+        memcpy(&id, buf_head(&dirty), sizeof(id));
+        buf_consume(&dirty, sizeof(id));
+        struct peer *p = peer_find(id);
+        if (p && ipc_channel_queued(&p->channel) > 0)
+            peer_flush(p);
+    }
+}
+
+static bool may_hold(struct peer *p)
+{
+    if (p->feed != FEED_OPENING && p->feed != FEED_CATCHING)
+        return false;
+    if (buf_len(&p->held) > queue_limit()) {
+        buf_free(&p->held);
+        p->held_overflow = true;
+    }
+    return !p->held_overflow;
+}
+
+static void give_event(struct peer *p, const struct event *e)
+{
+    if (may_hold(p)) {
+        if (!e->origin || e->origin != p->origin)
+            put_event(&p->held, e);
+    } else if (p->feed == FEED_LIVE && e->cursor > p->cursor) {
+        p->cursor = e->cursor;
+        if (e->origin && e->origin == p->origin)
+            return; /* it sent this itself, and has its ack */
+        put_event(&p->channel.out, e);
+        feed_queued(p);
+    }
+}
+
+void feed_event(const struct event *e)
+{
+    for (size_t i = 0; i < e->user_count; i++)
+        for (struct peer *p = map_get(&users, (uint64_t)e->users[i]); p; p = p->same_user)
+            give_event(p, e);
+}
+
+static void give_status(struct peer *p, uint64_t change, const char *frame, size_t size)
+{
+    if (may_hold(p)) {
+        put_status(&p->held, change, frame, size);
+    } else if (p->feed == FEED_LIVE && change > p->presence) {
+        p->presence = change;
+        put_status(&p->channel.out, change, frame, size);
+        feed_queued(p);
+    }
+}
+
+void feed_status(uint64_t change, int64_t user, const int64_t *audience, size_t count,
+                 const char *frame, size_t size)
+{
+    struct peer *p;
+    for (size_t at = 0; !audience && (p = map_next(&users, &at));)
+        for (; p; p = p->same_user)
+            if (p->user != user)
+                give_status(p, change, frame, size);
+    for (size_t i = 0; audience && i < count; i++)
+        for (p = map_get(&users, (uint64_t)audience[i]); p; p = p->same_user)
+            if (p->user != user)
+                give_status(p, change, frame, size);
+}
+
+/* --- from held, or behind, to live --- */
+
+/* Queues what was held and is newer than what the peer has. */
+static void release_held(struct peer *p)
+{
+    struct ipc_message m;
+    long n;
+    while (buf_len(&p->held) > 0 &&
+           (n = ipc_take(buf_head(&p->held), buf_len(&p->held), IPC_BY_BROKER, &m)) > 0) {
+        struct ipc_reader r = ipc_read(&m);
+        uint64_t at = ipc_get_u64(&r);
+        uint64_t *has = m.type == IPC_EVENT ? &p->cursor : &p->presence;
+        if (at > *has) {
+            *has = at;
+            buf_append(&p->channel.out, buf_head(&p->held), (size_t)n);
+        }
+        buf_consume(&p->held, (size_t)n);
+    }
+    p->feed = FEED_LIVE;
+    feed_queued(p);
+}
+
+static void go_live(struct peer *p)
+{
+    if (p->held_overflow)
+        catch_up(p);
+    else
+        release_held(p);
+    feed_flush();
+}
+
+struct catching {
+    uint64_t peer;
+    uint64_t upto;
+};
+
+/* The peer that a result of catching up is for; NULL if that is over. */
+static struct peer *still_catching(struct catching *c, const PGresult *result)
+{
+    struct peer *p = peer_find(c->peer);
+    if (!p || p->feed != FEED_CATCHING)
+        return NULL;
+    if (db_ok(result))
+        return p;
+    p->feed = FEED_BEHIND; /* tried again with the next feed_retry() */
+    return NULL;
+}
+
+static void on_missed_statuses(void *arg, const PGresult *result)
+{
+    struct catching *c = arg;
+    struct peer *p = still_catching(c, result);
+    free(c);
+    if (!p)
+        return;
+    for (int i = 0; i < PQntuples(result); i++) {
+        struct status s = status_from_row(result, i);
+        if (s.change > p->presence && s.user != p->user && status_concerns(&s, p->user))
+            put_status(&p->channel.out, s.change, s.frame, s.size);
+    }
+    if (PQntuples(result) > 0)
+        p->presence = (uint64_t)db_int(result, PQntuples(result) - 1, 0);
+    go_live(p);
+}
+
+static void on_missed_events(void *arg, const PGresult *result)
+{
+    struct catching *c = arg;
+    struct peer *p = still_catching(c, result);
+    if (!p) {
+        free(c);
+        return;
+    }
+    int rows = PQntuples(result);
+    for (int i = 0; i < rows; i++) {
+        struct event e = event_from_row(result, i);
+        if (e.user_count && (!e.origin || e.origin != p->origin))
+            put_event(&p->channel.out, &e);
+        p->cursor = e.cursor;
+    }
+    if (rows >= PAGE) {
+        free(c);
+        p->feed = FEED_BEHIND; /* goes on when this page has been read */
+        peer_flush(p);
+        feed_drained(p);
+        return;
+    }
+    if (c->upto > p->cursor)
+        p->cursor = c->upto;
+    struct db_params params = {0};
+    db_param_int8(&params, link_host());
+    db_param_int8(&params, (int64_t)p->presence);
+    db_param_text(&params, statuses_mode(), strlen(statuses_mode()));
+    pool_run(STATEMENT_PRESENCE_READ, &params, on_missed_statuses, c);
+}
+
+/* Reads what the peer missed. What this host hands out from now on is held, so it is enough to
+ * read up to the host's position; but a reading that is under way may not have seen the peer's
+ * row, so no less than up to when that row was made. */
+static void catch_up(struct peer *p)
+{
+    uint64_t upto = events_position() > p->opened ? events_position() : p->opened;
+    p->feed = FEED_CATCHING;
+    p->held_overflow = false;
+    struct catching *c = xcalloc(1, sizeof(*c));
+    *c = (struct catching){p->id, upto};
+    struct db_params params = {0};
+    db_param_int8(&params, p->user);
+    db_param_int8(&params, (int64_t)p->cursor);
+    db_param_int8(&params, (int64_t)upto);
+    db_param_int4(&params, PAGE);
+    pool_run(STATEMENT_EVENT_READ_USER, &params, on_missed_events, c);
+}
+
+void feed_drained(struct peer *p)
+{
+    if (p->feed == FEED_BEHIND && ipc_channel_queued(&p->channel) == 0 && link_is_up())
+        catch_up(p);
+}
+
+void feed_retry(void)
+{
+    struct peer *p;
+    for (size_t at = 0; (p = peer_next(&at));)
+        feed_drained(p);
+}
+
+/* --- rows --- */
+
+static void answer_attach(struct peer *p, uint64_t cursor, uint64_t presence)
+{
+    uint32_t seq = p->attach_seq;
+    p->attach_seq = 0;
+    p->state = IPC_IS_ATTACHED;
+    peer_answering(p->id, IPC_ATTACH);
+    struct buf *out = &p->channel.out;
+    size_t begin = ipc_begin(out, IPC_ATTACHED, seq);
+    ipc_put_u64(out, cursor);
+    ipc_put_u64(out, presence);
+    ipc_end(out, begin);
+    feed_queued(p);
+}
+
+/* The row is committed: whatever has an id above cursor rings here. */
+static void on_row(struct peer *p, bool known, uint64_t cursor, uint64_t presence)
+{
+    if (!known) {
+        uint32_t seq = p->attach_seq;
+        feed_detach(p);
+        if (seq)
+            peer_fail(p->id, IPC_ATTACH, seq, IPC_E_UNAUTHORIZED);
+        else
+            peer_end(p, "its user was removed");
+        return;
+    }
+    p->row = true;
+    if (p->feed != FEED_OPENING)
+        return; /* a row for the new host of a peer that is long attached */
+    p->opened = cursor;
+    bool missed = p->resume && p->cursor < cursor;
+    if (!missed) {
+        p->cursor = cursor;
+        p->presence = presence;
+    }
+    answer_attach(p, p->cursor, p->presence);
+    if (missed)
+        catch_up(p);
+    else
+        go_live(p);
+}
+
+static void on_opened(void *arg, const PGresult *result)
+{
+    (void)arg;
+    if (!db_ok(result)) {
+        if (result)
+            link_fail("registering sessions");
+        return;
+    }
+    for (int i = 0; i < PQntuples(result); i++) {
+        uint64_t id = (uint64_t)db_int(result, i, 0);
+        uint64_t cursor = (uint64_t)db_int(result, i, 2);
+        events_start(cursor);
+        struct peer *p = peer_find(id);
+        if (p && p->feed != FEED_OFF)
+            on_row(p, db_bool(result, i, 1), cursor, (uint64_t)db_int(result, i, 3));
+        else
+            queue_close(id); /* it left before it had arrived */
+    }
+    feed_flush();
+    link_write();
+}
+
+static void on_closed(void *arg, const PGresult *result)
+{
+    (void)arg;
+    if (db_ok(result))
+        link_write();
+    else if (result)
+        link_fail("removing sessions");
+}
+
+static void open_rows(struct db *writer)
+{
+    struct buf ids = BUF_INIT, owners = BUF_INIT;
+    size_t n = 0;
+    for (; open_first && n < ROWS_AT_ONCE; n++) {
+        struct peer *p = open_first;
+        open_first = p->next_open;
+        buf_append(&ids, &p->id, sizeof(p->id));
+        buf_append(&owners, &p->user, sizeof(p->user));
+    }
+    if (!open_first)
+        open_last = &open_first;
+    struct db_params params = {0};
+    db_param_int8(&params, link_host());
+    db_param_ids(&params, &ids);
+    db_param_ids(&params, &owners);
+    buf_free(&owners);
+    buf_free(&ids);
+    db_run(writer, STATEMENT_SESSION_OPEN, &params, on_opened, NULL);
+}
+
+static void close_rows(struct db *writer)
+{
+    struct db_params params = {0};
+    db_param_int8(&params, link_host());
+    db_param_ids(&params, &closes);
+    buf_free(&closes);
+    db_run(writer, STATEMENT_SESSION_CLOSE, &params, on_closed, NULL);
+}
+
+bool feed_has_work(void)
+{
+    return open_first || buf_len(&closes) > 0;
+}
+
+bool feed_write(struct db *writer)
+{
+    /* Before the link is up, closing can wait: the rows of the host before are swept. */
+    if (buf_len(&closes) > 0)
+        close_rows(writer);
+    else if (open_first)
+        open_rows(writer);
+    else
+        return false;
+    return true;
+}
+
+void feed_free(void)
+{
+    buf_free(&closes);
+    buf_free(&dirty);
+    map_free(&users);
+}

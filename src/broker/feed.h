@@ -1,0 +1,53 @@
+/*
+ * What reaches the attached sessions of this host, and how far each of them is.
+ *
+ * A peer becomes live only after its row is committed: from then on doorbells ring here for it.
+ * The database says in the same breath which changes came before; what comes live meanwhile is
+ * held and compared, so there is neither a gap nor a repeat. A peer that reads too slowly stops
+ * being fed when its queue is full and reads again from its own cursor when the queue is empty.
+ */
+#ifndef FEED_H
+#define FEED_H
+
+#include "db.h"
+#include "events.h"
+#include "peer.h"
+
+/* Attaches a bound peer; the ATTACH numbered seq is answered once its row is committed. With
+ * resume, everything after the cursor is delivered first. */
+void feed_attach(struct peer *p, uint32_t seq, bool resume, uint64_t cursor, uint64_t presence);
+
+/* Forgets the peer and has its row removed. Harmless if it is not attached. */
+void feed_detach(struct peer *p);
+
+/* Hands a change to the peers that it concerns; feed_flush() then sends what was queued. */
+void feed_event(const struct event *e);
+void feed_flush(void);
+
+/* Something was put into this peer's queue that the next feed_flush() is to send. */
+void feed_queued(struct peer *p);
+
+/* Hands out the frame that says that this user came or went: to all (audience NULL) or to those
+ * users; never to the user's own sessions, which know. */
+void feed_status(uint64_t change, int64_t user, const int64_t *audience, size_t count,
+                 const char *frame, size_t size);
+
+/* The peer's queue may be empty again. */
+void feed_drained(struct peer *p);
+
+/* Lets those try again whose catching up failed. */
+void feed_retry(void);
+
+/* Makes and removes rows, a batch a time. True if a statement was started. */
+bool feed_write(struct db *writer);
+bool feed_has_work(void);
+
+/* The link begins anew: every attached peer needs a row of the new host. */
+void feed_open_all(void);
+
+/* The link was lost. */
+void feed_link_lost(void);
+
+void feed_free(void);
+
+#endif

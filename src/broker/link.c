@@ -1,0 +1,231 @@
+/* The host's bond with the database; see link.h. */
+#include "link.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "backoff.h"
+#include "broker.h"
+#include "events.h"
+#include "feed.h"
+#include "log.h"
+#include "sends.h"
+#include "statuses.h"
+
+/* How often dead hosts are looked for, and doorbells that never came are made up for. */
+enum { TICK_MS = 2000 };
+
+static enum {
+    DOWN,       /* waits for the next attempt */
+    CONNECTING, /* not both connections are ready yet */
+    ATTACHING,  /* asks for a host number */
+    OPENING,    /* makes the sessions' rows */
+    UP,
+} state;
+
+static struct db *listener, *writer;
+static struct backoff backoff = {.first = 100, .most = 5000};
+static struct loop_timer retry, tick;
+static bool hopeless, swept;
+static int64_t host;
+static char tag[64];
+static int status = -1;
+
+static void report(const char *line)
+{
+    if (status >= 0 && write(status, line, strlen(line)) < 0)
+        log_warn("reporting to the master: %s", strerror(errno));
+}
+
+bool link_is_up(void)
+{
+    return state == UP;
+}
+
+bool link_is_hopeless(void)
+{
+    return hopeless;
+}
+
+int64_t link_host(void)
+{
+    return host;
+}
+
+const char *link_tag(void)
+{
+    return tag;
+}
+
+static void on_retry(void *arg)
+{
+    (void)arg;
+    state = CONNECTING;
+    db_connect(listener);
+    if (state == CONNECTING)
+        db_connect(writer);
+}
+
+/* Both connections end; what waits for answers hears of it; the next attempt is on the clock. */
+static void on_down(void *arg)
+{
+    (void)arg;
+    if (state == DOWN)
+        return;
+    if (state == UP) {
+        log_warn("the database is away; reconnecting");
+        report("down\n");
+    } else if (!hopeless) {
+        hopeless = true;
+        report("down\n");
+    }
+    state = DOWN;
+    host = 0;
+    loop_timer_stop(broker.loop, &tick);
+    db_close(listener);
+    db_close(writer);
+    feed_link_lost();
+    sends_link_lost();
+    loop_timer_set(broker.loop, &retry, backoff_failed(&backoff));
+}
+
+void link_fail(const char *what)
+{
+    log_warn("%s failed; connecting anew", what);
+    on_down(NULL);
+}
+
+static void on_attached(void *arg, const PGresult *result)
+{
+    (void)arg;
+    if (!db_ok(result) || PQntuples(result) != 1) {
+        if (result)
+            link_fail("host_attach");
+        return;
+    }
+    size_t n;
+    host = db_int(result, 0, 0);
+    const char *text = db_text(result, 0, 1, &n);
+    snprintf(tag, sizeof(tag), "%.*s", (int)n, text);
+    state = OPENING;
+    feed_open_all();
+    link_write();
+}
+
+static void on_up(void *arg)
+{
+    (void)arg;
+    if (state != CONNECTING || !db_ready(listener) || !db_ready(writer))
+        return;
+    state = ATTACHING;
+    char name[256] = "";
+    gethostname(name, sizeof(name) - 1);
+    struct db_params p = {0};
+    db_param_text(&p, name, strlen(name));
+    db_run(listener, STATEMENT_HOST_ATTACH, &p, on_attached, NULL);
+}
+
+static void on_tick(void *arg)
+{
+    (void)arg;
+    swept = false;
+    events_wanted();
+    statuses_wanted();
+    feed_retry();
+    link_listen();
+    loop_timer_set(broker.loop, &tick, TICK_MS);
+}
+
+static void come_up(void)
+{
+    state = UP;
+    hopeless = false;
+    backoff_reset(&backoff);
+    log_info("the database is up; this is host %lld", (long long)host);
+    report("up\n");
+    statuses_link_up();
+    on_tick(NULL);
+}
+
+void link_write(void)
+{
+    if ((state != OPENING && state != UP) || !db_ready(writer))
+        return;
+    if (feed_write(writer))
+        return;
+    if (state == OPENING)
+        come_up();
+    if (db_ready(writer) && !sends_write(writer))
+        statuses_write(writer);
+}
+
+static void on_swept(void *arg, const PGresult *result)
+{
+    (void)arg;
+    if (!result)
+        return;
+    if (db_ok(result) && db_int(result, 0, 0) > 0)
+        log_info("removed %lld dead hosts", (long long)db_int(result, 0, 0));
+    link_listen();
+}
+
+static void sweep(void)
+{
+    swept = true;
+    struct db_params p = {0};
+    db_param_int8(&p, host);
+    db_run(listener, STATEMENT_HOST_SWEEP, &p, on_swept, NULL);
+}
+
+void link_listen(void)
+{
+    if (state != UP || !db_ready(listener))
+        return;
+    if (events_read(listener) || statuses_read(listener))
+        return;
+    if (!swept)
+        sweep();
+}
+
+/* "e 91": a change with this id was committed; "p 17": somebody came or went. */
+static void on_bell(void *arg, const char *payload)
+{
+    (void)arg;
+    unsigned long long number;
+    char kind;
+    if (sscanf(payload, "%c %llu", &kind, &number) != 2)
+        return;
+    if (kind == 'e')
+        events_rung(number);
+    else if (kind == 'p')
+        statuses_wanted();
+    link_listen();
+}
+
+static const struct db_owner owner = {on_up, on_down, on_bell};
+
+void link_init(int status_fd)
+{
+    status = status_fd;
+    listener = db_new(broker.loop, &broker.conf, "listener", DB_LISTENER, &owner, NULL);
+    writer = db_new(broker.loop, &broker.conf, "writer", DB_WRITER, &owner, NULL);
+    retry = (struct loop_timer){.call = on_retry};
+    tick = (struct loop_timer){.call = on_tick};
+    on_retry(NULL);
+}
+
+void link_free(void)
+{
+    state = DOWN; /* before the connections end, so that nobody starts over */
+    loop_timer_stop(broker.loop, &retry);
+    loop_timer_stop(broker.loop, &tick);
+    db_free(listener);
+    db_free(writer);
+}
+
+bool link_is_quiet(void)
+{
+    return state != UP || (db_ready(writer) && !feed_has_work() && !sends_has_work());
+}

@@ -1,0 +1,96 @@
+/*
+ * chatd-broker: the one process of a host that knows the database and the keys.
+ *
+ * Sessions connect to it and ask; it verifies who they are, commits what they send, and hands
+ * them what concerns them. Its life is a loop over events; it ends when it is told to, after what
+ * it has accepted was written.
+ */
+#include <signal.h>
+#include <sys/epoll.h>
+#include <sys/signalfd.h>
+#include <unistd.h>
+
+#include "broker.h"
+#include "clock.h"
+#include "events.h"
+#include "feed.h"
+#include "hashing.h"
+#include "link.h"
+#include "log.h"
+#include "peer.h"
+#include "pool.h"
+#include "role.h"
+#include "sends.h"
+#include "statuses.h"
+
+enum { FINISH_MS = 3000 };
+
+struct broker broker;
+
+static bool stopping;
+static int64_t stop_at;
+static struct loop_timer stop_timer;
+static struct loop_watch signals;
+
+/* Wakes the loop so that it looks at stop_at. */
+static void on_stop_timer(void *arg)
+{
+    (void)arg;
+}
+
+static void on_signal(void *arg, uint32_t events)
+{
+    (void)arg;
+    (void)events;
+    struct signalfd_siginfo info;
+    if (read(signals.fd, &info, sizeof(info)) != (ssize_t)sizeof(info) || stopping)
+        return;
+    stopping = true;
+    stop_at = clock_ms() + FINISH_MS;
+    stop_timer.call = on_stop_timer;
+    loop_timer_set(broker.loop, &stop_timer, FINISH_MS);
+}
+
+static void watch_signals(void)
+{
+    sigset_t set;
+    sigemptyset(&set);
+    sigaddset(&set, SIGTERM);
+    sigprocmask(SIG_BLOCK, &set, NULL);
+    signals = (struct loop_watch){signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK), EPOLLIN,
+                                  on_signal, NULL};
+    loop_add(broker.loop, &signals);
+}
+
+static bool finished(void)
+{
+    return stopping && ((peer_count() == 0 && link_is_quiet()) || clock_ms() >= stop_at);
+}
+
+int main(int argc, char **argv)
+{
+    role_start(&broker.conf, "broker", argc, argv);
+    broker.loop = loop_new();
+    watch_signals();
+    hashing_init(ROLE_FD_AUTH);
+    pool_init();
+    link_init(ROLE_FD_STATUS);
+    peers_init(ROLE_FD_BROKER);
+
+    while (!finished()) {
+        loop_once(broker.loop);
+        peers_reap();
+    }
+
+    peers_stop();
+    peers_free();
+    link_free();
+    pool_free();
+    hashing_free();
+    sends_free();
+    statuses_free();
+    feed_free();
+    loop_free(broker.loop);
+    conf_free(&broker.conf);
+    return 0;
+}

@@ -1,0 +1,146 @@
+/* The pool of database connections; see pool.h. */
+#include "pool.h"
+
+#include <stdlib.h>
+
+#include "backoff.h"
+#include "broker.h"
+#include "log.h"
+
+enum { QUEUE_MAX = 20000 };
+
+struct job {
+    struct job *next;
+    enum statement statement;
+    struct db_params params;
+    db_done *done;
+    void *arg;
+};
+
+struct member {
+    struct db *db;
+    struct backoff backoff;
+    struct loop_timer retry;
+    bool failed; /* its last attempt to connect */
+    struct job *running;
+};
+
+static struct member *members;
+static long long member_count;
+static struct job *first, **last = &first;
+static size_t queued;
+
+static void on_done(void *arg, const PGresult *result);
+
+static void give_work(struct member *m)
+{
+    if (!first || !db_ready(m->db))
+        return;
+    struct job *job = first;
+    first = job->next;
+    if (!first)
+        last = &first;
+    queued--;
+    m->running = job;
+    db_run(m->db, job->statement, &job->params, on_done, m);
+}
+
+static void finish(struct job *job, const PGresult *result)
+{
+    buf_wipe(&job->params.bytes);
+    job->done(job->arg, result);
+    free(job);
+}
+
+static void on_done(void *arg, const PGresult *result)
+{
+    struct member *m = arg;
+    struct job *job = m->running;
+    m->running = NULL;
+    finish(job, result);
+    give_work(m);
+}
+
+static void on_up(void *arg)
+{
+    struct member *m = arg;
+    m->failed = false;
+    backoff_reset(&m->backoff);
+    give_work(m);
+}
+
+static bool all_failed(void)
+{
+    for (long long i = 0; i < member_count; i++)
+        if (!members[i].failed)
+            return false;
+    return true;
+}
+
+static void refuse_all(void)
+{
+    while (first) {
+        struct job *job = first;
+        first = job->next;
+        queued--;
+        finish(job, NULL);
+    }
+    last = &first;
+}
+
+static void on_down(void *arg)
+{
+    struct member *m = arg;
+    m->failed = true;
+    loop_timer_set(broker.loop, &m->retry, backoff_failed(&m->backoff));
+    if (all_failed())
+        refuse_all();
+}
+
+static void on_retry(void *arg)
+{
+    struct member *m = arg;
+    db_connect(m->db);
+}
+
+static const struct db_owner owner = {on_up, on_down, NULL};
+
+void pool_init(void)
+{
+    member_count = broker.conf.db_readers;
+    members = xcalloc((size_t)member_count, sizeof(*members));
+    for (long long i = 0; i < member_count; i++) {
+        struct member *m = &members[i];
+        m->backoff = (struct backoff){.first = 100, .most = 5000};
+        m->retry = (struct loop_timer){.call = on_retry, .arg = m};
+        m->db = db_new(broker.loop, &broker.conf, "pool", DB_POOL, &owner, m);
+        db_connect(m->db);
+    }
+}
+
+void pool_run(enum statement statement, struct db_params *params, db_done *done, void *arg)
+{
+    if (all_failed() || queued >= QUEUE_MAX) {
+        buf_wipe(&params->bytes);
+        done(arg, NULL);
+        return;
+    }
+    struct job *job = xcalloc(1, sizeof(*job));
+    *job = (struct job){.statement = statement, .params = *params, .done = done, .arg = arg};
+    *params = (struct db_params){0};
+    *last = job;
+    last = &job->next;
+    queued++;
+    for (long long i = 0; i < member_count && first; i++)
+        give_work(&members[i]);
+}
+
+void pool_free(void)
+{
+    for (long long i = 0; i < member_count; i++) {
+        loop_timer_stop(broker.loop, &members[i].retry);
+        db_free(members[i].db);
+    }
+    refuse_all();
+    free(members);
+}

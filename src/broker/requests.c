@@ -1,0 +1,336 @@
+/*
+ * The requests of sessions; see requests.h.
+ *
+ * Each answer comes later, from the database or an auth worker. Until then a struct request keeps
+ * what is needed; the peer may be gone by the time the answer comes.
+ */
+#include "requests.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "broker.h"
+#include "feed.h"
+#include "hashing.h"
+#include "log.h"
+#include "pool.h"
+#include "sends.h"
+#include "token.h"
+
+static const char *const malformed = "a message with a malformed payload";
+
+struct request {
+    uint64_t peer;
+    enum ipc_type type;
+    uint32_t seq;
+    int64_t user;   /* login: whose hash is being compared */
+    char *name;     /* owned */
+    char *email;    /* owned */
+    char *password; /* owned, wiped */
+    size_t password_size;
+    char *user_json; /* owned */
+};
+
+static struct request *request_new(const struct peer *p, const struct ipc_message *m)
+{
+    struct request *q = xcalloc(1, sizeof(*q));
+    *q = (struct request){.peer = p->id, .type = m->type, .seq = m->seq};
+    return q;
+}
+
+static void request_free(struct request *q)
+{
+    if (q->password)
+        explicit_bzero(q->password, q->password_size);
+    free(q->name);
+    free(q->email);
+    free(q->password);
+    free(q->user_json);
+    free(q);
+}
+
+static void request_fail(struct request *q, enum ipc_error error)
+{
+    peer_fail(q->peer, q->type, q->seq, error);
+    request_free(q);
+}
+
+static char *copy_text(struct ipc_text t)
+{
+    return xstrndup(t.p, t.n);
+}
+
+/* --- HELLO, AUTH --- */
+
+static const char *serve_hello(struct peer *p, const struct ipc_message *m)
+{
+    struct ipc_reader r = ipc_read(m);
+    uint32_t version = ipc_get_u32(&r);
+    p->origin = ipc_get_u64(&r);
+    ipc_get_text(&r, IPC_MAX_NAME);
+    if (!ipc_read_end(&r))
+        return malformed;
+    return version == IPC_VERSION ? NULL : "another version of chatd";
+}
+
+static const char *serve_auth(struct peer *p, const struct ipc_message *m)
+{
+    struct ipc_reader r = ipc_read(m);
+    struct ipc_text text = ipc_get_text(&r, IPC_MAX_TOKEN);
+    if (!ipc_read_end(&r))
+        return malformed;
+    struct token t;
+    const char *why;
+    if (!token_verify(broker.conf.jwt_secret, text.p, text.n, time(NULL), &t, &why)) {
+        log_info("session %d: token refused: %s", p->pid, why);
+        peer_fail(p->id, IPC_AUTH, m->seq, IPC_E_UNAUTHORIZED);
+        return NULL;
+    }
+    if (p->user && p->user != t.user) {
+        peer_fail(p->id, IPC_AUTH, m->seq, IPC_E_OTHER_USER);
+        return NULL;
+    }
+    p->user = t.user;
+    if (p->state == IPC_IS_NEW)
+        p->state = IPC_IS_BOUND;
+    peer_answering(p->id, IPC_AUTH);
+    struct buf *out = &p->channel.out;
+    size_t begin = ipc_begin(out, IPC_AUTHED, m->seq);
+    ipc_put_u64(out, (uint64_t)t.user);
+    ipc_put_text(out, t.name, strlen(t.name));
+    ipc_put_u64(out, (uint64_t)t.expires);
+    ipc_end(out, begin);
+    return NULL;
+}
+
+/* --- REGISTER, LOGIN --- */
+
+/* Both end with a token and the user. */
+static void reply_token(struct request *q, int status, int64_t user)
+{
+    int64_t lifetime = broker.conf.token_lifetime / 1000;
+    char *token = token_issue(broker.conf.jwt_secret, user, q->name, time(NULL), lifetime);
+    if (!token) {
+        log_error("issuing a token failed");
+        request_fail(q, IPC_E_INTERNAL);
+        return;
+    }
+    struct buf json = BUF_INIT;
+    buf_printf(&json,
+               "{\"token\":\"%s\",\"token_type\":\"Bearer\",\"expires_in\":%lld,\"user\":%s}",
+               token, (long long)lifetime, q->user_json);
+    peer_reply(q->peer, q->type, q->seq, status, (const char *)buf_head(&json), buf_len(&json));
+    explicit_bzero(token, strlen(token));
+    free(token);
+    buf_wipe(&json);
+    request_free(q);
+}
+
+static char *copy_column(const PGresult *result, int column)
+{
+    size_t n;
+    const char *p = db_text(result, 0, column, &n);
+    return xstrndup(p, n);
+}
+
+static void on_registered(void *arg, const PGresult *result)
+{
+    struct request *q = arg;
+    if (!db_ok(result) || PQntuples(result) != 1) {
+        request_fail(q, db_error(result));
+        return;
+    }
+    char *status = copy_column(result, 0);
+    q->user_json = copy_column(result, 2);
+    if (strcmp(status, "ok") == 0)
+        reply_token(q, 201, db_int(result, 0, 1));
+    else if (strcmp(status, "username_taken") == 0)
+        request_fail(q, IPC_E_USERNAME_TAKEN);
+    else if (strcmp(status, "email_taken") == 0)
+        request_fail(q, IPC_E_EMAIL_TAKEN);
+    else
+        request_fail(q, IPC_E_INVALID);
+    free(status);
+}
+
+static void on_hashed(void *arg, bool done, struct ipc_text hash, bool right)
+{
+    (void)right;
+    struct request *q = arg;
+    if (!done) {
+        request_fail(q, IPC_E_OVERLOADED);
+        return;
+    }
+    if (hash.n == 0) {
+        request_fail(q, IPC_E_INTERNAL);
+        return;
+    }
+    struct db_params params = {0};
+    db_param_text(&params, q->name, strlen(q->name));
+    db_param_text(&params, q->email, strlen(q->email));
+    db_param_text(&params, hash.p, hash.n);
+    pool_run(STATEMENT_USER_REGISTER, &params, on_registered, q);
+}
+
+static const char *serve_register(struct peer *p, const struct ipc_message *m)
+{
+    struct ipc_reader r = ipc_read(m);
+    struct ipc_text name = ipc_get_text(&r, IPC_MAX_NAME);
+    struct ipc_text email = ipc_get_text(&r, IPC_MAX_NAME);
+    struct ipc_text password = ipc_get_text(&r, IPC_MAX_PASSWORD);
+    if (!ipc_read_end(&r))
+        return malformed;
+    struct request *q = request_new(p, m);
+    q->name = copy_text(name);
+    q->email = copy_text(email);
+    hashing_hash(password, on_hashed, q);
+    return NULL;
+}
+
+static void on_verified(void *arg, bool done, struct ipc_text hash, bool right)
+{
+    (void)hash;
+    struct request *q = arg;
+    if (!done)
+        request_fail(q, IPC_E_OVERLOADED);
+    else if (!right || !q->user)
+        request_fail(q, IPC_E_CREDENTIALS);
+    else
+        reply_token(q, 200, q->user);
+}
+
+/* An unknown user goes the same way, with an empty hash: the answer and its time are the same. */
+static void on_credentials(void *arg, const PGresult *result)
+{
+    struct request *q = arg;
+    if (!db_ok(result)) {
+        request_fail(q, db_error(result));
+        return;
+    }
+    struct ipc_text hash = {"", 0};
+    if (PQntuples(result) == 1) {
+        q->user = db_int(result, 0, 0);
+        free(q->name);
+        q->name = copy_column(result, 1);
+        hash.p = db_text(result, 0, 2, &hash.n);
+        q->user_json = copy_column(result, 3);
+    }
+    struct ipc_text password = {q->password, q->password_size};
+    hashing_verify(password, hash, on_verified, q);
+}
+
+static const char *serve_login(struct peer *p, const struct ipc_message *m)
+{
+    struct ipc_reader r = ipc_read(m);
+    struct ipc_text name = ipc_get_text(&r, IPC_MAX_NAME);
+    struct ipc_text password = ipc_get_text(&r, IPC_MAX_PASSWORD);
+    if (!ipc_read_end(&r))
+        return malformed;
+    struct request *q = request_new(p, m);
+    q->name = copy_text(name);
+    q->password = copy_text(password);
+    q->password_size = password.n;
+    struct db_params params = {0};
+    db_param_text(&params, name.p, name.n);
+    pool_run(STATEMENT_USER_CREDENTIALS, &params, on_credentials, q);
+    return NULL;
+}
+
+/* --- USERS, HISTORY --- */
+
+static void reply_column(struct request *q, const PGresult *result, int column)
+{
+    size_t n;
+    const char *json = db_text(result, 0, column, &n);
+    peer_reply(q->peer, q->type, q->seq, 200, json, n);
+    request_free(q);
+}
+
+static void on_users(void *arg, const PGresult *result)
+{
+    if (db_ok(result))
+        reply_column(arg, result, 0);
+    else
+        request_fail(arg, db_error(result));
+}
+
+static const char *serve_users(struct peer *p, const struct ipc_message *m)
+{
+    struct db_params params = {0};
+    pool_run(STATEMENT_USER_LIST, &params, on_users, request_new(p, m));
+    return NULL;
+}
+
+static void on_history(void *arg, const PGresult *result)
+{
+    if (!db_ok(result) || PQntuples(result) != 1)
+        request_fail(arg, db_error(result));
+    else if (!db_bool(result, 0, 0))
+        request_fail(arg, IPC_E_UNKNOWN_USER);
+    else
+        reply_column(arg, result, 1);
+}
+
+static void param_optional(struct db_params *params, uint64_t v)
+{
+    if (v)
+        db_param_int8(params, (int64_t)v);
+    else
+        db_param_null(params);
+}
+
+static const char *serve_history(struct peer *p, const struct ipc_message *m)
+{
+    struct ipc_reader r = ipc_read(m);
+    uint64_t other = ipc_get_u64(&r), before = ipc_get_u64(&r), after = ipc_get_u64(&r);
+    uint32_t limit = ipc_get_u32(&r);
+    if (!ipc_read_end(&r) || limit < 1 || limit > IPC_MAX_HISTORY)
+        return malformed;
+    struct db_params params = {0};
+    db_param_int8(&params, p->user);
+    db_param_int8(&params, (int64_t)other);
+    param_optional(&params, before);
+    param_optional(&params, after);
+    db_param_int4(&params, (int32_t)limit);
+    pool_run(STATEMENT_MESSAGE_HISTORY, &params, on_history, request_new(p, m));
+    return NULL;
+}
+
+/* --- SEND, ATTACH --- */
+
+static const char *serve_send(struct peer *p, const struct ipc_message *m)
+{
+    struct ipc_reader r = ipc_read(m);
+    int64_t receiver = (int64_t)ipc_get_u64(&r);
+    struct ipc_text id = ipc_get_text(&r, IPC_MAX_ID);
+    struct ipc_text content = ipc_get_text(&r, IPC_MAX_CONTENT);
+    if (!ipc_read_end(&r) || id.n == 0)
+        return malformed;
+    sends_add(p, m->seq, receiver, id, content);
+    return NULL;
+}
+
+static const char *serve_attach(struct peer *p, const struct ipc_message *m)
+{
+    struct ipc_reader r = ipc_read(m);
+    uint8_t resume = ipc_get_u8(&r);
+    uint64_t cursor = ipc_get_u64(&r), presence = ipc_get_u64(&r);
+    if (!ipc_read_end(&r))
+        return malformed;
+    feed_attach(p, m->seq, resume == 1, cursor, presence);
+    return NULL;
+}
+
+static const char *(*const servers[IPC_TYPE_COUNT])(struct peer *, const struct ipc_message *) = {
+    [IPC_HELLO] = serve_hello, [IPC_AUTH] = serve_auth,     [IPC_REGISTER] = serve_register,
+    [IPC_LOGIN] = serve_login, [IPC_USERS] = serve_users,   [IPC_HISTORY] = serve_history,
+    [IPC_SEND] = serve_send,   [IPC_ATTACH] = serve_attach,
+};
+
+const char *request_serve(struct peer *p, const struct ipc_message *m)
+{
+    if (!servers[m->type])
+        bug("no server for %s", ipc_rule(m->type)->name);
+    return servers[m->type](p, m);
+}

@@ -1,0 +1,226 @@
+/* Group commit of messages; see sends.h. */
+#include "sends.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "broker.h"
+#include "clock.h"
+#include "feed.h"
+#include "events.h"
+#include "link.h"
+#include "log.h"
+
+enum {
+    BATCH_BYTES = 4 * 1024 * 1024, /* of content in one transaction */
+    PATIENCE_MS = 2000,            /* how long a message waits for a database that is away */
+    EXPIRY_MS = 250,               /* how often that is looked at */
+};
+
+struct send {
+    struct send *next;
+    uint64_t peer;
+    uint32_t seq;
+    int64_t sender, receiver;
+    uint64_t origin;
+    int64_t since; /* clock_ms() of its arrival */
+    size_t id_size, content_size;
+    char text[]; /* the id, then the content */
+};
+
+struct queue {
+    struct send *first, **last;
+    long long count;
+};
+
+static struct queue waiting = {NULL, &waiting.first, 0};
+static struct queue batch = {NULL, &batch.first, 0}; /* under way */
+static struct loop_timer expiry;
+
+static void push(struct queue *q, struct send *s)
+{
+    s->next = NULL;
+    *q->last = s;
+    q->last = &s->next;
+    q->count++;
+}
+
+static struct send *pop(struct queue *q)
+{
+    struct send *s = q->first;
+    q->first = s->next;
+    if (!q->first)
+        q->last = &q->first;
+    q->count--;
+    return s;
+}
+
+static void fail(struct send *s, enum ipc_error error)
+{
+    peer_fail(s->peer, IPC_SEND, s->seq, error);
+    free(s);
+}
+
+static void on_expiry(void *arg)
+{
+    (void)arg;
+    if (link_is_up())
+        return;
+    int64_t oldest = clock_ms() - PATIENCE_MS;
+    while (waiting.first && (link_is_hopeless() || waiting.first->since <= oldest))
+        fail(pop(&waiting), IPC_E_UNAVAILABLE);
+    if (waiting.first)
+        loop_timer_set(broker.loop, &expiry, EXPIRY_MS);
+}
+
+static void watch_expiry(void)
+{
+    expiry.call = on_expiry;
+    if (!link_is_up() && !expiry.armed)
+        loop_timer_set(broker.loop, &expiry, EXPIRY_MS);
+}
+
+void sends_add(struct peer *p, uint32_t seq, int64_t receiver, struct ipc_text id,
+               struct ipc_text content)
+{
+    if (link_is_hopeless() || waiting.count >= broker.conf.batch_queue) {
+        peer_fail(p->id, IPC_SEND, seq, link_is_hopeless() ? IPC_E_UNAVAILABLE : IPC_E_OVERLOADED);
+        return;
+    }
+    struct send *s = xcalloc(1, sizeof(*s) + id.n + content.n);
+    *s = (struct send){.peer = p->id,
+                       .seq = seq,
+                       .sender = p->user,
+                       .receiver = receiver,
+                       .origin = p->origin,
+                       .since = clock_ms(),
+                       .id_size = id.n,
+                       .content_size = content.n};
+    memcpy(s->text, id.p, id.n);
+    memcpy(s->text + id.n, content.p, content.n);
+    push(&waiting, s);
+    watch_expiry();
+    link_write();
+}
+
+static void acknowledge(struct send *s, int64_t message, bool duplicate)
+{
+    struct peer *p = peer_answering(s->peer, IPC_SEND);
+    if (p) {
+        struct buf *out = &p->channel.out;
+        char cursor[96];
+        int n = snprintf(cursor, sizeof(cursor), "%s-%lld", link_tag(), (long long)message);
+        size_t begin = ipc_begin(out, IPC_SENT, s->seq);
+        ipc_put_u64(out, (uint64_t)message);
+        ipc_put_u8(out, duplicate);
+        ipc_put_text(out, cursor, (size_t)n);
+        ipc_end(out, begin);
+        feed_queued(p);
+    }
+    free(s);
+}
+
+static enum ipc_error refusal(const char *status, size_t n)
+{
+    static const struct {
+        const char *status;
+        enum ipc_error error;
+    } table[] = {
+        {"unknown_receiver", IPC_E_UNKNOWN_RECEIVER},
+        {"unknown_sender", IPC_E_UNAUTHORIZED},
+        {"conflict", IPC_E_CONFLICT},
+        {"invalid", IPC_E_INVALID},
+    };
+    for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++)
+        if (n == strlen(table[i].status) && memcmp(status, table[i].status, n) == 0)
+            return table[i].error;
+    return IPC_E_INTERNAL;
+}
+
+static void on_sent(void *arg, const PGresult *result)
+{
+    (void)arg;
+    if (!result)
+        return; /* lost: sends_link_lost() keeps the batch */
+    bool ok = db_ok(result) && PQntuples(result) == batch.count;
+    for (int i = 0; batch.first; i++) {
+        struct send *s = pop(&batch);
+        size_t n = 0;
+        const char *status = ok ? db_text(result, i, 1, &n) : "";
+        if (n == 2 && memcmp(status, "ok", 2) == 0)
+            acknowledge(s, db_int(result, i, 2), db_bool(result, i, 3));
+        else
+            fail(s, ok ? refusal(status, n) : db_error(result));
+    }
+    feed_flush();
+    link_write();
+}
+
+static void put_batch(struct db_params *params)
+{
+    size_t count = (size_t)batch.count;
+    const struct send *s;
+    db_param_array(params, DB_INT8_OID, count);
+    for (s = batch.first; s; s = s->next)
+        db_array_int8(params, s->sender);
+    db_array_end(params);
+    db_param_array(params, DB_INT8_OID, count);
+    for (s = batch.first; s; s = s->next)
+        db_array_int8(params, s->receiver);
+    db_array_end(params);
+    db_param_array(params, DB_TEXT_OID, count);
+    for (s = batch.first; s; s = s->next)
+        db_array_text(params, s->text, s->id_size);
+    db_array_end(params);
+    db_param_array(params, DB_INT8_OID, count);
+    for (s = batch.first; s; s = s->next)
+        db_array_int8(params, (int64_t)s->origin);
+    db_array_end(params);
+    db_param_array(params, DB_TEXT_OID, count);
+    for (s = batch.first; s; s = s->next)
+        db_array_text(params, s->text + s->id_size, s->content_size);
+    db_array_end(params);
+}
+
+bool sends_has_work(void)
+{
+    return waiting.first || batch.first;
+}
+
+bool sends_write(struct db *writer)
+{
+    if (!waiting.first)
+        return false;
+    size_t bytes = 0;
+    while (waiting.first && batch.count < broker.conf.batch_max && bytes < BATCH_BYTES) {
+        bytes += waiting.first->content_size;
+        push(&batch, pop(&waiting));
+    }
+    struct db_params params = {0};
+    put_batch(&params);
+    db_run(writer, STATEMENT_MESSAGE_SEND, &params, on_sent, NULL);
+    return true;
+}
+
+void sends_link_lost(void)
+{
+    /* The batch goes back in front of what has come since. */
+    if (batch.first) {
+        *batch.last = waiting.first;
+        if (!waiting.first)
+            waiting.last = batch.last;
+        waiting.first = batch.first;
+        waiting.count += batch.count;
+        batch = (struct queue){NULL, &batch.first, 0};
+    }
+    if (waiting.first)
+        watch_expiry();
+}
+
+void sends_free(void)
+{
+    while (batch.first)
+        free(pop(&batch));
+    while (waiting.first)
+        free(pop(&waiting));
+}

@@ -1,0 +1,42 @@
+/*
+ * All SQL of this program, a row each: name, which connections prepare it, text.
+ *
+ * The functions are the API of the database (schema chatd_api); the role that chatd connects
+ * as may call them and nothing else.
+ */
+#ifndef STATEMENTS_H
+#define STATEMENTS_H
+
+/* Which of the host's connections a statement runs on, as a set. */
+#define DB_LISTENER 1u
+#define DB_WRITER   2u
+#define DB_POOL     4u
+
+#define STATEMENTS(S)                                                                              \
+    S(HOST_ATTACH, DB_LISTENER, "select * from chatd_api.host_attach($1::text)")                   \
+    S(HOST_SWEEP, DB_LISTENER, "select chatd_api.host_sweep($1::bigint)")                          \
+    S(EVENT_READ, DB_LISTENER,                                                                     \
+      "select * from chatd_api.event_read($1::bigint, $2::bigint, $3::int)")                       \
+    S(PRESENCE_READ, DB_LISTENER | DB_POOL,                                                        \
+      "select * from chatd_api.presence_read($1::bigint, $2::bigint, $3::text)")                   \
+    S(SESSION_OPEN, DB_WRITER,                                                                     \
+      "select * from chatd_api.session_open($1::bigint, $2::bigint[], $3::bigint[])")              \
+    S(SESSION_CLOSE, DB_WRITER, "select chatd_api.session_close($1::bigint, $2::bigint[])")        \
+    S(PRESENCE_CHECK, DB_WRITER, "select chatd_api.presence_check($1::bigint[])")                  \
+    S(MESSAGE_SEND, DB_WRITER,                                                                     \
+      "select * from chatd_api.message_send($1::bigint[], $2::bigint[], $3::text[],"               \
+      " $4::bigint[], $5::text[])")                                                                \
+    S(EVENT_READ_USER, DB_POOL,                                                                    \
+      "select * from chatd_api.event_read_user($1::bigint, $2::bigint, $3::bigint, $4::int)")      \
+    S(USER_REGISTER, DB_POOL,                                                                      \
+      "select * from chatd_api.user_register($1::text, $2::text, $3::text)")                       \
+    S(USER_CREDENTIALS, DB_POOL, "select * from chatd_api.user_credentials($1::text)")             \
+    S(USER_LIST, DB_POOL, "select chatd_api.user_list()")                                          \
+    S(MESSAGE_HISTORY, DB_POOL,                                                                    \
+      "select * from chatd_api.message_history($1::bigint, $2::bigint, $3::bigint, $4::bigint,"    \
+      " $5::int)")
+
+#define STATEMENT_ENUM(name, where, sql) STATEMENT_##name,
+enum statement { STATEMENTS(STATEMENT_ENUM) STATEMENT_COUNT };
+
+#endif

@@ -1,0 +1,172 @@
+/* Presence; see statuses.h. */
+#include "statuses.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "broker.h"
+#include "feed.h"
+#include "link.h"
+#include "log.h"
+#include "map.h"
+
+/* After an outage other hosts get this long to register their sessions again before users who
+ * were online and of whom the database now knows nothing count as gone. */
+enum { GRACE_MS = 3000 };
+
+struct person {
+    int64_t user;
+    bool online;
+    unsigned epoch; /* the link, counted, under which this was last confirmed */
+};
+
+static struct map people; /* user id -> struct person */
+static uint64_t position; /* all changes up to here were read */
+static unsigned epoch;
+static bool wanted;
+static struct buf doubtful; /* int64_t ids of users to be checked in the database */
+static struct loop_timer grace;
+
+const char *statuses_mode(void)
+{
+    static const char *const names[] = {[CONF_PRESENCE_ALL] = "all",
+                                        [CONF_PRESENCE_CONTACTS] = "contacts",
+                                        [CONF_PRESENCE_OFF] = "off"};
+    return names[broker.conf.presence];
+}
+
+void statuses_wanted(void)
+{
+    wanted = true;
+}
+
+struct status status_from_row(const PGresult *result, int row)
+{
+    static char frame[256];
+    struct status s = {.change = (uint64_t)db_int(result, row, 0),
+                       .user = db_int(result, row, 1),
+                       .online = db_bool(result, row, 3),
+                       .to_all = db_is_null(result, row, 4),
+                       .frame = frame};
+    size_t n;
+    const char *name = db_text(result, row, 2, &n);
+    if (!s.to_all)
+        s.audience_count =
+            db_int_array(result, row, 4, s.audience, sizeof(s.audience) / sizeof(s.audience[0]));
+    /* A username consists of letters, digits, '.', '_' and '-': nothing to escape. */
+    s.size = (size_t)snprintf(frame, sizeof(frame),
+                              "{\"type\":\"user_status\",\"data\":{\"user_id\":%lld,\"online\":%s,"
+                              "\"username\":\"%.*s\"}}",
+                              (long long)s.user, s.online ? "true" : "false", (int)n, name);
+    return s;
+}
+
+bool status_concerns(const struct status *s, int64_t user)
+{
+    if (s->to_all)
+        return true;
+    for (size_t i = 0; i < s->audience_count; i++)
+        if (s->audience[i] == user)
+            return true;
+    return false;
+}
+
+static struct person *person(int64_t user)
+{
+    struct person *who = map_get(&people, (uint64_t)user);
+    if (!who) {
+        who = xcalloc(1, sizeof(*who));
+        who->user = user;
+        map_put(&people, (uint64_t)user, who);
+    }
+    return who;
+}
+
+static void take(const struct status *s)
+{
+    struct person *who = person(s->user);
+    who->epoch = epoch;
+    if (who->online != s->online)
+        feed_status(s->change, s->user, s->to_all ? NULL : s->audience, s->audience_count, s->frame,
+                    s->size);
+    who->online = s->online;
+    position = s->change;
+}
+
+static void on_read(void *arg, const PGresult *result)
+{
+    (void)arg;
+    if (!db_ok(result)) {
+        if (result)
+            link_fail("reading presence");
+        return;
+    }
+    for (int i = 0; i < PQntuples(result); i++) {
+        struct status s = status_from_row(result, i);
+        take(&s);
+    }
+    feed_flush();
+    link_listen();
+}
+
+bool statuses_read(struct db *listener)
+{
+    if (!wanted || broker.conf.presence == CONF_PRESENCE_OFF)
+        return false;
+    wanted = false;
+    struct db_params p = {0};
+    db_param_int8(&p, link_host());
+    db_param_int8(&p, (int64_t)position);
+    db_param_text(&p, statuses_mode(), strlen(statuses_mode()));
+    db_run(listener, STATEMENT_PRESENCE_READ, &p, on_read, NULL);
+    return true;
+}
+
+static void on_grace_over(void *arg)
+{
+    (void)arg;
+    struct person *who;
+    for (size_t at = 0; (who = map_next(&people, &at));)
+        if (who->online && who->epoch != epoch)
+            buf_append(&doubtful, &who->user, sizeof(who->user));
+    link_write();
+}
+
+void statuses_link_up(void)
+{
+    epoch++;
+    position = 0;
+    wanted = true;
+    grace.call = on_grace_over;
+    loop_timer_set(broker.loop, &grace, GRACE_MS);
+}
+
+static void on_checked(void *arg, const PGresult *result)
+{
+    (void)arg;
+    if (db_ok(result))
+        link_write();
+    else if (result)
+        link_fail("checking presence");
+}
+
+bool statuses_write(struct db *writer)
+{
+    if (buf_len(&doubtful) == 0)
+        return false;
+    struct db_params p = {0};
+    db_param_ids(&p, &doubtful);
+    buf_free(&doubtful);
+    db_run(writer, STATEMENT_PRESENCE_CHECK, &p, on_checked, NULL);
+    return true;
+}
+
+void statuses_free(void)
+{
+    struct person *who;
+    for (size_t at = 0; (who = map_next(&people, &at));)
+        free(who);
+    map_free(&people);
+    buf_free(&doubtful);
+}
