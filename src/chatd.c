@@ -1,0 +1,169 @@
+/*
+ * chatd: a chat server. This file reads the command line and the configuration and puts together
+ * the two parts of the executable, the master and the sessions that it forks.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "conf.h"
+#include "log.h"
+#include "master.h"
+#include "notify.h"
+#include "proctitle.h"
+#include "session.h"
+
+#ifndef CHATD_VERSION
+#define CHATD_VERSION "0.1"
+#endif
+
+enum { MAX_OPTIONS = 64 };
+
+static struct {
+    const char *file;                 /* -f, or NULL */
+    const char *options[MAX_OPTIONS]; /* -o */
+    int option_count;
+    bool inetd, test, keys;
+} arguments;
+
+static const char usage[] =
+    "usage: chatd [-iktV] [-f file] [-o key=value] ...\n"
+    "  -f file       configuration file; see chatd.conf(5)\n"
+    "  -i            serve what inetd, or systemd with Accept=yes, hands over\n"
+    "  -k            list the configuration keys and their defaults\n"
+    "  -o key=value  set a key, over all other sources\n"
+    "  -t            test the configuration and exit\n"
+    "  -V            print the version\n";
+
+static void parse_arguments(int argc, char **argv)
+{
+    int c;
+    while ((c = getopt(argc, argv, "f:iko:tV")) != -1) {
+        if (c == 'f') {
+            arguments.file = optarg;
+        } else if (c == 'o') {
+            if (arguments.option_count == MAX_OPTIONS)
+                die("more than %d times -o", MAX_OPTIONS);
+            arguments.options[arguments.option_count++] = optarg;
+        } else if (c == 'i') {
+            arguments.inetd = true;
+        } else if (c == 'k') {
+            arguments.keys = true;
+        } else if (c == 't') {
+            arguments.test = true;
+        } else if (c == 'V') {
+            printf("chatd %s\n", CHATD_VERSION);
+            exit(0);
+        } else {
+            fputs(usage, stderr);
+            exit(2);
+        }
+    }
+    if (optind < argc) {
+        fprintf(stderr, "chatd: unexpected argument \"%s\"\n%s", argv[optind], usage);
+        exit(2);
+    }
+}
+
+/* Everything in the order in which later sources win. */
+static int load_sources(struct conf *conf, struct conf_error *e)
+{
+    conf_init(conf);
+    if (arguments.file && conf_load_file(conf, arguments.file, e) < 0)
+        return -1;
+    if (conf_load_env_file(conf, ".env", e) < 0 || conf_load_environment(conf, e) < 0)
+        return -1;
+    for (int i = 0; i < arguments.option_count; i++)
+        if (conf_set_option(conf, arguments.options[i], e) < 0)
+            return -1;
+    return 0;
+}
+
+/* For SIGHUP. The secrets are long gone from here, and are not what a reload changes. */
+static bool reload(struct conf *fresh)
+{
+    struct conf_error e;
+    bool good = load_sources(fresh, &e) == 0;
+    if (!good)
+        log_error("not reloaded: %s", e.text);
+    conf_wipe_secrets(fresh);
+    return good;
+}
+
+/* inetd connects even standard error to the client, who must not read our log. */
+static bool stderr_is_client(void)
+{
+    struct stat st;
+    return arguments.inetd && fstat(STDERR_FILENO, &st) == 0 && S_ISSOCK(st.st_mode);
+}
+
+/* Returns the descriptor to log to, -1 for syslog(3). */
+static int open_log(const struct conf *conf)
+{
+    if (strcmp(conf->log_file, "syslog") == 0 || (!*conf->log_file && stderr_is_client()))
+        return -1;
+    if (!*conf->log_file)
+        return STDERR_FILENO;
+    int fd = open(conf->log_file, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0640);
+    if (fd < 0)
+        die("log_file: %s: %s", conf->log_file, strerror(errno));
+    return fd;
+}
+
+static void load_conf(struct conf *conf)
+{
+    struct conf_error e;
+    if (load_sources(conf, &e) < 0 || conf_finish(conf, &e) < 0) {
+        if (stderr_is_client())
+            die("%s", e.text);
+        fprintf(stderr, "chatd: %s\n", e.text);
+        exit(1);
+    }
+}
+
+int main(int argc, char **argv)
+{
+    proctitle_init(argc, argv);
+    parse_arguments(argc, argv);
+    if (arguments.keys) {
+        conf_print_keys(stdout);
+        return 0;
+    }
+    if (stderr_is_client())
+        log_init(-1, LOG_L_INFO);
+
+    struct conf conf;
+    load_conf(&conf);
+    if (arguments.test) {
+        printf("The configuration is fine.\n");
+        conf_free(&conf);
+        return 0;
+    }
+    /* A reload needs the file from wherever the working directory is then. */
+    char path[PATH_MAX];
+    if (arguments.file && realpath(arguments.file, path))
+        arguments.file = path;
+
+    int log_fd = open_log(&conf);
+    struct conf_error e;
+    if (log_fd < 0 && conf_set(&conf, "log_file", "syslog", "-i", &e) < 0)
+        bug("%s", e.text); /* so that broker and auth log there, too */
+    log_init(log_fd, (enum log_level)conf.log_level);
+    log_ident("master[%d]", (int)getpid());
+    if (conf_warning(&conf))
+        log_warn("%s", conf_warning(&conf));
+    notify_init(conf.ready_fd);
+
+    struct sockets sockets;
+    sockets_open(&sockets, &conf, arguments.inetd);
+    session_warm_up();
+    struct master master = {&conf, &sockets, log_fd, session_main, reload};
+    int status = master_run(&master);
+    conf_free(&conf);
+    return status;
+}

@@ -1,0 +1,229 @@
+/* The master's loop; see master.h. */
+#include "master.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "buf.h"
+#include "clock.h"
+#include "log.h"
+#include "notify.h"
+#include "proctitle.h"
+#include "refuse.h"
+#include "roles.h"
+#include "rundir.h"
+
+enum { ACCEPTS_AT_ONCE = 32, FINISH_MS = 5000 };
+
+static volatile sig_atomic_t child_died, stop_asked, reload_asked;
+
+static enum {
+    SERVING,
+    DRAINING, /* sessions were told to end */
+    ENDING,   /* the broker was: what it accepted is being written */
+    CLEARING, /* the auth workers were */
+} phase;
+static int64_t phase_ends; /* clock_ms(): then force is used */
+static int64_t idle_since; /* no client since; 0: there is one */
+
+static void on_signal(int signal)
+{
+    if (signal == SIGCHLD)
+        child_died = 1;
+    else if (signal == SIGHUP)
+        reload_asked = 1;
+    else
+        stop_asked = stop_asked + 1;
+}
+
+/* Signals are blocked but while ppoll(2) waits, so none is lost between a test and the wait. */
+static sigset_t catch_signals(void)
+{
+    static const int caught[] = {SIGCHLD, SIGHUP, SIGTERM, SIGINT};
+    sigset_t block, before;
+    sigemptyset(&block);
+    for (size_t i = 0; i < sizeof(caught) / sizeof(caught[0]); i++) {
+        struct sigaction action = {.sa_handler = on_signal};
+        sigaction(caught[i], &action, NULL);
+        sigaddset(&block, caught[i]);
+    }
+    signal(SIGPIPE, SIG_IGN);
+    sigprocmask(SIG_BLOCK, &block, &before);
+    for (size_t i = 0; i < sizeof(caught) / sizeof(caught[0]); i++)
+        sigdelset(&before, caught[i]);
+    return before;
+}
+
+static void reap(void)
+{
+    child_died = 0;
+    int status;
+    pid_t pid;
+    while ((pid = waitpid(-1, &status, WNOHANG)) > 0)
+        if (!sessions_reaped(pid, status) && !roles_reaped(pid, status))
+            log_warn("unknown child %d ended", (int)pid);
+}
+
+static void accept_some(int listener)
+{
+    for (int i = 0; i < ACCEPTS_AT_ONCE; i++) {
+        int fd = accept4(listener, NULL, NULL, SOCK_CLOEXEC);
+        if (fd < 0) {
+            if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM)
+                log_error("accept: %s", strerror(errno));
+            return;
+        }
+        if (sessions_room())
+            sessions_serve(fd);
+        else
+            refuse_client(fd);
+    }
+}
+
+static void take_status(const struct master *m)
+{
+    int up = roles_read_status();
+    if (up < 0)
+        return;
+    notify_status(up ? "serving" : "the database is away");
+    notify_ready(m->sockets->names);
+}
+
+static void reload(const struct master *m)
+{
+    reload_asked = 0;
+    struct conf fresh;
+    if (m->reload(&fresh)) {
+        struct buf fixed = BUF_INIT;
+        conf_reload(m->conf, &fresh, &fixed);
+        if (buf_len(&fixed) > 0)
+            log_warn("changed, but in force only after a restart: %.*s", (int)buf_len(&fixed),
+                     (const char *)buf_head(&fixed));
+        buf_free(&fixed);
+        sessions_renew_spares();
+        log_info("configuration reloaded; connections that are open keep theirs");
+    }
+    conf_free(&fresh);
+}
+
+static void enter(int next_phase, int64_t ms)
+{
+    phase = next_phase;
+    phase_ends = clock_ms() + ms;
+}
+
+static void begin_to_stop(const struct master *m)
+{
+    log_info("stopping");
+    notify_stopping();
+    sockets_close(m->sockets);
+    sessions_stop(SIGTERM);
+    enter(DRAINING, m->conf->drain_time);
+}
+
+/* Moves on when what the phase waits for has happened, or has taken too long. */
+static bool finished(const struct master *m)
+{
+    bool late = clock_ms() >= phase_ends || stop_asked > 1;
+    if (phase == SERVING && stop_asked)
+        begin_to_stop(m);
+    else if (phase == DRAINING && sessions_clients() == 0) {
+        roles_stop_broker(SIGTERM);
+        enter(ENDING, FINISH_MS);
+    } else if (phase == DRAINING && late)
+        sessions_stop(SIGKILL);
+    else if (phase == ENDING && roles_broker_gone()) {
+        roles_stop_auth(SIGTERM);
+        enter(CLEARING, FINISH_MS);
+    } else if (phase == ENDING && late)
+        roles_stop_broker(SIGKILL);
+    else if (phase == CLEARING && late)
+        roles_stop_auth(SIGKILL);
+    return phase == CLEARING && roles_all_gone();
+}
+
+/* A server for one connection ends with it; one that was handed its sockets may end when idle. */
+static int64_t watch_idle(const struct master *m)
+{
+    bool single = m->sockets->count == 0;
+    if (phase != SERVING || (!single && (!m->conf->idle_exit || !m->sockets->handed_over)))
+        return CLOCK_NEVER;
+    if (sessions_clients() > 0) {
+        idle_since = 0;
+        return CLOCK_NEVER;
+    }
+    if (!idle_since)
+        idle_since = clock_ms();
+    int64_t ends = idle_since + (single ? 0 : m->conf->idle_exit);
+    if (clock_ms() >= ends)
+        stop_asked = 1;
+    return ends;
+}
+
+static int64_t earlier(int64_t a, int64_t b)
+{
+    return a < b ? a : b;
+}
+
+/* Does what is due and returns when something is due next. */
+static int64_t do_chores(const struct master *m)
+{
+    int64_t next = phase == SERVING ? CLOCK_NEVER : phase_ends;
+    next = earlier(next, roles_start_due());
+    if (m->sockets->count > 0)
+        next = earlier(next, sessions_keep_spares());
+    next = earlier(next, watch_idle(m));
+    return earlier(next, refuse_close_due());
+}
+
+static void wait_for_work(const struct master *m, int64_t deadline, const sigset_t *while_waiting)
+{
+    struct pollfd fds[SOCKETS_MAX + 1];
+    nfds_t n = 0;
+    for (int i = 0; i < m->sockets->count; i++)
+        fds[n++] = (struct pollfd){.fd = m->sockets->fds[i], .events = POLLIN};
+    fds[n++] = (struct pollfd){.fd = roles_status_fd(), .events = POLLIN};
+    int ms = clock_until(deadline);
+    struct timespec ts = {ms / 1000, ms % 1000 * 1000000L};
+    if (ppoll(fds, n, ms < 0 ? NULL : &ts, while_waiting) <= 0)
+        return;
+    if (fds[n - 1].revents)
+        take_status(m);
+    for (nfds_t i = 0; i + 1 < n; i++)
+        if (fds[i].revents)
+            accept_some(fds[i].fd);
+}
+
+int master_run(const struct master *m)
+{
+    bool single = m->sockets->count == 0;
+    int listener = rundir_enter(m->conf->run_dir, m->conf->backlog, single);
+    roles_init(m->conf, listener, m->log_fd, single ? 1 : m->conf->auth_workers);
+    conf_wipe_secrets(m->conf);
+    conf_wipe_environment();
+
+    proctitle_set("master");
+    sigset_t while_waiting = catch_signals();
+    sessions_init(m->conf, m->log_fd, m->session);
+    roles_start_due();
+    if (single)
+        sessions_serve(m->sockets->client);
+
+    while (!finished(m)) {
+        int64_t next = do_chores(m);
+        if (!stop_asked || phase != SERVING)
+            wait_for_work(m, next, &while_waiting);
+        if (child_died)
+            reap();
+        if (reload_asked && phase == SERVING)
+            reload(m);
+    }
+    rundir_leave();
+    log_info("stopped");
+    return 0;
+}

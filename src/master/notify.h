@@ -1,0 +1,18 @@
+/* Telling who started the server how it is: systemd's NOTIFY_SOCKET (sd_notify(3)), and ready_fd.
+ */
+#ifndef NOTIFY_H
+#define NOTIFY_H
+
+/* Takes note of, and removes from the environment, where to tell. ready_fd: -1 for none. */
+void notify_init(int ready_fd);
+
+/* The server is ready; names: its addresses. Once: later calls do nothing. */
+void notify_ready(const char *names);
+
+/* A line for "systemctl status". */
+void notify_status(const char *text);
+
+/* The server has begun to stop. */
+void notify_stopping(void);
+
+#endif

@@ -1,0 +1,215 @@
+/* Broker and auth workers; see roles.h. */
+#include "roles.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "backoff.h"
+#include "buf.h"
+#include "clock.h"
+#include "log.h"
+#include "role.h"
+
+enum {
+    STABLE_MS = 10000, /* who lived this long is started again at once */
+    ASIDE = 32,        /* descriptors move above this before they take their places */
+};
+
+struct role {
+    const char *name, *program;
+    int fds[ROLE_FD_COUNT]; /* what it gets at each place; -1: nothing */
+    pid_t pid;              /* 0: not running */
+    bool stopped;
+    int64_t started_at, start_at;
+    struct backoff backoff;
+};
+
+static struct role *roles;
+static int role_count;
+static char directory[PATH_MAX];
+static int status_pipe[2];
+
+/* Writes the keys that the roles get into memory that cannot be changed any more. */
+static int seal_conf(const struct conf *conf, unsigned role)
+{
+    struct buf text = BUF_INIT;
+    buf_reserve(&text, CONF_DUMP_MAX);
+    conf_dump(conf, &text, role);
+    int fd = memfd_create("chatd.conf", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+    size_t n = buf_len(&text);
+    if (fd < 0 || write(fd, buf_head(&text), n) != (ssize_t)n ||
+        fcntl(fd, F_ADD_SEALS, F_SEAL_SEAL | F_SEAL_WRITE | F_SEAL_GROW | F_SEAL_SHRINK) < 0)
+        die("handing the configuration on: %s", strerror(errno));
+    buf_wipe(&text);
+    return fd;
+}
+
+static void find_directory(void)
+{
+    ssize_t n = readlink("/proc/self/exe", directory, sizeof(directory) - 1);
+    if (n < 0)
+        die("/proc/self/exe: %s", strerror(errno));
+    directory[n] = 0;
+    *strrchr(directory, '/') = 0;
+}
+
+static struct role role_of(const char *name, const char *program, int conf_fd, int auth_fd,
+                           int log_fd)
+{
+    struct role r = {.name = name, .program = program, .backoff = {.first = 100, .most = 10000}};
+    for (int i = 0; i < ROLE_FD_COUNT; i++)
+        r.fds[i] = -1;
+    r.fds[ROLE_FD_CONF] = conf_fd;
+    r.fds[ROLE_FD_AUTH] = auth_fd;
+    r.fds[ROLE_FD_LOG] = log_fd;
+    return r;
+}
+
+void roles_init(const struct conf *conf, int listener, int log_fd, int auth_workers)
+{
+    find_directory();
+    int pair[2];
+    if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0 ||
+        pipe2(status_pipe, O_CLOEXEC | O_NONBLOCK) < 0)
+        die("connecting broker and auth workers: %s", strerror(errno));
+    role_count = 1 + auth_workers;
+    roles = xcalloc((size_t)role_count, sizeof(*roles));
+    roles[0] = role_of("broker", "chatd-broker", seal_conf(conf, CONF_BROKER), pair[0], log_fd);
+    roles[0].fds[ROLE_FD_BROKER] = listener;
+    roles[0].fds[ROLE_FD_STATUS] = status_pipe[1];
+    int auth_conf = seal_conf(conf, CONF_AUTH);
+    for (int i = 1; i < role_count; i++)
+        roles[i] = role_of("auth worker", "chatd-auth", auth_conf, pair[1], log_fd);
+}
+
+/* In the child: puts each descriptor in its place and runs the program. */
+static void __attribute__((noreturn)) become(const struct role *r)
+{
+    sigset_t none;
+    sigemptyset(&none);
+    sigprocmask(SIG_SETMASK, &none, NULL);
+    int aside[ROLE_FD_COUNT];
+    for (int i = 0; i < ROLE_FD_COUNT; i++)
+        aside[i] = r->fds[i] < 0 ? -1 : fcntl(r->fds[i], F_DUPFD_CLOEXEC, ASIDE);
+    for (int i = 0; i < ROLE_FD_COUNT; i++)
+        if (aside[i] >= 0)
+            dup2(aside[i], i);
+    close_range(ROLE_FD_COUNT, ~0U, 0);
+    char path[PATH_MAX + 32];
+    snprintf(path, sizeof(path), "%s/%s", directory, r->program);
+    char *argv[] = {path, NULL};
+    execv(path, argv);
+    log_error("cannot run %s: %s", path, strerror(errno));
+    _exit(127);
+}
+
+static void start(struct role *r)
+{
+    r->started_at = clock_ms();
+    r->pid = fork();
+    if (r->pid == 0)
+        become(r);
+    if (r->pid < 0) {
+        log_error("fork: %s", strerror(errno));
+        r->pid = 0;
+        r->start_at = clock_ms() + backoff_failed(&r->backoff);
+    }
+}
+
+int64_t roles_start_due(void)
+{
+    int64_t now = clock_ms(), next = CLOCK_NEVER;
+    for (int i = 0; i < role_count; i++) {
+        struct role *r = &roles[i];
+        if (r->pid || r->stopped)
+            continue;
+        if (r->start_at <= now)
+            start(r);
+        if (!r->pid && r->start_at < next)
+            next = r->start_at;
+    }
+    return next;
+}
+
+static void describe_end(const struct role *r, int status)
+{
+    if (WIFSIGNALED(status))
+        log_error("%s[%d] was killed by signal %d (%s)", r->name, (int)r->pid, WTERMSIG(status),
+                  strsignal(WTERMSIG(status)));
+    else if (!r->stopped || WEXITSTATUS(status))
+        log_error("%s[%d] exited with status %d", r->name, (int)r->pid, WEXITSTATUS(status));
+}
+
+bool roles_reaped(pid_t pid, int status)
+{
+    for (int i = 0; i < role_count; i++) {
+        struct role *r = &roles[i];
+        if (r->pid != pid)
+            continue;
+        describe_end(r, status);
+        r->pid = 0;
+        r->start_at = clock_ms();
+        if (r->start_at - r->started_at >= STABLE_MS)
+            backoff_reset(&r->backoff);
+        else
+            r->start_at += backoff_failed(&r->backoff);
+        return true;
+    }
+    return false;
+}
+
+int roles_status_fd(void)
+{
+    return status_pipe[0];
+}
+
+int roles_read_status(void)
+{
+    char text[256];
+    ssize_t n = read(status_pipe[0], text, sizeof(text) - 1);
+    if (n <= 0)
+        return -1;
+    text[n] = 0;
+    const char *up = strrchr(text, 'u'), *down = strstr(text, "down");
+    return !down || (up && up > strrchr(text, 'd'));
+}
+
+static void stop(struct role *r, int signal)
+{
+    r->stopped = true;
+    if (r->pid)
+        kill(r->pid, signal);
+}
+
+void roles_stop_broker(int signal)
+{
+    stop(&roles[0], signal);
+}
+
+void roles_stop_auth(int signal)
+{
+    for (int i = 1; i < role_count; i++)
+        stop(&roles[i], signal);
+}
+
+bool roles_broker_gone(void)
+{
+    return roles[0].pid == 0;
+}
+
+bool roles_all_gone(void)
+{
+    for (int i = 0; i < role_count; i++)
+        if (roles[i].pid)
+            return false;
+    return true;
+}

@@ -1,0 +1,40 @@
+/*
+ * The programs that run beside the sessions: one broker and some auth workers. They are started,
+ * and started again when they die, at once the first time and with back-off when they keep dying.
+ *
+ * What joins them is made once and outlives each of them: the socket that sessions connect to, the
+ * packet socket between broker and auth workers, and the configuration in sealed memory. A client
+ * that connects while no broker runs waits in the socket's queue.
+ */
+#ifndef ROLES_H
+#define ROLES_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "conf.h"
+
+/* Prepares to start them from the directory of this executable. conf still holds the secrets; the
+ * copies that are made here are in no process's memory. listener: for the broker, taken over. */
+void roles_init(const struct conf *conf, int listener, int log_fd, int auth_workers);
+
+/* Starts those whose time has come. Returns when the next one's does, as clock_ms(), or
+ * CLOCK_NEVER. */
+int64_t roles_start_due(void);
+
+/* Was this child one of them? Then it is noted as dead. */
+bool roles_reaped(pid_t pid, int status);
+
+/* The descriptor on which the broker reports, and what it said last: 1 up, 0 down, -1 nothing new.
+ */
+int roles_status_fd(void);
+int roles_read_status(void);
+
+/* Sends a signal to the broker, or to the auth workers; after that they are not started again. */
+void roles_stop_broker(int signal);
+void roles_stop_auth(int signal);
+bool roles_broker_gone(void);
+bool roles_all_gone(void);
+
+#endif

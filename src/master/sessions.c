@@ -1,0 +1,236 @@
+/* Sessions and spares; see sessions.h. */
+#include "sessions.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "backoff.h"
+#include "clock.h"
+#include "log.h"
+#include "map.h"
+
+enum { FORKS_AT_ONCE = 4, SETTLE_MS = 1000 };
+
+struct session {
+    pid_t pid;
+    int handover; /* our end; -1: it has its client */
+    struct session *next_spare;
+};
+
+static const struct conf *conf;
+static int log_fd;
+static session_function *run;
+static struct map sessions; /* pid -> struct session */
+static struct session *spares;
+static int spare_count;
+static int target;        /* how many spares there should be now */
+static int64_t settle_at; /* when the target may shrink */
+static int64_t fork_at;   /* not before: spares died unused */
+static struct backoff backoff = {.first = 100, .most = 10000};
+static bool stopped;
+
+void sessions_init(const struct conf *the_conf, int the_log_fd, session_function *function)
+{
+    conf = the_conf;
+    log_fd = the_log_fd;
+    run = function;
+    target = conf->min_spare;
+    settle_at = clock_ms() + SETTLE_MS;
+}
+
+/* In the child: keeps its client or handover socket, the log, and nothing else of the master. */
+static void __attribute__((noreturn)) become(pid_t master, int client, int handover)
+{
+    enum { KEEP = 3, LOG = 4 };
+    prctl(PR_SET_PDEATHSIG, SIGTERM);
+    if (getppid() != master)
+        _exit(0);
+    int log = log_fd > STDERR_FILENO ? fcntl(log_fd, F_DUPFD_CLOEXEC, 32) : log_fd;
+    dup2(client >= 0 ? client : handover, KEEP);
+    if (log > STDERR_FILENO) {
+        dup2(log, LOG);
+        log_init(LOG, (enum log_level)conf->log_level);
+    }
+    close_range(log > STDERR_FILENO ? LOG + 1 : KEEP + 1, ~0U, 0);
+    signal(SIGCHLD, SIG_DFL);
+    signal(SIGTERM, SIG_DFL);
+    signal(SIGINT, SIG_IGN); /* a terminal sends it to all; the master decides what becomes of it */
+    signal(SIGHUP, SIG_IGN);
+    signal(SIGPIPE, SIG_IGN);
+    sigset_t none;
+    sigemptyset(&none);
+    sigprocmask(SIG_SETMASK, &none, NULL);
+    run(conf, client >= 0 ? KEEP : -1, client >= 0 ? -1 : KEEP);
+    _exit(0);
+}
+
+/* Forks a session; NULL if the system has no room for it. */
+static struct session *make(int client, int handover, int handover_child)
+{
+    pid_t master = getpid();
+    pid_t pid = fork();
+    if (pid < 0) {
+        log_error("fork: %s", strerror(errno));
+        return NULL;
+    }
+    if (pid == 0)
+        become(master, client, handover_child);
+    struct session *s = xcalloc(1, sizeof(*s));
+    *s = (struct session){.pid = pid, .handover = handover};
+    map_put(&sessions, (uint64_t)pid, s);
+    return s;
+}
+
+static bool make_spare(void)
+{
+    int pair[2];
+    if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0) {
+        log_error("socketpair: %s", strerror(errno));
+        return false;
+    }
+    struct session *s = make(-1, pair[0], pair[1]);
+    close(pair[1]);
+    if (!s) {
+        close(pair[0]);
+        return false;
+    }
+    s->next_spare = spares;
+    spares = s;
+    spare_count++;
+    return true;
+}
+
+static struct session *pop_spare(void)
+{
+    struct session *s = spares;
+    spares = s->next_spare;
+    spare_count--;
+    return s;
+}
+
+/* Its end of the pair closes: a spare exits then. */
+static void dismiss(struct session *s)
+{
+    close(s->handover);
+    s->handover = -1;
+}
+
+static bool hand_over(struct session *s, int fd)
+{
+    char byte = 0;
+    struct iovec iov = {&byte, 1};
+    union {
+        struct cmsghdr header;
+        char space[CMSG_SPACE(sizeof(int))];
+    } control = {0};
+    struct msghdr message = {.msg_iov = &iov,
+                             .msg_iovlen = 1,
+                             .msg_control = &control,
+                             .msg_controllen = sizeof(control)};
+    struct cmsghdr *header = CMSG_FIRSTHDR(&message);
+    header->cmsg_level = SOL_SOCKET;
+    header->cmsg_type = SCM_RIGHTS;
+    header->cmsg_len = CMSG_LEN(sizeof(int));
+    memcpy(CMSG_DATA(header), &fd, sizeof(fd));
+    bool sent = sendmsg(s->handover, &message, MSG_NOSIGNAL | MSG_DONTWAIT) == 1;
+    dismiss(s);
+    return sent;
+}
+
+void sessions_serve(int fd)
+{
+    bool served = false;
+    while (spares && !served)
+        served = hand_over(pop_spare(), fd);
+    if (!served) {
+        /* Clients come faster than spares are made: keep more of them for a while. */
+        target = target * 2 < conf->max_spare ? target * 2 + 1 : conf->max_spare;
+        settle_at = clock_ms() + SETTLE_MS;
+        make(fd, -1, -1);
+    }
+    close(fd);
+}
+
+int sessions_clients(void)
+{
+    return (int)sessions.count - spare_count;
+}
+
+bool sessions_room(void)
+{
+    return sessions_clients() < conf->max_clients;
+}
+
+int64_t sessions_keep_spares(void)
+{
+    if (stopped)
+        return CLOCK_NEVER;
+    int64_t now = clock_ms();
+    if (now >= settle_at) {
+        int less = target - (target - conf->min_spare + 1) / 2;
+        target = less > conf->min_spare ? less : conf->min_spare;
+        settle_at = now + SETTLE_MS;
+        if (spare_count > target)
+            dismiss(pop_spare());
+    }
+    for (int i = 0; i < FORKS_AT_ONCE && spare_count < target && now >= fork_at; i++)
+        if (!make_spare())
+            fork_at = now + backoff_failed(&backoff);
+    if (spare_count < target)
+        return now >= fork_at ? now : fork_at;
+    return spare_count > conf->min_spare || target > conf->min_spare ? settle_at : CLOCK_NEVER;
+}
+
+void sessions_renew_spares(void)
+{
+    while (spares)
+        dismiss(pop_spare());
+}
+
+static void unlist_spare(struct session *s)
+{
+    struct session **at = &spares;
+    while (*at && *at != s)
+        at = &(*at)->next_spare;
+    if (!*at)
+        return;
+    *at = s->next_spare;
+    spare_count--;
+    dismiss(s);
+    /* It was never used: something is wrong with us, not with a client. */
+    log_error("a spare session died before it had a client");
+    fork_at = clock_ms() + backoff_failed(&backoff);
+}
+
+bool sessions_reaped(pid_t pid, int status)
+{
+    struct session *s = map_remove(&sessions, (uint64_t)pid);
+    if (!s)
+        return false;
+    if (WIFSIGNALED(status))
+        log_error("session[%d] was killed by signal %d (%s)", (int)pid, WTERMSIG(status),
+                  strsignal(WTERMSIG(status)));
+    if (s->handover >= 0)
+        unlist_spare(s);
+    else if (WIFEXITED(status) && WEXITSTATUS(status) == 0)
+        backoff_reset(&backoff);
+    free(s);
+    return true;
+}
+
+void sessions_stop(int signal)
+{
+    stopped = true;
+    sessions_renew_spares();
+    struct session *s;
+    for (size_t at = 0; (s = map_next(&sessions, &at));)
+        kill(s->pid, signal);
+}

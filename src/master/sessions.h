@@ -1,0 +1,42 @@
+/*
+ * The sessions as the master sees them: spares that wait for a client, and those that have one.
+ *
+ * A spare holds one end of a socket pair over which it gets its client's descriptor; the master
+ * keeps no descriptor of a session that has its client. How many spares are kept follows demand:
+ * between min_spare and max_spare, more while clients come faster than spares are made.
+ */
+#ifndef SESSIONS_H
+#define SESSIONS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "conf.h"
+
+/* What a forked child does: serves client, or the one that comes over handover. Never returns. */
+typedef void session_function(const struct conf *conf, int client, int handover);
+
+void sessions_init(const struct conf *conf, int log_fd, session_function *run);
+
+/* Gives a connection to a spare, or to a session forked for it. Takes over fd. */
+void sessions_serve(int fd);
+
+/* True while max_clients allows one more. */
+bool sessions_room(void);
+int sessions_clients(void);
+
+/* Makes a few spares if there are too few, ends one if there are too many. Returns when to look
+ * again, as clock_ms(): now if there is more to do. */
+int64_t sessions_keep_spares(void);
+
+/* Ends the spares; those that are made next have the new configuration. */
+void sessions_renew_spares(void);
+
+/* Was this child a session? Then it is forgotten. */
+bool sessions_reaped(pid_t pid, int status);
+
+/* Ends the spares for good and sends the signal to all others. */
+void sessions_stop(int signal);
+
+#endif

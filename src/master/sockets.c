@@ -1,0 +1,251 @@
+/* Listening sockets; see sockets.h. */
+#include "sockets.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <netdb.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "log.h"
+
+enum { FIRST_LISTEN_FD = 3 }; /* SD_LISTEN_FDS_START */
+
+static bool is_listening(int fd)
+{
+    int on = 0;
+    socklen_t size = sizeof(on);
+    return getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &on, &size) == 0 && on;
+}
+
+static void set_flags(int fd)
+{
+    int flags = fcntl(fd, F_GETFL);
+    if (flags < 0 || fcntl(fd, F_SETFL, flags | O_NONBLOCK) < 0 ||
+        fcntl(fd, F_SETFD, FD_CLOEXEC) < 0)
+        die("fcntl on descriptor %d: %s", fd, strerror(errno));
+}
+
+/* Appends the address of a listening socket to the names. Returns its port, or 0. */
+static int add_name(struct sockets *s, int fd)
+{
+    struct sockaddr_storage ss = {0};
+    socklen_t size = sizeof(ss);
+    char host[INET6_ADDRSTRLEN] = "", text[160] = "unix";
+    int port = 0;
+    getsockname(fd, (struct sockaddr *)&ss, &size);
+    if (ss.ss_family == AF_INET) {
+        const struct sockaddr_in *a = (const struct sockaddr_in *)&ss;
+        port = ntohs(a->sin_port);
+        inet_ntop(AF_INET, &a->sin_addr, host, sizeof(host));
+        snprintf(text, sizeof(text), "%s:%d", host, port);
+    } else if (ss.ss_family == AF_INET6) {
+        const struct sockaddr_in6 *a = (const struct sockaddr_in6 *)&ss;
+        port = ntohs(a->sin6_port);
+        inet_ntop(AF_INET6, &a->sin6_addr, host, sizeof(host));
+        snprintf(text, sizeof(text), "[%s]:%d", host, port);
+    } else if (ss.ss_family == AF_UNIX) {
+        const struct sockaddr_un *a = (const struct sockaddr_un *)&ss;
+        snprintf(text, sizeof(text), "unix:%.*s", (int)sizeof(a->sun_path), a->sun_path);
+    }
+    size_t used = strlen(s->names);
+    snprintf(s->names + used, sizeof(s->names) - used, "%s%s", used ? " " : "", text);
+    return port;
+}
+
+static int add(struct sockets *s, int fd)
+{
+    if (s->count == SOCKETS_MAX)
+        die("more than %d addresses to listen on", SOCKETS_MAX);
+    set_flags(fd);
+    s->fds[s->count++] = fd;
+    return add_name(s, fd);
+}
+
+static void take(struct sockets *s, int fd)
+{
+    s->handed_over = true;
+    if (is_listening(fd))
+        add(s, fd);
+    else if (s->client < 0)
+        s->client = fd;
+    else
+        die("descriptor %d is a second connection: one chatd -i serves one", fd);
+}
+
+/* The number of descriptors that systemd says are ours. */
+static int listen_fds(void)
+{
+    const char *pid = getenv("LISTEN_PID"), *fds = getenv("LISTEN_FDS");
+    int n = pid && fds && atol(pid) == (long)getpid() ? atoi(fds) : 0;
+    unsetenv("LISTEN_PID");
+    unsetenv("LISTEN_FDS");
+    unsetenv("LISTEN_FDNAMES");
+    return n;
+}
+
+/* inetd uses descriptors 0 to 2 for the socket: keep it elsewhere, put /dev/null there. */
+static void take_inetd(struct sockets *s)
+{
+    struct stat st;
+    if (fstat(STDIN_FILENO, &st) < 0 || !S_ISSOCK(st.st_mode))
+        die("-i: descriptor 0 is no socket; this is for inetd and for systemd's Accept=yes");
+    int fd = fcntl(STDIN_FILENO, F_DUPFD_CLOEXEC, 10);
+    int null = open("/dev/null", O_RDWR | O_CLOEXEC);
+    if (fd < 0 || null < 0)
+        die("taking over inetd's socket: %s", strerror(errno));
+    for (int i = 0; i <= STDERR_FILENO; i++)
+        if (fstat(i, &st) < 0 || S_ISSOCK(st.st_mode))
+            dup2(null, i);
+    close(null);
+    take(s, fd);
+}
+
+/* --- binding --- */
+
+/* Nobody answers at this path: what lies there was left behind. */
+static void remove_stale(const struct sockaddr_un *address)
+{
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    if (connect(fd, (const struct sockaddr *)address, sizeof(*address)) == 0)
+        die("listen: another server answers at unix:%s", address->sun_path);
+    if (errno == ECONNREFUSED)
+        unlink(address->sun_path);
+    close(fd);
+}
+
+static void bind_unix(struct sockets *s, const struct conf *conf, const char *path)
+{
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    if (strlen(path) >= sizeof(address.sun_path) || *path != '/')
+        die("listen: unix:%s: needs an absolute path of at most %zu bytes", path,
+            sizeof(address.sun_path) - 1);
+    snprintf(address.sun_path, sizeof(address.sun_path), "%s", path);
+    remove_stale(&address);
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    if (fd < 0 || bind(fd, (const struct sockaddr *)&address, sizeof(address)) < 0 ||
+        listen(fd, conf->backlog) < 0)
+        die("listen: unix:%s: %s", path, strerror(errno));
+    s->paths[s->count] = xstrdup(path);
+    add(s, fd);
+}
+
+static int bind_one(const struct addrinfo *a, int backlog)
+{
+    int fd = socket(a->ai_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    if (fd < 0)
+        return -1;
+    int on = 1;
+    setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
+    if (a->ai_family == AF_INET6)
+        setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof(on));
+    if (bind(fd, a->ai_addr, a->ai_addrlen) == 0 && listen(fd, backlog) == 0)
+        return fd;
+    int saved = errno;
+    close(fd);
+    errno = saved;
+    return -1;
+}
+
+/* A machine without IPv6 should start with the default list all the same. */
+static bool family_missing(int error)
+{
+    return error == EADDRNOTAVAIL || error == EAFNOSUPPORT;
+}
+
+/* Binds all addresses of an entry. Returns the port that was taken. */
+static int bind_inet(struct sockets *s, const struct conf *conf, const char *host, const char *port)
+{
+    struct addrinfo hints = {.ai_socktype = SOCK_STREAM,
+                             .ai_flags = AI_PASSIVE | AI_NUMERICHOST | AI_NUMERICSERV};
+    struct addrinfo *list;
+    int error = getaddrinfo(*host ? host : NULL, port, &hints, &list);
+    if (error)
+        die("listen: \"%s\" port \"%s\": %s; give an IPv4 address, an IPv6 address in [], * or "
+            "unix:/path",
+            host, port, gai_strerror(error));
+    int bound = 0;
+    for (const struct addrinfo *a = list; a; a = a->ai_next) {
+        int fd = bind_one(a, conf->backlog);
+        if (fd >= 0)
+            bound = add(s, fd);
+        else if (family_missing(errno))
+            log_warn("listen: %s port %s: %s; left out", *host ? host : "*", port, strerror(errno));
+        else
+            die("listen: %s port %s: %s", *host ? host : "*", port, strerror(errno));
+    }
+    freeaddrinfo(list);
+    return bound;
+}
+
+/* One entry of the list: 127.0.0.1, 127.0.0.1:80, [::1], [::1]:80, *, *:80, unix:/path. */
+static void bind_entry(struct sockets *s, const struct conf *conf, char *entry, int *port)
+{
+    if (strncmp(entry, "unix:", 5) == 0) {
+        bind_unix(s, conf, entry + 5);
+        return;
+    }
+    char *host = entry, *after = entry;
+    if (*entry == '[') {
+        host++;
+        after = strchr(entry, ']');
+        if (!after)
+            die("listen: \"%s\": the ] is missing", entry);
+        *after++ = 0;
+    }
+    char own[16];
+    snprintf(own, sizeof(own), "%d", *port);
+    char *colon = strchr(after, ':');
+    if (colon)
+        *colon++ = 0;
+    if (strcmp(host, "*") == 0)
+        host = host + 1;
+    int bound = bind_inet(s, conf, host, colon ? colon : own);
+    if (*port == 0)
+        *port = bound; /* any free one, but the same for all */
+}
+
+static void bind_all(struct sockets *s, const struct conf *conf)
+{
+    char *list = xstrdup(conf->listen), *rest = list, *entry;
+    int port = conf->port;
+    while ((entry = strsep(&rest, ","))) {
+        entry += strspn(entry, " \t");
+        entry[strcspn(entry, " \t")] = 0;
+        if (*entry)
+            bind_entry(s, conf, entry, &port);
+    }
+    free(list);
+    if (s->count == 0)
+        die("listen: no address could be bound");
+}
+
+void sockets_open(struct sockets *s, const struct conf *conf, bool inetd)
+{
+    *s = (struct sockets){.client = -1};
+    int handed = listen_fds();
+    for (int i = 0; i < handed; i++)
+        take(s, FIRST_LISTEN_FD + i);
+    if (!handed && inetd)
+        take_inetd(s);
+    if (!s->handed_over)
+        bind_all(s, conf);
+}
+
+void sockets_close(struct sockets *s)
+{
+    for (int i = 0; i < s->count; i++) {
+        close(s->fds[i]);
+        if (s->paths[i])
+            unlink(s->paths[i]);
+        free(s->paths[i]);
+        s->paths[i] = NULL;
+    }
+    s->count = 0;
+}

@@ -1,0 +1,180 @@
+/* Asking the broker; see ask.h. */
+#include "ask.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/random.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "backoff.h"
+#include "clock.h"
+#include "log.h"
+#include "proctitle.h"
+
+void ask_init(struct ask *a, struct client *c)
+{
+    *a = (struct ask){.client = c, .channel.fd = -1};
+    if (getrandom(&a->origin, sizeof(a->origin), 0) != (ssize_t)sizeof(a->origin))
+        die("getrandom: %s", strerror(errno));
+    a->origin >>= 1; /* it is a bigint in the database */
+    a->origin |= 1;  /* and 0 means none */
+}
+
+static void unbind(struct ask *a)
+{
+    buf_wipe(&a->token);
+    a->user = 0;
+}
+
+void ask_close(struct ask *a)
+{
+    ipc_channel_close(&a->channel);
+    unbind(a);
+}
+
+bool ask_connect(struct ask *a)
+{
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    if (fd < 0)
+        return false;
+    /* Relative to the working directory, run_dir. The master holds the listening socket, so this
+     * succeeds even while no broker runs; EAGAIN says that too many wait already. */
+    struct sockaddr_un address = {.sun_family = AF_UNIX, .sun_path = "broker.sock"};
+    if (connect(fd, (const struct sockaddr *)&address, sizeof(address)) < 0) {
+        int saved = errno;
+        close(fd);
+        errno = saved;
+        return false;
+    }
+    ask_close(a);
+    ipc_channel_init(&a->channel, fd, IPC_BY_BROKER);
+    size_t begin = ask_begin(a, IPC_HELLO);
+    ipc_put_u32(&a->channel.out, IPC_VERSION);
+    ipc_put_u64(&a->channel.out, a->origin);
+    ipc_put_text(&a->channel.out, a->client->address, strlen(a->client->address));
+    ipc_end(&a->channel.out, begin);
+    return true;
+}
+
+size_t ask_begin(struct ask *a, enum ipc_type type)
+{
+    if (++a->seq == 0)
+        a->seq = 1;
+    return ipc_begin(&a->channel.out, type, a->seq);
+}
+
+enum ipc_error ask_require(struct ask *a)
+{
+    /* A broker that died since the last question shows as end of file now. */
+    if (a->channel.fd >= 0 && ipc_channel_fill(&a->channel) < 0)
+        ask_close(a);
+    struct backoff backoff = {.first = 10, .most = 500};
+    int64_t deadline = clock_ms() + a->client->conf->request_timeout;
+    while (a->channel.fd < 0 && !ask_connect(a)) {
+        int64_t again = clock_ms() + backoff_failed(&backoff);
+        if (client_stop || again > deadline) {
+            log_warn("connecting to the broker: %s", strerror(errno));
+            return IPC_E_UNAVAILABLE;
+        }
+        client_poll(NULL, 0, again);
+    }
+    return IPC_E_NONE;
+}
+
+/* The answer, once it is there; IPC_E_UNAVAILABLE when the channel broke or time ran out. */
+static enum ipc_error await(struct ask *a, uint32_t seq, struct ipc_message *m)
+{
+    int64_t deadline = clock_ms() + a->client->conf->request_timeout;
+    for (;;) {
+        int got;
+        while ((got = ipc_channel_next(&a->channel, m)) > 0)
+            if (m->seq == seq)
+                return IPC_E_NONE;
+        if (got < 0 || ipc_channel_flush(&a->channel) < 0)
+            break;
+        struct pollfd fd = {.fd = a->channel.fd, .events = POLLIN};
+        if (ipc_channel_queued(&a->channel) > 0)
+            fd.events |= POLLOUT;
+        if (client_poll(&fd, 1, deadline) == 0)
+            break;
+        if ((fd.revents & (POLLIN | POLLHUP)) && ipc_channel_fill(&a->channel) < 0)
+            break;
+    }
+    ask_close(a);
+    return IPC_E_UNAVAILABLE;
+}
+
+enum ipc_error ask_end(struct ask *a, size_t begin, enum ipc_type wanted, struct ipc_message *m)
+{
+    ipc_end(&a->channel.out, begin);
+    enum ipc_error error = await(a, a->seq, m);
+    if (error || m->type == wanted)
+        return error;
+    struct ipc_reader r = ipc_read(m);
+    uint32_t failure = m->type == IPC_FAILED ? ipc_get_u32(&r) : 0;
+    if (ipc_read_end(&r) && failure > IPC_E_NONE && failure < IPC_ERROR_COUNT)
+        return (enum ipc_error)failure;
+    log_error("the broker answered with %s", ipc_rule(m->type)->name);
+    ask_close(a);
+    return IPC_E_INTERNAL;
+}
+
+bool ask_take_authed(struct ask *a, const struct ipc_message *m)
+{
+    struct ipc_reader r = ipc_read(m);
+    a->user = (int64_t)ipc_get_u64(&r);
+    struct ipc_text name = ipc_get_text(&r, sizeof(a->name) - 1);
+    a->expires = (int64_t)ipc_get_u64(&r);
+    if (!ipc_read_end(&r))
+        return false;
+    if (name.n > 0)
+        snprintf(a->name, sizeof(a->name), "%.*s", (int)name.n, name.p);
+    else
+        snprintf(a->name, sizeof(a->name), "user %lld", (long long)a->user);
+    proctitle_set("session %s %s", a->name, a->client->address);
+    log_ident("session[%d] %s %s", (int)getpid(), a->name, a->client->address);
+    return true;
+}
+
+bool ask_take_attached(struct ask *a, const struct ipc_message *m)
+{
+    struct ipc_reader r = ipc_read(m);
+    a->cursor = ipc_get_u64(&r);
+    a->presence = ipc_get_u64(&r);
+    return ipc_read_end(&r);
+}
+
+static bool bound_by(const struct ask *a, const char *token, size_t n)
+{
+    return n > 0 && buf_len(&a->token) == n && memcmp(buf_head(&a->token), token, n) == 0;
+}
+
+enum ipc_error ask_authenticate(struct ask *a, const char *token, size_t n)
+{
+    if (n == 0 || n > IPC_MAX_TOKEN)
+        return IPC_E_UNAUTHORIZED;
+    enum ipc_error error = ask_require(a);
+    if (error || (bound_by(a, token, n) && time(NULL) < a->expires))
+        return error;
+    /* A channel acts for one user in its life: for another token there is another channel. */
+    if (a->user) {
+        ask_close(a);
+        if ((error = ask_require(a)))
+            return error;
+    }
+    struct ipc_message m;
+    size_t begin = ask_begin(a, IPC_AUTH);
+    ipc_put_text(&a->channel.out, token, n);
+    error = ask_end(a, begin, IPC_AUTHED, &m);
+    if (error)
+        return error;
+    if (!ask_take_authed(a, &m))
+        return IPC_E_INTERNAL;
+    buf_append(&a->token, token, n);
+    return IPC_E_NONE;
+}

@@ -1,0 +1,48 @@
+/*
+ * The session's channel to the broker: connecting, proving who the client is, and asking one
+ * question at a time. What arrives unasked on an attached channel is chat.c's.
+ */
+#ifndef ASK_H
+#define ASK_H
+
+#include "client.h"
+#include "ipc_channel.h"
+
+struct ask {
+    struct client *client;
+    struct ipc_channel channel; /* fd -1: not connected */
+    uint64_t origin;            /* the same for the life of the session */
+    uint32_t seq;               /* of the last request */
+    struct buf token;           /* the one that the channel is bound by; empty: not bound */
+    int64_t user;
+    int64_t expires;           /* Unix time */
+    uint64_t cursor, presence; /* once attached: up to here everything was received */
+    char name[64];             /* of the user, for title and log */
+};
+
+void ask_init(struct ask *a, struct client *c);
+void ask_close(struct ask *a);
+
+/* Connects without waiting and says hello. False with errno when it cannot be now. */
+bool ask_connect(struct ask *a);
+
+/* A request: begin, the fields, then ask_end() or ipc_end(). Returns its place, for the end. */
+size_t ask_begin(struct ask *a, enum ipc_type type);
+
+/* Completes the request that ask_begin() started and waits for the answer. IPC_E_NONE and *m, a
+ * view until the next call, when it is of the type wanted; otherwise what is wrong. */
+enum ipc_error ask_end(struct ask *a, size_t begin, enum ipc_type wanted, struct ipc_message *m);
+
+/* Sees to it that there is a channel; waits for a broker that restarts, up to request_timeout. */
+enum ipc_error ask_require(struct ask *a);
+
+/* As ask_require(), and the channel acts for the owner of this token. */
+enum ipc_error ask_authenticate(struct ask *a, const char *token, size_t n);
+
+/* Takes an AUTHED message: whom the channel acts for, from now on. False if it is malformed. */
+bool ask_take_authed(struct ask *a, const struct ipc_message *m);
+
+/* Takes an ATTACHED message: where live delivery starts. False if it is malformed. */
+bool ask_take_attached(struct ask *a, const struct ipc_message *m);
+
+#endif

@@ -1,0 +1,126 @@
+/* The client's socket; see client.h. */
+#include "client.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "clock.h"
+#include "log.h"
+
+enum { READ_AT_ONCE = 16 * 1024, LINGER_MS = 1000 };
+
+volatile bool client_stop;
+static sigset_t while_waiting;
+
+static void on_term(int signal)
+{
+    (void)signal;
+    client_stop = true;
+}
+
+void client_init_signals(void)
+{
+    sigset_t term;
+    sigemptyset(&term);
+    sigaddset(&term, SIGTERM);
+    sigprocmask(SIG_BLOCK, &term, &while_waiting);
+    sigdelset(&while_waiting, SIGTERM);
+    struct sigaction action = {.sa_handler = on_term};
+    sigaction(SIGTERM, &action, NULL);
+}
+
+int client_poll(struct pollfd *fds, unsigned count, int64_t deadline)
+{
+    int ms = clock_until(deadline);
+    struct timespec ts = {ms / 1000, ms % 1000 * 1000000L};
+    return ppoll(fds, count, ms < 0 ? NULL : &ts, &while_waiting);
+}
+
+static void name_address(struct client *c)
+{
+    struct sockaddr_storage ss = {0};
+    socklen_t size = sizeof(ss);
+    snprintf(c->address, sizeof(c->address), "unix");
+    if (getpeername(c->fd, (struct sockaddr *)&ss, &size) < 0)
+        return;
+    if (ss.ss_family == AF_INET) {
+        const struct sockaddr_in *a = (const struct sockaddr_in *)&ss;
+        inet_ntop(AF_INET, &a->sin_addr, c->address, sizeof(c->address));
+    } else if (ss.ss_family == AF_INET6) {
+        const struct sockaddr_in6 *a = (const struct sockaddr_in6 *)&ss;
+        if (IN6_IS_ADDR_V4MAPPED(&a->sin6_addr))
+            inet_ntop(AF_INET, &a->sin6_addr.s6_addr[12], c->address, sizeof(c->address));
+        else
+            inet_ntop(AF_INET6, &a->sin6_addr, c->address, sizeof(c->address));
+    }
+}
+
+void client_init(struct client *c, const struct conf *conf, int fd)
+{
+    *c = (struct client){.conf = conf, .fd = fd};
+    int flags = fcntl(fd, F_GETFL);
+    if (flags < 0 || fcntl(fd, F_SETFL, flags | O_NONBLOCK) < 0)
+        die("fcntl on the client's socket: %s", strerror(errno));
+    name_address(c);
+    /* Each write is a whole answer or frame: nothing to wait for. Fails on Unix sockets. */
+    int on = 1;
+    setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
+}
+
+int client_read(struct client *c, int64_t deadline)
+{
+    for (;;) {
+        long n = buf_read(&c->in, c->fd, READ_AT_ONCE);
+        if (n > 0)
+            return 1;
+        if (n == 0 || (errno != EAGAIN && errno != EINTR))
+            return 0;
+        struct pollfd fd = {.fd = c->fd, .events = POLLIN};
+        if (client_stop || client_poll(&fd, 1, deadline) == 0)
+            return -1;
+    }
+}
+
+bool client_flush(struct client *c)
+{
+    int64_t deadline = clock_ms() + c->conf->write_timeout;
+    while (buf_len(&c->out) > 0) {
+        if (buf_write(&c->out, c->fd) > 0) {
+            deadline = clock_ms() + c->conf->write_timeout;
+            continue;
+        }
+        if (errno != EAGAIN && errno != EINTR)
+            return false;
+        struct pollfd fd = {.fd = c->fd, .events = POLLOUT};
+        if (client_poll(&fd, 1, deadline) == 0)
+            return false;
+    }
+    return true;
+}
+
+void client_linger(struct client *c)
+{
+    /* Closing with unread input would send a reset, which can overtake the last answer. */
+    shutdown(c->fd, SHUT_WR);
+    int64_t deadline = clock_ms() + LINGER_MS;
+    char waste[4096];
+    for (;;) {
+        ssize_t n = recv(c->fd, waste, sizeof(waste), MSG_DONTWAIT);
+        if (n == 0 || (n < 0 && errno != EAGAIN && errno != EINTR))
+            return;
+        struct pollfd fd = {.fd = c->fd, .events = POLLIN};
+        if (n < 0 && (client_stop || poll(&fd, 1, clock_until(deadline)) == 0))
+            return;
+        if (clock_ms() >= deadline)
+            return;
+    }
+}

@@ -1,0 +1,42 @@
+/* The client's socket: what is read from it and what waits to be written, with deadlines. */
+#ifndef CLIENT_H
+#define CLIENT_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "buf.h"
+#include "conf.h"
+
+struct client {
+    const struct conf *conf;
+    int fd;
+    char address[64]; /* "192.0.2.1", "2001:db8::1", or "unix" */
+    struct buf in, out;
+};
+
+/* Set when SIGTERM has arrived: the server is going down. Delivered only while waiting. */
+extern volatile bool client_stop;
+
+/* Installs the handler behind client_stop; SIGTERM is blocked except in client_poll(). */
+void client_init_signals(void);
+
+struct pollfd;
+/* poll(2) that SIGTERM interrupts (-1 with EINTR). deadline: clock_ms() or CLOCK_NEVER. */
+int client_poll(struct pollfd *fds, unsigned count, int64_t deadline);
+
+/* Sets up for a connected socket, which is taken over, and finds out the peer's address. */
+void client_init(struct client *c, const struct conf *conf, int fd);
+
+/* Reads more into c->in. 1: there is more, 0: the client has closed, or the connection failed;
+ * -1: nothing came before the deadline, or the server is stopping. */
+int client_read(struct client *c, int64_t deadline);
+
+/* Writes all of c->out; false if the client is gone or does not read. */
+bool client_flush(struct client *c);
+
+/* Ends the connection so that what was written last still arrives: closes our direction and waits
+ * for the client to close its own, up to a second. */
+void client_linger(struct client *c);
+
+#endif

@@ -1,0 +1,150 @@
+/* Answering a request; see exchange.h. */
+#include "exchange.h"
+
+#include <string.h>
+#include <time.h>
+
+#include "json.h"
+
+/* What a client should wait before it tries again, in seconds. */
+#define RETRY_AFTER "2"
+
+/* Is the text one of the comma-separated entries of the list? */
+static bool in_list(const char *list, struct http_text text)
+{
+    while (*list) {
+        size_t n = strcspn(list, ",");
+        const char *entry = list;
+        list += n + (list[n] == ',');
+        for (; n > 0 && *entry == ' '; n--)
+            entry++;
+        for (; n > 0 && entry[n - 1] == ' '; n--)
+            ;
+        if (n == text.n && memcmp(entry, text.p, n) == 0)
+            return true;
+    }
+    return false;
+}
+
+static bool any_origin(const struct exchange *x)
+{
+    return x->conf->mode == CONF_DEVELOPMENT || strcmp(x->conf->cors_origins, "*") == 0;
+}
+
+/* A page that came from this very server: its origin is http(s):// and our own Host. */
+static bool same_origin(const struct exchange *x, struct http_text origin)
+{
+    static const char *const schemes[] = {"http://", "https://"};
+    struct http_text host = x->request.host;
+    for (size_t i = 0; i < 2; i++) {
+        size_t n = strlen(schemes[i]);
+        if (host.n > 0 && origin.n == n + host.n && memcmp(origin.p, schemes[i], n) == 0 &&
+            memcmp(origin.p + n, host.p, host.n) == 0)
+            return true;
+    }
+    return false;
+}
+
+static bool listed_origin(const struct exchange *x, struct http_text origin)
+{
+    return any_origin(x) || in_list(x->conf->cors_origins, origin);
+}
+
+bool exchange_origin_allowed(const struct exchange *x)
+{
+    const struct http_text *origin = http_request_field(&x->request, "Origin");
+    return !origin || listed_origin(x, *origin) || same_origin(x, *origin);
+}
+
+static void put_cors(struct exchange *x)
+{
+    struct buf *out = &x->client->out;
+    const struct http_text *origin = http_request_field(&x->request, "Origin");
+    if (any_origin(x)) {
+        http_response_field(out, "Access-Control-Allow-Origin", "*");
+        return;
+    }
+    if (*x->conf->cors_origins)
+        http_response_field(out, "Vary", "Origin");
+    if (origin && listed_origin(x, *origin))
+        http_response_fieldf(out, "Access-Control-Allow-Origin", "%.*s", (int)origin->n, origin->p);
+}
+
+static void begin(struct exchange *x, int status)
+{
+    struct buf *out = &x->client->out;
+    http_response_begin(out, status, time(NULL));
+    if (x->close)
+        http_response_field(out, "Connection", "close");
+    else if (x->request.minor == 0)
+        http_response_field(out, "Connection", "keep-alive");
+    put_cors(x);
+    x->answered = true;
+}
+
+static void put_body(struct exchange *x, const char *json, size_t n)
+{
+    struct buf *out = &x->client->out;
+    http_response_field(out, "Content-Type", "application/json");
+    http_response_field(out, "Cache-Control", "no-store");
+    http_response_field(out, "X-Content-Type-Options", "nosniff");
+    http_response_fieldf(out, "Content-Length", "%zu", n);
+    http_response_end(out);
+    if (!http_text_is(x->request.method, "HEAD"))
+        buf_append(out, json, n);
+}
+
+void exchange_reply(struct exchange *x, int status, const char *json, size_t n)
+{
+    begin(x, status);
+    put_body(x, json, n);
+}
+
+static void put_error_body(struct exchange *x, const char *text)
+{
+    struct buf json = BUF_INIT;
+    buf_puts(&json, "{\"error\":");
+    json_put_string(&json, text, strlen(text));
+    buf_puts(&json, "}");
+    put_body(x, (const char *)buf_head(&json), buf_len(&json));
+    buf_free(&json);
+}
+
+void exchange_error(struct exchange *x, int status, const char *text)
+{
+    struct buf *out = &x->client->out;
+    begin(x, status);
+    if (status == 401)
+        http_response_field(out, "WWW-Authenticate", "Bearer realm=\"chatd\"");
+    if (status == 503)
+        http_response_field(out, "Retry-After", RETRY_AFTER);
+    if (status == 426) {
+        http_response_field(out, "Upgrade", "websocket");
+        http_response_field(out, "Sec-WebSocket-Version", "13");
+    }
+    put_error_body(x, text);
+}
+
+void exchange_not_allowed(struct exchange *x, const char *allow)
+{
+    begin(x, 405);
+    http_response_field(&x->client->out, "Allow", allow);
+    put_error_body(x, "This method is not allowed here; the Allow field lists those that are");
+}
+
+void exchange_failure(struct exchange *x, enum ipc_error error)
+{
+    const struct ipc_failure *f = ipc_failure(error);
+    exchange_error(x, f->status, f->text);
+}
+
+void exchange_options(struct exchange *x, const char *allow)
+{
+    struct buf *out = &x->client->out;
+    begin(x, 204);
+    http_response_field(out, "Allow", allow);
+    http_response_field(out, "Access-Control-Allow-Methods", allow);
+    http_response_field(out, "Access-Control-Allow-Headers", "Authorization, Content-Type");
+    http_response_field(out, "Access-Control-Max-Age", "600");
+    http_response_end(out);
+}

@@ -1,0 +1,79 @@
+/* Messages without an answer yet; see pending.h. */
+#include "pending.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+
+#include "log.h"
+
+enum { MAX_BYTES = 256 * 1024, MADE_ID = 32 };
+
+bool pending_room(const struct pending *p)
+{
+    return p->count < IPC_MAX_SENDS && p->bytes < MAX_BYTES;
+}
+
+/* 128 random bits: nobody's other message has it. */
+static void make_id(char *to)
+{
+    unsigned char random[MADE_ID / 2];
+    char text[MADE_ID + 1];
+    if (getrandom(random, sizeof(random), 0) != (ssize_t)sizeof(random))
+        die("getrandom: %s", strerror(errno));
+    for (size_t i = 0; i < sizeof(random); i++)
+        snprintf(text + 2 * i, 3, "%02x", random[i]);
+    memcpy(to, text, MADE_ID);
+}
+
+struct pending_item *pending_add(struct pending *p, const struct chat_frame *f, int64_t deadline)
+{
+    size_t id_size = f->id ? f->id_size : MADE_ID;
+    struct pending_item *item = xcalloc(1, sizeof(*item) + id_size + f->content_size);
+    *item = (struct pending_item){.deadline = deadline,
+                                  .has_id = f->id != NULL,
+                                  .receiver = f->receiver,
+                                  .id_size = id_size,
+                                  .content_size = f->content_size};
+    if (f->id)
+        memcpy(item->text, f->id, id_size);
+    else
+        make_id(item->text);
+    memcpy(item->text + id_size, f->content, f->content_size);
+    if (p->last)
+        p->last->next = item;
+    else
+        p->first = item;
+    p->last = item;
+    p->count++;
+    p->bytes += id_size + f->content_size;
+    return item;
+}
+
+struct pending_item *pending_take(struct pending *p, uint32_t seq)
+{
+    struct pending_item *before = NULL, *item = p->first;
+    while (item && item->seq != seq) {
+        before = item;
+        item = item->next;
+    }
+    if (!item)
+        return NULL;
+    if (before)
+        before->next = item->next;
+    else
+        p->first = item->next;
+    if (p->last == item)
+        p->last = before;
+    p->count--;
+    p->bytes -= item->id_size + item->content_size;
+    return item;
+}
+
+void pending_free(struct pending *p)
+{
+    while (p->first)
+        free(pending_take(p, p->first->seq));
+}

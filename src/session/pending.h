@@ -1,0 +1,39 @@
+/*
+ * Messages that the client has sent and the broker has not answered yet. They are kept whole: a
+ * broker that dies takes none with it, they are sent again, under the same id, to the next one.
+ */
+#ifndef PENDING_H
+#define PENDING_H
+
+#include "chat_frame.h"
+#include "ipc_table.h"
+
+struct pending_item {
+    struct pending_item *next;
+    uint32_t seq;     /* of the request that carries it now */
+    int64_t deadline; /* clock_ms(): then the client is told that it did not work out */
+    bool has_id;      /* the client named it and expects an ack */
+    int64_t receiver;
+    size_t id_size, content_size;
+    char text[]; /* the id, then the content */
+};
+
+/* Oldest first. All zero bytes: empty. */
+struct pending {
+    struct pending_item *first, *last;
+    unsigned count;
+    size_t bytes;
+};
+
+/* True while there is room for one more. */
+bool pending_room(const struct pending *p);
+
+/* Keeps a copy of the message, with an id made up for it if it has none. */
+struct pending_item *pending_add(struct pending *p, const struct chat_frame *f, int64_t deadline);
+
+/* Takes the item with this number out, or NULL. For free(3). */
+struct pending_item *pending_take(struct pending *p, uint32_t seq);
+
+void pending_free(struct pending *p);
+
+#endif

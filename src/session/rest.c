@@ -1,0 +1,345 @@
+/* Routes and their handlers; see rest.h. */
+#include "rest.h"
+
+#include <json-c/json.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "json.h"
+#include "upgrade.h"
+
+enum { MAX_USERNAME = 32, MAX_EMAIL = 254, MAX_PASSWORD = 72, DEFAULT_LIMIT = 50 };
+
+/* --- what handlers share --- */
+
+/* Passes on the answer to a request that ask_begin() started. */
+static void forward_reply(struct exchange *x, size_t begin)
+{
+    struct ipc_message m;
+    enum ipc_error error = ask_end(x->ask, begin, IPC_REPLY, &m);
+    if (error) {
+        exchange_failure(x, error);
+        return;
+    }
+    struct ipc_reader r = ipc_read(&m);
+    uint32_t status = ipc_get_u32(&r);
+    struct ipc_text json = ipc_get_text(&r, IPC_MAX_REPLY);
+    if (ipc_read_end(&r))
+        exchange_reply(x, (int)status, json.p, json.n);
+    else
+        exchange_failure(x, IPC_E_INTERNAL);
+}
+
+/* The channel acts for whoever the Authorization field proves; false when that was answered. */
+static bool authenticated(struct exchange *x)
+{
+    const struct http_text *field = http_request_field(&x->request, "Authorization");
+    static const char scheme[] = "bearer ";
+    size_t n = sizeof(scheme) - 1;
+    if (!field || http_request_field_count(&x->request, "Authorization") != 1 || field->n <= n ||
+        strncasecmp(field->p, scheme, n) != 0) {
+        exchange_error(x, 401,
+                       "The header \"Authorization: Bearer TOKEN\" is missing; "
+                       "POST /login gives a token");
+        return false;
+    }
+    enum ipc_error error = ask_authenticate(x->ask, field->p + n, field->n - n);
+    if (error)
+        exchange_failure(x, error);
+    return !error;
+}
+
+/* The request's body as a JSON object, for json_object_put(); NULL when that was answered. */
+static struct json_object *body_object(struct exchange *x)
+{
+    const struct http_text *type = http_request_field(&x->request, "Content-Type");
+    static const char json[] = "application/json";
+    size_t n = sizeof(json) - 1;
+    if (!type || type->n < n || strncasecmp(type->p, json, n) != 0 ||
+        (type->n > n && !strchr("; \t", type->p[n]))) {
+        exchange_error(x, 415, "The header \"Content-Type: application/json\" is missing");
+        return NULL;
+    }
+    const char *error;
+    struct json_object *object =
+        json_parse_object((const char *)buf_head(&x->body), buf_len(&x->body), &error);
+    if (!object)
+        exchange_error(x, 400, error);
+    return object;
+}
+
+struct field {
+    const char *name;
+    struct http_text text;
+};
+
+/* Fills in the named members, which must be strings; false when that was answered. */
+static bool take_fields(struct exchange *x, struct json_object *object, struct field *fields,
+                        size_t count)
+{
+    char text[128];
+    for (size_t i = 0; i < count; i++) {
+        struct field *f = &fields[i];
+        enum json_get got = json_get_text(object, f->name, &f->text.p, &f->text.n);
+        if (got == JSON_OK)
+            continue;
+        snprintf(text, sizeof(text), "\"%s\" %s", f->name,
+                 got == JSON_ABSENT ? "is missing" : "must be a string");
+        exchange_error(x, 400, text);
+        return false;
+    }
+    return true;
+}
+
+/* --- POST /register, POST /login --- */
+
+static const char *username_error(struct http_text t)
+{
+    static const char allowed[] =
+        "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-";
+    bool good = t.n >= 1 && t.n <= MAX_USERNAME;
+    for (size_t i = 0; good && i < t.n; i++)
+        good = t.p[i] && strchr(allowed, t.p[i]);
+    return good ? NULL
+                : "\"username\" must be 1 to 32 letters, digits, dots, underscores or hyphens";
+}
+
+/* Whether mail arrives is for a mail to find out; this refuses what cannot be an address. */
+static const char *email_error(struct http_text t)
+{
+    const char *at = memchr(t.p, '@', t.n);
+    const char *end = t.p + t.n;
+    bool good = t.n <= MAX_EMAIL && at && at > t.p && at + 1 < end &&
+                !memchr(at + 1, '@', (size_t)(end - at - 1));
+    for (size_t i = 0; good && i < t.n; i++)
+        good = (unsigned char)t.p[i] > ' ' && t.p[i] != 0x7f;
+    return good ? NULL : "\"email\" must be an address such as name@example.com, at most 254 bytes";
+}
+
+static bool password_acceptable(struct exchange *x, struct http_text t, int least)
+{
+    char text[96];
+    if (t.n > MAX_PASSWORD) {
+        exchange_error(x, 400, "\"password\" must have at most 72 bytes: bcrypt reads no more");
+        return false;
+    }
+    if (t.n >= (size_t)least)
+        return true;
+    snprintf(text, sizeof(text), "\"password\" must have at least %d bytes", least);
+    exchange_error(x, 400, text);
+    return false;
+}
+
+static void put_text(struct exchange *x, struct http_text t)
+{
+    ipc_put_text(&x->ask->channel.out, t.p, t.n);
+}
+
+/* True if the broker can be asked; otherwise that was answered. */
+static bool broker_there(struct exchange *x)
+{
+    enum ipc_error error = ask_require(x->ask);
+    if (error)
+        exchange_failure(x, error);
+    return !error;
+}
+
+static void register_with(struct exchange *x, struct json_object *object)
+{
+    struct field f[] = {{.name = "username"}, {.name = "email"}, {.name = "password"}};
+    if (!take_fields(x, object, f, 3))
+        return;
+    const char *wrong = username_error(f[0].text);
+    if (!wrong)
+        wrong = email_error(f[1].text);
+    if (wrong) {
+        exchange_error(x, 400, wrong);
+        return;
+    }
+    if (!password_acceptable(x, f[2].text, x->conf->min_password) || !broker_there(x))
+        return;
+    size_t begin = ask_begin(x->ask, IPC_REGISTER);
+    for (size_t i = 0; i < 3; i++)
+        put_text(x, f[i].text);
+    forward_reply(x, begin);
+}
+
+static void login_with(struct exchange *x, struct json_object *object)
+{
+    struct field f[] = {{.name = "username"}, {.name = "password"}};
+    if (!take_fields(x, object, f, 2) || !password_acceptable(x, f[1].text, 0) || !broker_there(x))
+        return;
+    /* A name that nobody can have is asked for all the same, so that it takes the same time. */
+    if (username_error(f[0].text))
+        f[0].text = (struct http_text){"", 0};
+    size_t begin = ask_begin(x->ask, IPC_LOGIN);
+    put_text(x, f[0].text);
+    put_text(x, f[1].text);
+    forward_reply(x, begin);
+}
+
+static void with_body(struct exchange *x, void (*handle)(struct exchange *, struct json_object *))
+{
+    struct json_object *object = body_object(x);
+    if (!object)
+        return;
+    handle(x, object);
+    json_object_put(object);
+}
+
+static void serve_register(struct exchange *x)
+{
+    with_body(x, register_with);
+}
+
+static void serve_login(struct exchange *x)
+{
+    with_body(x, login_with);
+}
+
+/* --- GET /users, GET /messages/:userId --- */
+
+static void serve_users(struct exchange *x)
+{
+    if (authenticated(x))
+        forward_reply(x, ask_begin(x->ask, IPC_USERS));
+}
+
+/* A whole number above zero, in decimal digits only, up to 18 of them. */
+static bool read_number(struct http_text t, uint64_t *v)
+{
+    *v = 0;
+    for (size_t i = 0; i < t.n; i++) {
+        if (t.p[i] < '0' || t.p[i] > '9')
+            return false;
+        *v = *v * 10 + (uint64_t)(t.p[i] - '0');
+    }
+    return t.n >= 1 && t.n <= 18 && *v > 0;
+}
+
+struct history {
+    uint64_t user, before, after, limit;
+};
+
+/* Reads before=, after= and limit= of the query; others are ignored. NULL, or what is wrong. */
+static const char *read_query(struct http_text query, struct history *h)
+{
+    const struct {
+        const char *name;
+        uint64_t *value;
+        uint64_t most;
+        const char *error;
+    } known[] = {
+        {"before=", &h->before, INT64_MAX, "\"before\" must be a message id"},
+        {"after=", &h->after, INT64_MAX, "\"after\" must be a message id"},
+        {"limit=", &h->limit, IPC_MAX_HISTORY, "\"limit\" must be a number from 1 to 100"},
+    };
+    while (query.n > 0) {
+        const char *end = memchr(query.p, '&', query.n);
+        struct http_text part = {query.p, end ? (size_t)(end - query.p) : query.n};
+        query.n -= part.n + (end != NULL);
+        query.p += part.n + (end != NULL);
+        for (size_t i = 0; i < sizeof(known) / sizeof(known[0]); i++) {
+            size_t n = strlen(known[i].name);
+            if (part.n < n || memcmp(part.p, known[i].name, n) != 0)
+                continue;
+            struct http_text value = {part.p + n, part.n - n};
+            if (!read_number(value, known[i].value) || *known[i].value > known[i].most)
+                return known[i].error;
+        }
+    }
+    return NULL;
+}
+
+static void serve_messages(struct exchange *x)
+{
+    struct http_text id = x->request.path;
+    size_t prefix = strlen("/messages/");
+    id.p += prefix;
+    id.n -= prefix;
+    struct history h = {.limit = DEFAULT_LIMIT};
+    if (!authenticated(x))
+        return;
+    const char *wrong = read_number(id, &h.user)
+                            ? read_query(x->request.query, &h)
+                            : "The user id in the path must be a whole number above zero";
+    if (wrong) {
+        exchange_error(x, 400, wrong);
+        return;
+    }
+    size_t begin = ask_begin(x->ask, IPC_HISTORY);
+    struct buf *out = &x->ask->channel.out;
+    ipc_put_u64(out, h.user);
+    ipc_put_u64(out, h.before);
+    ipc_put_u64(out, h.after);
+    ipc_put_u32(out, (uint32_t)h.limit);
+    forward_reply(x, begin);
+}
+
+/* --- routes --- */
+
+struct route {
+    const char *path; /* one that ends in '/' has one more segment */
+    const char *method;
+    const char *allow;
+    void (*serve)(struct exchange *x);
+};
+
+static const struct route routes[] = {
+    {"/register", "POST", "POST, OPTIONS", serve_register},
+    {"/login", "POST", "POST, OPTIONS", serve_login},
+    {"/users", "GET", "GET, HEAD, OPTIONS", serve_users},
+    {"/messages/", "GET", "GET, HEAD, OPTIONS", serve_messages},
+    {"/ws", "GET", "GET, OPTIONS", upgrade_serve},
+};
+
+static const struct route *find_route(struct http_text path)
+{
+    for (size_t i = 0; i < sizeof(routes) / sizeof(routes[0]); i++) {
+        size_t n = strlen(routes[i].path);
+        bool open = routes[i].path[n - 1] == '/';
+        if (path.n < n || memcmp(path.p, routes[i].path, n) != 0)
+            continue;
+        if (open ? path.n > n && !memchr(path.p + n, '/', path.n - n) : path.n == n)
+            return &routes[i];
+    }
+    return NULL;
+}
+
+static bool method_known(struct http_text method)
+{
+    static const char *const known[] = {"GET",    "HEAD",  "POST",    "PUT",
+                                        "DELETE", "PATCH", "OPTIONS", "TRACE"};
+    for (size_t i = 0; i < sizeof(known) / sizeof(known[0]); i++)
+        if (http_text_is(method, known[i]))
+            return true;
+    return false;
+}
+
+static bool method_fits(const struct route *route, struct http_text method)
+{
+    return http_text_is(method, route->method) ||
+           (http_text_is(method, "HEAD") && strstr(route->allow, "HEAD"));
+}
+
+void rest_serve(struct exchange *x)
+{
+    struct http_text method = x->request.method;
+    if (!method_known(method)) {
+        exchange_error(x, 501, "This method is not implemented");
+        return;
+    }
+    if (http_text_is(x->request.target, "*")) {
+        exchange_options(x, "GET, HEAD, POST, OPTIONS");
+        return;
+    }
+    const struct route *route = find_route(x->request.path);
+    if (!route)
+        exchange_error(x, 404, "There is nothing at this path");
+    else if (http_text_is(method, "OPTIONS"))
+        exchange_options(x, route->allow);
+    else if (!method_fits(route, method))
+        exchange_not_allowed(x, route->allow);
+    else
+        route->serve(x);
+}

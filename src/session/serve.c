@@ -1,0 +1,119 @@
+/* HTTP/1.1: reading requests, keep-alive, and the end of the connection; see serve.h. */
+#include "serve.h"
+
+#include "clock.h"
+#include "exchange.h"
+#include "rest.h"
+
+/* Refuses a request that could not be read; where the next one would begin is unknown. */
+static void refuse(struct exchange *x, int status, const char *text)
+{
+    x->close = true;
+    exchange_error(x, status, text);
+}
+
+/* Reads the head of the next request. False if there is none, or it was refused. */
+static bool read_head(struct exchange *x, bool first)
+{
+    struct client *c = x->client;
+    int64_t deadline = clock_ms() + (first ? c->conf->header_timeout : c->conf->keepalive_timeout);
+    bool started = first;
+    for (;;) {
+        long n = 0;
+        if (buf_len(&c->in) > 0)
+            n = http_request_parse(buf_head(&c->in), buf_len(&c->in), c->conf->max_header,
+                                   &x->request);
+        if (n < 0) {
+            refuse(x, (int)-n, x->request.error);
+            return false;
+        }
+        if (n > 0) {
+            /* The head moves to a buffer of its own: the views must outlive the reading of a body.
+             */
+            buf_append(&x->head, buf_head(&c->in), (size_t)n);
+            buf_consume(&c->in, (size_t)n);
+            http_request_parse(buf_head(&x->head), (size_t)n, c->conf->max_header, &x->request);
+            return true;
+        }
+        if (!started && buf_len(&c->in) > 0) {
+            started = true; /* the wait between two requests is over, that for a head begins */
+            deadline = clock_ms() + c->conf->header_timeout;
+        }
+        int got = client_read(c, deadline);
+        if (got < 0 && !client_stop && buf_len(&c->in) > 0)
+            refuse(x, 408, "The request did not arrive in time");
+        if (got <= 0)
+            return false;
+    }
+}
+
+static bool invite_body(struct exchange *x)
+{
+    if (!x->request.expect_continue || buf_len(&x->client->in) > 0)
+        return true;
+    buf_puts(&x->client->out, "HTTP/1.1 100 Continue\r\n\r\n");
+    return client_flush(x->client);
+}
+
+/* Reads the body. False if it was refused, or the client is gone. */
+static bool read_body(struct exchange *x)
+{
+    struct client *c = x->client;
+    struct http_body body;
+    const char *error;
+    int64_t deadline = clock_ms() + c->conf->body_timeout;
+    if (x->request.content_length > (int64_t)c->conf->max_body) {
+        refuse(x, 413, "The body is too large; see max_body in chatd.conf(5)");
+        return false;
+    }
+    http_body_init(&body, &x->request);
+    bool invited = false;
+    for (;;) {
+        int got = http_body_read(&body, &c->in, &x->body, c->conf->max_body, &error);
+        if (got > 0)
+            return true;
+        if (got < 0) {
+            refuse(x, -got, error);
+            return false;
+        }
+        if (!invited && !invite_body(x))
+            return false;
+        invited = true;
+        got = client_read(c, deadline);
+        if (got < 0 && !client_stop)
+            refuse(x, 408, "The body did not arrive in time");
+        if (got <= 0)
+            return false;
+    }
+}
+
+/* One request. True if the connection can carry another one, or became a WebSocket. */
+static bool serve_one(struct exchange *x, bool first)
+{
+    bool served = false;
+    if (read_head(x, first)) {
+        x->close = !x->request.keep_alive || client_stop;
+        if (read_body(x)) {
+            rest_serve(x);
+            served = true;
+        }
+    }
+    if (x->answered && !client_flush(x->client))
+        return false;
+    if (x->answered && x->close && !x->upgraded)
+        client_linger(x->client);
+    return served && !x->close;
+}
+
+bool serve_http(struct client *c, struct ask *a)
+{
+    bool more = true, upgraded = false;
+    for (bool first = true; more && !upgraded; first = false) {
+        struct exchange x = {.conf = c->conf, .client = c, .ask = a};
+        more = serve_one(&x, first);
+        upgraded = x.upgraded;
+        buf_wipe(&x.head);
+        buf_wipe(&x.body);
+    }
+    return upgraded && more;
+}

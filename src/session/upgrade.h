@@ -1,0 +1,11 @@
+/* GET /ws: the opening handshake of a WebSocket (RFC 6455 section 4.2). */
+#ifndef UPGRADE_H
+#define UPGRADE_H
+
+#include "exchange.h"
+
+/* Answers 101 and sets x->upgraded once the user is online through this connection; or says why
+ * not. */
+void upgrade_serve(struct exchange *x);
+
+#endif
