@@ -1,0 +1,198 @@
+"""WebSocket clients for the tests, on the `websockets` package, with calls that wait.
+
+    a = connect(token)                    # NAME=main: which instance
+    a.send({"type": "message", ...})
+    frame = a.expect("ack")               # the next frame must be of this type
+    a.silent(0.3)                         # nothing may arrive for so long
+    code = a.closed()                     # waits for the close and returns its code
+"""
+import asyncio
+import http.client
+import json
+import os
+import random
+import socket
+import subprocess
+import sys
+import threading
+import time
+
+import websockets
+
+T = os.environ["T"]
+WAIT = 15.0
+
+_loop = asyncio.new_event_loop()
+threading.Thread(target=_loop.run_forever, daemon=True).start()
+
+
+def run(coroutine, timeout=WAIT):
+    return asyncio.run_coroutine_threadsafe(coroutine, _loop).result(timeout)
+
+
+def port(name="main"):
+    with open(f"{T}/{name}.address") as f:
+        return int(f.read().rsplit(":", 1)[1])
+
+
+class Refused(Exception):
+    """The handshake was answered with another status than 101."""
+
+    def __init__(self, status, headers):
+        super().__init__(f"HTTP {status}")
+        self.status, self.headers = status, headers
+
+
+class Client:
+    def __init__(self, socket):
+        self.socket = socket
+
+    def send(self, frame):
+        run(self.socket.send(frame if isinstance(frame, (str, bytes)) else json.dumps(frame)))
+
+    def send_fragments(self, parts):
+        async def parts_of():
+            for part in parts:
+                yield part
+        run(self.socket.send(parts_of()))
+
+    def recv(self, timeout=WAIT):
+        return json.loads(run(asyncio.wait_for(self.socket.recv(), timeout), timeout + 5))
+
+    def expect(self, type_, timeout=WAIT):
+        frame = self.recv(timeout)
+        assert frame["type"] == type_, f"expected {type_}, got {frame}"
+        return frame
+
+    def until(self, type_, timeout=WAIT):
+        """The next frame of this type; skips others."""
+        while True:
+            frame = self.recv(timeout)
+            if frame["type"] == type_:
+                return frame
+
+    def message(self, receiver, content, id_=None):
+        frame = {"type": "message", "content": content, "data": {"receiver_id": receiver}}
+        if id_ is not None:
+            frame["id"] = id_
+        self.send(frame)
+
+    def silent(self, seconds=0.3):
+        try:
+            frame = self.recv(seconds)
+        except asyncio.TimeoutError:
+            return
+        raise AssertionError(f"expected silence, got {frame}")
+
+    def ping(self):
+        async def go():
+            await asyncio.wait_for(await self.socket.ping(), WAIT)
+        run(go(), WAIT + 5)
+
+    def close(self, code=1000):
+        run(self.socket.close(code))
+        return self.socket.close_code
+
+    def closed(self, timeout=WAIT):
+        run(asyncio.wait_for(self.socket.wait_closed(), timeout), timeout + 5)
+        return self.socket.close_code
+
+
+def connect(token=None, name="main", subprotocols=None, headers=None, path="/ws", **options):
+    extra = dict(headers or {})
+    if token:
+        extra["Authorization"] = f"Bearer {token}"
+
+    async def go():
+        return await websockets.connect(
+            f"ws://127.0.0.1:{port(name)}{path}", extra_headers=extra, subprotocols=subprotocols,
+            ping_interval=None, close_timeout=5, max_size=None, **options)
+    try:
+        return Client(run(go()))
+    except websockets.exceptions.InvalidStatusCode as e:
+        raise Refused(e.status_code, e.headers) from None
+
+
+def api(method, path, body=None, token=None, name="main", headers=None):
+    """Returns (status, object)."""
+    c = http.client.HTTPConnection("127.0.0.1", port(name), timeout=WAIT)
+    head = dict(headers or {})
+    if token:
+        head["Authorization"] = f"Bearer {token}"
+    if body is not None:
+        head.setdefault("Content-Type", "application/json")
+        body = body if isinstance(body, (str, bytes)) else json.dumps(body)
+    c.request(method, path, body, head)
+    r = c.getresponse()
+    text = r.read()
+    c.close()
+    return r.status, json.loads(text) if text else None
+
+
+def raw(data=b"", name="main"):
+    """A plain TCP connection to the server, for what no client library would send."""
+    s = socket.create_connection(("127.0.0.1", port(name)), WAIT)
+    if data:
+        s.sendall(data)
+    return s
+
+
+def read_all(s):
+    """Everything until the server closes."""
+    got = b""
+    while True:
+        try:
+            part = s.recv(65536)
+        except ConnectionResetError:
+            return got
+        if not part:
+            return got
+        got += part
+
+
+def password():
+    with open(f"{T}/password") as f:
+        return f.read()
+
+
+class User:
+    def __init__(self, answer):
+        self.token, self.id, self.name = (
+            answer["token"], answer["user"]["id"], answer["user"]["username"])
+
+
+def user(name=None, instance="main"):
+    """Registers a user; without a name, with one that nobody has."""
+    name = name or f"u{random.randrange(16**12):012x}"
+    path = f"{T}/password"
+    if not os.path.exists(path):
+        with open(path, "w") as f:
+            f.write("%024x" % random.randrange(16**24))
+    status, answer = api("POST", "/register", {"username": name, "password": password(),
+                                               "email": f"{name}@example.com"}, name=instance)
+    assert status == 201, (status, answer)
+    return User(answer)
+
+
+def sql(text):
+    """Runs SQL as the owner of the database; returns psql's unaligned output."""
+    return subprocess.run(["psql", "-qXAt", "-v", "ON_ERROR_STOP=1", "-c", text], check=True,
+                          capture_output=True, text=True).stdout.strip()
+
+
+def eventually(what, timeout=WAIT):
+    """Waits until what() is true: for what no event announces."""
+    end = time.monotonic() + timeout
+    while not what():
+        assert time.monotonic() < end, "it did not come true in time"
+        time.sleep(0.02)
+
+
+def children(title, name="main"):
+    """Pids of the server's processes whose title starts with "chatd: " and this."""
+    with open(f"{T}/{name}.pid") as f:
+        master = f.read().strip()
+    out = subprocess.run(["ps", "-o", "pid=,args=", "--ppid", master], capture_output=True,
+                         text=True).stdout
+    rows = [line.split(None, 1) for line in out.splitlines()]
+    return [int(pid) for pid, args in rows if args.startswith(f"chatd: {title}")]
