@@ -142,6 +142,8 @@ int64_t roles_start_due(void)
 
 static void describe_end(const struct role *r, int status)
 {
+    if (r->stopped && WIFSIGNALED(status) && WTERMSIG(status) == SIGTERM)
+        return;
     if (WIFSIGNALED(status))
         log_error("%s[%d] was killed by signal %d (%s)", r->name, (int)r->pid, WTERMSIG(status),
                   strsignal(WTERMSIG(status)));

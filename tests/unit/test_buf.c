@@ -65,6 +65,7 @@ static void reads_and_writes_a_pipe(void)
     CHECK(buf_read(&in, p[0], 100) == 0);
     close(p[0]);
     buf_free(&in);
+    buf_free(&out);
 }
 
 int main(void)
