@@ -157,12 +157,46 @@ int conf_set_id(struct conf *c, int id, const char *value, const char *where, st
     return 0;
 }
 
+/* The part of a place that names its source: the file without the line, or all of it. */
+static size_t source_size(const char *where)
+{
+    const char *colon = strrchr(where, ':');
+    return colon ? (size_t)(colon - where) : strlen(where);
+}
+
+/* A secret can be given itself or as a file that holds it. Of two sources the later one wins, even
+ * if they use the two ways; within one source it is a mistake, which conf_finish() reports. */
+static void drop_other_way(struct conf *c, int id, const char *where)
+{
+    static const int ways[][2] = {{CONF_K_jwt_secret, CONF_K_jwt_secret_file},
+                                  {CONF_K_db_password, CONF_K_db_password_file}};
+    for (size_t i = 0; i < sizeof(ways) / sizeof(ways[0]); i++) {
+        int other = id == ways[i][0] ? ways[i][1] : id == ways[i][1] ? ways[i][0] : -1;
+        const char *place = other >= 0 ? c->where[other] : NULL;
+        if (!place || (source_size(place) == source_size(where) &&
+                       strncmp(place, where, source_size(where)) == 0))
+            continue;
+        replace_text(member(c, &conf_table[other]), xstrdup(""));
+        replace_text(&c->where[other], NULL);
+    }
+}
+
+int conf_set_source(struct conf *c, int id, const char *value, const char *where,
+                    struct conf_error *e)
+{
+    if (conf_set_id(c, id, value, where, e) < 0)
+        return -1;
+    if (*value)
+        drop_other_way(c, id, where);
+    return 0;
+}
+
 int conf_set(struct conf *c, const char *key, const char *value, const char *where,
              struct conf_error *e)
 {
     int id = conf_find(key);
     if (id >= 0)
-        return conf_set_id(c, id, value, where, e);
+        return conf_set_source(c, id, value, where, e);
     const char *nearest = conf_nearest(key);
     if (nearest)
         return conf_fail(e, "%s: unknown key \"%s\"; did you mean \"%s\"?", where, key, nearest);

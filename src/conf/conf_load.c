@@ -265,7 +265,7 @@ int conf_load_environment(struct conf *c, struct conf_error *e)
         if (!value)
             continue;
         snprintf(where, sizeof(where), "environment %s", name);
-        if (conf_set_id(c, id, value, where, e) < 0)
+        if (conf_set_source(c, id, value, where, e) < 0)
             return -1;
     }
     return 0;

@@ -41,6 +41,10 @@ int conf_find_env(const char *name);
 /* As conf_set(), for a key that was found. */
 int conf_set_id(struct conf *c, int id, const char *value, const char *where, struct conf_error *e);
 
+/* As conf_set_id(), for a value that a source gave: of a secret and its file the later wins. */
+int conf_set_source(struct conf *c, int id, const char *value, const char *where,
+                    struct conf_error *e);
+
 /* Formats the error and returns -1. */
 int conf_fail(struct conf_error *e, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 

@@ -395,15 +395,28 @@ static void a_secret_file_must_be_private_short_and_text(void)
                       "correct the path or the permissions");
 }
 
-static void a_secret_and_its_file_exclude_each_other(void)
+static void a_secret_and_its_file_exclude_each_other_within_one_source(void)
 {
     fresh();
-    CHECK(load("\njwt_secret_file = /x") == 0);
-    CHECK(conf_set(&c, "jwt_secret", SECRET_32, "environment JWT_SECRET", &e) == 0);
+    CHECK(load("\njwt_secret_file = /x\njwt_secret = " SECRET_32) == 0);
     CHECK(conf_finish(&c, &e) == -1);
-    CHECK_STR(e.text, "environment JWT_SECRET: jwt_secret and jwt_secret_file (chatd.conf:2) are "
+    CHECK_STR(e.text, "chatd.conf:3: jwt_secret and jwt_secret_file (chatd.conf:2) are "
                       "both set; remove one of them");
     CHECK(conf_set_option(&c, "jwt_secret_file=", &e) == 0 && conf_finish(&c, &e) == 0);
+}
+
+static void of_a_secret_and_its_file_the_later_source_wins(void)
+{
+    fresh();
+    CHECK(load("jwt_secret_file = /nonexistent") == 0);
+    CHECK(conf_set(&c, "jwt_secret", SECRET_32, "environment JWT_SECRET", &e) == 0);
+    CHECK(conf_finish(&c, &e) == 0);
+    CHECK_STR(c.jwt_secret, SECRET_32);
+    fresh();
+    CHECK(load("db_password = x\njwt_secret = " SECRET_32) == 0);
+    CHECK(conf_set_option(&c, "db_password_file=/nonexistent", &e) == 0);
+    CHECK_STR(c.db_password, "");
+    CHECK(conf_finish(&c, &e) == -1);
 }
 
 /* conf_finish() of a good secret and this text fails with exactly this error. */
@@ -653,7 +666,8 @@ int main(void)
     RUN(a_file_is_loaded_and_a_missing_one_reported);
     RUN(a_secret_file_is_read_without_its_newline);
     RUN(a_secret_file_must_be_private_short_and_text);
-    RUN(a_secret_and_its_file_exclude_each_other);
+    RUN(a_secret_and_its_file_exclude_each_other_within_one_source);
+    RUN(of_a_secret_and_its_file_the_later_source_wins);
     RUN(production_wants_a_strong_secret);
     RUN(contradictions_are_found);
     RUN(cors_origins_are_origins_or_a_lone_star);
