@@ -19,7 +19,9 @@ create sequence chatd.presence_seq;
 create unlogged table chatd.hosts (
     id bigint primary key default nextval('chatd.host_seq'),
     name text not null,
-    started_at timestamptz not null default clock_timestamp()
+    started_at timestamptz not null default clock_timestamp(),
+    -- When another host first found it dead; null while it lives.
+    dead_since timestamptz
 );
 
 -- A connected client. A user is online while he has a row here.

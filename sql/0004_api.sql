@@ -18,8 +18,10 @@ end $$;
 
 -- Hosts and sessions --------------------------------------------------------------------------
 
--- Removes the hosts, other than this one, whose broker is gone, with their sessions. Returns
--- how many. Where all live it writes nothing and waits for nobody.
+-- Removes the hosts, other than this one, whose broker has been gone for two seconds, with
+-- their sessions. Returns how many. The two seconds are for a broker that is started again, or
+-- that lost its connection: its sessions register with the new host meanwhile, and nobody who
+-- stayed is announced as gone. Where all live it writes nothing and waits for nobody.
 create function chatd_api.host_sweep(host_id bigint) returns int
 language plpgsql security definer set search_path = chatd, pg_temp
 as $$
@@ -31,6 +33,13 @@ begin
     select array_agg(h.id) into dead from hosts h
      where case when h.id is distinct from host_sweep.host_id
                 then pg_try_advisory_xact_lock(1752134516, h.id::int) else false end;
+    if dead is null then
+        return 0;
+    end if;
+    update hosts h set dead_since = clock_timestamp()
+     where h.id = any (dead) and h.dead_since is null;
+    select array_agg(h.id) into dead from hosts h
+     where h.id = any (dead) and h.dead_since <= clock_timestamp() - interval '2 seconds';
     if dead is null then
         return 0;
     end if;
@@ -51,7 +60,6 @@ as $$
 declare
     new_id bigint;
 begin
-    perform chatd_api.host_sweep(null);
     new_id := nextval('host_seq');
     perform pg_advisory_lock(1752134516, new_id::int);
     insert into hosts (id, name) values (new_id, host_attach.name);
@@ -211,9 +219,9 @@ begin
 end $$;
 
 -- The changes after a cursor that concern somebody connected to this host, in their order, at
--- most max_rows. With each its cursor, the users to whom it goes, the connection that needs no
--- copy, and the text for the client. When all were found, a last row with nothing but a cursor
--- takes the reader past what concerns other hosts.
+-- most max_rows, among the next 50,000 ids. With each its cursor, the users to whom it goes,
+-- the connection that needs no copy, and the text for the client. When all were found, a last
+-- row with nothing but a cursor takes the reader past what concerns other hosts.
 create function chatd_api.event_read(host_id bigint, after bigint, max_rows int)
 returns table (cursor bigint, user_ids bigint[], origin bigint, frame text)
 language plpgsql stable security definer set search_path = chatd, pg_temp
@@ -221,7 +229,9 @@ language plpgsql stable security definer set search_path = chatd, pg_temp
 as $$
 #variable_conflict use_column
 declare
-    upto constant bigint := change_last();
+    -- However many changes concern other hosts only, one call is short; the caller goes on from
+    -- the last row's cursor.
+    upto constant bigint := least(change_last(), after + 50000);
     here constant text := (select i.tag from instance i);
     found_rows int;
 begin
