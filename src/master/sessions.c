@@ -61,13 +61,14 @@ static void __attribute__((noreturn)) become(pid_t master, int client, int hando
     }
     close_range(log > STDERR_FILENO ? LOG + 1 : KEEP + 1, ~0U, 0);
     signal(SIGCHLD, SIG_DFL);
-    signal(SIGTERM, SIG_DFL);
     signal(SIGINT, SIG_IGN); /* a terminal sends it to all; the master decides what becomes of it */
     signal(SIGHUP, SIG_IGN);
     signal(SIGPIPE, SIG_IGN);
-    sigset_t none;
-    sigemptyset(&none);
-    sigprocmask(SIG_SETMASK, &none, NULL);
+    /* Blocked until the session has its handler, lest a client's request be lost. */
+    sigset_t term;
+    sigemptyset(&term);
+    sigaddset(&term, SIGTERM);
+    sigprocmask(SIG_SETMASK, &term, NULL);
     run(conf, client >= 0 ? KEEP : -1, client >= 0 ? -1 : KEEP);
     _exit(0);
 }
