@@ -5,13 +5,13 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
-#include <sys/random.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include "broker.h"
 #include "clock.h"
 #include "log.h"
+#include "random.h"
 
 enum { GIVE_UP_MS = 10000, LOOK_MS = 500, REPLY_MAX = 2048 };
 
@@ -171,8 +171,7 @@ void hashing_init(int fd)
 {
     /* Replies to the broker before this one may still be in the socket: start at a random number.
      */
-    if (getrandom(&last_seq, sizeof(last_seq), 0) != (ssize_t)sizeof(last_seq))
-        die("getrandom: %s", strerror(errno));
+    last_seq = (uint32_t)random_u64();
     watch = (struct loop_watch){fd, EPOLLIN, on_socket, NULL};
     look.call = on_look;
     loop_add(broker.loop, &watch);

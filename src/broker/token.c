@@ -11,27 +11,17 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/random.h>
 
 #include "log.h"
+#include "random.h"
 
 enum { CLOCK_SKEW_S = 60, MAX_TOKEN = 8192 };
 
-/* An identifier that no other token has: 128 random bits. */
-static void make_jti(char out[33])
-{
-    unsigned char random[16];
-    if (getrandom(random, sizeof(random), 0) != (ssize_t)sizeof(random))
-        die("getrandom: %s", strerror(errno));
-    for (size_t i = 0; i < sizeof(random); i++)
-        snprintf(out + 2 * i, 3, "%02x", random[i]);
-}
-
 static bool add_claims(jwt_t *jwt, int64_t user, const char *name, int64_t now, int64_t lifetime)
 {
-    char sub[24], jti[33];
+    char sub[24], jti[33] = ""; /* 128 random bits: no other token has it */
     snprintf(sub, sizeof(sub), "%lld", (long long)user);
-    make_jti(jti);
+    random_hex(jti, 16);
     return jwt_add_grant(jwt, "sub", sub) == 0 && jwt_add_grant(jwt, "username", name) == 0 &&
            jwt_add_grant_int(jwt, "iat", (long)now) == 0 &&
            jwt_add_grant_int(jwt, "exp", (long)(now + lifetime)) == 0 &&

@@ -14,6 +14,7 @@
 
 #include "backoff.h"
 #include "clock.h"
+#include "fdpass.h"
 #include "log.h"
 #include "map.h"
 
@@ -126,22 +127,7 @@ static void dismiss(struct session *s)
 
 static bool hand_over(struct session *s, int fd)
 {
-    char byte = 0;
-    struct iovec iov = {&byte, 1};
-    union {
-        struct cmsghdr header;
-        char space[CMSG_SPACE(sizeof(int))];
-    } control = {0};
-    struct msghdr message = {.msg_iov = &iov,
-                             .msg_iovlen = 1,
-                             .msg_control = &control,
-                             .msg_controllen = sizeof(control)};
-    struct cmsghdr *header = CMSG_FIRSTHDR(&message);
-    header->cmsg_level = SOL_SOCKET;
-    header->cmsg_type = SCM_RIGHTS;
-    header->cmsg_len = CMSG_LEN(sizeof(int));
-    memcpy(CMSG_DATA(header), &fd, sizeof(fd));
-    bool sent = sendmsg(s->handover, &message, MSG_NOSIGNAL | MSG_DONTWAIT) == 1;
+    bool sent = fdpass_send(s->handover, fd);
     dismiss(s);
     return sent;
 }

@@ -5,7 +5,6 @@
 #include <poll.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/random.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <time.h>
@@ -15,14 +14,12 @@
 #include "clock.h"
 #include "log.h"
 #include "proctitle.h"
+#include "random.h"
 
 void ask_init(struct ask *a, struct client *c)
 {
     *a = (struct ask){.client = c, .channel.fd = -1};
-    if (getrandom(&a->origin, sizeof(a->origin), 0) != (ssize_t)sizeof(a->origin))
-        die("getrandom: %s", strerror(errno));
-    a->origin >>= 1; /* it is a bigint in the database */
-    a->origin |= 1;  /* and 0 means none */
+    a->origin = random_u64() >> 1 | 1; /* a bigint in the database, where 0 means none */
 }
 
 static void unbind(struct ask *a)

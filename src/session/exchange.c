@@ -2,12 +2,24 @@
 #include "exchange.h"
 
 #include <string.h>
+#include <strings.h>
 #include <time.h>
 
 #include "json.h"
 
 /* What a client should wait before it tries again, in seconds. */
 #define RETRY_AFTER "2"
+
+struct http_text exchange_bearer(const struct exchange *x)
+{
+    static const char scheme[] = "bearer ";
+    size_t n = sizeof(scheme) - 1;
+    const struct http_text *field = http_request_field(&x->request, "Authorization");
+    if (!field || http_request_field_count(&x->request, "Authorization") != 1 || field->n <= n ||
+        strncasecmp(field->p, scheme, n) != 0)
+        return (struct http_text){NULL, 0};
+    return (struct http_text){field->p + n, field->n - n};
+}
 
 /* Is the text one of the comma-separated entries of the list? */
 static bool in_list(const char *list, struct http_text text)

@@ -17,6 +17,10 @@ struct exchange {
     bool upgraded; /* it is a WebSocket from now on */
 };
 
+/* The token of the one Authorization field, if that is of the scheme Bearer (RFC 6750); p is NULL
+ * otherwise. */
+struct http_text exchange_bearer(const struct exchange *x);
+
 /* Writes a response with a JSON body (n bytes; only its length if the method is HEAD). */
 void exchange_reply(struct exchange *x, int status, const char *json, size_t n);
 

@@ -1,31 +1,17 @@
 /* Messages without an answer yet; see pending.h. */
 #include "pending.h"
 
-#include <errno.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/random.h>
 
 #include "log.h"
+#include "random.h"
 
 enum { MAX_BYTES = 256 * 1024, MADE_ID = 32 };
 
 bool pending_room(const struct pending *p)
 {
     return p->count < IPC_MAX_SENDS && p->bytes < MAX_BYTES;
-}
-
-/* 128 random bits: nobody's other message has it. */
-static void make_id(char *to)
-{
-    unsigned char random[MADE_ID / 2];
-    char text[MADE_ID + 1];
-    if (getrandom(random, sizeof(random), 0) != (ssize_t)sizeof(random))
-        die("getrandom: %s", strerror(errno));
-    for (size_t i = 0; i < sizeof(random); i++)
-        snprintf(text + 2 * i, 3, "%02x", random[i]);
-    memcpy(to, text, MADE_ID);
 }
 
 struct pending_item *pending_add(struct pending *p, const struct chat_frame *f, int64_t deadline)
@@ -40,7 +26,7 @@ struct pending_item *pending_add(struct pending *p, const struct chat_frame *f, 
     if (f->id)
         memcpy(item->text, f->id, id_size);
     else
-        make_id(item->text);
+        random_hex(item->text, MADE_ID / 2); /* nobody's other message has it */
     memcpy(item->text + id_size, f->content, f->content_size);
     if (p->last)
         p->last->next = item;

@@ -33,17 +33,14 @@ static void forward_reply(struct exchange *x, size_t begin)
 /* The channel acts for whoever the Authorization field proves; false when that was answered. */
 static bool authenticated(struct exchange *x)
 {
-    const struct http_text *field = http_request_field(&x->request, "Authorization");
-    static const char scheme[] = "bearer ";
-    size_t n = sizeof(scheme) - 1;
-    if (!field || http_request_field_count(&x->request, "Authorization") != 1 || field->n <= n ||
-        strncasecmp(field->p, scheme, n) != 0) {
+    struct http_text token = exchange_bearer(x);
+    if (!token.p) {
         exchange_error(x, 401,
                        "The header \"Authorization: Bearer TOKEN\" is missing; "
                        "POST /login gives a token");
         return false;
     }
-    enum ipc_error error = ask_authenticate(x->ask, field->p + n, field->n - n);
+    enum ipc_error error = ask_authenticate(x->ask, token.p, token.n);
     if (error)
         exchange_failure(x, error);
     return !error;

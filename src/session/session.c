@@ -1,18 +1,14 @@
 /* The life of a session, as a list; see session.h. */
 #include "session.h"
 
-#include <errno.h>
 #include <json-c/json.h>
-#include <signal.h>
 #include <stdlib.h>
-#include <string.h>
-#include <sys/prctl.h>
-#include <sys/socket.h>
 #include <unistd.h>
 
 #include "ask.h"
 #include "chat.h"
 #include "client.h"
+#include "fdpass.h"
 #include "log.h"
 #include "proctitle.h"
 #include "serve.h"
@@ -25,39 +21,15 @@ void session_warm_up(void)
     json_object_put(json_tokener_parse("{\"a\":1}"));
 }
 
-/* Waits for the client that the master hands over; exits when there will be none. */
-static int receive_client(int handover)
-{
-    char byte;
-    struct iovec iov = {&byte, 1};
-    union {
-        struct cmsghdr header;
-        char space[CMSG_SPACE(sizeof(int))];
-    } control;
-    struct msghdr message = {.msg_iov = &iov,
-                             .msg_iovlen = 1,
-                             .msg_control = &control,
-                             .msg_controllen = sizeof(control)};
-    ssize_t n;
-    while ((n = recvmsg(handover, &message, MSG_CMSG_CLOEXEC)) < 0 && errno == EINTR)
-        ;
-    if (n <= 0)
-        exit(0); /* one spare too many, or the end of the service */
-    struct cmsghdr *header = CMSG_FIRSTHDR(&message);
-    if (!header || header->cmsg_type != SCM_RIGHTS)
-        bug("the master sent no descriptor");
-    int fd;
-    memcpy(&fd, CMSG_DATA(header), sizeof(fd));
-    close(handover);
-    return fd;
-}
-
 void session_main(const struct conf *conf, int client, int handover)
 {
     log_ident("session[%d]", (int)getpid());
     if (client < 0) {
         proctitle_set("spare");
-        client = receive_client(handover);
+        client = fdpass_receive(handover);
+        close(handover);
+        if (client < 0)
+            exit(0); /* one spare too many, or the end of the service */
     }
     client_init_signals();
 

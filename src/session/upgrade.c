@@ -2,7 +2,6 @@
 #include "upgrade.h"
 
 #include <string.h>
-#include <strings.h>
 #include <time.h>
 
 #include "ws.h"
@@ -33,16 +32,11 @@ static struct http_text find_protocol(const struct http_request *r, const char *
 }
 
 /* The token: from Authorization, or, since a browser cannot set that, from a subprotocol. */
-static struct http_text find_token(const struct http_request *r)
+static struct http_text find_token(const struct exchange *x)
 {
-    const struct http_text *field = http_request_field(r, "Authorization");
-    if (field) {
-        size_t n = strlen("bearer ");
-        bool fits = http_request_field_count(r, "Authorization") == 1 && field->n > n &&
-                    strncasecmp(field->p, "bearer ", n) == 0;
-        return fits ? (struct http_text){field->p + n, field->n - n} : (struct http_text){NULL, 0};
-    }
-    struct http_text t = find_protocol(r, BEARER_PREFIX, false);
+    if (http_request_field(&x->request, "Authorization"))
+        return exchange_bearer(x);
+    struct http_text t = find_protocol(&x->request, BEARER_PREFIX, false);
     if (t.p) {
         t.p += strlen(BEARER_PREFIX);
         t.n -= strlen(BEARER_PREFIX);
@@ -111,7 +105,7 @@ void upgrade_serve(struct exchange *x)
 {
     if (!check_handshake(x))
         return;
-    struct http_text token = find_token(&x->request);
+    struct http_text token = find_token(x);
     if (!token.p) {
         exchange_error(x, 401,
                        "A token is missing: send \"Authorization: Bearer TOKEN\", or offer "
