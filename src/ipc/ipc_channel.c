@@ -34,8 +34,6 @@ int ipc_channel_fill(struct ipc_channel *c)
     long n = buf_read(&c->in, c->fd, READ_AT_ONCE);
     if (n > 0)
         return 1;
-    if (buf_len(&c->in) == 0)
-        buf_free(&c->in); /* nothing came: an idle channel holds no memory */
     return n < 0 && (errno == EAGAIN || errno == EINTR) ? 0 : -1;
 }
 

@@ -98,12 +98,16 @@ void buf_truncate(struct buf *b, size_t n)
         b->end = b->start + n;
 }
 
+/* Through one scratch area, so that a buffer grows by what came and not by what might have come;
+ * most reads are short. It is wiped, for passwords pass here. */
 long buf_read(struct buf *b, int fd, size_t max)
 {
-    uint8_t *p = buf_reserve(b, max);
-    ssize_t n = read(fd, p, max);
-    if (n > 0)
-        b->end += (size_t)n;
+    static uint8_t scratch[16 * 1024];
+    ssize_t n = read(fd, scratch, max < sizeof(scratch) ? max : sizeof(scratch));
+    if (n > 0) {
+        buf_append(b, scratch, (size_t)n);
+        explicit_bzero(scratch, (size_t)n);
+    }
     return n;
 }
 

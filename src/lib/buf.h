@@ -63,7 +63,8 @@ void buf_consume(struct buf *b, size_t n);
 /* Drops what came after the first n unread bytes. */
 void buf_truncate(struct buf *b, size_t n);
 
-/* Reads once from fd, at most max bytes. Returns the count, 0 at end of file, -1 with errno. */
+/* Reads once from fd, at most max bytes and never more than 16 kB. Returns the count, 0 at end of
+ * file, -1 with errno. */
 long buf_read(struct buf *b, int fd, size_t max);
 
 /* Writes once to fd what is unread and consumes what was taken. Returns the count or -1 with errno.

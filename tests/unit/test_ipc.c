@@ -163,7 +163,7 @@ static void a_channel_delivers_what_arrives_in_pieces(void)
     }
     CHECK(seen == 2);
     CHECK(ipc_channel_fill(&c) == 0);
-    CHECK(c.in.data == NULL); /* at rest it holds no memory */
+    CHECK(c.in.size <= 1024); /* at rest it holds next to no memory */
     close(pair[1]);
     CHECK(ipc_channel_fill(&c) == -1);
     ipc_channel_close(&c);
