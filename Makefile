@@ -40,11 +40,8 @@ SEES_auth    := lib conf ipc auth
 # src/chatd.c puts the master and its sessions together into one executable.
 SEES_.       := lib conf master session
 
-.PHONY: all run check clean install deps-build unit
+.PHONY: all run check clean install unit
 all: $(PROGRAMS)
-
-deps-build:
-	@tests/tools/install build
 
 # V=1 shows the commands.
 ifndef V
@@ -82,12 +79,12 @@ $(BUILD)/unit/%: tests/unit/%.c tests/unit/test.h $(UNIT_OBJECTS)
 
 unit: $(UNITS)
 
-run: deps-build
+run:
 	@tests/tools/install run
 	@$(MAKE) --no-print-directory all
 	@BUILD="$(BUILD)" STATE="$(STATE)" PORT="$(PORT)" exec tests/tools/run
 
-check: deps-build
+check:
 	@tests/tools/install check
 	@MAKE="$(MAKE)" exec tests/tools/check
 
