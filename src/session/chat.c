@@ -435,6 +435,7 @@ void chat_run(struct client *c, struct ask *a)
                      .ask = a,
                      .channel = CHANNEL_READY,
                      .backoff = {.first = 20, .most = 2000},
+                     .broker_waits = true, /* a delivery may have come with the last answer */
                      .heard_at = clock_ms(),
                      .written_at = clock_ms()};
     ws_reader_init(&t.reader, c->conf->max_message, c->conf->max_message * MAX_SKIP_TIMES);
