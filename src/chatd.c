@@ -4,7 +4,6 @@
  */
 #include <errno.h>
 #include <fcntl.h>
-#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -25,8 +24,9 @@
 enum { MAX_OPTIONS = 64 };
 
 static struct {
-    const char *file;                 /* -f, or NULL */
-    const char *options[MAX_OPTIONS]; /* -o */
+    char *file;                 /* -f, or NULL */
+    char *env_file;             /* .env of the folder where chatd was started */
+    char *options[MAX_OPTIONS]; /* -o; copies, since the title overwrites the command line */
     int option_count;
     bool inetd, test, keys;
 } arguments;
@@ -45,11 +45,11 @@ static void parse_arguments(int argc, char **argv)
     int c;
     while ((c = getopt(argc, argv, "f:iko:tV")) != -1) {
         if (c == 'f') {
-            arguments.file = optarg;
+            arguments.file = xstrdup(optarg);
         } else if (c == 'o') {
             if (arguments.option_count == MAX_OPTIONS)
                 die("more than %d times -o", MAX_OPTIONS);
-            arguments.options[arguments.option_count++] = optarg;
+            arguments.options[arguments.option_count++] = xstrdup(optarg);
         } else if (c == 'i') {
             arguments.inetd = true;
         } else if (c == 'k') {
@@ -70,18 +70,44 @@ static void parse_arguments(int argc, char **argv)
     }
 }
 
+/* A reload needs the files from wherever the working directory is then. */
+static void find_files(void)
+{
+    char *file = arguments.file ? realpath(arguments.file, NULL) : NULL;
+    if (file) {
+        free(arguments.file);
+        arguments.file = file;
+    }
+    char *folder = getcwd(NULL, 0);
+    if (!folder || asprintf(&arguments.env_file, "%s/.env", folder) < 0)
+        die("the working directory: %s", strerror(errno));
+    free(folder);
+}
+
 /* Everything in the order in which later sources win. */
 static int load_sources(struct conf *conf, struct conf_error *e)
 {
     conf_init(conf);
     if (arguments.file && conf_load_file(conf, arguments.file, e) < 0)
         return -1;
-    if (conf_load_env_file(conf, ".env", e) < 0 || conf_load_environment(conf, e) < 0)
+    if (conf_load_env_file(conf, arguments.env_file, e) < 0 || conf_load_environment(conf, e) < 0)
         return -1;
     for (int i = 0; i < arguments.option_count; i++)
         if (conf_set_option(conf, arguments.options[i], e) < 0)
             return -1;
     return 0;
+}
+
+/* What -o said of secrets must not be found in this process, nor in those it forks. */
+static void forget_secret_options(void)
+{
+    for (int i = 0; i < arguments.option_count; i++) {
+        if (!conf_option_is_secret(arguments.options[i]))
+            continue;
+        explicit_bzero(arguments.options[i], strlen(arguments.options[i]));
+        free(arguments.options[i]);
+        arguments.options[i--] = arguments.options[--arguments.option_count];
+    }
 }
 
 /* For SIGHUP. The secrets are long gone from here, and are not what a reload changes. */
@@ -137,6 +163,7 @@ int main(int argc, char **argv)
     if (stderr_is_client())
         log_init(-1, LOG_L_INFO);
 
+    find_files();
     struct conf conf;
     load_conf(&conf);
     if (arguments.test) {
@@ -144,10 +171,7 @@ int main(int argc, char **argv)
         conf_free(&conf);
         return 0;
     }
-    /* A reload needs the file from wherever the working directory is then. */
-    char path[PATH_MAX];
-    if (arguments.file && realpath(arguments.file, path))
-        arguments.file = path;
+    forget_secret_options();
 
     int log_fd = open_log(&conf);
     struct conf_error e;

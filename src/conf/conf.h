@@ -73,6 +73,9 @@ int conf_set(struct conf *c, const char *key, const char *value, const char *whe
 /* Sets one key from "key=value", the argument of -o. */
 int conf_set_option(struct conf *c, const char *argument, struct conf_error *e);
 
+/* Does this argument of -o set a secret? */
+bool conf_option_is_secret(const char *argument);
+
 /* Reads lines of the form key = value from a file, or from n bytes of text that errors call name.
  */
 int conf_load_file(struct conf *c, const char *path, struct conf_error *e);

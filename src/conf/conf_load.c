@@ -285,3 +285,14 @@ int conf_set_option(struct conf *c, const char *argument, struct conf_error *e)
     explicit_bzero(key, sizeof(key));
     return result;
 }
+
+bool conf_option_is_secret(const char *argument)
+{
+    argument += strspn(argument, " \t");
+    size_t n = strcspn(argument, "= \t");
+    for (int id = 0; id < CONF_KEY_COUNT; id++)
+        if (conf_table[id].type == CONF_T_SECRET && strlen(conf_table[id].name) == n &&
+            strncmp(conf_table[id].name, argument, n) == 0)
+            return true;
+    return false;
+}
