@@ -1,0 +1,635 @@
+CREATE SCHEMA chatd;
+
+CREATE SCHEMA chatd_api;
+
+CREATE FUNCTION chatd.change_last() RETURNS bigint
+    LANGUAGE plpgsql STABLE
+    SET search_path TO 'chatd', 'pg_temp'
+    AS $$
+begin
+    return coalesce((select max(id) from messages), 0);
+end $$;
+
+CREATE FUNCTION chatd.change_lock() RETURNS trigger
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'chatd', 'pg_temp'
+    AS $$
+begin
+    perform pg_advisory_xact_lock(1667785076, 0);
+    return null;
+end $$;
+
+CREATE FUNCTION chatd.json_time(moment timestamp with time zone) RETURNS text
+    LANGUAGE sql STABLE
+    AS $$ select to_char(moment at time zone 'UTC', '"\""YYYY-MM-DD"T"HH24:MI:SS.MS"Z\""') $$;
+
+CREATE FUNCTION chatd.message_frame(tag text, id bigint, sender_id bigint, sender text, receiver_id bigint, content text, created_at timestamp with time zone) RETURNS text
+    LANGUAGE sql STABLE
+    AS $$
+    select '{"type":"message","content":' || to_json(content)::text
+        || ',"data":{"message_id":' || id
+        || ',"sender_id":' || sender_id || ',"sender":"' || sender
+        || '","receiver_id":' || receiver_id
+        || ',"created_at":' || to_char(created_at at time zone 'UTC', '"\""YYYY-MM-DD"T"HH24:MI:SS.MS"Z\""')
+        || ',"cursor":"' || tag || '-' || id || '"}}'
+$$;
+
+CREATE FUNCTION chatd.messages_inserted() RETURNS trigger
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'chatd', 'pg_temp'
+    SET enable_seqscan TO 'off'
+    SET enable_hashjoin TO 'off'
+    SET enable_mergejoin TO 'off'
+    SET jit TO 'off'
+    AS $$
+declare
+    bell text;
+begin
+    if exists (select from inserted m
+                where m.sender_id <> m.receiver_id
+                  and not exists (select from contacts c
+                                   where c.user_id = m.sender_id
+                                     and c.contact_id = m.receiver_id)) then
+        insert into contacts (user_id, contact_id)
+        select m.sender_id, m.receiver_id from inserted m where m.sender_id <> m.receiver_id
+        union
+        select m.receiver_id, m.sender_id from inserted m where m.sender_id <> m.receiver_id
+        on conflict do nothing;
+    end if;
+    bell := 'e ' || (select max(id) from inserted);
+    perform pg_notify('chatd_' || h.host_id, bell)
+       from (select distinct s.host_id
+               from inserted m
+               join sessions s on s.user_id = any (array[m.sender_id, m.receiver_id])) h;
+    return null;
+end $$;
+
+CREATE FUNCTION chatd.presence_update(changed bigint[]) RETURNS void
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'chatd', 'pg_temp'
+    AS $$
+declare
+    flipped bigint[];
+    last bigint;
+begin
+    with put as (
+        insert into presence (user_id, online, change)
+        select f.user_id, f.online, nextval('presence_seq')
+          from (select n.user_id, n.online
+                  from (select u.id as user_id,
+                               exists (select from sessions s where s.user_id = u.id) as online
+                          from users u
+                         where u.id = any (changed)) n
+                  left join presence p on p.user_id = n.user_id
+                 where n.online <> coalesce(p.online, false)
+                 order by n.user_id) f
+        on conflict (user_id) do update set online = excluded.online, change = excluded.change
+        returning user_id, change)
+    select array_agg(put.user_id), max(put.change) into flipped, last from put;
+    if last is null then
+        return;
+    end if;
+    with ordered as (
+        select id from users where id = any (flipped) order by id for no key update)
+    update users set last_seen = now() from ordered where users.id = ordered.id;
+    perform pg_notify('chatd_' || h.id, 'p ' || last) from hosts h;
+end $$;
+
+CREATE FUNCTION chatd.sessions_deleted() RETURNS trigger
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'chatd', 'pg_temp'
+    AS $$
+begin
+    perform presence_update(array(select distinct user_id from deleted));
+    return null;
+end $$;
+
+CREATE FUNCTION chatd.sessions_inserted() RETURNS trigger
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'chatd', 'pg_temp'
+    AS $$
+begin
+    perform presence_update(array(select distinct user_id from inserted));
+    return null;
+end $$;
+
+CREATE FUNCTION chatd.user_json(id bigint, username text, email text) RETURNS text
+    LANGUAGE sql STABLE
+    AS $$ select '{"id":' || id || ',"username":"' || username || '","email":' || to_json(email)::text || '}' $$;
+
+CREATE FUNCTION chatd_api.event_read(host_id bigint, after bigint, max_rows integer) RETURNS TABLE(cursor bigint, user_ids bigint[], origin bigint, frame text)
+    LANGUAGE plpgsql STABLE SECURITY DEFINER
+    SET search_path TO 'chatd', 'pg_temp'
+    SET enable_seqscan TO 'off'
+    SET enable_hashjoin TO 'off'
+    SET enable_mergejoin TO 'off'
+    SET jit TO 'off'
+    AS $$
+#variable_conflict use_column
+declare
+    -- However many changes concern other hosts only, one call is short; the caller goes on from
+    -- the last row's cursor.
+    upto constant bigint := least(change_last(), after + 50000);
+    here constant text := (select i.tag from instance i);
+    found_rows int;
+begin
+    return query
+        select m.id,
+               case when m.sender_id = m.receiver_id then array[m.sender_id]
+                    else array[m.receiver_id, m.sender_id] end,
+               case when m.sender_id <> m.receiver_id then m.origin end,
+               message_frame(here, m.id, m.sender_id, u.username, m.receiver_id, m.content,
+                             m.created_at)
+          from messages m
+          join users u on u.id = m.sender_id
+         where m.id > after and m.id <= upto
+           and ((select true from sessions s
+                  where s.user_id = m.receiver_id and s.host_id = event_read.host_id limit 1)
+                or (select true from sessions s
+                     where s.user_id = m.sender_id and s.host_id = event_read.host_id limit 1))
+         order by m.id
+         limit max_rows;
+    get diagnostics found_rows = row_count;
+    if found_rows < max_rows and upto > after then
+        return query select upto, null::bigint[], null::bigint, null::text;
+    end if;
+end $$;
+
+CREATE FUNCTION chatd_api.event_read_user(user_id bigint, after bigint, upto bigint, max_rows integer) RETURNS TABLE(cursor bigint, user_ids bigint[], origin bigint, frame text)
+    LANGUAGE plpgsql STABLE SECURITY DEFINER
+    SET search_path TO 'chatd', 'pg_temp'
+    SET enable_seqscan TO 'off'
+    SET enable_hashjoin TO 'off'
+    SET enable_mergejoin TO 'off'
+    SET jit TO 'off'
+    AS $$
+#variable_conflict use_column
+declare
+    here constant text := (select i.tag from instance i);
+begin
+    return query
+        select m.id,
+               case when m.sender_id = m.receiver_id then array[m.sender_id]
+                    else array[m.receiver_id, m.sender_id] end,
+               case when m.sender_id <> m.receiver_id then m.origin end,
+               message_frame(here, m.id, m.sender_id, u.username, m.receiver_id, m.content,
+                             m.created_at)
+          from ((select * from messages
+                  where receiver_id = event_read_user.user_id and id > after and id <= upto
+                  order by id limit max_rows)
+                union all
+                (select * from messages
+                  where sender_id = event_read_user.user_id and id > after and id <= upto
+                    and receiver_id <> sender_id
+                  order by id limit max_rows)) m
+          join users u on u.id = m.sender_id
+         order by m.id
+         limit max_rows;
+end $$;
+
+CREATE FUNCTION chatd_api.host_attach(name text) RETURNS TABLE(host_id bigint, tag text)
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'chatd', 'pg_temp'
+    AS $$
+#variable_conflict use_column
+declare
+    new_id bigint;
+begin
+    new_id := nextval('host_seq');
+    perform pg_advisory_lock(1752134516, new_id::int);
+    insert into hosts (id, name) values (new_id, host_attach.name);
+    execute format('listen %I', 'chatd_' || new_id);
+    return query select new_id, i.tag from instance i;
+end $$;
+
+CREATE FUNCTION chatd_api.host_sweep(host_id bigint) RETURNS integer
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'chatd', 'pg_temp'
+    AS $$
+declare
+    dead bigint[];
+    swept int;
+begin
+    -- Only tried: whoever sweeps the same host at this moment does it for us too.
+    select array_agg(h.id) into dead from hosts h
+     where case when h.id is distinct from host_sweep.host_id
+                then pg_try_advisory_xact_lock(1752134516, h.id::int) else false end;
+    if dead is null then
+        return 0;
+    end if;
+    update hosts h set dead_since = clock_timestamp()
+     where h.id = any (dead) and h.dead_since is null;
+    select array_agg(h.id) into dead from hosts h
+     where h.id = any (dead) and h.dead_since <= clock_timestamp() - interval '2 seconds';
+    if dead is null then
+        return 0;
+    end if;
+    perform pg_advisory_xact_lock(1667785076, 0);
+    delete from hosts h where h.id = any (dead);
+    get diagnostics swept = row_count;
+    delete from sessions s where s.host_id = any (dead);
+    return swept;
+end $$;
+
+CREATE FUNCTION chatd_api.message_history(user_id bigint, other_id bigint, before bigint, after bigint, max_rows integer) RETURNS TABLE(known boolean, history text)
+    LANGUAGE plpgsql STABLE SECURITY DEFINER
+    SET search_path TO 'chatd', 'pg_temp'
+    SET enable_seqscan TO 'off'
+    SET enable_hashjoin TO 'off'
+    SET enable_mergejoin TO 'off'
+    SET jit TO 'off'
+    AS $$
+#variable_conflict use_column
+declare
+    low constant bigint := least(user_id, other_id);
+    high constant bigint := greatest(user_id, other_id);
+    forward constant boolean := after is not null and before is null;
+    page text;
+begin
+    if not exists (select from users u where u.id = other_id) then
+        return query select false, null::text;
+        return;
+    end if;
+    -- One branch reads the index of the pair forwards, the other backwards; one of them runs.
+    select string_agg('{"id":' || m.id || ',"sender_id":' || m.sender_id || ',"receiver_id":'
+                      || m.receiver_id || ',"content":' || to_json(m.content)::text
+                      || ',"created_at":' || json_time(m.created_at) || '}', ',' order by m.id)
+      into page
+      from ((select * from messages
+              where least(sender_id, receiver_id) = low
+                and greatest(sender_id, receiver_id) = high
+                and id > after and forward
+              order by id limit max_rows)
+            union all
+            (select * from messages
+              where least(sender_id, receiver_id) = low
+                and greatest(sender_id, receiver_id) = high
+                and id < coalesce(before, 9223372036854775807) and id > coalesce(after, 0)
+                and not forward
+              order by id desc limit max_rows)) m;
+    return query select true, '[' || coalesce(page, '') || ']';
+end $$;
+
+CREATE FUNCTION chatd_api.message_send(sender_ids bigint[], receiver_ids bigint[], client_ids text[], origins bigint[], contents text[]) RETURNS TABLE(ordinal integer, status text, message_id bigint, duplicate boolean)
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'chatd', 'pg_temp'
+    SET enable_seqscan TO 'off'
+    SET enable_hashjoin TO 'off'
+    SET enable_mergejoin TO 'off'
+    SET jit TO 'off'
+    AS $$
+#variable_conflict use_column
+declare
+    added bigint[];
+begin
+    perform pg_advisory_xact_lock(1667785076, 0);
+    -- The ids are drawn in the order of the input, so sorted they are in that order again.
+    with put as (
+        insert into messages (sender_id, receiver_id, client_id, origin, content)
+        select i.sender_id, i.receiver_id, i.client_id, i.origin, i.content
+          from unnest(sender_ids, receiver_ids, client_ids, origins, contents)
+               with ordinality i (sender_id, receiver_id, client_id, origin, content, n)
+         where octet_length(i.content) between 1 and 65536
+           and char_length(i.client_id) between 1 and 64
+           and (select true from users u where u.id = i.sender_id)
+           and (select true from users u where u.id = i.receiver_id)
+         order by i.n
+        on conflict (sender_id, client_id) do nothing
+        returning id)
+    select array_agg(put.id order by put.id) into added from put;
+    if cardinality(added) = cardinality(sender_ids) then
+        return query
+            select a.n::int, 'ok', a.id, false from unnest(added) with ordinality a (id, n);
+        return;
+    end if;
+    -- Something is not plainly new. Now the stored rows tell which is which.
+    return query
+        with item as (
+            select i.*, coalesce(octet_length(i.content) between 1 and 65536
+                                 and char_length(i.client_id) between 1 and 64, false) as valid,
+                   exists (select from users u where u.id = i.sender_id) as from_known,
+                   exists (select from users u where u.id = i.receiver_id) as to_known
+              from unnest(sender_ids, receiver_ids, client_ids, origins, contents)
+                   with ordinality i (sender_id, receiver_id, client_id, origin, content, n)
+        ), judged as (
+            select i.n, m.id,
+                   case when not i.valid then 'invalid'
+                        when not i.from_known then 'unknown_sender'
+                        when not i.to_known then 'unknown_receiver'
+                        when m.receiver_id = i.receiver_id and m.content = i.content then 'ok'
+                        else 'conflict' end as status,
+                   row_number() over (partition by m.id, i.valid and i.from_known and i.to_known
+                                      order by i.n) as turn
+              from item i
+              left join messages m on m.sender_id = i.sender_id and m.client_id = i.client_id
+        )
+        select j.n::int, j.status, case j.status when 'ok' then j.id end,
+               j.status = 'ok' and not (j.turn = 1 and j.id = any (coalesce(added, '{}')))
+          from judged j
+         order by j.n;
+end $$;
+
+CREATE FUNCTION chatd_api.presence_check(user_ids bigint[]) RETURNS integer
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'chatd', 'pg_temp'
+    AS $$
+declare
+    made int;
+begin
+    perform pg_advisory_xact_lock(1667785076, 0);
+    insert into presence (user_id, online, change)
+    select u.id, true, nextval('presence_seq') from users u where u.id = any (user_ids)
+    on conflict do nothing;
+    get diagnostics made = row_count;
+    perform presence_update(user_ids);
+    return made;
+end $$;
+
+CREATE FUNCTION chatd_api.presence_read(host_id bigint, after bigint, mode text) RETURNS TABLE(change bigint, user_id bigint, username text, online boolean, audience bigint[])
+    LANGUAGE plpgsql STABLE SECURITY DEFINER
+    SET search_path TO 'chatd', 'pg_temp'
+    SET enable_seqscan TO 'off'
+    SET enable_hashjoin TO 'off'
+    SET enable_mergejoin TO 'off'
+    SET jit TO 'off'
+    AS $$
+#variable_conflict use_column
+begin
+    return query
+        select p.change, p.user_id, u.username, p.online,
+               case mode when 'contacts' then array(
+                   select c.contact_id from contacts c
+                    where c.user_id = p.user_id
+                      and exists (select from sessions s
+                                   where s.user_id = c.contact_id
+                                     and s.host_id = presence_read.host_id)
+                    order by c.contact_id) end
+          from presence p
+          join users u on u.id = p.user_id
+         where p.change > after and mode in ('all', 'contacts')
+         order by p.change;
+end $$;
+
+CREATE FUNCTION chatd_api.schema_version() RETURNS integer
+    LANGUAGE plpgsql STABLE SECURITY DEFINER
+    SET search_path TO 'chatd', 'pg_temp'
+    AS $$
+begin
+    return (select max(number) from schema_version);
+end $$;
+
+CREATE FUNCTION chatd_api.session_close(host_id bigint, session_ids bigint[]) RETURNS integer
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'chatd', 'pg_temp'
+    AS $$
+declare
+    closed int;
+begin
+    perform pg_advisory_xact_lock(1667785076, 0);
+    delete from sessions s
+     where s.host_id = session_close.host_id and s.session_id = any (session_ids);
+    get diagnostics closed = row_count;
+    return closed;
+end $$;
+
+CREATE FUNCTION chatd_api.session_open(host_id bigint, session_ids bigint[], user_ids bigint[]) RETURNS TABLE(session_id bigint, known boolean, cursor bigint, presence bigint)
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'chatd', 'pg_temp'
+    AS $$
+#variable_conflict use_column
+declare
+    change bigint;
+    announced bigint;
+begin
+    perform pg_advisory_xact_lock(1667785076, 0);
+    if not exists (select from hosts h where h.id = session_open.host_id) then
+        raise exception 'host % is not attached', session_open.host_id using errcode = 'CH001';
+    end if;
+    insert into sessions (host_id, session_id, user_id)
+    select session_open.host_id, i.session_id, u.id
+      from unnest(session_ids, user_ids) i (session_id, user_id)
+      join users u on u.id = i.user_id
+     where i.session_id is not null
+    on conflict do nothing;
+    change := change_last();
+    -- The sequence rather than the table, which a crash empties: this never goes back.
+    select case when s.is_called then s.last_value else 0 end into announced from presence_seq s;
+    return query
+        select i.session_id, exists (select from users u where u.id = i.user_id), change, announced
+          from unnest(session_ids, user_ids) with ordinality i (session_id, user_id, n)
+         order by i.n;
+end $$;
+
+CREATE FUNCTION chatd_api.user_credentials(name text) RETURNS TABLE(user_id bigint, username text, password_hash text, user_json text)
+    LANGUAGE plpgsql STABLE SECURITY DEFINER
+    SET search_path TO 'chatd', 'pg_temp'
+    AS $$
+#variable_conflict use_column
+begin
+    return query
+        select u.id, u.username, u.password_hash, user_json(u.id, u.username, u.email)
+          from users u
+         where lower(u.username) = lower(user_credentials.name);
+end $$;
+
+CREATE FUNCTION chatd_api.user_list() RETURNS text
+    LANGUAGE plpgsql STABLE SECURITY DEFINER
+    SET search_path TO 'chatd', 'pg_temp'
+    SET jit TO 'off'
+    AS $$
+begin
+    return (select '[' || coalesce(string_agg(
+                '{"id":' || u.id || ',"username":"' || u.username || '","online":'
+                || case when s.user_id is null then 'false' else 'true' end || ',"last_seen":'
+                || coalesce(json_time(case when s.user_id is null then u.last_seen else now() end),
+                            'null') || '}', ',' order by u.id), '') || ']'
+              from users u
+              left join (select distinct user_id from sessions) s on s.user_id = u.id);
+end $$;
+
+CREATE FUNCTION chatd_api.user_register(username text, email text, password_hash text) RETURNS TABLE(status text, user_id bigint, user_json text)
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'chatd', 'pg_temp'
+    AS $_$
+#variable_conflict use_column
+declare
+    new_id bigint;
+    taken text;
+begin
+    if (username ~ '^[A-Za-z0-9_.-]{1,32}$' and octet_length(email) between 1 and 254
+        and password_hash is not null) is not true then
+        return query select 'invalid', null::bigint, null::text;
+        return;
+    elsif exists (select from users u where lower(u.username) = lower(user_register.username)) then
+        return query select 'username_taken', null::bigint, null::text;
+        return;
+    elsif exists (select from users u where lower(u.email) = lower(user_register.email)) then
+        return query select 'email_taken', null::bigint, null::text;
+        return;
+    end if;
+    insert into users (username, email, password_hash)
+    values (user_register.username, user_register.email, user_register.password_hash)
+    returning id into new_id;
+    return query
+        select 'ok', new_id, user_json(new_id, user_register.username, user_register.email);
+exception
+    when unique_violation then
+        get stacked diagnostics taken = constraint_name;
+        return query select case taken when 'users_email_key' then 'email_taken'
+                                       else 'username_taken' end, null::bigint, null::text;
+end $_$;
+
+CREATE TABLE chatd.messages (
+    id bigint NOT NULL,
+    sender_id bigint NOT NULL,
+    receiver_id bigint NOT NULL,
+    client_id text DEFAULT (gen_random_uuid())::text NOT NULL,
+    origin bigint,
+    created_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    content text NOT NULL,
+    CONSTRAINT messages_client_id_check CHECK (((char_length(client_id) >= 1) AND (char_length(client_id) <= 64))),
+    CONSTRAINT messages_content_check CHECK (((octet_length(content) >= 1) AND (octet_length(content) <= 65536)))
+);
+
+ALTER TABLE chatd.messages ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME chatd.change_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+
+CREATE TABLE chatd.contacts (
+    user_id bigint NOT NULL,
+    contact_id bigint NOT NULL
+);
+
+CREATE SEQUENCE chatd.host_seq
+    AS integer
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1;
+
+CREATE UNLOGGED TABLE chatd.hosts (
+    id bigint DEFAULT nextval('chatd.host_seq'::regclass) NOT NULL,
+    name text NOT NULL,
+    started_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    dead_since timestamp with time zone
+);
+
+CREATE TABLE chatd.instance (
+    tag text NOT NULL,
+    CONSTRAINT instance_tag_check CHECK ((tag ~ '^[0-9a-f]{12}$'::text))
+);
+
+CREATE UNLOGGED TABLE chatd.presence (
+    user_id bigint NOT NULL,
+    online boolean NOT NULL,
+    change bigint NOT NULL
+);
+
+CREATE SEQUENCE chatd.presence_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1;
+
+CREATE TABLE chatd.schema_version (
+    number integer NOT NULL,
+    name text NOT NULL,
+    checksum text NOT NULL,
+    applied_at timestamp with time zone DEFAULT now() NOT NULL
+);
+
+CREATE UNLOGGED TABLE chatd.sessions (
+    host_id bigint NOT NULL,
+    session_id bigint NOT NULL,
+    user_id bigint NOT NULL,
+    opened_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL
+);
+
+CREATE TABLE chatd.users (
+    id bigint NOT NULL,
+    username text NOT NULL,
+    email text NOT NULL,
+    password_hash text NOT NULL,
+    created_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    last_seen timestamp with time zone,
+    CONSTRAINT users_email_check CHECK (((octet_length(email) >= 1) AND (octet_length(email) <= 254))),
+    CONSTRAINT users_username_check CHECK ((username ~ '^[A-Za-z0-9_.-]{1,32}$'::text))
+);
+
+ALTER TABLE chatd.users ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME chatd.users_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+
+ALTER TABLE ONLY chatd.contacts
+    ADD CONSTRAINT contacts_pkey PRIMARY KEY (user_id, contact_id);
+
+ALTER TABLE ONLY chatd.hosts
+    ADD CONSTRAINT hosts_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY chatd.messages
+    ADD CONSTRAINT messages_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY chatd.presence
+    ADD CONSTRAINT presence_pkey PRIMARY KEY (user_id);
+
+ALTER TABLE ONLY chatd.schema_version
+    ADD CONSTRAINT schema_version_pkey PRIMARY KEY (number);
+
+ALTER TABLE ONLY chatd.sessions
+    ADD CONSTRAINT sessions_pkey PRIMARY KEY (host_id, session_id);
+
+ALTER TABLE ONLY chatd.users
+    ADD CONSTRAINT users_pkey PRIMARY KEY (id);
+
+CREATE UNIQUE INDEX instance_only_one ON chatd.instance USING btree ((true));
+
+CREATE UNIQUE INDEX messages_client_id ON chatd.messages USING btree (sender_id, client_id);
+
+CREATE INDEX messages_pair ON chatd.messages USING btree (LEAST(sender_id, receiver_id), GREATEST(sender_id, receiver_id), id);
+
+CREATE INDEX messages_receiver ON chatd.messages USING btree (receiver_id, id);
+
+CREATE INDEX messages_sender ON chatd.messages USING btree (sender_id, id);
+
+CREATE UNIQUE INDEX presence_change ON chatd.presence USING btree (change);
+
+CREATE INDEX sessions_user_id ON chatd.sessions USING btree (user_id, host_id);
+
+CREATE UNIQUE INDEX users_email_key ON chatd.users USING btree (lower(email));
+
+CREATE UNIQUE INDEX users_username_key ON chatd.users USING btree (lower(username));
+
+CREATE TRIGGER messages_inserted AFTER INSERT ON chatd.messages REFERENCING NEW TABLE AS inserted FOR EACH STATEMENT EXECUTE FUNCTION chatd.messages_inserted();
+
+CREATE TRIGGER messages_lock BEFORE INSERT ON chatd.messages FOR EACH STATEMENT EXECUTE FUNCTION chatd.change_lock();
+
+CREATE TRIGGER sessions_deleted AFTER DELETE ON chatd.sessions REFERENCING OLD TABLE AS deleted FOR EACH STATEMENT EXECUTE FUNCTION chatd.sessions_deleted();
+
+CREATE TRIGGER sessions_inserted AFTER INSERT ON chatd.sessions REFERENCING NEW TABLE AS inserted FOR EACH STATEMENT EXECUTE FUNCTION chatd.sessions_inserted();
+
+CREATE TRIGGER sessions_lock BEFORE INSERT OR DELETE ON chatd.sessions FOR EACH STATEMENT EXECUTE FUNCTION chatd.change_lock();
+
+ALTER TABLE ONLY chatd.messages
+    ADD CONSTRAINT messages_receiver_id_fkey FOREIGN KEY (receiver_id) REFERENCES chatd.users(id);
+
+ALTER TABLE ONLY chatd.messages
+    ADD CONSTRAINT messages_sender_id_fkey FOREIGN KEY (sender_id) REFERENCES chatd.users(id);
+
+ALTER TABLE ONLY chatd.presence
+    ADD CONSTRAINT presence_user_id_fkey FOREIGN KEY (user_id) REFERENCES chatd.users(id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY chatd.sessions
+    ADD CONSTRAINT sessions_user_id_fkey FOREIGN KEY (user_id) REFERENCES chatd.users(id) ON DELETE CASCADE;
+
