@@ -151,8 +151,8 @@ def write(n):
         f"insert into messages (sender_id, receiver_id, content) values ({1 + n % 3}, {1 + (n + 1) % 3}, 'm');\n"
         for _ in range(100)), text=True, check=True)
 writers = [threading.Thread(target=write, args=(n,)) for n in range(4)]
-for w in writers: w.start()
 seen, cursor = 0, int(sql("select max(id) from messages"))
+for w in writers: w.start()
 while True:
     alive = any(w.is_alive() for w in writers)
     ids = [int(i) for i in sql(f"select id from messages where id > {cursor} order by id").split()]

@@ -196,3 +196,26 @@ def children(title, name="main"):
                          text=True).stdout
     rows = [line.split(None, 1) for line in out.splitlines()]
     return [int(pid) for pid, args in rows if args.startswith(f"chatd: {title}")]
+
+
+def seen(client, *users, name="main"):
+    """The user_status frames about these users that have reached a client, as (user, online). No
+    waiting for silence: a stranger who comes and goes, on that instance, marks the end."""
+    stranger = user(instance=name)
+    connect(stranger.token, name).close()
+    names = {u.id: u for u in users}
+    got = []
+    while True:
+        data = client.until("user_status")["data"]
+        if data["user_id"] == stranger.id and not data["online"]:
+            return got
+        if data["user_id"] in names:
+            got.append((names[data["user_id"]], data["online"]))
+
+
+def online(who, by, name="main"):
+    """What GET /users says about somebody."""
+    status, users = api("GET", "/users", token=by.token, name=name)
+    assert status == 200, (status, users)
+    [row] = [u for u in users if u["id"] == who.id]
+    return row["online"]
