@@ -390,7 +390,7 @@ static void on_row(struct peer *p, bool known, uint64_t cursor, uint64_t presenc
     if (p->feed != FEED_OPENING)
         return; /* a row for the new host of a peer that is long attached */
     p->opened = cursor;
-    bool missed = p->resume && p->cursor < cursor;
+    bool missed = p->resume && (p->cursor < cursor || p->presence < presence);
     if (!missed) {
         p->cursor = cursor;
         p->presence = presence;

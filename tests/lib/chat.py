@@ -200,14 +200,16 @@ def children(title, name="main"):
 
 def seen(client, *users, name="main"):
     """The user_status frames about these users that have reached a client, as (user, online). No
-    waiting for silence: a stranger who comes and goes, on that instance, marks the end."""
+    waiting for silence: a stranger who comes, on that instance, marks the end. (He stays until
+    then: of one who has left again before a broker looked, nobody need hear.)"""
     stranger = user(instance=name)
-    connect(stranger.token, name).close()
+    marker = connect(stranger.token, name)
     names = {u.id: u for u in users}
     got = []
     while True:
         data = client.until("user_status")["data"]
-        if data["user_id"] == stranger.id and not data["online"]:
+        if data["user_id"] == stranger.id:
+            marker.close()
             return got
         if data["user_id"] in names:
             got.append((names[data["user_id"]], data["online"]))

@@ -1,0 +1,237 @@
+#!/usr/bin/env bats
+# Who is online: user_status frames and GET /users.
+
+load lib/server
+
+setup_file() {
+    server_setup_file
+    server_start
+    server_start contacts -o presence=contacts
+    server_start off -o presence=off
+}
+
+teardown_file() {
+    server_teardown_file
+}
+
+@test "user_status: {\"type\":\"user_status\",\"data\":{\"user_id\",\"online\"}} when a user comes and goes" {
+    py - <<'PY'
+from chat import *
+alice, bob = user(), user()
+a = connect(alice.token)
+b = connect(bob.token)
+def next_of(who):
+    while (f := a.until("user_status"))["data"]["user_id"] != who.id:
+        pass
+    return f
+assert next_of(bob) == {"type": "user_status", "data": {"user_id": bob.id, "online": True, "username": bob.name}}
+b.close()
+assert next_of(bob) == {"type": "user_status", "data": {"user_id": bob.id, "online": False, "username": bob.name}}
+PY
+}
+
+@test "user_status goes out with the first connection and the last close only" {
+    py - <<'PY'
+from chat import *
+alice, bob = user(), user()
+a = connect(alice.token)
+first = connect(bob.token)
+assert seen(a, bob) == [(bob, True)]
+second, third = connect(bob.token), connect(bob.token)
+assert seen(a, bob) == []
+first.close()
+second.close()
+assert seen(a, bob) == [] and online(bob, alice)
+third.close()
+assert seen(a, bob) == [(bob, False)] and not online(bob, alice)
+again = connect(bob.token)
+assert seen(a, bob) == [(bob, True)]
+again.close()
+assert seen(a, bob) == [(bob, False)]
+PY
+}
+
+@test "user_status reaches everybody connected, on all their connections, but never the user himself" {
+    py - <<'PY'
+from chat import *
+bob, others = user(), [user() for _ in range(4)]
+b0 = connect(bob.token)
+clients = [connect(u.token) for u in others for _ in range(2)]
+extra = connect(bob.token)
+extra.close()
+b0.close()
+for c in clients:
+    assert seen(c, bob) == [(bob, False)]
+b = connect(bob.token)
+for c in clients:
+    assert seen(c, bob) == [(bob, True)]
+assert seen(b, bob) == []
+# He hears of the others, once each.
+for c in clients:
+    c.close()
+assert sorted((u.id, on) for u, on in seen(b, bob, *others)) == [(u.id, False) for u in others]
+PY
+}
+
+@test "GET /users agrees with the user_status frames, also at the moment they arrive" {
+    py - <<'PY'
+from chat import *
+alice, bob = user(), user()
+a = connect(alice.token)
+for _ in range(10):
+    b = connect(bob.token)
+    while (d := a.until("user_status")["data"])["user_id"] != bob.id:
+        pass
+    assert d["online"] and online(bob, alice) and online(alice, alice)
+    b.close()
+    while (d := a.until("user_status")["data"])["user_id"] != bob.id:
+        pass
+    assert not d["online"] and not online(bob, alice)
+PY
+}
+
+@test "GET /users: all users by id, with online and last_seen, and nobody's email" {
+    py - <<'PY'
+from chat import *
+alice, bob, never = user(), user(), user()
+a, b = connect(alice.token), connect(bob.token)
+b.close()
+eventually(lambda: not online(bob, alice))
+status, users = api("GET", "/users", token=alice.token)
+ids = [u["id"] for u in users]
+assert status == 200 and ids == sorted(ids) and {alice.id, bob.id, never.id} <= set(ids)
+assert len(users) == int(sql("select count(*) from users"))
+assert all(set(u) == {"id", "username", "online", "last_seen"} for u in users)
+rows = {u["id"]: u for u in users}
+assert rows[alice.id]["username"] == alice.name
+assert [rows[u.id]["online"] for u in (alice, bob, never)] == [True, False, False]
+for u in (alice, bob):
+    assert len(rows[u.id]["last_seen"]) == 24 and rows[u.id]["last_seen"].endswith("Z")
+assert api("GET", "/users")[0] == 401
+PY
+}
+
+@test "REST requests make nobody online" {
+    py - <<'PY'
+from chat import *
+alice, bob = user(), user()
+a = connect(alice.token)
+assert api("GET", "/users", token=bob.token)[0] == 200
+assert api("GET", f"/messages/{alice.id}", token=bob.token)[0] == 200
+assert seen(a, bob) == [] and not online(bob, alice)
+PY
+}
+
+@test "a client that vanishes without a close frame is offline at once: end of file, and reset" {
+    py - <<'PY'
+from frames import *
+alice, bob = user(), user()
+a = connect(alice.token)
+for reset in [False, True]:
+    w = Raw(bob.token)
+    assert seen(a, bob) == [(bob, True)]
+    if reset:
+        w.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    w.socket.close()
+    while (d := a.until("user_status")["data"])["user_id"] != bob.id:
+        pass
+    assert d["online"] is False and not online(bob, alice)
+PY
+}
+
+@test "kill -9 of the session process makes its user offline" {
+    py - <<'PY'
+from chat import *
+import signal
+alice, bob = user(), user()
+a, b, b2 = connect(alice.token), connect(bob.token), connect(bob.token)
+assert seen(a, bob) == [(bob, True)]
+pids = children(f"session {bob.name} ")
+assert len(pids) == 2
+os.kill(pids[0], signal.SIGKILL)
+eventually(lambda: len(children(f"session {bob.name} ")) == 1)
+assert seen(a, bob) == [] and online(bob, alice)
+os.kill(pids[1], signal.SIGKILL)
+while (d := a.until("user_status")["data"])["user_id"] != bob.id:
+    pass
+assert d["online"] is False and not online(bob, alice)
+PY
+}
+
+@test "presence=contacts: only who shares a conversation hears, from the first message on" {
+    py - <<'PY'
+from chat import *
+n = "contacts"
+alice, bob, carol = user(instance=n), user(instance=n), user(instance=n)
+a, c = connect(alice.token, n), connect(carol.token, n)
+# The end of what has reached them is marked by a contact of both, who comes and goes.
+marker = user(instance=n)
+for u in (alice, carol):
+    sql(f"insert into messages (sender_id, receiver_id, content) values ({marker.id}, {u.id}, 'hello')")
+def statuses(client, until):
+    got = []
+    while True:
+        data = client.until("user_status")["data"]
+        if data["user_id"] != marker.id:
+            got.append((data["user_id"], data["online"]))
+        elif data["online"] == until:
+            return got
+def mark():
+    m = connect(marker.token, n)
+    got = [statuses(x, True) for x in (a, c)]
+    m.close()
+    assert [statuses(x, False) for x in (a, c)] == [[], []]
+    return got
+b = connect(bob.token, n)
+assert mark() == [[], []]
+assert online(bob, carol, n)
+b.message(alice.id, "now we know each other", "c-1")
+b.expect("ack")
+b.close()
+assert mark() == [[(bob.id, False)], []]
+b = connect(bob.token, n)
+assert mark() == [[(bob.id, True)], []]
+a.close()
+assert b.until("user_status")["data"] == {"user_id": alice.id, "online": False, "username": alice.name}
+PY
+}
+
+@test "presence=off: nobody hears, and GET /users still tells the truth" {
+    py - <<'PY'
+from chat import *
+n = "off"
+alice, bob, carol = user(instance=n), user(instance=n), user(instance=n)
+a, carols = connect(alice.token, n), connect(carol.token)
+b = connect(bob.token, n)
+assert online(bob, alice, n)
+assert seen(carols, bob) == [(bob, True)] # by an instance whose presence is on
+b.message(alice.id, "hello", "c-1")
+b.expect("ack")
+assert a.expect("message")["content"] == "hello"
+b.close()
+eventually(lambda: not online(bob, alice, n))
+assert seen(carols, bob) == [(bob, False)]
+a.silent()
+PY
+}
+
+@test "users who come and go fast: online and offline alternate, and the end agrees" {
+    py - <<'PY'
+from chat import *
+alice, us = user(), [user() for _ in range(6)]
+a = connect(alice.token)
+def flap(u):
+    for _ in range(5):
+        connect(u.token).close()
+threads = [threading.Thread(target=flap, args=(u,)) for u in us]
+for t in threads:
+    t.start()
+for t in threads:
+    t.join()
+eventually(lambda: not any(online(u, alice) for u in us))
+got = seen(a, *us)
+for u in us:
+    flips = [on for who, on in got if who is u]
+    assert flips == [True, False] * (len(flips) // 2), flips
+PY
+}
