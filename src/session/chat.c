@@ -283,6 +283,7 @@ static void take_event(struct chat *t, enum ws_event event, const struct ws_data
         break;
     case WS_FAIL:
         say_goodbye(t, d->code, d->reason);
+        t->close_by = clock_ms(); /* what it would answer cannot be understood any more */
         break;
     case WS_PONG:
     case WS_NEED_MORE:
