@@ -152,8 +152,20 @@ static void load_conf(struct conf *conf)
     }
 }
 
+/* Descriptors 0 to 2 must be there, lest a socket or a file gets one of these numbers. */
+static void fill_standard_descriptors(void)
+{
+    int fd;
+    do
+        fd = open("/dev/null", O_RDWR);
+    while (fd >= 0 && fd <= STDERR_FILENO);
+    if (fd > STDERR_FILENO)
+        close(fd);
+}
+
 int main(int argc, char **argv)
 {
+    fill_standard_descriptors();
     proctitle_init(argc, argv);
     parse_arguments(argc, argv);
     if (arguments.keys) {

@@ -105,6 +105,7 @@ static void reload(const struct master *m)
             log_warn("changed, but in force only after a restart: %.*s", (int)buf_len(&fixed),
                      (const char *)buf_head(&fixed));
         buf_free(&fixed);
+        log_init(m->log_fd, (enum log_level)m->conf->log_level);
         sessions_renew_spares();
         log_info("configuration reloaded; connections that are open keep theirs");
     }

@@ -54,13 +54,12 @@ static void __attribute__((noreturn)) become(pid_t master, int client, int hando
     prctl(PR_SET_PDEATHSIG, SIGTERM);
     if (getppid() != master)
         _exit(0);
-    int log = log_fd > STDERR_FILENO ? fcntl(log_fd, F_DUPFD_CLOEXEC, 32) : log_fd;
+    int log = log_fd >= 0 ? fcntl(log_fd, F_DUPFD_CLOEXEC, 32) : -1;
     dup2(client >= 0 ? client : handover, KEEP);
-    if (log > STDERR_FILENO) {
+    if (log >= 0)
         dup2(log, LOG);
-        log_init(LOG, (enum log_level)conf->log_level);
-    }
-    close_range(log > STDERR_FILENO ? LOG + 1 : KEEP + 1, ~0U, 0);
+    log_init(log >= 0 ? LOG : -1, (enum log_level)conf->log_level);
+    close_range(log >= 0 ? LOG + 1 : KEEP + 1, ~0U, 0);
     signal(SIGCHLD, SIG_DFL);
     signal(SIGINT, SIG_IGN); /* a terminal sends it to all; the master decides what becomes of it */
     signal(SIGHUP, SIG_IGN);
