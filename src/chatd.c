@@ -14,6 +14,7 @@
 #include "log.h"
 #include "master.h"
 #include "notify.h"
+#include "process.h"
 #include "proctitle.h"
 #include "session.h"
 
@@ -194,6 +195,10 @@ int main(int argc, char **argv)
     if (conf_warning(&conf))
         log_warn("%s", conf_warning(&conf));
     notify_init(conf.ready_fd);
+    process_need_descriptors((unsigned long)conf.max_spare + 128);
+    /* While developing, a debugger may look. */
+    if (conf.mode == CONF_PRODUCTION)
+        process_hide();
 
     struct sockets sockets;
     sockets_open(&sockets, &conf, arguments.inetd);

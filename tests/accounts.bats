@@ -324,51 +324,6 @@ PY
 
 # --- tokens ---
 
-# Tokens made by hand with the server's key.
-setup() {
-    cat >"$T/tokens.py" <<'PY'
-import hashlib, hmac
-from base64 import urlsafe_b64encode
-from rawhttp import *
-
-KEY = open(f"{T}/jwt_secret").read().rstrip("\n").encode()
-NOW = int(time.time())
-
-def b64(data):
-    return urlsafe_b64encode(data).rstrip(b"=").decode()
-
-def part(value):
-    return b64(value if isinstance(value, bytes) else json.dumps(value).encode())
-
-def sign(text, key=KEY, digest=hashlib.sha256):
-    return b64(hmac.new(key, text.encode(), digest).digest())
-
-def claims(who, **changes):
-    """Good claims with changes; None takes one away."""
-    all_ = {"sub": str(who.id), "iat": NOW, "exp": NOW + 3600, "jti": "made-by-hand", **changes}
-    return {k: v for k, v in all_.items() if v is not None}
-
-def token(body, head={"alg": "HS256", "typ": "JWT"}, **options):
-    text = part(head) + "." + part(body)
-    return text + "." + sign(text, **options)
-
-def status(token):
-    return ask("GET", "/users", token=token).status
-
-def refused(token, why=""):
-    r = ask("GET", "/users", {"Authorization": f"Bearer {token}"})
-    assert r.status == 401, (why, token, r.status, r.body)
-    assert list(r.json()) == ["error"] and r.headers["www-authenticate"].startswith("Bearer")
-    try:
-        connect(token)
-    except Refused as e:
-        assert e.status == 401, (why, e.status)
-    else:
-        raise AssertionError(f"the WebSocket took it: {why} {token}")
-PY
-    export PYTHONPATH="$T:$PYTHONPATH"
-}
-
 @test "tokens: HS256, with the claims sub, iat, exp and jti" {
     py - <<'PY'
 from tokens import *
@@ -453,11 +408,7 @@ PY
     py - <<'PY'
 from tokens import *
 a = user()
-for key in (b"another key, of more than 32 bytes", b"", KEY[:-1], KEY + b"\n", KEY + b"\0"):
-    # HMAC pads a key with NUL bytes: that one is the same key.
-    if key == KEY + b"\0":
-        assert sign("x", key=key) == sign("x")
-        continue
+for key in (b"another key, of more than 32 bytes", b"", KEY[:-1], KEY + b"\n"):
     refused(token(claims(a), key=key), key)
 PY
 }

@@ -1,305 +1,465 @@
-#!/usr/bin/env bats
-# The database by itself: what its functions promise, what its triggers do, who may do what.
-# Two psql connections stand for two brokers; no chatd runs.
-
-load lib/server
+# The schema, its triggers and its functions, on a PostgreSQL of this file's own. Each test has
+# a database that was migrated from nothing. "q" asks as the owner, "api" as the role of chatd.
 
 setup_file() {
-    server_setup_file
+    root=$(cd "$BATS_TEST_DIRNAME/.." && pwd)
+    cluster=$root/tests/tools/cluster
+    state=$(mktemp -d)
+    export root cluster state
+    "$cluster" start --fast "$state"
+    while read -r line; do export "${line?}"; done < <("$cluster" env "$state")
+    export PGOPTIONS='-c client_min_messages=warning'
 }
 
 teardown_file() {
-    server_teardown_file
+    "$cluster" stop "$state"
+    rm -rf "$state"
 }
 
-# Everything starts empty, with users 1, 2 and 3.
 setup() {
-    q "truncate users, messages, contacts, hosts, sessions, presence restart identity cascade" \
-        "insert into users (username, email, password_hash)
-         select n, n || '@example.com', 'x' from unnest(array['ann', 'bob', 'cid']) n" >/dev/null
+    unset PGDATABASE
+    psql -Xqc "create database t$BATS_TEST_NUMBER" -d postgres
+    export PGDATABASE=t$BATS_TEST_NUMBER
+    ROLE_PASSWORD="it's \\ secret" "$root/sql/migrate" --role chatd >"$BATS_TEST_TMPDIR/migrate"
+    q "insert into users (username, email, password_hash)
+       select n, n || '@example.com', 'hash' from unnest('{ann,bob,cid,dan}'::text[]) n"
 }
 
-# q SQL...: runs each as the owner, in one connection; unaligned output.
+teardown() {
+    host_close 1
+    host_close 2
+    psql -Xqd postgres -c "drop database t$BATS_TEST_NUMBER with (force)"
+}
+
 q() {
-    local args=()
-    for sql; do
-        args+=(-c "$sql")
+    psql -XAtq -v ON_ERROR_STOP=1 -c "$1"
+}
+
+api() {
+    PGPASSWORD="it's \\ secret" psql -XAtq -U chatd -v ON_ERROR_STOP=1 -v VERBOSITY=verbose -c "$1"
+}
+
+# The listening connection of a broker: opens number 1 or 2, and asks it. What it was notified
+# of comes out between its answers.
+host_open() {
+    local in=$BATS_TEST_TMPDIR/in$1 out=$BATS_TEST_TMPDIR/out$1 fd
+    mkfifo "$in" "$out"
+    PGPASSWORD="it's \\ secret" psql -XAtq -U chatd <"$in" >"$out" 2>&1 3>&- &
+    host_pid[$1]=$!
+    exec {fd}>"$in"
+    host_in[$1]=$fd
+    exec {fd}<"$out"
+    host_out[$1]=$fd
+    host_ask "$1" "select host_id from chatd_api.host_attach('host $1')"
+}
+
+host_ask() {
+    local line
+    echo "$2; select 'that is all';" >&"${host_in[$1]}"
+    while read -r -t 10 line <&"${host_out[$1]}"; do
+        [[ $line != 'that is all' ]] || return 0
+        echo "$line"
     done
-    psql -qXAt -F ' ' -v ON_ERROR_STOP=1 "${args[@]}"
+    return 1
 }
 
-# As the role that chatd connects as.
-as_role() {
-    PGUSER=$DB PGPASSWORD=$(<"$T/db_password") psql -qXAt -v ON_ERROR_STOP=1 "$@"
+# The payloads that came to a host since it was last asked.
+host_bells() {
+    host_ask "$1" "select 1 where false" | sed -n 's/.*with payload "\([^"]*\)".*/\1/p'
 }
 
-is() {
-    [[ $1 == "$2" ]] || fail "got:    $1"$'\n'"wanted: $2"
+host_close() {
+    [[ ${host_pid[$1]:-} ]] || return 0
+    local in=${host_in[$1]} out=${host_out[$1]}
+    # Said in words: end of file would not come while another child has a copy of the pipe.
+    echo '\q' >&"$in"
+    exec {in}>&- {out}<&-
+    wait "${host_pid[$1]}" || true
+    unset "host_pid[$1]"
 }
 
-send() {
-    echo "select ordinal, status, message_id, duplicate from chatd_api.message_send($1)"
-}
-
-@test "the role of chatd may call the functions of chatd_api and nothing else" {
-    is "$(as_role -c 'select chatd_api.schema_version() > 0')" t
-    local sql
-    for sql in "select * from chatd.users" "select * from chatd.messages" \
-        "insert into chatd.messages (sender_id, receiver_id, content) values (1, 2, 'x')" \
-        "update chatd.users set email = 'x'" "delete from chatd.sessions" \
-        "truncate chatd.messages" "create table chatd.t (i int)" "create table public.t (i int)" \
-        "create table chatd_api.t (i int)" "create schema s" "create role r" \
-        "select chatd.presence_update('{1}')" "select nextval('chatd.change_seq')" \
-        "select * from chatd.schema_version" "copy (select 1) to program 'true'"; do
-        run as_role -c "$sql"
-        [[ $status != 0 && $output == *"permission denied"* || $output == *"must be"* ]] ||
-            fail "$sql: $output"
-    done
-    is "$(q "select count(*) from information_schema.table_privileges where grantee = '$DB'")" 0
-}
-
-@test "nobody but the owner and the role may call the functions" {
-    is "$(q "select count(*) from pg_proc p join pg_namespace n on n.oid = p.pronamespace
-             where n.nspname in ('chatd', 'chatd_api')
-               and has_function_privilege('public', p.oid, 'execute')")" 0
-}
-
-@test "every function of the API is SECURITY DEFINER with a fixed search_path" {
-    is "$(q "select count(*) > 10 from pg_proc p join pg_namespace n on n.oid = p.pronamespace
-             where n.nspname = 'chatd_api'")" t
-    is "$(q "select p.proname from pg_proc p join pg_namespace n on n.oid = p.pronamespace
-             where n.nspname = 'chatd_api' and (not p.prosecdef
-                or not coalesce(array_to_string(p.proconfig, ' '), '') like '%search_path=chatd, pg_temp%')")" ""
-}
-
-@test "a second run of migrate changes nothing, and a changed file is refused" {
-    is "$("$ROOT/sql/migrate" --status | grep -c applied)" "$(find "$ROOT/sql" -name '0*.sql' | wc -l)"
-    cp -r "$ROOT/sql" "$T/sql"
-    echo "-- changed" >>"$T/sql/0001_users.sql"
-    run "$T/sql/migrate" --role "$DB"
-    [[ $status != 0 && $output == *0001_users.sql* ]] || fail "$output"
-    # A database that is newer than the files is left alone, too.
-    cp "$ROOT/sql/0001_users.sql" "$T/sql/"
-    q "insert into schema_version select 99, '0099_x.sql', checksum, now() from schema_version limit 1" ||
-        q "insert into schema_version (number, name) values (99, '0099_x.sql')"
-    run "$T/sql/migrate" --role "$DB"
-    q "delete from schema_version where number = 99"
-    [[ $status != 0 ]] || fail "$output"
-}
-
-@test "sql/schema.sql is the schema that the migrations make" {
-    # pg_dump writes some things differently from one major version to the next.
-    local major
-    major=$(q "select current_setting('server_version_num')::int / 10000")
-    "$ROOT/tests/tools/schema" "$DB" >"$T/schema.sql"
-    if ((major == 15)); then
-        diff -u "$ROOT/sql/schema.sql" "$T/schema.sql"
-    else
-        is "$(grep -c '^CREATE' "$T/schema.sql")" "$(grep -c '^CREATE' "$ROOT/sql/schema.sql")"
-    fi
-}
-
-@test "message_send: ids in the order of the input, one result for each" {
-    is "$(q "$(send "'{1,2,1}', '{2,1,3}', '{a,b,c}', '{7,8,9}', '{x,y,z}'")")" \
-        $'1 ok 1 f\n2 ok 2 f\n3 ok 3 f'
-    is "$(q "select id, sender_id, receiver_id, client_id, origin, content from messages order by id")" \
-        $'1 1 2 a 7 x\n2 2 1 b 8 y\n3 1 3 c 9 z'
-}
-
-@test "message_send: a bad item never fails its neighbours" {
-    is "$(q "$(send "'{1,1,9,1,1}', '{2,99,2,2,2}', '{a,b,c,d,e}', '{1,1,1,1,1}', array['x','x','x','','y']")")" \
-        $'1 ok 1 f\n2 unknown_receiver  f\n3 unknown_sender  f\n4 invalid  f\n5 ok 2 f'
-}
-
-@test "message_send: the same id is the same message, with other content a conflict" {
-    q "$(send "'{1}', '{2}', '{a}', '{1}', '{x}'")" >/dev/null
-    is "$(q "$(send "'{1,1,1,2}', '{2,2,3,1}', '{a,a,a,a}', '{1,1,1,1}', '{x,other,x,x}'")")" \
-        "1 ok 1 t"$'\n'"2 conflict  f"$'\n'"3 conflict  f"$'\n'"4 ok $(q "select max(id) from messages") f"
-    local got id
-    got=$(q "$(send "'{1,1,1}', '{2,2,2}', '{n,n,n}', '{1,1,1}', '{x,x,y}'")")
-    id=$(q "select max(id) from messages")
-    is "$got" "1 ok $id f"$'\n'"2 ok $id t"$'\n'"3 conflict  f"
-    is "$(q "select count(*) from messages")" 3
-}
-
-@test "ids become visible in their order, however the writers' transactions overlap" {
-    # Two transactions: the second must wait for the first before it draws an id.
-    py - <<'PY'
-import subprocess, time
-from chat import sql
-first = subprocess.Popen(["psql", "-qXAt"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-first.stdin.write("begin; insert into messages (sender_id, receiver_id, content) values (1, 2, 'one') returning id;\n")
-first.stdin.flush()
-one = int(first.stdout.readline())
-second = subprocess.Popen(["psql", "-qXAtc", "insert into messages (sender_id, receiver_id, content) values (2, 1, 'two') returning id"],
-                          stdout=subprocess.PIPE, text=True)
-end = time.monotonic() + 10
-while sql("select count(*) from pg_locks where locktype = 'advisory' and not granted") == "0":
-    assert time.monotonic() < end
-assert sql("select count(*) from messages") == "0" and second.poll() is None
-first.stdin.write("commit;\n")
-first.stdin.close()
-two = int(second.stdout.read())
-assert two > one and first.wait() == 0 and second.wait() == 0
-PY
-    # Many at once: a reader that follows its cursor sees every one.
-    py - <<'PY'
-import subprocess, threading
-from chat import sql
-def write(n):
-    subprocess.run(["psql", "-qX"], input="".join(
-        f"insert into messages (sender_id, receiver_id, content) values ({1 + n % 3}, {1 + (n + 1) % 3}, 'm');\n"
-        for _ in range(100)), text=True, check=True)
-writers = [threading.Thread(target=write, args=(n,)) for n in range(4)]
-seen, cursor = 0, int(sql("select max(id) from messages"))
-for w in writers: w.start()
-while True:
-    alive = any(w.is_alive() for w in writers)
-    ids = [int(i) for i in sql(f"select id from messages where id > {cursor} order by id").split()]
-    seen += len(ids)
-    if ids: cursor = ids[-1]
-    elif not alive: break
-assert seen == 400, seen
-PY
-}
-
-@test "a message rings the hosts of its receiver and its sender, and no other" {
-    q "insert into hosts (id, name) values (11, 'a'), (12, 'b'), (13, 'c')" \
-        "insert into sessions (host_id, session_id, user_id) values (11, 1, 1), (12, 1, 2), (13, 1, 3)" >/dev/null
-    is "$(q "listen chatd_11" "listen chatd_12" "listen chatd_13" \
-        "insert into messages (sender_id, receiver_id, content) values (1, 2, 'x'), (2, 1, 'y')" |
-        sed -n 's/.*notification "\([a-z0-9_]*\)" with payload "\([^"]*\)".*/\1 \2/p' | sort)" \
-        $'chatd_11 e 2\nchatd_12 e 2'
-}
-
-@test "the frame of a message is exactly what the client sees" {
-    q "insert into sessions (host_id, session_id, user_id) values (1, 1, 2)" \
-        "insert into messages (sender_id, receiver_id, content, created_at)
-         values (1, 2, E'a \"quote\"\n\\\\ \u00e9 \U0001f600', '2026-01-31 12:00:00.5+00')" >/dev/null
-    local frame
-    frame=$(q "select frame from chatd_api.event_read(1, 0, 10) where frame is not null")
-    is "$frame" '{"type":"message","content":"a \"quote\"\n\\ é 😀","data":{"message_id":1,"sender_id":1,"sender":"ann","receiver_id":2,"created_at":"2026-01-31T12:00:00.500Z","cursor":"'"$(q "select tag from instance")"'-1"}}'
-    jq -e . <<<"$frame" >/dev/null
-}
-
-@test "event_read: in order, for this host only, page by page, and past what is for others" {
-    q "insert into sessions (host_id, session_id, user_id) values (1, 1, 2), (2, 1, 3)" \
-        "insert into messages (sender_id, receiver_id, content, origin) select 1, 2 + i % 2, i, i from generate_series(1, 6) i" >/dev/null
-    is "$(q "select cursor, user_ids, origin from chatd_api.event_read(1, 0, 10)")" \
-        $'2 {2,1} 2\n4 {2,1} 4\n6 {2,1} 6\n6  '
-    is "$(q "select cursor, user_ids, origin from chatd_api.event_read(2, 0, 2)")" $'1 {3,1} 1\n3 {3,1} 3'
-    is "$(q "select cursor, user_ids, origin from chatd_api.event_read(2, 3, 2)")" $'5 {3,1} 5\n6  '
-    is "$(q "select * from chatd_api.event_read(2, 6, 10)")" ""
-    is "$(q "select cursor from chatd_api.event_read(99, 0, 10)")" 6
-}
-
-@test "event_read: to oneself, one recipient and no exception for the origin" {
-    q "insert into sessions (host_id, session_id, user_id) values (1, 1, 1)" \
-        "insert into messages (sender_id, receiver_id, content, origin) values (1, 1, 'x', 5)" >/dev/null
-    is "$(q "select cursor, user_ids, origin is null from chatd_api.event_read(1, 0, 10) limit 1")" '1 {1} t'
-}
-
-@test "event_read_user: what was received and sent, within the bounds" {
-    q "insert into messages (sender_id, receiver_id, content) values (1, 2, 'a'), (2, 1, 'b'), (2, 3, 'c'), (1, 1, 'd'), (3, 1, 'e')" >/dev/null
-    is "$(q "select cursor from chatd_api.event_read_user(1, 0, 99, 10)" | xargs)" "1 2 4 5"
-    is "$(q "select cursor from chatd_api.event_read_user(1, 1, 4, 10)" | xargs)" "2 4"
-    is "$(q "select cursor from chatd_api.event_read_user(1, 0, 99, 2)" | xargs)" "1 2"
-}
-
-@test "session_open: the cursor is exactly what came before; an unknown user gets no row" {
-    q "insert into hosts (id, name) values (1, 'a')" \
-        "insert into messages (sender_id, receiver_id, content) values (1, 2, 'a'), (2, 1, 'b')" >/dev/null
-    is "$(q "select session_id, known, cursor from chatd_api.session_open(1, '{10,11,12}', '{1,99,2}')")" \
-        $'10 t 2\n11 f 2\n12 t 2'
-    is "$(q "select session_id from sessions order by 1" | xargs)" "10 12"
-    run q "select * from chatd_api.session_open(77, '{1}', '{1}')"
-    [[ $status != 0 && $output == *"not attached"* ]]
-}
-
-@test "presence: only the first session and the last one flip, each flip rings every host" {
-    q "insert into hosts (id, name) values (21, 'a'), (22, 'b')" >/dev/null
-    local bells='s/.*notification "\([a-z0-9_]*\)" with payload "p [0-9]*".*/\1/p'
-    is "$(q "listen chatd_21" "listen chatd_22" "select 1 from chatd_api.session_open(21, '{1}', '{1}')" | sed -n "$bells" | sort | xargs)" \
-        "chatd_21 chatd_22"
-    is "$(q "listen chatd_21" "select 1 from chatd_api.session_open(22, '{1}', '{1}')" | sed -n "$bells")" ""
-    is "$(q "select user_id, online from chatd_api.presence_read(21, 0, 'all')")" "1 t"
-    is "$(q "listen chatd_21" "select chatd_api.session_close(21, '{1}')" | sed -n "$bells")" ""
-    is "$(q "listen chatd_21" "select chatd_api.session_close(22, '{1}')" | sed -n "$bells")" "chatd_21"
-    is "$(q "select user_id, online from chatd_api.presence_read(21, 0, 'all')")" "1 f"
-    is "$(q "select last_seen is not null from users where id = 1")" t
-}
-
-@test "presence_read: contacts are those who exchanged a message and are connected here" {
-    q "insert into hosts (id, name) values (1, 'a'), (2, 'b')" \
-        "insert into messages (sender_id, receiver_id, content) values (1, 2, 'x'), (3, 1, 'y')" \
-        "select 1 from chatd_api.session_open(1, '{1,2}', '{1,2}')" \
-        "select 1 from chatd_api.session_open(2, '{3}', '{3}')" >/dev/null
-    is "$(q "select user_id, audience from chatd_api.presence_read(1, 0, 'contacts')")" $'1 {2}\n2 {1}\n3 {1}'
-    is "$(q "select user_id, audience is null from chatd_api.presence_read(1, 0, 'all')")" $'1 t\n2 t\n3 t'
-    is "$(q "select * from chatd_api.presence_read(1, 0, 'off')")" ""
-}
-
-@test "presence_check: who has no session is said to be gone, even after the tables were emptied" {
-    q "insert into hosts (id, name) values (1, 'a')" \
-        "select 1 from chatd_api.session_open(1, '{1}', '{2}')" >/dev/null
-    is "$(q "select chatd_api.presence_check('{1,2,99}')" "select user_id, online from presence order by 1")" $'1\n1 f\n2 t'
-}
-
-@test "a host that is dead is swept with its sessions; one that lives is not" {
-    py - <<'PY'
-import subprocess
-from chat import sql, eventually
-def attach():
-    p = subprocess.Popen(["psql", "-qXAt"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-    p.stdin.write("select host_id from chatd_api.host_attach('test');\n"); p.stdin.flush()
-    return p, int(p.stdout.readline())
-one, first = attach()
-two, second = attach()
-assert second > first
-sql(f"select 1 from chatd_api.session_open({first}, '{{1}}', '{{1}}')")
-sql(f"select 1 from chatd_api.session_open({second}, '{{1}}', '{{2}}')")
-assert sql(f"select chatd_api.host_sweep({second})") == "0"
-one.kill(); one.wait()
-eventually(lambda: sql(f"select chatd_api.host_sweep({second})") == "1")
-assert sql("select user_id, online from presence order by 1") == "1|f\n2|t"
-assert sql("select id from hosts") == str(second)
-two.stdin.close(); two.wait()
-PY
-}
-
-@test "message_history: the pair's last messages, oldest first, with bounds" {
-    q "insert into messages (sender_id, receiver_id, content) select case when i % 2 = 0 then 1 else 2 end, case when i % 2 = 0 then 2 else 1 end, i from generate_series(1, 7) i" \
-        "insert into messages (sender_id, receiver_id, content) values (1, 3, 'other'), (3, 2, 'other')" >/dev/null
-    ids() {
-        q "select history from chatd_api.message_history($1)" | jq -c '[.[].id]'
+equal() {
+    [[ $1 == "$2" ]] || {
+        printf 'got:    %s\nwanted: %s\n' "$1" "$2"
+        return 1
     }
-    is "$(ids "1, 2, null, null, 50")" "[1,2,3,4,5,6,7]"
-    is "$(ids "2, 1, null, null, 3")" "[5,6,7]"
-    is "$(ids "1, 2, 5, null, 3")" "[2,3,4]"
-    is "$(ids "1, 2, null, 2, 3")" "[3,4,5]"
-    is "$(ids "1, 2, 6, 2, 2")" "[4,5]"
-    is "$(ids "1, 1, null, null, 50")" "[]"
-    is "$(q "select known, history is null from chatd_api.message_history(1, 99, null, null, 50)")" "f t"
-    is "$(q "select history from chatd_api.message_history(1, 2, null, null, 1)" | jq -c '.[0] | keys_unsorted')" \
-        '["id","sender_id","receiver_id","content","created_at"]'
 }
 
-@test "user_register: names and addresses are unique whatever their case, and no id is lost" {
-    is "$(q "select status, user_id, user_json from chatd_api.user_register('Dan', 'dan@x.org', 'h')")" \
-        'ok 4 {"id":4,"username":"Dan","email":"dan@x.org"}'
-    is "$(q "select status from chatd_api.user_register('DAN', 'other@x.org', 'h')")" username_taken
-    is "$(q "select status from chatd_api.user_register('other', 'DAN@x.org', 'h')")" email_taken
-    is "$(q "select status from chatd_api.user_register('no way', 'a@x.org', 'h')")" invalid
-    is "$(q "select user_id from chatd_api.user_register('eve', 'eve@x.org', 'h')")" 5
-    is "$(q "select user_id, username, password_hash from chatd_api.user_credentials('dAN')")" "4 Dan h"
-    is "$(q "select * from chatd_api.user_credentials('nobody')")" ""
+# Migrations ------------------------------------------------------------------------------------
+
+@test "migrate: a second run changes nothing, and --status says so" {
+    equal "$(head -n 1 "$BATS_TEST_TMPDIR/migrate")" "0001_users.sql applied"
+    equal "$("$root/sql/migrate" --role chatd)" "up to date at $(cd "$root/sql" && printf '%s\n' 0*.sql | tail -n 1)"
+    "$root/sql/migrate" --status | grep '0004_api.sql applied'
+    equal "$(api 'select chatd_api.schema_version()')" "$(printf '%s\n' "$root"/sql/0*.sql | wc -l)"
 }
 
-@test "user_list: by id, with who is online, and nobody's email" {
-    q "insert into hosts (id, name) values (1, 'a')" "select 1 from chatd_api.session_open(1, '{1}', '{2}')" >/dev/null
-    local list
-    list=$(q "select chatd_api.user_list()")
-    is "$(jq -c '[.[] | [.id, .username, .online]]' <<<"$list")" '[[1,"ann",false],[2,"bob",true],[3,"cid",false]]'
-    is "$(jq -c '[.[].last_seen | type]' <<<"$list")" '["null","string","null"]'
-    [[ $list != *@* ]]
+@test "migrate: refuses a changed file, a newer database and a gap in the numbers" {
+    cp -r "$root/sql" "$BATS_TEST_TMPDIR/sql"
+    copy=$BATS_TEST_TMPDIR/sql
+    echo '-- changed' >>"$copy/0002_presence.sql"
+    run "$copy/migrate"
+    [[ $status != 0 && $output == *'0002_presence.sql is not what was applied'* ]]
+    run "$copy/migrate" --status
+    [[ $status == 1 && $output == *'0002_presence.sql changed'* ]]
+    cp "$root/sql/0002_presence.sql" "$copy"
+    mv "$copy/0004_api.sql" "$copy/0005_api.sql"
+    run "$copy/migrate"
+    [[ $status != 0 && $output == *'should have number 4'* ]]
+    rm "$copy/0005_api.sql"
+    run "$copy/migrate"
+    [[ $status != 0 && $output == *'the database has migration 0004_api.sql'* ]]
+}
+
+@test "migrate: a file that fails leaves nothing of itself" {
+    cp -r "$root/sql" "$BATS_TEST_TMPDIR/sql"
+    last=$(printf '%s\n' "$root"/sql/0*.sql | wc -l)
+    printf -v next '%04d_bad.sql' $((last + 1))
+    echo 'create table chatd.half (); select 1/0;' >"$BATS_TEST_TMPDIR/sql/$next"
+    run "$BATS_TEST_TMPDIR/sql/migrate"
+    [[ $status != 0 && $output == *"$next:1: ERROR:  division by zero"* ]]
+    equal "$(q "select to_regclass('chatd.half') is null, max(number) from schema_version")" "t|$last"
+}
+
+@test "migrate: two at once on an empty database both succeed" {
+    psql -Xqd postgres -c "create database twice$BATS_TEST_NUMBER"
+    PGDATABASE=twice$BATS_TEST_NUMBER "$root/sql/migrate" --role chatd >"$BATS_TEST_TMPDIR/a" 3>&- &
+    PGDATABASE=twice$BATS_TEST_NUMBER "$root/sql/migrate" --role chatd >"$BATS_TEST_TMPDIR/b"
+    wait $!
+    equal "$(cat "$BATS_TEST_TMPDIR/a" "$BATS_TEST_TMPDIR/b" | grep -c '^0001_users.sql applied')" 1
+}
+
+@test "migrate: says what to do when it may not make the role" {
+    q "create role owner$BATS_TEST_NUMBER login password 'x'"
+    psql -Xqd postgres -c "create database owned$BATS_TEST_NUMBER owner owner$BATS_TEST_NUMBER"
+    PGPASSWORD=x run "$root/sql/migrate" --role nobody_made_me -U "owner$BATS_TEST_NUMBER" -d "owned$BATS_TEST_NUMBER"
+    [[ $status != 0 && $output == *'create role nobody_made_me login password'* ]]
+    q "create role made_before$BATS_TEST_NUMBER login"
+    PGPASSWORD=x "$root/sql/migrate" --role "made_before$BATS_TEST_NUMBER" -U "owner$BATS_TEST_NUMBER" -d "owned$BATS_TEST_NUMBER"
+}
+
+@test "sql/schema.sql is what the migrations make (tests/tools/schema renews it)" {
+    diff "$root/sql/schema.sql" <("$root/tests/tools/schema")
+}
+
+# Rights ----------------------------------------------------------------------------------------
+
+@test "rights: the role of chatd has none on any table or sequence, nor anybody" {
+    equal "$(q "select c.oid::regclass from pg_class c join pg_namespace n on n.oid = relnamespace, (values ('chatd'), ('public')) r (name)
+                 where nspname ~ '^chatd' and relkind in ('r', 'S', 'v')
+                   and case when r.name = 'public' then relacl::text ~ '[{,]=' when relkind = 'S'
+                            then has_sequence_privilege(r.name, c.oid, 'usage, select, update')
+                            else has_table_privilege(r.name, c.oid, 'select, insert, update, delete, truncate, references, trigger') end")" ""
+    run api 'select * from chatd.users'
+    [[ $status != 0 && $output == *42501* ]]
+    run api "insert into chatd.messages (sender_id, receiver_id, content) values (1, 2, 'x')"
+    [[ $status != 0 && $output == *42501* ]]
+}
+
+@test "rights: the role of chatd can create nothing anywhere" {
+    for statement in 'create table public.t ()' 'create table chatd.t ()' 'create table chatd_api.t ()' \
+        'create temp table t ()' 'create schema s' "create role r" \
+        'create function public.f() returns int language sql as $$ select 1 $$'; do
+        run api "$statement"
+        [[ $status != 0 && $output == *42501* ]]
+    done
+}
+
+@test "rights: functions are for that role, all of the API and no other; each fixes its search_path" {
+    equal "$(q "select p.oid::regprocedure from pg_proc p join pg_namespace n on n.oid = pronamespace
+                 where nspname = 'chatd_api' and not (has_function_privilege('chatd', p.oid, 'execute')
+                       and prosecdef and proconfig[1] = 'search_path=chatd, pg_temp')
+                    or nspname = 'chatd' and has_function_privilege('chatd', p.oid, 'execute')")" ""
+    q "create role stranger$BATS_TEST_NUMBER login"
+    equal "$(q "select has_schema_privilege('stranger$BATS_TEST_NUMBER', 'chatd_api', 'usage'),
+                       has_database_privilege('stranger$BATS_TEST_NUMBER', current_database(), 'connect'),
+                       has_function_privilege('stranger$BATS_TEST_NUMBER', 'chatd_api.schema_version()', 'execute')")" "f|f|f"
+}
+
+# Users -----------------------------------------------------------------------------------------
+
+@test "user_register: tells taken names and addresses, whatever the case, and burns no ids" {
+    equal "$(api "select * from chatd_api.user_register('ANN', 'new@example.com', 'h')")" 'username_taken||'
+    equal "$(api "select * from chatd_api.user_register('eve', 'Ann@Example.com', 'h')")" 'email_taken||'
+    for bad in "'', 'e@x', 'h'" "'a b', 'e@x', 'h'" "repeat('x', 33), 'e@x', 'h'" "'eve', repeat('x', 255), 'h'" \
+        "null, 'e@x', 'h'" "'eve', '', 'h'" "'eve', 'e@x', null"; do
+        equal "$(api "select * from chatd_api.user_register($bad)")" 'invalid||'
+    done
+    equal "$(api "select * from chatd_api.user_register('eve', 'e\"e@x', 'h')")" \
+        'ok|5|{"id":5,"username":"eve","email":"e\"e@x"}'
+}
+
+@test "user_register: of many at once with one name, one wins and the others are told" {
+    for i in 1 2 3 4 5 6; do
+        api "select status from chatd_api.user_register('eve', 'eve$i@x', 'h')" >>"$BATS_TEST_TMPDIR/eve" 3>&- &
+        pids+=" $!"
+    done
+    wait $pids
+    equal "$(sort "$BATS_TEST_TMPDIR/eve" | uniq -c | awk '{print $1 $2}' | xargs)" "1ok 5username_taken"
+}
+
+@test "user_credentials: finds a name whatever its case, and nobody for nobody" {
+    equal "$(api "select * from chatd_api.user_credentials('ANN')")" \
+        '1|ann|hash|{"id":1,"username":"ann","email":"ann@example.com"}'
+    equal "$(api "select * from chatd_api.user_credentials('nobody')")" ""
+}
+
+@test "user_list: by id, with who is online and when the others were last seen" {
+    host_open 1 >/dev/null
+    api "select from chatd_api.session_open(1, '{1,2}', '{2,3}')"
+    api "select from chatd_api.session_close(1, '{2}')"
+    api "select chatd_api.user_list()" >"$BATS_TEST_TMPDIR/list"
+    equal "$(jq -c 'map([.id, .username, .online, (.last_seen | type)])' "$BATS_TEST_TMPDIR/list")" \
+        '[[1,"ann",false,"null"],[2,"bob",true,"string"],[3,"cid",false,"string"],[4,"dan",false,"null"]]'
+    jq -e 'all(.[]; .last_seen == null or (.last_seen | test("^20..-..-..T..:..:..[.]...Z$")))' "$BATS_TEST_TMPDIR/list"
+    q "truncate users cascade"
+    equal "$(api "select chatd_api.user_list()")" "[]"
+}
+
+# Messages --------------------------------------------------------------------------------------
+
+@test "message_send: each of a batch has its own result, in order, with ids in order" {
+    equal "$(api "select * from chatd_api.message_send('{1,2,1}', '{2,1,3}', '{a,a,b}', '{7,8,9}', '{x,y,z}')" | xargs)" \
+        "1|ok|1|f 2|ok|2|f 3|ok|3|f"
+    equal "$(api "select * from chatd_api.message_send(
+        '{1,1,1,99,1,1,2,null,2,2}', '{2,2,3,1,99,2,2,1,1,1}', array['n','n','n','b','c','d','e','f',repeat('x',65),null],
+        '{0,0,0,0,0,0,0,0,0,0}', array['x','x','x','x','x','','x','x','x','x'])" | cut -d'|' -f1,2,4 | xargs)" \
+        "1|ok|f 2|ok|t 3|conflict|f 4|unknown_sender|f 5|unknown_receiver|f 6|invalid|f 7|ok|f 8|unknown_sender|f 9|invalid|f 10|invalid|f"
+    equal "$(q "select count(*) from messages")" 5
+    equal "$(api "select count(*) from chatd_api.message_send('{}', '{}', '{}', '{}', '{}')")" 0
+}
+
+@test "message_send: the same again is the same message, with other content a conflict" {
+    api "select from chatd_api.message_send('{1}', '{2}', '{a}', '{7}', '{x}')"
+    equal "$(api "select * from chatd_api.message_send('{1}', '{2}', '{a}', '{8}', '{x}')")" "1|ok|1|t"
+    equal "$(api "select * from chatd_api.message_send('{1}', '{2}', '{a}', '{8}', '{y}')")" "1|conflict||f"
+    equal "$(api "select * from chatd_api.message_send('{1}', '{3}', '{a}', '{8}', '{x}')")" "1|conflict||f"
+    equal "$(api "select status, duplicate from chatd_api.message_send('{2}', '{1}', '{a}', '{8}', '{x}')")" "ok|f"
+}
+
+@test "message_send: 65536 bytes of content are enough and 65537 too many" {
+    equal "$(api "select status from chatd_api.message_send('{1,1}', '{2,2}', '{a,b}', '{1,1}',
+        array[repeat('é', 32768), repeat('é', 32768) || 'x'])" | xargs)" "ok invalid"
+}
+
+@test "an insert typed into psql is a message as any other" {
+    host_open 1 >/dev/null
+    api "select from chatd_api.session_open(1, '{1}', '{2}')"
+    host_bells 1
+    psql -Xqc "insert into messages (sender_id, receiver_id, content) values (1, 2, 'hi')"
+    equal "$(host_bells 1)" "e 1"
+    equal "$(api "select frame from chatd_api.event_read(1, 0, 10) where frame is not null" | jq -c '[.type, .content, .data.sender]')" \
+        '["message","hi","ann"]'
+}
+
+@test "ids become visible in their order, however many write at once" {
+    # Each writer keeps its transaction open after it drew its id. A reader that only ever asks
+    # for more than its cursor must in the end have seen every message, once.
+    host_open 1 >/dev/null
+    api "select from chatd_api.session_open(1, '{1}', '{1}')"
+    for i in 1 2 3 4; do
+        for _ in {1..40}; do
+            echo "begin; insert into messages (sender_id, receiver_id, content) values ($i, 1, 'x'); select pg_sleep(random() * 0.002); commit;"
+        done | psql -XAtq >/dev/null 3>&- &
+        pids+=" $!"
+    done
+    cursor=0 seen=0 reads=0
+    while :; do
+        # First whether they still write, then the read: so the last read sees all.
+        more=$(kill -0 $pids 2>/dev/null && echo yes || true)
+        IFS='|' read -r count cursor < <(api "select count(frame), coalesce(max(cursor), $cursor) from chatd_api.event_read(1, $cursor, 1000)")
+        seen=$((seen + count)) reads=$((reads + 1))
+        [[ $more ]] || break
+    done
+    wait $pids
+    ((reads > 2))
+    equal "$seen $(q 'select count(*) from messages')" "160 160"
+}
+
+@test "contacts are kept from both sides, once, and nobody is his own" {
+    api "select from chatd_api.message_send('{1,1,3}', '{2,2,3}', '{a,b,c}', '{1,1,1}', '{x,y,z}')"
+    api "select from chatd_api.message_send('{2,4}', '{1,1}', '{a,b}', '{1,1}', '{x,y}')"
+    equal "$(q "select user_id, contact_id from contacts order by 1, 2" | xargs)" "1|2 1|4 2|1 4|1"
+}
+
+@test "message_history: the pages of a conversation, oldest first, by the index of the pair" {
+    q "insert into messages (sender_id, receiver_id, content) select 1 + n % 2, 2 - n % 2, n from generate_series(1, 9) n"
+    q "insert into messages (sender_id, receiver_id, content) values (1, 3, 'other')"
+    page() {
+        api "select history from chatd_api.message_history(1, 2, $1)" | jq -c 'map(.id)'
+    }
+    equal "$(page 'null, null, 3')" "[7,8,9]"
+    equal "$(page '7, null, 3')" "[4,5,6]"
+    equal "$(page 'null, 2, 3')" "[3,4,5]"
+    equal "$(page '7, 2, 3')" "[4,5,6]"
+    equal "$(page '2, 1, 3')" "[]"
+    equal "$(page 'null, null, 50')" "[1,2,3,4,5,6,7,8,9]"
+    equal "$(api "select history from chatd_api.message_history(2, 1, null, null, 1)" | sed 's/T.*Z/T/')" \
+        '[{"id":9,"sender_id":2,"receiver_id":1,"content":"9","created_at":"'"$(date -u +%Y-%m-%d)"'T"}]'
+    equal "$(api "select * from chatd_api.message_history(1, 99, null, null, 50)")" "f|"
+    equal "$(api "select * from chatd_api.message_history(1, 4, null, null, 50)")" "t|[]"
+    equal "$(q "set enable_seqscan = off; explain select * from messages where least(sender_id, receiver_id) = 1
+        and greatest(sender_id, receiver_id) = 2 and id > 0 order by id desc limit 3" | grep -c 'Backward using messages_pair')" 1
+}
+
+# Events ----------------------------------------------------------------------------------------
+
+@test "event_read: what concerns this host, whole frames, and a cursor past the rest" {
+    host_open 1 >/dev/null
+    api "select from chatd_api.session_open(1, '{10}', '{2}')"
+    api "select from chatd_api.message_send('{1,3,2,2}', '{2,4,2,3}', '{a,b,c,d}', '{7,7,7,7}',
+         array[E'q\" \\\\ \n é', 'foreign', 'self', 'sent'])"
+    api "select from chatd_api.message_send('{3}', '{4}', '{z}', '{7}', '{foreign}')"
+    equal "$(api "select cursor, user_ids, origin from chatd_api.event_read(1, 0, 100)" | xargs)" \
+        "1|{2,1}|7 3|{2}| 4|{3,2}|7 5||"
+    equal "$(api "select cursor from chatd_api.event_read(1, 0, 2)" | xargs)" "1 3"
+    equal "$(api "select cursor from chatd_api.event_read(1, 3, 2)" | xargs)" "4 5"
+    equal "$(api "select cursor from chatd_api.event_read(1, 5, 2)" | xargs)" ""
+    equal "$(api "select cursor from chatd_api.event_read(77, 0, 2)" | xargs)" "5"
+    tag=$(q 'select tag from instance')
+    equal "$(api "select frame from chatd_api.event_read(1, 0, 1)" | sed 's/"created_at":"20..-..-..T..:..:..[.]...Z"/TIME/')" \
+        '{"type":"message","content":"q\" \\ \n é","data":{"message_id":1,"sender_id":1,"sender":"ann","receiver_id":2,TIME,"cursor":"'"$tag-1"'"}}'
+}
+
+@test "event_read_user: what one user sent or received, within bounds, without repeats" {
+    api "select from chatd_api.message_send('{1,3,2,2,1}', '{2,4,2,3,2}', '{a,b,c,d,e}', '{7,7,7,7,7}', '{v,w,x,y,z}')"
+    equal "$(api "select cursor, user_ids, origin from chatd_api.event_read_user(2, 0, 100, 10)" | xargs)" \
+        "1|{2,1}|7 3|{2}| 4|{3,2}|7 5|{2,1}|7"
+    equal "$(api "select cursor from chatd_api.event_read_user(2, 1, 4, 10)" | xargs)" "3 4"
+    equal "$(api "select cursor from chatd_api.event_read_user(2, 0, 100, 2)" | xargs)" "1 3"
+    equal "$(api "select u.frame = e.frame from chatd_api.event_read_user(3, 0, 100, 1) u, (select chatd_api.schema_version()) v,
+        lateral chatd_api.event_read_user(4, 0, 100, 1) e")" "t"
+}
+
+@test "the frame of a message is an expression in the plan, not a call for each row" {
+    equal "$(q "explain verbose select message_frame('t', id, sender_id, 'n', receiver_id, content, created_at) from messages" |
+        grep -c message_frame)" 0
+}
+
+@test "doorbells ring where a sender or receiver is connected, and nowhere else" {
+    host_open 1 >/dev/null
+    host_open 2 >/dev/null
+    api "select from chatd_api.session_open(1, '{1,2}', '{1,1}')"
+    api "select from chatd_api.session_open(2, '{1}', '{2}')"
+    host_bells 1
+    host_bells 2
+    api "select from chatd_api.message_send('{3,3}', '{1,1}', '{a,b}', '{1,1}', '{x,y}')"
+    equal "$(host_bells 1)/$(host_bells 2)" "e 2/"
+    api "select from chatd_api.message_send('{2}', '{4}', '{a}', '{1}', '{x}')"
+    equal "$(host_bells 1)/$(host_bells 2)" "/e 3"
+    api "select from chatd_api.message_send('{1}', '{2}', '{a}', '{1}', '{x}')"
+    equal "$(host_bells 1)/$(host_bells 2)" "e 4/e 4"
+    api "select from chatd_api.message_send('{3}', '{4}', '{c}', '{1}', '{x}')"
+    equal "$(host_bells 1)/$(host_bells 2)" "/"
+}
+
+# Presence --------------------------------------------------------------------------------------
+
+@test "session_open: answers in the order asked, knows who exists, gives the cursors of the moment" {
+    host_open 1 >/dev/null
+    api "select from chatd_api.message_send('{1}', '{2}', '{a}', '{1}', '{x}')"
+    equal "$(api "select * from chatd_api.session_open(1, '{12,11,10}', '{3,99,1}')" | xargs)" \
+        "12|t|1|2 11|f|1|2 10|t|1|2"
+    equal "$(q 'select session_id, user_id from sessions order by 1' | xargs)" "10|1 12|3"
+    equal "$(api "select * from chatd_api.session_open(1, '{12}', '{3}')")" "12|t|1|2"
+}
+
+@test "session_open: a host that is not attached is told so" {
+    run api "select * from chatd_api.session_open(55, '{1}', '{1}')"
+    [[ $status != 0 && $output == *'CH001: host 55 is not attached'* ]]
+    equal "$(q 'select count(*) from sessions')" 0
+}
+
+@test "presence flips with the first session and the last, and is announced to every host" {
+    host_open 1 >/dev/null
+    host_open 2 >/dev/null
+    api "select from chatd_api.session_open(1, '{1}', '{1}')"
+    equal "$(host_bells 1)/$(host_bells 2)" "p 1/p 1"
+    api "select from chatd_api.session_open(2, '{1}', '{1}')"
+    equal "$(api "select chatd_api.session_close(1, '{1,5}')")" 1
+    equal "$(host_bells 1)/$(host_bells 2)" "/"
+    equal "$(q 'select last_seen is not null from users where id = 1')" t
+    q "update users set last_seen = null"
+    api "select from chatd_api.session_close(2, '{1}')"
+    equal "$(host_bells 1)/$(host_bells 2)" "p 2/p 2"
+    equal "$(q 'select last_seen is not null from users where id = 1')" t
+    equal "$(api "select * from chatd_api.presence_read(1, 0, 'all')")" "2|1|ann|f|"
+    equal "$(api "select * from chatd_api.presence_read(1, 2, 'all')")" ""
+}
+
+@test "presence is right when one transaction takes the last session and opens another" {
+    host_open 1 >/dev/null
+    api "select from chatd_api.session_open(1, '{1}', '{1}')"
+    q "with gone as (delete from sessions) insert into sessions (host_id, session_id, user_id) values (1, 2, 1), (1, 3, 2)"
+    equal "$(q 'select user_id, online from presence order by 1' | xargs)" "1|t 2|t"
+    q "delete from users where id = 2"
+    equal "$(q 'select user_id from presence')" 1
+}
+
+@test "presence_read: mode contacts names the contacts on this host, off names nobody" {
+    host_open 1 >/dev/null
+    host_open 2 >/dev/null
+    q "insert into messages (sender_id, receiver_id, content) values (1, 2, 'x'), (1, 3, 'x')"
+    api "select from chatd_api.session_open(1, '{1,2,4}', '{1,2,4}')"
+    api "select from chatd_api.session_open(2, '{3}', '{3}')"
+    equal "$(api "select user_id, audience from chatd_api.presence_read(1, 0, 'contacts') order by 1" | xargs)" \
+        "1|{2} 2|{1} 3|{1} 4|{}"
+    equal "$(api "select user_id, audience from chatd_api.presence_read(2, 0, 'contacts') order by 1" | xargs)" \
+        "1|{3} 2|{} 3|{} 4|{}"
+    equal "$(api "select count(*) from chatd_api.presence_read(1, 0, 'off')")" 0
+}
+
+@test "a host whose broker is gone is swept, its users go offline, and a living one stays" {
+    host_open 1 >/dev/null
+    host_open 2 >/dev/null
+    api "select from chatd_api.session_open(1, '{1}', '{1}')"
+    api "select from chatd_api.session_open(2, '{1}', '{2}')"
+    equal "$(api 'select chatd_api.host_sweep(2)')" 0
+    host_close 1
+    # The lock goes when the backend does, a moment after its client.
+    until q "select count(*) from pg_locks where locktype = 'advisory' and classid = 1752134516" | grep -qx 1; do :; done
+    host_bells 2
+    equal "$(api 'select chatd_api.host_sweep(2)')" 1
+    equal "$(host_bells 2)" "p 3"
+    equal "$(q 'select id from hosts')/$(q 'select user_id from sessions')" "2/2"
+    equal "$(api 'select user_id, online from chatd_api.presence_read(2, 2, $$all$$)')" "1|f"
+}
+
+@test "host_sweep waits for nobody and writes nothing while all hosts live" {
+    host_open 1 >/dev/null
+    host_open 2 >/dev/null
+    q "begin; select pg_advisory_xact_lock(1667785076, 0); set local lock_timeout = '1s';
+       select chatd_api.host_sweep(1); select pg_current_xact_id_if_assigned() is null" | grep -qx t
+    # Another connection holds the change lock meanwhile.
+    host_ask 1 "begin; select pg_advisory_xact_lock(1667785076, 0)"
+    PGOPTIONS='-c lock_timeout=2s' api 'select chatd_api.host_sweep(2)' | grep -qx 0
+    host_ask 1 "commit"
+}
+
+@test "brokers that attach at once, while others come and go, take none of the living for dead" {
+    host_open 1 >/dev/null
+    for _ in {1..8}; do
+        api "select from chatd_api.host_attach('passing')" 3>&- &
+        pids+=" $!"
+    done
+    host_open 2 >/dev/null
+    wait $pids
+    host_ask 1 "select chatd_api.host_sweep(1)"
+    until [[ $(q 'select count(*) from hosts') == 2 ]]; do host_ask 1 "select chatd_api.host_sweep(1)"; done
+    equal "$(q 'select name from hosts order by name' | xargs)" "host 1 host 2"
+}
+
+@test "numbers of hosts and presence go on after a crash, the connections are gone" {
+    host_open 1 >/dev/null
+    api "select from chatd_api.session_open(1, '{1}', '{1}')"
+    api "select from chatd_api.message_send('{1}', '{2}', '{a}', '{1}', '{x}')"
+    kill -9 "$(head -n 1 "$state/pg/postmaster.pid")"
+    host_close 1
+    "$cluster" start --fast "$state"
+    equal "$(q 'select (select count(*) from hosts) + (select count(*) from sessions) + (select count(*) from presence)')" 0
+    host_open 2 >"$BATS_TEST_TMPDIR/id"
+    id=$(cat "$BATS_TEST_TMPDIR/id")
+    ((id > 1))
+    equal "$(api "select cursor, presence > 1 from chatd_api.session_open($id, '{1}', '{1}')")" "1|t"
+    equal "$(q 'select count(*) from messages')" 1
 }

@@ -10,6 +10,12 @@
 /* The number of the last migration that this program was written for. */
 enum { SCHEMA_VERSION = 4 };
 
+/* What the server does for this connection. The keepalives are the server's own: they free the
+ * lock that stands for this host within seconds when the host, or its network, is gone. */
+#define SESSION_OPTIONS                                                                            \
+    "-c statement_timeout=10s -c timezone=UTC -c jit=off -c tcp_keepalives_idle=5 "                \
+    "-c tcp_keepalives_interval=2 -c tcp_keepalives_count=3 -c tcp_user_timeout=10000"
+
 enum {
     CONNECT_TIMEOUT_MS = 5000,
     ANSWER_TIMEOUT_MS = 20000, /* above statement_timeout: then it is the network that is gone */
@@ -236,7 +242,7 @@ void db_connect(struct db *db)
                                   application,
                                   "read-write",
                                   "UTF8",
-                                  "-c statement_timeout=15s -c timezone=UTC -c jit=off",
+                                  SESSION_OPTIONS,
                                   "5",
                                   "2",
                                   "3",
@@ -340,7 +346,10 @@ static void take_result(struct db *db)
         return;
     while (!PQisBusy(db->pg)) {
         PGresult *result = PQgetResult(db->pg);
-        if (result && !db->result) {
+        if (result && (!db->result || !db_ok(result))) {
+            /* A second result is the failure of the COMMIT behind the first: that is what counts.
+             */
+            PQclear(db->result);
             db->result = result;
         } else if (result) {
             PQclear(result);
@@ -366,6 +375,9 @@ static void on_io(void *arg, uint32_t events)
 {
     struct db *db = arg;
     if (db->state == CONNECTING) {
+        /* On the way to the next host libpq may close its socket and open another one, even with
+         * the same number: what is watched is decided anew at each step. */
+        unwatch(db);
         connect_step(db);
         return;
     }

@@ -80,7 +80,7 @@ int64_t db_int(const PGresult *result, int row, int column);
 bool db_bool(const PGresult *result, int row, int column);
 const char *db_text(const PGresult *result, int row, int column, size_t *n);
 bool db_is_null(const PGresult *result, int row, int column);
-/* The elements of a bigint[]; at most max are stored in v. Returns how many. */
+/* The elements of a bigint[]; at most max are stored in v. Returns how many there are. */
 size_t db_int_array(const PGresult *result, int row, int column, int64_t *v, size_t max);
 
 #endif

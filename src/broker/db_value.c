@@ -150,10 +150,10 @@ size_t db_int_array(const PGresult *result, int row, int column, int64_t *v, siz
     const char *p = PQgetvalue(result, row, column);
     if (n < HEADER || get_int4(p) != 1)
         return 0;
-    size_t count = (size_t)get_int4(p + 12);
-    if (count > max || (size_t)n < HEADER + count * ELEMENT)
-        count = max < ((size_t)n - HEADER) / ELEMENT ? max : ((size_t)n - HEADER) / ELEMENT;
-    for (size_t i = 0; i < count; i++)
+    size_t count = (size_t)get_int4(p + 12), whole = ((size_t)n - HEADER) / ELEMENT;
+    if (count > whole)
+        count = whole;
+    for (size_t i = 0; i < count && i < max; i++)
         v[i] = get_int8(p + HEADER + i * ELEMENT + 4);
     return count;
 }

@@ -4,6 +4,7 @@
 #include "broker.h"
 #include "feed.h"
 #include "link.h"
+#include "log.h"
 
 enum { ROWS_AT_ONCE = 500 };
 
@@ -29,6 +30,12 @@ void events_start(uint64_t start)
     started = true;
 }
 
+void events_rewind(uint64_t to)
+{
+    if (started && to < position)
+        position = to;
+}
+
 void events_rung(uint64_t id)
 {
     if (id > rung)
@@ -46,6 +53,8 @@ struct event event_from_row(const PGresult *result, int row)
     if (db_is_null(result, row, 3))
         return e;
     e.user_count = db_int_array(result, row, 1, e.users, 2);
+    if (e.user_count > 2)
+        bug("a message to %zu users", e.user_count);
     e.origin = (uint64_t)db_int(result, row, 2);
     e.frame = db_text(result, row, 3, &e.size);
     return e;
@@ -77,6 +86,7 @@ bool events_read(struct db *listener)
     if (!started || (!wanted && rung <= position))
         return false;
     wanted = false;
+    rung = 0; /* what rang is committed: a reading that starts now sees it, if it is there at all */
     asked = position;
     struct db_params p = {0};
     db_param_int8(&p, link_host());

@@ -17,6 +17,10 @@ uint64_t events_position(void);
 /* Nothing up to position concerns anybody here. For the first session of a fresh broker. */
 void events_start(uint64_t position);
 
+/* The database has gone back, to a state in which this was its last change: a restore, or a
+ * failover that lost something. No reading may be under way. */
+void events_rewind(uint64_t to);
+
 /* A doorbell: the change with this id has been committed. */
 void events_rung(uint64_t id);
 

@@ -13,7 +13,7 @@
 
 enum {
     ROWS_AT_ONCE = 1000, /* session rows made by one statement */
-    PAGE = 200,          /* changes read at once for one peer that catches up */
+    PAGE = 50,           /* changes read at once for one peer that catches up */
 };
 
 static struct map users; /* user id -> its first attached peer on this host */
@@ -304,16 +304,16 @@ static void on_missed_events(void *arg, const PGresult *result)
         free(c);
         return;
     }
-    int rows = PQntuples(result);
-    for (int i = 0; i < rows; i++) {
-        struct event e = event_from_row(result, i);
+    int rows = PQntuples(result), taken = 0;
+    while (taken < rows && ipc_channel_queued(&p->channel) <= queue_limit()) {
+        struct event e = event_from_row(result, taken++);
         if (e.user_count && (!e.origin || e.origin != p->origin))
             put_event(&p->channel.out, &e);
         p->cursor = e.cursor;
     }
-    if (rows >= PAGE) {
+    if (rows >= PAGE || taken < rows || !link_is_up()) {
         free(c);
-        p->feed = FEED_BEHIND; /* goes on when this page has been read */
+        p->feed = FEED_BEHIND; /* goes on when this has been read */
         peer_flush(p);
         feed_drained(p);
         return;
@@ -402,6 +402,18 @@ static void on_row(struct peer *p, bool known, uint64_t cursor, uint64_t presenc
         go_live(p);
 }
 
+/* The database has gone back: what comes now has numbers that were used before. */
+static void rewind_all(uint64_t to)
+{
+    log_warn("the database went back from change %llu to %llu",
+             (unsigned long long)events_position(), (unsigned long long)to);
+    events_rewind(to);
+    struct peer *p;
+    for (size_t at = 0; (p = peer_next(&at));)
+        if (p->feed != FEED_OFF && p->cursor > to)
+            p->cursor = to;
+}
+
 static void on_opened(void *arg, const PGresult *result)
 {
     (void)arg;
@@ -414,6 +426,8 @@ static void on_opened(void *arg, const PGresult *result)
         uint64_t id = (uint64_t)db_int(result, i, 0);
         uint64_t cursor = (uint64_t)db_int(result, i, 2);
         events_start(cursor);
+        if (!link_is_up() && cursor < events_position())
+            rewind_all(cursor);
         struct peer *p = peer_find(id);
         if (p && p->feed != FEED_OFF)
             on_row(p, db_bool(result, i, 1), cursor, (uint64_t)db_int(result, i, 3));

@@ -142,7 +142,10 @@ static void add(enum ipc_type type, const struct ipc_text *texts, int count, has
     if (++last_seq == 0)
         last_seq = 1;
     *job = (struct job){.seq = last_seq, .done = done, .arg = arg};
-    if (waiting >= broker.conf.auth_queue) {
+    size_t size = 0;
+    for (int i = 0; i < count; i++)
+        size += sizeof(uint32_t) + texts[i].n;
+    if (waiting >= broker.conf.auth_queue || size > ipc_rule(type)->max) {
         give_up(job);
         return;
     }

@@ -88,6 +88,7 @@ static void on_down(void *arg)
     db_close(writer);
     feed_link_lost();
     sends_link_lost();
+    statuses_link_lost();
     loop_timer_set(broker.loop, &retry, backoff_failed(&backoff));
 }
 

@@ -7,7 +7,6 @@
  */
 #include <signal.h>
 #include <sys/epoll.h>
-#include <sys/resource.h>
 #include <sys/signalfd.h>
 #include <unistd.h>
 
@@ -20,6 +19,7 @@
 #include "log.h"
 #include "peer.h"
 #include "pool.h"
+#include "process.h"
 #include "role.h"
 #include "sends.h"
 #include "statuses.h"
@@ -63,20 +63,6 @@ static void watch_signals(void)
     loop_add(broker.loop, &signals);
 }
 
-/* One descriptor for each session, and some for the database. */
-static void raise_descriptor_limit(void)
-{
-    struct rlimit limit;
-    rlim_t wanted = (rlim_t)broker.conf.max_clients + 64;
-    if (getrlimit(RLIMIT_NOFILE, &limit) < 0 || limit.rlim_cur >= wanted)
-        return;
-    limit.rlim_cur = limit.rlim_max < wanted ? limit.rlim_max : wanted;
-    if (setrlimit(RLIMIT_NOFILE, &limit) < 0 || limit.rlim_cur < wanted)
-        log_warn("at most %llu descriptors: too few for max_clients = %d; raise the limit "
-                 "(LimitNOFILE=, ulimit -n)",
-                 (unsigned long long)limit.rlim_cur, broker.conf.max_clients);
-}
-
 static bool finished(void)
 {
     return stopping && ((peer_count() == 0 && link_is_quiet()) || clock_ms() >= stop_at);
@@ -85,7 +71,7 @@ static bool finished(void)
 int main(int argc, char **argv)
 {
     role_start(&broker.conf, "broker", argc, argv);
-    raise_descriptor_limit();
+    process_need_descriptors((unsigned long)broker.conf.max_clients + 64);
     broker.loop = loop_new();
     watch_signals();
     hashing_init(ROLE_FD_AUTH);

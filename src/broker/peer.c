@@ -12,16 +12,21 @@
 #include "feed.h"
 #include "log.h"
 #include "map.h"
+#include "process.h"
 #include "requests.h"
 
-/* A channel whose replies nobody reads is ended rather than kept in memory; what is delivered has
- * the much smaller bound session_queue, and can be read again. */
-enum { QUEUE_HARD = IPC_MAX_REPLY + 4 * 1024 * 1024 };
+enum {
+    CHANNELS_EACH = 4, /* of one session: the one it uses, and some that it has just left */
+    PAUSE_MS = 100,    /* without accepting, when there are no descriptors left */
+    /* The largest answer fits on top of what the queue may hold; more is our own mistake. */
+    QUEUE_HARD = 2 * IPC_MAX_REPLY,
+};
 
 static struct map peers;
 static struct peer *ended; /* since the last peers_reap() */
 static uint64_t last_id;
 static struct loop_watch listener;
+static struct loop_timer accept_pause; /* of the listener, when there are no descriptors left */
 
 struct peer *peer_find(uint64_t id)
 {
@@ -56,12 +61,32 @@ void peer_end(struct peer *p, const char *why)
     ipc_channel_close(&p->channel);
 }
 
+/* How many channels each process has; the numbers are stored as pointers. */
+static struct map channels_of;
+
+static bool count_channel(int pid)
+{
+    uintptr_t n = (uintptr_t)map_get(&channels_of, (uint64_t)pid);
+    if (n >= CHANNELS_EACH)
+        return false;
+    map_put(&channels_of, (uint64_t)pid, (void *)(n + 1));
+    return true;
+}
+
+static void uncount_channel(int pid)
+{
+    uintptr_t n = (uintptr_t)map_remove(&channels_of, (uint64_t)pid);
+    if (n > 1)
+        map_put(&channels_of, (uint64_t)pid, (void *)(n - 1));
+}
+
 void peers_reap(void)
 {
     while (ended) {
         struct peer *p = ended;
         ended = p->next_ended;
         map_remove(&peers, p->id);
+        uncount_channel(p->pid);
         buf_wipe(&p->held);
         free(p);
     }
@@ -69,7 +94,8 @@ void peers_reap(void)
 
 static void want(struct peer *p)
 {
-    uint32_t events = EPOLLIN;
+    /* Who does not read its answers is not read either: they cannot pile up. */
+    uint32_t events = ipc_channel_queued(&p->channel) > broker.conf.session_queue ? 0 : EPOLLIN;
     if (ipc_channel_queued(&p->channel) > 0)
         events |= EPOLLOUT;
     loop_modify(broker.loop, &p->watch, events);
@@ -100,11 +126,19 @@ static const char *refuse(struct peer *p, const struct ipc_message *m)
     return NULL;
 }
 
+/* True if the peer's answers are read fast enough to give it more of them. */
+static bool has_room(struct peer *p)
+{
+    if (ipc_channel_queued(&p->channel) > broker.conf.session_queue)
+        peer_flush(p);
+    return !p->closing && ipc_channel_queued(&p->channel) <= broker.conf.session_queue;
+}
+
 static void serve(struct peer *p)
 {
     struct ipc_message m;
     int got;
-    while (!p->closing && (got = ipc_channel_next(&p->channel, &m)) != 0) {
+    while (!p->closing && has_room(p) && (got = ipc_channel_next(&p->channel, &m)) != 0) {
         const char *wrong = got < 0 ? "a message that is none of a session's" : refuse(p, &m);
         if (!wrong) {
             p->waiting[m.type]++;
@@ -122,6 +156,8 @@ static void on_channel(void *arg, uint32_t events)
         peer_flush(p);
         if (!p->closing)
             feed_drained(p);
+        if (!p->closing)
+            serve(p); /* what was left lying while its queue was full */
     }
     if (!p->closing && (events & (EPOLLIN | EPOLLHUP | EPOLLERR))) {
         if (ipc_channel_fill(&p->channel) < 0)
@@ -134,11 +170,14 @@ static void on_channel(void *arg, uint32_t events)
 
 static void add(int fd)
 {
-    struct peer *p = xcalloc(1, sizeof(*p));
     struct ucred cred = {0};
     socklen_t size = sizeof(cred);
-    if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &cred, &size) < 0)
-        log_warn("SO_PEERCRED: %s", strerror(errno));
+    if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &cred, &size) < 0 || !count_channel(cred.pid)) {
+        log_warn("session %d has too many channels", cred.pid);
+        close(fd);
+        return;
+    }
+    struct peer *p = xcalloc(1, sizeof(*p));
     ipc_channel_init(&p->channel, fd, IPC_BY_SESSION);
     p->id = ++last_id;
     p->pid = cred.pid;
@@ -148,29 +187,41 @@ static void add(int fd)
     loop_add(broker.loop, &p->watch);
 }
 
+static void on_pause_over(void *arg)
+{
+    (void)arg;
+    loop_modify(broker.loop, &listener, EPOLLIN);
+}
+
 static void on_accept(void *arg, uint32_t events)
 {
     (void)arg;
     (void)events;
     for (int i = 0; i < 64; i++) {
         int fd = accept4(listener.fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
-        if (fd < 0) {
-            if (errno != EAGAIN && errno != EINTR && errno != ECONNABORTED)
-                log_error("accepting a session: %s", strerror(errno));
-            return;
+        if (fd >= 0) {
+            add(fd);
+            continue;
         }
-        add(fd);
+        if (process_out_of_descriptors(errno)) {
+            log_error("accepting a session: %s", strerror(errno));
+            loop_modify(broker.loop, &listener, 0);
+            loop_timer_set(broker.loop, &accept_pause, PAUSE_MS);
+        }
+        return;
     }
 }
 
 void peers_init(int fd)
 {
     listener = (struct loop_watch){fd, EPOLLIN, on_accept, NULL};
+    accept_pause.call = on_pause_over;
     loop_add(broker.loop, &listener);
 }
 
 void peers_stop(void)
 {
+    loop_timer_stop(broker.loop, &accept_pause);
     loop_remove(broker.loop, &listener);
     close(listener.fd);
 }
@@ -182,6 +233,7 @@ void peers_free(void)
         peer_end(p, NULL);
     peers_reap();
     map_free(&peers);
+    map_free(&channels_of);
 }
 
 struct peer *peer_answering(uint64_t id, enum ipc_type asked)
@@ -206,6 +258,11 @@ void peer_fail(uint64_t id, enum ipc_type asked, uint32_t seq, enum ipc_error er
 void peer_reply(uint64_t id, enum ipc_type asked, uint32_t seq, int status, const char *json,
                 size_t n)
 {
+    if (n > IPC_MAX_REPLY) {
+        log_error("an answer of %zu bytes to %s is too large", n, ipc_rule(asked)->name);
+        peer_fail(id, asked, seq, IPC_E_INTERNAL);
+        return;
+    }
     struct peer *p = peer_answering(id, asked);
     if (!p)
         return;

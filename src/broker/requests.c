@@ -17,6 +17,7 @@
 #include "pool.h"
 #include "sends.h"
 #include "token.h"
+#include "utf8.h"
 
 static const char *const malformed = "a message with a malformed payload";
 
@@ -299,13 +300,21 @@ static const char *serve_history(struct peer *p, const struct ipc_message *m)
 
 /* --- SEND, ATTACH --- */
 
+/* Can PostgreSQL store it? */
+static bool is_text(struct ipc_text t)
+{
+    return utf8_valid((const uint8_t *)t.p, t.n) && !memchr(t.p, 0, t.n);
+}
+
 static const char *serve_send(struct peer *p, const struct ipc_message *m)
 {
     struct ipc_reader r = ipc_read(m);
     int64_t receiver = (int64_t)ipc_get_u64(&r);
     struct ipc_text id = ipc_get_text(&r, IPC_MAX_ID);
     struct ipc_text content = ipc_get_text(&r, IPC_MAX_CONTENT);
-    if (!ipc_read_end(&r) || id.n == 0)
+    /* One text that PostgreSQL refuses would fail the whole batch. */
+    if (!ipc_read_end(&r) || id.n == 0 || content.n > broker.conf.max_content || !is_text(id) ||
+        !is_text(content))
         return malformed;
     sends_add(p, m->seq, receiver, id, content);
     return NULL;

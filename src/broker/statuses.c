@@ -41,6 +41,16 @@ void statuses_wanted(void)
     wanted = true;
 }
 
+static int64_t *audience;
+
+static const int64_t *take_audience(const PGresult *result, int row, size_t *count)
+{
+    *count = db_int_array(result, row, 4, NULL, 0);
+    audience = xrealloc(audience, (*count + 1) * sizeof(*audience));
+    db_int_array(result, row, 4, audience, *count);
+    return audience;
+}
+
 struct status status_from_row(const PGresult *result, int row)
 {
     static char frame[256];
@@ -52,8 +62,7 @@ struct status status_from_row(const PGresult *result, int row)
     size_t n;
     const char *name = db_text(result, row, 2, &n);
     if (!s.to_all)
-        s.audience_count =
-            db_int_array(result, row, 4, s.audience, sizeof(s.audience) / sizeof(s.audience[0]));
+        s.audience = take_audience(result, row, &s.audience_count);
     /* A username consists of letters, digits, '.', '_' and '-': nothing to escape. */
     s.size = (size_t)snprintf(frame, sizeof(frame),
                               "{\"type\":\"user_status\",\"data\":{\"user_id\":%lld,\"online\":%s,"
@@ -142,6 +151,12 @@ void statuses_link_up(void)
     loop_timer_set(broker.loop, &grace, GRACE_MS);
 }
 
+void statuses_link_lost(void)
+{
+    loop_timer_stop(broker.loop, &grace);
+    buf_free(&doubtful);
+}
+
 static void on_checked(void *arg, const PGresult *result)
 {
     (void)arg;
@@ -169,4 +184,6 @@ void statuses_free(void)
         free(who);
     map_free(&people);
     buf_free(&doubtful);
+    free(audience);
+    audience = NULL;
 }

@@ -22,6 +22,9 @@ void statuses_wanted(void);
 /* The link is up again: compare everything. */
 void statuses_link_up(void);
 
+/* The link was lost. */
+void statuses_link_lost(void);
+
 /* Starts a reading, or a correction of the table, if there is need: true. */
 bool statuses_read(struct db *listener);
 bool statuses_write(struct db *writer);
@@ -32,7 +35,7 @@ struct status {
     int64_t user;
     bool online;
     bool to_all;
-    int64_t audience[1024];
+    const int64_t *audience;
     size_t audience_count;
     const char *frame; /* as the client sees it */
     size_t size;

@@ -17,7 +17,7 @@
 /* clang-format off */
 
 /* General */
-KEY(ENUM, mode, "production", WORDS("production", "development"), MASTER | SESSION, NULL,
+KEY(ENUM, mode, "production", WORDS("production", "development"), ALL, NULL,
     "development opens CORS and accepts a weak secret")
 KEY(STRING, run_dir, "/run/chatd", ANY, ALL, NULL,
     "directory for the sockets between the processes")

@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <signal.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
@@ -10,6 +11,7 @@
 
 #include "buf.h"
 #include "log.h"
+#include "process.h"
 #include "proctitle.h"
 
 static void receive_conf(struct conf *conf, const char *name)
@@ -32,15 +34,18 @@ static void receive_conf(struct conf *conf, const char *name)
 
 void role_start(struct conf *conf, const char *name, int argc, char **argv)
 {
+    pid_t master = argc == 2 ? (pid_t)atoi(argv[1]) : 0;
     proctitle_init(argc, argv);
     log_ident("%s[%d]", name, (int)getpid());
     receive_conf(conf, name);
+    if (conf->mode == CONF_PRODUCTION)
+        process_hide();
     log_init(strcmp(conf->log_file, "syslog") == 0 ? -1 : ROLE_FD_LOG,
              (enum log_level)conf->log_level);
     proctitle_set("%s", name);
     prctl(PR_SET_NAME, name);
     prctl(PR_SET_PDEATHSIG, SIGTERM);
-    if (getppid() == 1 && getpgrp() != 1)
+    if (getppid() != master)
         die("the master is gone");
     /* Of the signals that a terminal sends to the whole group the master decides what becomes. */
     signal(SIGINT, SIG_IGN);

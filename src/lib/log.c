@@ -32,20 +32,21 @@ void log_init(int fd, enum log_level level)
         openlog("chatd", LOG_PID, LOG_DAEMON);
 }
 
-void log_ident(const char *fmt, ...)
-{
-    va_list ap;
-    va_start(ap, fmt);
-    vsnprintf(ident, sizeof(ident), fmt, ap);
-    va_end(ap);
-}
-
 /* Control characters in a line could forge another line or drive a terminal. */
 static void blank_controls(char *s)
 {
     for (; *s; s++)
         if ((unsigned char)*s < 0x20 || *s == 0x7f)
             *s = '?';
+}
+
+void log_ident(const char *fmt, ...)
+{
+    va_list ap;
+    va_start(ap, fmt);
+    vsnprintf(ident, sizeof(ident), fmt, ap);
+    va_end(ap);
+    blank_controls(ident);
 }
 
 __attribute__((format(printf, 2, 0))) static void vlog(enum log_level level, const char *fmt,

@@ -56,7 +56,9 @@ void loop_modify(struct loop *l, struct loop_watch *w, uint32_t events)
 
 void loop_remove(struct loop *l, struct loop_watch *w)
 {
-    control(l, EPOLL_CTL_DEL, w);
+    /* A library may have closed its descriptor already: then the kernel has forgotten it. */
+    if (epoll_ctl(l->epoll, EPOLL_CTL_DEL, w->fd, NULL) < 0 && errno != EBADF && errno != ENOENT)
+        die("epoll_ctl on descriptor %d: %s", w->fd, strerror(errno));
     for (int i = 0; i < l->fetched; i++)
         if (l->events[i].data.ptr == w)
             l->events[i].data.ptr = NULL;

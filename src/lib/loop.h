@@ -38,7 +38,8 @@ void loop_add(struct loop *l, struct loop_watch *w);
 /* Changes what is asked for; without a system call if nothing changes. */
 void loop_modify(struct loop *l, struct loop_watch *w, uint32_t events);
 
-/* Stops watching. Must come before close(w->fd). */
+/* Stops watching. Must come before close(w->fd); if a library has closed it, before anything is
+ * opened again. */
 void loop_remove(struct loop *l, struct loop_watch *w);
 
 /* Runs t->call(t->arg) once in ms milliseconds; replaces an earlier setting of the same timer. */

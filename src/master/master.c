@@ -13,12 +13,13 @@
 #include "clock.h"
 #include "log.h"
 #include "notify.h"
+#include "process.h"
 #include "proctitle.h"
 #include "refuse.h"
 #include "roles.h"
 #include "rundir.h"
 
-enum { ACCEPTS_AT_ONCE = 32, FINISH_MS = 5000 };
+enum { ACCEPTS_AT_ONCE = 32, FINISH_MS = 5000, PAUSE_MS = 100 };
 
 static volatile sig_atomic_t child_died, stop_asked, reload_asked;
 
@@ -29,6 +30,7 @@ static enum {
     CLEARING, /* the auth workers were */
 } phase;
 static int64_t phase_ends; /* clock_ms(): then force is used */
+static int64_t accept_at;  /* not before: there were no descriptors left */
 static int64_t idle_since; /* no client since; 0: there is one */
 
 static void on_signal(int signal)
@@ -74,8 +76,10 @@ static void accept_some(int listener)
     for (int i = 0; i < ACCEPTS_AT_ONCE; i++) {
         int fd = accept4(listener, NULL, NULL, SOCK_CLOEXEC);
         if (fd < 0) {
-            if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM)
+            if (process_out_of_descriptors(errno)) {
                 log_error("accept: %s", strerror(errno));
+                accept_at = clock_ms() + PAUSE_MS;
+            }
             return;
         }
         if (sessions_room())
@@ -127,24 +131,33 @@ static void begin_to_stop(const struct master *m)
     enter(DRAINING, m->conf->drain_time);
 }
 
+/* Kills, and looks again after a while whether that was heard. */
+static void force(void (*stop)(int signal))
+{
+    stop(SIGKILL);
+    stop_asked = 1;
+    phase_ends = clock_ms() + FINISH_MS;
+}
+
 /* Moves on when what the phase waits for has happened, or has taken too long. */
 static bool finished(const struct master *m)
 {
     bool late = clock_ms() >= phase_ends || stop_asked > 1;
-    if (phase == SERVING && stop_asked)
+    if (phase == SERVING && stop_asked) {
         begin_to_stop(m);
-    else if (phase == DRAINING && sessions_clients() == 0) {
+    } else if (phase == DRAINING && sessions_clients() == 0) {
         roles_stop_broker(SIGTERM);
         enter(ENDING, FINISH_MS);
-    } else if (phase == DRAINING && late)
-        sessions_stop(SIGKILL);
-    else if (phase == ENDING && roles_broker_gone()) {
+    } else if (phase == DRAINING && late) {
+        force(sessions_stop);
+    } else if (phase == ENDING && roles_broker_gone()) {
         roles_stop_auth(SIGTERM);
         enter(CLEARING, FINISH_MS);
-    } else if (phase == ENDING && late)
-        roles_stop_broker(SIGKILL);
-    else if (phase == CLEARING && late)
-        roles_stop_auth(SIGKILL);
+    } else if (phase == ENDING && late) {
+        force(roles_stop_broker);
+    } else if (phase == CLEARING && late) {
+        force(roles_stop_auth);
+    }
     return phase == CLEARING && roles_all_gone();
 }
 
@@ -186,7 +199,10 @@ static void wait_for_work(const struct master *m, int64_t deadline, const sigset
 {
     struct pollfd fds[SOCKETS_MAX + 1];
     nfds_t n = 0;
-    for (int i = 0; i < m->sockets->count; i++)
+    bool paused = accept_at > clock_ms();
+    if (paused)
+        deadline = earlier(deadline, accept_at);
+    for (int i = 0; i < m->sockets->count && !paused; i++)
         fds[n++] = (struct pollfd){.fd = m->sockets->fds[i], .events = POLLIN};
     fds[n++] = (struct pollfd){.fd = roles_status_fd(), .events = POLLIN};
     int ms = clock_until(deadline);

@@ -94,6 +94,7 @@ void roles_init(const struct conf *conf, int listener, int log_fd, int auth_work
 /* In the child: puts each descriptor in its place and runs the program. */
 static void __attribute__((noreturn)) become(const struct role *r)
 {
+    signal(SIGTERM, SIG_DFL); /* not the master's handler any more */
     sigset_t none;
     sigemptyset(&none);
     sigprocmask(SIG_SETMASK, &none, NULL);
@@ -106,7 +107,9 @@ static void __attribute__((noreturn)) become(const struct role *r)
     close_range(ROLE_FD_COUNT, ~0U, 0);
     char path[PATH_MAX + 32];
     snprintf(path, sizeof(path), "%s/%s", directory, r->program);
-    char *argv[] = {path, NULL};
+    char master[16];
+    snprintf(master, sizeof(master), "%d", (int)getppid());
+    char *argv[] = {path, master, NULL};
     execv(path, argv);
     log_error("cannot run %s: %s", path, strerror(errno));
     _exit(127);

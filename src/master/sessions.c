@@ -17,12 +17,14 @@
 #include "fdpass.h"
 #include "log.h"
 #include "map.h"
+#include "refuse.h"
 
 enum { FORKS_AT_ONCE = 4, SETTLE_MS = 1000 };
 
 struct session {
     pid_t pid;
-    int handover; /* our end; -1: it has its client */
+    int handover; /* our end; -1: it has its client, or was dismissed */
+    bool dismissed;
     struct session *next_spare;
 };
 
@@ -32,9 +34,10 @@ static session_function *run;
 static struct map sessions; /* pid -> struct session */
 static struct session *spares;
 static int spare_count;
-static int target;        /* how many spares there should be now */
-static int64_t settle_at; /* when the target may shrink */
-static int64_t fork_at;   /* not before: spares died unused */
+static int dismissed_count; /* spares that were told to end and have not yet */
+static int target;          /* how many spares there should be now */
+static int64_t settle_at;   /* when the target may shrink */
+static int64_t fork_at;     /* not before: spares died unused */
 static struct backoff backoff = {.first = 100, .most = 10000};
 static bool stopped;
 
@@ -117,17 +120,24 @@ static struct session *pop_spare(void)
     return s;
 }
 
-/* Its end of the pair closes: a spare exits then. */
-static void dismiss(struct session *s)
+static void close_handover(struct session *s)
 {
     close(s->handover);
     s->handover = -1;
 }
 
+/* Our end of the pair closes: a spare exits then. */
+static void dismiss(struct session *s)
+{
+    close_handover(s);
+    s->dismissed = true;
+    dismissed_count++;
+}
+
 static bool hand_over(struct session *s, int fd)
 {
     bool sent = fdpass_send(s->handover, fd);
-    dismiss(s);
+    close_handover(s);
     return sent;
 }
 
@@ -140,14 +150,17 @@ void sessions_serve(int fd)
         /* Clients come faster than spares are made: keep more of them for a while. */
         target = target * 2 < conf->max_spare ? target * 2 + 1 : conf->max_spare;
         settle_at = clock_ms() + SETTLE_MS;
-        make(fd, -1, -1);
+        if (!make(fd, -1, -1)) {
+            refuse_client(fd);
+            return;
+        }
     }
     close(fd);
 }
 
 int sessions_clients(void)
 {
-    return (int)sessions.count - spare_count;
+    return (int)sessions.count - spare_count - dismissed_count;
 }
 
 bool sessions_room(void)
@@ -190,7 +203,7 @@ static void unlist_spare(struct session *s)
         return;
     *at = s->next_spare;
     spare_count--;
-    dismiss(s);
+    close_handover(s);
     /* It was never used: something is wrong with us, not with a client. */
     log_error("a spare session died before it had a client");
     fork_at = clock_ms() + backoff_failed(&backoff);
@@ -204,7 +217,9 @@ bool sessions_reaped(pid_t pid, int status)
     if (WIFSIGNALED(status))
         log_error("session[%d] was killed by signal %d (%s)", (int)pid, WTERMSIG(status),
                   strsignal(WTERMSIG(status)));
-    if (s->handover >= 0)
+    if (s->dismissed)
+        dismissed_count--;
+    else if (s->handover >= 0)
         unlist_spare(s);
     else if (WIFEXITED(status) && WEXITSTATUS(status) == 0)
         backoff_reset(&backoff);

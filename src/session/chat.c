@@ -39,6 +39,7 @@ struct chat {
     struct backoff backoff;
     int64_t reconnect_at; /* CHANNEL_AWAY: the next attempt */
     uint32_t step_seq;    /* CHANNEL_AUTH, CHANNEL_ATTACH: the request that it waits for */
+    unsigned posted;      /* messages that the broker has not answered */
     struct buf token;     /* to prove the client to the next broker */
 
     int64_t heard_at;   /* clock_ms() of the client's last bytes */
@@ -98,6 +99,7 @@ static void lose_channel(struct chat *t)
     if (t->channel == CHANNEL_READY)
         log_info("the broker is away; reconnecting");
     ask_close(t->ask);
+    t->posted = 0;
     t->channel = CHANNEL_AWAY;
     t->reconnect_at = clock_ms() + backoff_failed(&t->backoff);
 }
@@ -107,6 +109,7 @@ static void post(struct chat *t, struct pending_item *item)
     struct buf *out = &t->ask->channel.out;
     size_t begin = ask_begin(t->ask, IPC_SEND);
     item->seq = t->ask->seq;
+    t->posted++;
     ipc_put_u64(out, (uint64_t)item->receiver);
     ipc_put_text(out, item->text, item->id_size);
     ipc_put_text(out, item->text + item->id_size, item->content_size);
@@ -149,13 +152,21 @@ static void channel_ready(struct chat *t)
 
 /* --- from the broker --- */
 
+/* The message that this answers; NULL if the client was told already that it took too long. */
+static struct pending_item *take_answered(struct chat *t, uint32_t seq)
+{
+    if (t->posted > 0)
+        t->posted--;
+    return pending_take(&t->pending, seq);
+}
+
 static void take_sent(struct chat *t, const struct ipc_message *m)
 {
     struct ipc_reader r = ipc_read(m);
     uint64_t message = ipc_get_u64(&r);
     bool duplicate = ipc_get_u8(&r) != 0;
     struct ipc_text cursor = ipc_get_text(&r, IPC_MAX_ID);
-    struct pending_item *item = pending_take(&t->pending, m->seq);
+    struct pending_item *item = take_answered(t, m->seq);
     if (item && item->has_id && ipc_read_end(&r)) {
         struct buf json = BUF_INIT;
         chat_put_ack(&json, item->text, item->id_size, message, cursor.p, cursor.n, duplicate);
@@ -175,7 +186,7 @@ static void take_failed(struct chat *t, const struct ipc_message *m)
             say_goodbye(t, 4401, "token expired");
         return;
     }
-    struct pending_item *item = pending_take(&t->pending, m->seq);
+    struct pending_item *item = take_answered(t, m->seq);
     if (item)
         send_failure(t, item, error);
     free(item);
@@ -294,7 +305,7 @@ static void take_event(struct chat *t, enum ws_event event, const struct ws_data
 /* May the client send more now? Not while its messages or their answers pile up. */
 static bool client_may_send(const struct chat *t)
 {
-    return pending_room(&t->pending) && client_has_room(t);
+    return pending_room(&t->pending) && t->posted < IPC_MAX_SENDS && client_has_room(t);
 }
 
 static void take_events(struct chat *t)

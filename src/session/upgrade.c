@@ -50,8 +50,10 @@ static bool check_handshake(struct exchange *x)
     const struct http_request *r = &x->request;
     const struct http_text *key = http_request_field(r, "Sec-WebSocket-Key");
     const struct http_text *version = http_request_field(r, "Sec-WebSocket-Version");
-    if (r->minor < 1 || !http_request_has_token(r, "Upgrade", "websocket") ||
-        !http_request_has_token(r, "Connection", "upgrade"))
+    if (client_stop)
+        exchange_error(x, 503, "The server is restarting; try again");
+    else if (r->minor < 1 || x->close || !http_request_has_token(r, "Upgrade", "websocket") ||
+             !http_request_has_token(r, "Connection", "upgrade"))
         exchange_error(x, 426,
                        "This is a WebSocket: send Connection: Upgrade and "
                        "Upgrade: websocket");

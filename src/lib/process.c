@@ -1,0 +1,35 @@
+/* This process and the kernel; see process.h. */
+#include "process.h"
+
+#include <errno.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+
+#include "log.h"
+
+void process_need_descriptors(unsigned long n)
+{
+    struct rlimit limit;
+    if (getrlimit(RLIMIT_NOFILE, &limit) < 0 || limit.rlim_cur >= n)
+        return;
+    limit.rlim_cur = limit.rlim_max < n ? limit.rlim_max : n;
+    if (setrlimit(RLIMIT_NOFILE, &limit) < 0 || limit.rlim_cur < n)
+        log_warn("at most %llu descriptors where %lu may be needed: raise the limit (LimitNOFILE=, "
+                 "ulimit -n), or lower max_clients and max_spare",
+                 (unsigned long long)limit.rlim_cur, n);
+}
+
+void process_hide(void)
+{
+/* The leak checker of a sanitizer build looks into its own process by ptrace(2). */
+#ifndef __SANITIZE_ADDRESS__
+    if (prctl(PR_SET_DUMPABLE, 0) < 0)
+        die("PR_SET_DUMPABLE: %s", strerror(errno));
+#endif
+}
+
+bool process_out_of_descriptors(int error)
+{
+    return error == EMFILE || error == ENFILE || error == ENOBUFS || error == ENOMEM;
+}

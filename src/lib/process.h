@@ -1,0 +1,19 @@
+/* What a process asks of the kernel about itself. */
+#ifndef PROCESS_H
+#define PROCESS_H
+
+#include <stdbool.h>
+
+/* Raises the limit of open descriptors to at least n, as far as it may be raised; says so in the
+ * log when that is too few. */
+void process_need_descriptors(unsigned long n);
+
+/* Nobody but root may look into this process: not its memory, not its descriptors, through /proc or
+ * ptrace(2), and it leaves no core. fork(2) inherits that, execve(2) does not. */
+void process_hide(void);
+
+/* After a failed accept(2): is it that this process, or the system, has no room for a descriptor?
+ * Then trying again at once is of no use. */
+bool process_out_of_descriptors(int error);
+
+#endif

@@ -1,0 +1,267 @@
+#!/usr/bin/env bats
+# What is written about chatd is true: the examples work, and what is in the code is in the manual.
+
+load lib/server
+
+setup_file() {
+    server_setup_file
+    server_start
+}
+
+teardown_file() {
+    server_teardown_file
+}
+
+# fenced FILE HEADING: the ```sh blocks of one section of a Markdown file.
+fenced() {
+    awk -v heading="## $2" '
+        /^## / { here = $0 == heading }
+        here && /^```sh$/ { inside = 1; next }
+        /^```$/ { inside = 0 }
+        here && inside' "$ROOT/$1"
+}
+
+# websocat for machines that have none, as far as the documents use it: "-n1 -H=FIELD URL" sends a
+# line of the input, prints what comes back, and leaves. "-H FIELD" would take the URL, too.
+websocat_or_equal() {
+    command -v websocat || {
+        cat >"$T/websocat" <<'PY'
+#!/usr/bin/python3
+import asyncio, sys, websockets
+options, url = sys.argv[1:-1], sys.argv[-1]
+assert options[0] == "-n1" and all(o.startswith("-H=") for o in options[1:]), options
+headers = [o[3:].split(": ", 1) for o in options[1:]]
+async def main():
+    async with websockets.connect(url, extra_headers=headers) as ws:
+        await ws.send(sys.stdin.readline().rstrip("\n"))
+        print(await asyncio.wait_for(ws.recv(), 15))
+asyncio.run(main())
+PY
+        chmod +x "$T/websocat"
+        echo "$T/websocat"
+    }
+}
+
+# --- README, CONTRIBUTING ---
+
+@test "README's tour, copied and pasted, works; a message from psql is heard at once" {
+    local address
+    address=127.0.0.1:$(server_port)
+    fenced README.md 'A tour' | sed -e "s/localhost:8080/$address/g" -e "s|\bwebsocat\b|'$(websocat_or_equal)'|" \
+        >"$T/lines"
+    (($(grep -c . "$T/lines") == 6))
+    # The program that speaks SQL differs: this database is not that of make run.
+    grep '^tests/tools/cluster psql run -d chatd -c ' "$T/lines" | sed 's/.* -c /psql -qX -c /' >"$T/speak"
+    grep -v '^tests/tools/cluster' "$T/lines" >"$T/tour"
+    (($(grep -c . "$T/tour") == 5 && $(grep -c . "$T/speak") == 1))
+    { cat "$T/tour"; echo "printf %s \"\$TOKEN\" >'$T/token'"; } >"$T/script"
+    cd "$T" && bash -e "$T/script" >"$T/said"
+    cat "$T/said"
+    jq -se '.[0].user.username == "bob" and .[0].user.id == 1' "$T/said"
+    jq -se '.[1] | map(.username) == ["bob", "alice"]' "$T/said"
+    jq -se '.[2].type == "ack" and .[2].id == "m-1" and .[2].data.duplicate == false' "$T/said"
+    jq -se '.[3] | length == 1 and .[0].content == "Hello!"' "$T/said"
+    py - <<'PY'
+from chat import *
+a = connect(open(f"{T}/token").read())
+subprocess.run(["bash", "-e", f"{T}/speak"], check=True)
+f = a.expect("message")
+assert f["content"] == "from psql" and f["data"]["sender"] == "bob", f
+a.close()
+PY
+}
+
+@test "the lines that make run prints are those that the server understands" {
+    local url out
+    url=127.0.0.1:$(server_port)
+    sed -n '/^say_how/,/^}/p' "$ROOT/tests/tools/run" | sed -n 's/^  \(curl\|TOKEN=\)/\1/p' |
+        sed -e "s/localhost:\$port/$url/g" -e 's/\\\$/$/g' >"$T/howto"
+    (($(grep -c . "$T/howto") == 3))
+    out=$(bash -e "$T/howto")
+    echo "$out"
+    jq -se '(.[0].token | length > 0) and (.[1] | any(.username == "user1"))' <<<"$out"
+}
+
+@test "files and folders that README and CONTRIBUTING name are there" {
+    py - "$ROOT" <<'PY'
+import glob, os, re, sys
+root = sys.argv[1]
+missing = []
+for name in "README.md", "CONTRIBUTING.md":
+    text = open(f"{root}/{name}").read()
+    paths = re.findall(r"(?<![\w/.-])((?:tests|src|sql|man|\.ci)/[\w./-]*)", text)
+    paths += re.findall(r"\]\(([^)#:]+)\)", text)
+    assert len(paths) > 3, (name, paths)
+    missing += [(name, p) for p in paths
+                if "NNNN" not in p and not os.path.exists(f"{root}/{p.rstrip('.')}")]
+    for plain in re.findall(r"`([\w]+\.(?:c|h|sql|bats|py|bash))`", text):
+        if not glob.glob(f"{root}/**/{plain}", recursive=True):
+            missing.append((name, plain))
+assert not missing, missing
+PY
+}
+
+@test "CONTRIBUTING has a row for each folder of src" {
+    local folder
+    for folder in "$ROOT"/src/*/; do
+        grep -q "^| \`$(basename "$folder")\` |" "$ROOT/CONTRIBUTING.md" || fail "no row for $folder"
+    done
+}
+
+@test "keys that the documents set or mention exist" {
+    "$BUILD/chatd" -k | cut -f 1 >"$T/keys"
+    py - "$ROOT" "$T/keys" <<'PY'
+import re, sys
+root, keys = sys.argv[1], open(sys.argv[2]).read().split()
+unknown, count = [], 0
+for name in "README.md", "CONTRIBUTING.md", "man/chatd.8", "man/chatd.conf.5", "man/chatd-protocol.7":
+    text = open(f"{root}/{name}").read()
+    used = re.findall(r"-o (\w+)=", text) + re.findall(r"^\.(?:It )?Ic (\w+)", text, re.M)
+    count += len(used)
+    unknown += [(name, key) for key in used if key not in keys]
+assert count > 50 and not unknown, unknown
+PY
+}
+
+# --- chatd.conf ---
+
+@test "chatd.conf passes chatd -t, as it is and with every key uncommented" {
+    cd "$T"
+    "$BUILD/chatd" -t -f "$ROOT/chatd.conf" -o jwt_secret_file="$T/jwt_secret"
+    sed 's/^#\([a-z_]* =\)/\1/' "$ROOT/chatd.conf" >"$T/all.conf"
+    (($(grep -c '^[a-z_]* =' "$T/all.conf") == $("$BUILD/chatd" -k | wc -l)))
+    "$BUILD/chatd" -t -f "$T/all.conf" -o jwt_secret_file="$T/jwt_secret"
+}
+
+@test "the example of chatd.conf(5) passes chatd -t" {
+    cd "$T"
+    sed -n '/^\.Sh EXAMPLES/,/^\.Sh SEE/p' "$ROOT/man/chatd.conf.5" | sed -n '/^\.Bd/,/^\.Ed/p' |
+        grep -v '^\.' >"$T/example.conf"
+    grep -q '^listen = ' "$T/example.conf"
+    "$BUILD/chatd" -t -f "$T/example.conf" -o jwt_secret_file="$T/jwt_secret" \
+        -o db_password_file="$T/db_password"
+}
+
+# --- manual pages ---
+
+@test "manual pages are clean under mandoc -Tlint" {
+    run mandoc -Tlint -Wwarning "$ROOT"/man/*.[0-9]
+    echo "$output"
+    [[ $status == 0 && -z $output ]]
+}
+
+@test "chatd(8) describes the options of chatd's usage, and examples use no others" {
+    run "$BUILD/chatd" -?
+    [[ $status == 2 ]]
+    echo "$output" | grep '^usage:' >"$T/usage"
+    py - "$ROOT" "$T/usage" <<'PY'
+import re, sys
+root, usage = sys.argv[1], open(sys.argv[2]).read()
+known = set("".join(re.findall(r"\[-(\w+)", usage)))
+page = open(f"{root}/man/chatd.8").read()
+assert set(re.findall(r"^\.It Fl (\w)\b", page, re.M)) == known, known
+assert set("".join(re.findall(r"^\.Op Fl (\w+)", page, re.M))) == known, known
+literal = "\n".join(re.findall(r"^\.Bd -literal.*?\n(.*?)^\.Ed", page, re.M | re.S))
+readme = open(f"{root}/README.md").read()
+calls = re.findall(r"(?:^|sbin/(?:chatd )?)chatd((?: +-\S+(?: [^-\s#]\S*)?)+)", literal + "\n" + readme, re.M)
+assert len(calls) >= 7, calls
+for call in calls:
+    for option in re.findall(r"(?:^| )-(\S+)", call):
+        assert option in known, (call, option, known)
+for unit in "Type=notify", "StandardInput=socket", " nowait ", " wait ":
+    assert unit in literal, unit
+PY
+}
+
+@test "JSON in chatd-protocol(7) is valid, and has the members that the server sends" {
+    py - "$ROOT" <<'PY'
+from chat import *
+import re
+page = open(f"{sys.argv[1]}/man/chatd-protocol.7").read()
+blocks = re.findall(r"^\.Bd -literal.*?\n(.*?)^\.Ed", page, re.M | re.S)
+examples = [json.loads(b.replace("\\e", "\\")) for b in blocks if b[0] in "{["]
+assert len(examples) >= 12, len(examples)
+
+def shape(v):
+    """The members and their types, whatever the values."""
+    if isinstance(v, dict):
+        return tuple(sorted((k, shape(x)) for k, x in v.items()))
+    return [shape(v[0])] if isinstance(v, list) and v else type(v).__name__
+shapes = [shape(e) for e in examples]
+
+def described(v):
+    assert shape(v) in shapes, f"no example has the members of {v}"
+alice, bob = user(), user()
+account = {"username": alice.name, "password": password(), "email": f"{alice.name}@example.com"}
+login = {k: account[k] for k in ("username", "password")}
+described(account)
+described(login)
+described(api("POST", "/login", login)[1])
+described(api("POST", "/login", {})[1])
+a = connect(alice.token)
+b = connect(bob.token)
+described(a.expect("user_status"))
+for frame in [e for e in examples if isinstance(e, dict) and e.get("type") == "message"
+              and set(e["data"]) == {"receiver_id"}]:
+    frame["data"]["receiver_id"] = bob.id
+    a.send(frame)
+    described(b.expect("message"))
+    if "id" in frame:
+        described(a.expect("ack"))
+a.send({"type": "ping"})
+a.expect("pong")
+described({"type": "ping"})
+a.message(2**50, "nobody", "c-x")
+described(a.expect("error"))
+described(api("GET", "/users", token=alice.token)[1][-1:])
+described(api("GET", f"/messages/{bob.id}", token=alice.token)[1])
+PY
+}
+
+@test "each close code, error code, status and REST path of the code is in chatd-protocol(7)" {
+    py - "$ROOT" <<'PY'
+import glob, re, sys
+root = sys.argv[1]
+page = open(f"{root}/man/chatd-protocol.7").read()
+
+def source(*names):
+    return "\n".join(open(f).read() for n in names for f in sorted(glob.glob(f"{root}/src/{n}")))
+
+def section(name):
+    return re.search(rf"^\.S[sh] {name}\n(.*?)(?=^\.S[sh] )", page, re.M | re.S)[1]
+
+def same(what, in_source, in_page):
+    assert in_source, f"no {what} found in the source"
+    assert in_source <= in_page, f"{what} not in the manual: {in_source - in_page}"
+    assert in_page <= in_source, f"{what} only in the manual: {in_page - in_source}"
+
+session, ws = source("session/*.c"), source("wire/ws.c")
+names = dict(re.findall(r"\b([A-Z_]+) = (1\d\d\d)\b", ws))
+sent = {names[n] for n in re.findall(r"fail\(r, out, ([A-Z_]+),", ws)}
+sent |= set(re.findall(r"say_goodbye\(\w+, (\d{4}),", session))
+items = "".join(re.findall(r"^\.It (.*\n)", section("Close codes"), re.M))
+# 1000 and 1001 are only ever the client's own, sent back.
+same("close codes", sent, set(re.findall(r"\d{4}", items)) - {"1000", "1001"})
+
+table = source("ipc/ipc_table.h").split("#define IPC_ERRORS(E)")[1]
+rows = re.findall(r'E\(\w+, "(\w+)", (\d+), ', table)
+codes = {code for code, _ in rows}
+for call in re.findall(r"\brefuse\(f,([^;]*);", source("wire/chat_frame.c")):
+    codes |= set(re.findall(r'"([a-z]+_[a-z]+)"', call))
+codes |= set(re.findall(r'send_error\(\w+, NULL, 0, "(\w+)"', session))
+listed = set(re.findall(r"^\.It Li (\w+)", section("From server to client"), re.M))
+assert codes <= set(re.findall(r"^\.(?:It )?Li (\w+)", page, re.M)), codes
+assert listed <= codes, f"codes only in the manual: {listed - codes}"
+
+statuses = {status for _, status in rows}
+statuses |= set(re.findall(r"(?:exchange_error|refuse|begin)\(\w+, (\d{3})\b",
+                           session + source("wire/http*.c")))
+statuses |= set(re.findall(r"return -(\d{3});", source("wire/http*.c")))
+same("statuses", {s for s in statuses if s >= "400"},
+     set(re.findall(r"\b[45]\d\d\b", section("Statuses"))))
+
+routes = source("session/rest.c").split("routes[] = {")[1].split("};")[0]
+same("resources", set(re.findall(r'\{"(/[^"]*)", "(\w+)"', routes)),
+     {(p.replace(":userId", ""), m) for m, p in re.findall(r"^\.Ss ([A-Z]+) (/\S+)", page, re.M)})
+PY
+}

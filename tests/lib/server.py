@@ -1,0 +1,182 @@
+"""Servers that a test starts itself: for their command line, their output and their end.
+
+    with Server("-o", "min_spare=1") as s:   # ready when this returns; a name of its own
+        connect(token, s.name)               # as an instance of server.bash
+        s.kill(signal.SIGTERM)
+        assert s.ended() == 0                # waits; the exit status
+    status, output = chatd("-t")             # a chatd that is expected to end by itself
+
+What is left of it at the end of the block is killed.
+"""
+import contextlib
+import select
+import signal
+import stat
+
+from chat import *
+
+BUILD = os.environ["BUILD"]
+ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+CHATD = f"{BUILD}/chatd"
+SECRETS = ["-o", f"db_password_file={T}/db_password", "-o", f"jwt_secret_file={T}/jwt_secret"]
+
+
+def options(name):
+    """What server.bash starts an instance with, but for the secrets."""
+    pairs = {"mode": "development", "port": 0, "db_host": os.environ["PGHOST"],
+             "db_name": os.environ["DB"], "db_user": os.environ["DB"], "run_dir": f"{T}/{name}.run",
+             "bcrypt_cost": 4, "log_level": "debug", "db_readers": 1, "auth_workers": 1,
+             "presence": "off"}
+    return [a for k, v in pairs.items() for a in ("-o", f"{k}={v}")]
+
+
+def some_name(prefix="s"):
+    return f"{prefix}{random.randrange(16**8):08x}"
+
+
+def parents():
+    """Of every process: pid -> (parent, title)."""
+    out = subprocess.run(["ps", "-e", "-o", "pid=,ppid=,args="], capture_output=True, text=True)
+    rows = [line.split(None, 2) for line in out.stdout.splitlines()]
+    return {int(r[0]): (int(r[1]), r[2] if len(r) > 2 else "") for r in rows}
+
+
+def tree(root):
+    """pid -> title of all that descend from a process, without itself."""
+    everybody = parents()
+    found, last = {root}, 0
+    while len(found) != last:
+        last = len(found)
+        found |= {pid for pid, (parent, _) in everybody.items() if parent in found}
+    return {pid: everybody[pid][1] for pid in found if pid != root and pid in everybody}
+
+
+def alive(pid):
+    try:
+        with open(f"/proc/{pid}/stat") as f:
+            return f.read().rsplit(")", 1)[1].split()[0] != "Z"
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+
+
+def all_gone(pids):
+    eventually(lambda: not any(alive(p) for p in pids))
+
+
+def free_ports(count=1):
+    """Ports that nobody has; somebody could take one before its use, so try again then."""
+    sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
+    ports = [s.getsockname()[1] for s in sockets]
+    for s in sockets:
+        s.close()
+    return ports
+
+
+def set_address(name, address):
+    """Makes connect() and api() find an instance that was started otherwise."""
+    with open(f"{T}/{name}.address", "w") as f:
+        f.write(f"{address}\n")
+
+
+class Process:
+    """Any program in a session of its own, with a log; whatever is left of it is killed."""
+
+    def __init__(self, command, name=None, env=None, cwd=None, pass_fds=()):
+        self.name = name or some_name()
+        self.logfile = f"{T}/{self.name}.log"
+        environment = {k: v for k, v in os.environ.items() if not k.startswith("PG")}
+        environment.update(env or {})
+        with open(self.logfile, "ab") as log:
+            self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log,
+                                            stderr=log, env=environment, cwd=cwd or T,
+                                            pass_fds=pass_fds, start_new_session=True)
+        self.pid = self.process.pid
+        self.known = set()
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, kind, *_):
+        self.known |= set(self.tree()) if self.process.poll() is None else set()
+        if kind:
+            sys.stderr.write(self.log())
+        self.process.terminate()
+        try:
+            self.process.wait(WAIT)
+            all_gone(self.known)
+        finally:
+            self.process.kill()
+            self.process.wait()
+            for pid in self.known:
+                if alive(pid):
+                    with contextlib.suppress(ProcessLookupError):
+                        os.kill(pid, signal.SIGKILL)
+
+    def tree(self):
+        found = tree(self.pid)
+        self.known |= set(found)
+        return found
+
+    def log(self):
+        with open(self.logfile, errors="replace") as f:
+            return f.read()
+
+    def logged(self, text, timeout=WAIT):
+        eventually(lambda: text in self.log(), timeout)
+
+    def kill(self, number):
+        os.kill(self.pid, number)
+
+    def ended(self, timeout=30):
+        return self.process.wait(timeout)
+
+
+class Server(Process):
+    """chatd, ready. secrets: how it gets them; None: by the files of the tests."""
+
+    def __init__(self, *more, name=None, secrets=None, env=None, cwd=None, program=()):
+        name = name or some_name()
+        ready, theirs = os.pipe()
+        command = [*program, CHATD, *options(name), *(SECRETS if secrets is None else secrets),
+                   "-o", f"ready_fd={theirs}", *more]
+        super().__init__(command, name, env, cwd, (theirs,))
+        os.close(theirs)
+        line = b""
+        while not line.endswith(b"\n") and select.select([ready], [], [], 30)[0]:
+            part = os.read(ready, 1000)
+            if not part:
+                break
+            line += part
+        os.close(ready)
+        if not line.startswith(b"ready "):
+            self.process.kill()
+            self.process.wait()
+            raise AssertionError(f"not ready: {line!r}\n{self.log()}")
+        self.addresses = line.decode().split()[1:]
+        set_address(name, self.addresses[0])
+        with open(f"{T}/{name}.run.pid", "w") as f:
+            f.write(f"{self.pid}\n")
+        os.rename(f"{T}/{name}.run.pid", f"{T}/{name}.pid")
+
+    def __exit__(self, *how):
+        super().__exit__(*how)
+        os.unlink(f"{T}/{self.name}.pid")
+
+    def children(self, title=""):
+        return children(title, self.name)
+
+
+def chatd(*args, env=None, cwd=None, timeout=30):
+    """Runs chatd to its end; returns (status, output)."""
+    environment = {k: v for k, v in os.environ.items() if not k.startswith("PG")}
+    environment.update(env or {})
+    done = subprocess.run([CHATD, *args], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                          stderr=subprocess.STDOUT, env=environment, cwd=cwd or T, timeout=timeout)
+    return done.returncode, done.stdout.decode(errors="replace")
+
+
+def refused(*args, **how):
+    """The output of a chatd that does not start."""
+    status, output = chatd(*args, **how)
+    assert status == 1, (status, output)
+    return output

@@ -1,0 +1,657 @@
+#!/usr/bin/env bats
+# The processes: who is there and under which title, who replaces whom, what becomes of them when
+# the server is told to stop, to reload, or is killed; and what must not be found in them.
+
+load lib/server
+
+setup_file() {
+    server_setup_file
+    server_start main -o presence=off -o min_spare=3 -o max_spare=6 -o db_readers=1
+}
+
+teardown_file() {
+    server_teardown_file
+}
+
+# --- the tree ---
+
+@test "ps shows one broker, the auth workers and the spares under the master" {
+    py - <<'PY'
+from server import *
+master = int(open(f"{T}/main.pid").read())
+eventually(lambda: len(children("spare")) == 3 and not children("session"))
+titles = sorted(tree(master).values())
+assert titles == ["chatd: auth"] * 2 + ["chatd: broker"] + ["chatd: spare"] * 3, titles
+assert parents()[master][1] == "chatd: master"
+PY
+}
+
+@test "a session's title says whom it serves: nobody yet, then the user" {
+    py - <<'PY'
+from server import *
+eventually(lambda: not children("session"))
+s = raw()
+eventually(lambda: len(children("session")) == 1)
+[pid] = children("session - 127.0.0.1")
+s.close()
+all_gone([pid])
+u = user()
+a = connect(u.token)
+eventually(lambda: len(children(f"session {u.name} 127.0.0.1")) == 1)
+a.close()
+eventually(lambda: not children(f"session {u.name}"))
+PY
+}
+
+@test "every client has a process of its own, which ends with its connection" {
+    py - <<'PY'
+from server import *
+users = [user() for _ in range(4)]
+clients = [connect(u.token) for u in users] + [connect(users[0].token)]
+pids = [pid for u in users for pid in children(f"session {u.name} ")]
+assert len(set(pids)) == 5 and len(children(f"session {users[0].name} ")) == 2
+assert not set(pids) & {p for t in ("broker", "auth", "spare") for p in children(t)}
+[third] = children(f"session {users[2].name} ")
+clients[2].close()
+all_gone([third])
+assert all(alive(p) for p in pids if p != third)
+for c in clients:
+    c.close()
+all_gone(pids)
+PY
+}
+
+@test "min_spare sessions wait; after a burst there are more, never above max_spare, and then again as many" {
+    py - <<'PY'
+from server import *
+master = int(open(f"{T}/main.pid").read())
+eventually(lambda: len(children("spare")) == 3)
+# All of them arrive while the master does not look, so they are more than it has spares.
+os.kill(master, signal.SIGSTOP)
+try:
+    burst = [raw() for _ in range(30)]
+finally:
+    os.kill(master, signal.SIGCONT)
+most = 0
+def grown():
+    global most
+    most = max(most, len(children("spare")))
+    return most > 3
+eventually(grown)
+eventually(lambda: len(children("session - ")) == 30)
+def settled():
+    grown()
+    return len(children("spare")) == 3
+eventually(settled)
+assert most <= 6, most
+for s in burst:
+    s.close()
+eventually(lambda: not children("session"))
+assert len(children("spare")) == 3
+PY
+}
+
+@test "max_clients: one more gets 503 with Retry-After, HTTP or WebSocket, until somebody leaves" {
+    py - <<'PY'
+from server import *
+u = user()
+with Server("-o", "max_clients=3") as s:
+    clients = [connect(u.token, s.name), connect(u.token, s.name), raw(name=s.name)]
+    eventually(lambda: len(s.children("session")) == 3)
+    for _ in range(3):
+        c = http.client.HTTPConnection("127.0.0.1", port(s.name), timeout=WAIT)
+        c.request("GET", "/users", headers={"Authorization": f"Bearer {u.token}"})
+        r = c.getresponse()
+        assert r.status == 503 and int(r.headers["Retry-After"]) > 0
+        assert list(json.loads(r.read())) == ["error"]
+        c.close()
+    for _ in range(3):
+        try:
+            connect(u.token, s.name)
+        except Refused as e:
+            assert e.status == 503 and int(e.headers["Retry-After"]) > 0
+        else:
+            raise AssertionError("a fourth client was let in")
+    assert len(s.children("session")) == 3
+    clients[0].ping()
+    clients[0].close()
+    eventually(lambda: len(s.children("session")) == 2)
+    again = connect(u.token, s.name)
+    again.ping()
+    clients[1].ping()
+PY
+}
+
+# --- deaths ---
+
+@test "a broker that is killed is replaced, and open connections serve on" {
+    py - <<'PY'
+from server import *
+alice, bob = user(), user()
+a, b = connect(alice.token), connect(bob.token)
+[old] = children("broker")
+os.kill(old, signal.SIGKILL)
+eventually(lambda: children("broker") and children("broker") != [old])
+a.message(bob.id, "after", "c-1")
+assert b.expect("message")["content"] == "after"
+assert a.expect("ack")["id"] == "c-1"
+assert f"broker[{old}] was killed by signal 9" in open(f"{T}/main.log").read()
+PY
+}
+
+@test "auth workers that are killed are replaced, and logins work again" {
+    py - <<'PY'
+from server import *
+u = user()
+old = children("auth")
+assert len(old) == 2
+for pid in old:
+    os.kill(pid, signal.SIGKILL)
+eventually(lambda: len(children("auth")) == 2 and not set(old) & set(children("auth")))
+login = lambda: api("POST", "/login", {"username": u.name, "password": password()})[0]
+eventually(lambda: login() == 200)
+assert "auth worker[%d] was killed by signal 9" % old[0] in open(f"{T}/main.log").read()
+PY
+}
+
+@test "spares that are killed are replaced, and nobody notices" {
+    py - <<'PY'
+from server import *
+u = user()
+eventually(lambda: len(children("spare")) == 3)
+old = children("spare")
+for pid in old:
+    os.kill(pid, signal.SIGKILL)
+for _ in range(5):
+    assert api("GET", "/users", token=u.token)[0] == 200
+eventually(lambda: len(children("spare")) == 3 and not set(old) & set(children("spare")))
+PY
+}
+
+@test "a session that is killed takes along nobody but its client" {
+    py - <<'PY'
+from server import *
+alice, bob, carol = user(), user(), user()
+a, b, c = (connect(u.token) for u in (alice, bob, carol))
+roles = children("broker") + children("auth")
+[pid] = children(f"session {alice.name} ")
+os.kill(pid, signal.SIGKILL)
+assert a.closed() == 1006
+b.message(carol.id, "still here", "c-1")
+assert c.expect("message")["content"] == "still here"
+assert b.expect("ack")["id"] == "c-1"
+assert children("broker") + children("auth") == roles
+a = connect(alice.token)
+a.ping()
+PY
+}
+
+@test "clients that talk garbage, or nothing, are dropped and harm nobody" {
+    py - <<'PY'
+from server import *
+import struct
+alice, bob = user(), user()
+a, b = connect(alice.token), connect(bob.token)
+roles = children("broker") + children("auth")
+tls = bytes.fromhex("16030100c8010000c40303") + os.urandom(192)
+garbage = [b"\0" * 5000, b"\r\n" * 5000, b"GET " + b"A" * 20000, tls, b"\xff" * 3000,
+           b"POST /login HTTP/1.1\r\nHost: x\r\nContent-Length: -1\r\n\r\n",
+           *(os.urandom(n) + b"\r\n\r\n" for n in (10, 100, 1000, 9000))]
+for bytes_ in garbage:
+    s = raw(bytes_)
+    with_end = s.shutdown(socket.SHUT_WR)
+    assert read_all(s).startswith((b"HTTP/1.1 4", b"HTTP/1.1 5")) or bytes_.startswith(b"\r\n")
+    s.close()
+reset = [raw(b"GET / HT") for _ in range(10)]
+for s in reset:
+    s.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    s.close()
+for s in [raw() for _ in range(10)]:
+    s.close()
+# After the handshake, too.
+w = raw(f"GET /ws HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
+        f"Authorization: Bearer {alice.token}\r\nSec-WebSocket-Version: 13\r\n"
+        f"Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n".encode())
+assert w.recv(12) == b"HTTP/1.1 101"
+w.sendall(b"\xff" * 1000)
+read_all(w)
+w.close()
+a.message(bob.id, "unharmed", "c-1")
+assert b.expect("message")["content"] == "unharmed"
+assert children("broker") + children("auth") == roles
+a.close(), b.close()
+eventually(lambda: not children("session"))
+assert "killed by signal 11" not in open(f"{T}/main.log").read()
+PY
+}
+
+# --- stopping ---
+
+stops_on() {
+    py - "$1" <<'PY'
+from server import *
+alice, bob = user(), user()
+path = f"{T}/{some_name('u')}"
+with Server("-o", f"listen=127.0.0.1, unix:{path}", "-o", "min_spare=2") as s:
+    a, b = connect(alice.token, s.name), connect(bob.token, s.name)
+    silent = raw(name=s.name)
+    half = raw(b"POST /login HTTP/1.1\r\nHost: x\r\n", s.name)
+    eventually(lambda: len(s.children("session")) == 4)
+    a.message(bob.id, "last words", "c-1")
+    b.expect("message")
+    everybody = s.tree()
+    number = port(s.name)
+    assert stat.S_ISSOCK(os.stat(path).st_mode) and os.path.exists(f"{T}/{s.name}.run/broker.sock")
+    s.kill(getattr(signal, sys.argv[1]))
+    assert a.closed() == b.closed() == 1012
+    assert read_all(silent) == b""
+    read_all(half)
+    assert s.ended() == 0, s.log()
+    all_gone(everybody)
+    assert not os.path.exists(path) and not os.path.exists(f"{T}/{s.name}.run/broker.sock")
+    try:
+        socket.create_connection(("127.0.0.1", number), WAIT)
+    except ConnectionRefusedError:
+        pass
+    else:
+        raise AssertionError("it still listens")
+    log = s.log()
+    assert " error " not in log and "stopped" in log.splitlines()[-1], log
+PY
+}
+
+@test "SIGTERM: clients get 1012, status 0, and neither processes nor sockets stay" {
+    stops_on SIGTERM
+}
+
+@test "SIGINT: clients get 1012, status 0, and neither processes nor sockets stay" {
+    stops_on SIGINT
+}
+
+@test "SIGINT to all processes at once, as a terminal sends it, is the same orderly end" {
+    py - <<'PY'
+from server import *
+u = user()
+with Server() as s:
+    a = connect(u.token, s.name)
+    os.killpg(s.pid, signal.SIGINT)
+    assert a.closed() == 1012
+    assert s.ended() == 0
+    assert " error " not in s.log(), s.log()
+PY
+}
+
+@test "a session that does not end within drain_time is killed" {
+    py - <<'PY'
+from server import *
+u = user()
+with Server("-o", "drain_time=300ms") as s:
+    a = connect(u.token, s.name)
+    [pid] = s.children(f"session {u.name}")
+    everybody = s.tree()
+    os.kill(pid, signal.SIGSTOP)
+    s.kill(signal.SIGTERM)
+    assert s.ended() == 0
+    all_gone(everybody)
+PY
+}
+
+@test "kill -9 of the master: all the others end by themselves, and a new one starts on what it left" {
+    py - <<'PY'
+from server import *
+u = user()
+name, path = some_name(), f"{T}/{some_name('u')}"
+with Server("-o", f"listen=127.0.0.1, unix:{path}", name=name) as s:
+    a = connect(u.token, name)
+    silent = raw(name=name)
+    eventually(lambda: len(s.children("session")) == 2)
+    everybody = s.tree()
+    assert len(everybody) >= 4 + 4
+    s.kill(signal.SIGKILL)
+    s.ended()
+    assert os.path.exists(f"{T}/{name}.run/broker.sock") and os.path.exists(path)
+    assert a.closed() in (1012, 1006)
+    assert read_all(silent) == b""
+    # Started at once, while some of the old ones may still be there.
+    with Server("-o", f"listen=127.0.0.1, unix:{path}", name=some_name(),
+                *["-o", f"run_dir={T}/{name}.run"]) as again:
+        connect(u.token, again.name).ping()
+        all_gone(everybody)
+        connect(u.token, again.name).ping()
+PY
+}
+
+@test "kill -9 of the master while its children start leaves none behind" {
+    py - <<'PY'
+from server import *
+name = some_name()
+for delay in (0, 0.01, 0.02, 0.03, 0.05, 0.08):
+    p = Process([CHATD, *options(name), *SECRETS])
+    time.sleep(delay)      # at no event in particular
+    p.kill(signal.SIGKILL)
+    p.ended()
+left = lambda: [pid for pid, (parent, _) in parents().items() if uses(pid, f"{T}/{name}.run")]
+def uses(pid, folder):
+    try:
+        return os.readlink(f"/proc/{pid}/cwd") == folder
+    except OSError:
+        return False
+eventually(lambda: not left())
+PY
+}
+
+@test "a second chatd on a run_dir that is in use is refused, and the first serves on" {
+    py - <<'PY'
+from server import *
+u = user()
+a = connect(u.token)
+out = refused(*options("main"), *SECRETS)
+assert f"{T}/main.run is in use by another chatd" in out, out
+assert os.path.exists(f"{T}/main.run/broker.sock")
+a.ping()
+connect(u.token).ping()
+PY
+}
+
+# --- reloading ---
+
+@test "SIGHUP: new connections see the change, open ones keep what they had" {
+    py - <<'PY'
+from server import *
+conf = f"{T}/{some_name('c')}.conf"
+def write(text):
+    with open(conf, "w") as f:
+        f.write(text)
+def register(c, name, password):
+    c.request("POST", "/register", json.dumps({"username": name, "password": password,
+              "email": f"{name}@example.com"}), {"Content-Type": "application/json"})
+    r = c.getresponse()
+    r.read()
+    return r.status
+u = user()
+write("min_password = 8\nbatch_max = 100\n")
+with Server("-f", conf) as s:
+    a = connect(u.token, s.name)
+    def client():
+        return http.client.HTTPConnection("127.0.0.1", port(s.name), timeout=WAIT)
+    old = client()
+    assert register(old, some_name("r"), "short words") == 201
+    pids = s.children("broker") + s.children("auth") + s.children("session")
+    write("min_password = 20\nbatch_max = 200\n")
+    s.kill(signal.SIGHUP)
+    s.logged("configuration reloaded")
+    assert register(client(), some_name("r"), "short words") == 400
+    assert register(client(), some_name("r"), "words that are long enough") == 201
+    assert register(old, some_name("r"), "short words") == 201
+    # What only a restart changes is named, and nothing else is.
+    [line] = [x for x in s.log().splitlines() if "in force only after a restart" in x]
+    assert line.endswith("restart: batch_max"), line
+    a.ping()
+    assert not set(pids) - set(s.tree())
+
+    # A file with an error changes nothing; the log says where it is.
+    write("min_password = 9\n\nmin_pasword = 9\n")
+    s.kill(signal.SIGHUP)
+    s.logged(f"not reloaded: {conf}:3: unknown key \"min_pasword\"")
+    assert register(client(), some_name("r"), "short words") == 400
+    # One that contradicts itself neither.
+    write("min_password = 8\nmin_spare = 60\nmax_spare = 5\n")
+    s.kill(signal.SIGHUP)
+    s.logged("max_spare is only 5")
+    assert register(client(), some_name("r"), "short words") == 400
+    write("min_password = 8\n")
+    s.kill(signal.SIGHUP)
+    eventually(lambda: register(client(), some_name("r"), "short words") == 201)
+    a.ping()
+PY
+}
+
+# --- secrets ---
+
+# Where the secrets come from: environment, .env, files, options.
+secrets_from() {
+    py - "$1" <<'PY'
+from server import *
+import base64
+def random_text():
+    return base64.b64encode(os.urandom(30)).decode()
+def regions(pid):
+    for line in open(f"/proc/{pid}/maps"):
+        place, mode, _, _, _, *name = line.split()
+        start, end = (int(x, 16) for x in place.split("-"))
+        # The shadow of a sanitizer is terabytes of nothing.
+        if mode[0] == "r" and end - start < 1 << 28 and name not in (["[vvar]"], ["[vsyscall]"]):
+            yield start, end
+def holds(pid, needles):
+    """Which of these bytes are in the memory of a process. Parts count: free(3) overwrites a
+    beginning."""
+    parts = {n: (n[:16].encode(), n[-16:].encode()) for n in needles}
+    found = set()
+    with open(f"/proc/{pid}/mem", "rb", 0) as f:
+        for start, end in regions(pid):
+            f.seek(start)
+            try:
+                data = f.read(end - start)
+            except OSError:
+                continue
+            found |= {n for n in needles if any(p in data for p in parts[n])}
+    return found
+def shown(pid):
+    return open(f"/proc/{pid}/environ", "rb").read() + open(f"/proc/{pid}/cmdline", "rb").read()
+
+how = sys.argv[1]
+key, role = random_text(), open(f"{T}/db_password").read().strip()
+other, own = random_text(), random_text()
+folder = f"{T}/{some_name('d')}"
+os.mkdir(folder)
+start = {"secrets": [], "cwd": folder, "env": {}}
+if how == "environment":
+    start["env"] = {"JWT_SECRET": key, "DB_PASSWORD": role}
+elif how == "dotenv":
+    with open(f"{folder}/.env", "w") as f:
+        f.write(f"# secrets\nJWT_SECRET={key}\nexport DB_PASSWORD='{role}'\n")
+elif how == "files":
+    with open(f"{folder}/key", "w") as f:
+        os.fchmod(f.fileno(), 0o600)
+        f.write(key + "\n")
+    start["secrets"] = ["-o", f"jwt_secret_file={folder}/key", *SECRETS[:2]]
+else:
+    start["secrets"] = ["-o", f"jwt_secret={key}", "-o", f"db_password={role}"]
+
+def register(name, password):
+    status, answer = api("POST", "/register", {"username": name, "password": password,
+                         "email": f"{name}@example.com"}, name=s.name)
+    assert status == 201, answer
+    return User(answer)
+with Server(**start) as s:
+    bob, alice = register(some_name("bob"), other), register(some_name("alice"), own)
+    b, a = connect(bob.token, s.name), connect(alice.token, s.name)
+    a.message(bob.id, "marker-" + other[::-1])
+    b.expect("message")
+    status, _ = api("POST", "/login", {"username": bob.name, "password": other}, name=s.name)
+    assert status == 200
+    eventually(lambda: len(s.children("session")) == 2)
+    [session] = s.children(f"session {alice.name}")
+    [broker], [auth] = s.children("broker"), s.children("auth")
+    spare = s.children("spare")[0]
+    everybody = [s.pid, *s.tree()]
+    assert {session, broker, auth, spare} <= set(everybody)
+    for round in range(2):
+        secrets = {key, role, other}
+        for pid in (s.pid, spare, session):
+            assert not holds(pid, secrets), (how, parents()[pid], round)
+        assert not holds(auth, {key, role})
+        # The search does find what is there.
+        assert holds(broker, {key}) and holds(session, {"marker-" + other[::-1]})
+        for pid in everybody:
+            for secret in secrets:
+                assert secret.encode() not in shown(pid), (how, parents()[pid])
+        # A reload reads the sources again, and forgets them again.
+        before = set(s.children("spare"))
+        s.kill(signal.SIGHUP)
+        s.logged("configuration reloaded")
+        eventually(lambda: len(set(s.children("spare")) - before) >= 4)
+        spare = (set(s.children("spare")) - before).pop()
+    assert connect(alice.token, s.name).ping() is None
+    log = s.log()
+    assert not any(x in log for x in (key, role, other, own, alice.token, bob.token))
+PY
+}
+
+@test "secrets from the environment: gone from memory, environ and cmdline of master, spare and session" {
+    secrets_from environment
+}
+
+@test "secrets from .env: gone from memory, environ and cmdline of master, spare and session" {
+    secrets_from dotenv
+}
+
+@test "secrets from files: gone from memory, environ and cmdline of master, spare and session" {
+    secrets_from files
+}
+
+@test "secrets from -o: gone from memory, environ and cmdline of master, spare and session" {
+    secrets_from options
+}
+
+@test "a session has no descriptors but client, broker, log and the standard ones; a spare has fewer" {
+    py - <<'PY'
+from server import *
+u = user()
+a = connect(u.token)
+eventually(lambda: children("spare"))
+[session] = children(f"session {u.name}")
+log = os.path.realpath(f"{T}/main.log")
+def inodes(table, column):
+    return {line.split()[column] for line in open(f"/proc/net/{table}").readlines()[1:]}
+def kinds(pid):
+    tcp, unix = inodes("tcp", 9), inodes("unix", 6)
+    found = {}
+    for fd in os.listdir(f"/proc/{pid}/fd"):
+        to = os.readlink(f"/proc/{pid}/fd/{fd}")
+        number = to[8:-1] if to.startswith("socket:") else None
+        found[int(fd)] = "tcp" if number in tcp else "unix" if number in unix else to
+    return found
+def check(pid, sockets):
+    found = kinds(pid)
+    assert [found[i] for i in range(3)] == ["/dev/null", log, log], found
+    rest = sorted(v for k, v in found.items() if k > 2 and v != log)
+    assert rest == sockets, found
+check(session, ["tcp", "unix"])
+check(children("spare")[0], ["unix"])
+PY
+}
+
+@test "the master keeps no descriptor of a client" {
+    py - <<'PY'
+from server import *
+master = int(open(f"{T}/main.pid").read())
+def open_ones():
+    return len(os.listdir(f"/proc/{master}/fd"))
+eventually(lambda: not children("session") and len(children("spare")) == 3)
+before = open_ones()
+clients = [raw() for _ in range(20)]
+eventually(lambda: len(children("session")) == 20)
+eventually(lambda: len(children("spare")) == 3 and open_ones() == before)
+PY
+}
+
+@test "in production nobody but root may look into any of the processes" {
+    py - <<'PY'
+from server import *
+import shutil, tempfile
+# As root: all of it under another user, who has to be able to run a copy of the programs.
+program, me, folder = [], os.geteuid(), tempfile.mkdtemp(prefix="chatd-hidden.")
+try:
+    if me == 0:
+        program = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"]
+        os.chown(folder, 65534, 65534)
+    for name in ("chatd", "chatd-broker", "chatd-auth"):
+        shutil.copy(f"{BUILD}/{name}", folder)
+        os.chmod(f"{folder}/{name}", 0o755)
+    if b"__asan_init" in open(CHATD, "rb").read():
+        # Its leak checker needs what is refused here, so this build leaves it open.
+        sys.exit(0)
+    look = "\n".join(["import os, sys", "for pid in sys.argv[1:]:",
+        "    for what in 'mem', 'environ', 'fd', 'maps':",
+        "        try:",
+        "            path = f'/proc/{pid}/{what}'",
+        "            os.listdir(path) if what == 'fd' else open(path).close()",
+        "        except PermissionError:",
+        "            continue",
+        "        print('open:', path)"])
+    def looked(mode):
+        p = Process([*program, f"{folder}/chatd", *options("hidden"), "-o", f"mode={mode}",
+                     "-o", f"run_dir={folder}/run", "-o", f"db_host={folder}"],
+                    env={"JWT_SECRET": "k" * 40}, cwd="/")
+        with p:
+            p.logged("ready: ")
+            eventually(lambda: sum(t == "chatd: spare" for t in p.tree().values()) >= 4)
+            pids = [p.pid, *p.tree()]
+            return subprocess.run([*program, "/usr/bin/python3", "-c", look, *map(str, pids)],
+                                  check=True, capture_output=True, text=True, cwd="/").stdout
+    assert looked("production") == ""
+    assert "/mem" in looked("development")
+finally:
+    shutil.rmtree(folder)
+PY
+}
+
+# --- which program holds what ---
+
+@test "chatd has no symbol and no library of the database, of tokens, of password hashes" {
+    symbols=$(nm -D "$BUILD/chatd" && nm "$BUILD/chatd")
+    ! grep -wE '(PQ|pq)[A-Za-z0-9_]*|jwt_[a-z_]*|crypt(_[a-z]+)?' <<<"$symbols"
+    needed=$(readelf -d "$BUILD/chatd" | grep NEEDED)
+    ! grep -E 'libpq|libjwt|libcrypt\.so' <<<"$needed"
+    # The same question about those who have them.
+    nm -D "$BUILD/chatd-broker" | grep -qw PQsendQueryPrepared
+    nm -D "$BUILD/chatd-broker" | grep -qw jwt_decode
+    nm -D "$BUILD/chatd-auth" | grep -qwE 'crypt_r(@.*)?'
+}
+
+@test "chatd-auth needs no library of the database, of tokens, of JSON; chatd-broker none of hashes" {
+    needed=$(readelf -d "$BUILD/chatd-auth" | grep NEEDED)
+    ! grep -E 'libpq|libjwt|libjson-c' <<<"$needed"
+    needed=$(readelf -d "$BUILD/chatd-broker" | grep NEEDED)
+    ! grep -E 'libcrypt\.so|libjson-c' <<<"$needed"
+}
+
+@test "no log has a password or a token, neither right nor wrong ones" {
+    py - <<'PY'
+from server import *
+u = user()
+secrets = [password(), u.token, u.token[:-4] + "AAAA", some_name("Wrong-Password-")]
+def log_in(password):
+    return api("POST", "/login", {"username": u.name, "password": password})[0]
+assert (log_in(secrets[0]), log_in(secrets[3])) == (200, 401)
+assert api("GET", "/users", token=secrets[2])[0] == 401
+assert api("POST", "/login", '{"username":"%s","password":"%s"' % (u.name, secrets[3]))[0] == 400
+assert api("POST", "/register", {"username": u.name, "password": secrets[3],
+                                 "email": "new@example.com"})[0] == 409
+assert api("GET", f"/nowhere?token={secrets[2]}", token=u.token)[0] == 404
+try:
+    connect(secrets[2])
+    raise AssertionError("let in with a bad token")
+except Refused as e:
+    assert e.status == 401
+connect(subprotocols=["chatd.v1", f"bearer.{u.token}"]).ping()
+a = connect(u.token)
+a.send({"type": "auth", "data": {"token": secrets[2]}})
+a.recv()
+s = raw(f"BAD {secrets[1]} {secrets[0]}\r\n\r\n".encode())
+read_all(s)
+[broker] = children("broker")
+os.kill(broker, signal.SIGKILL)
+eventually(lambda: children("broker") not in ([], [broker]))
+a.message(u.id, secrets[3], "c-1")
+a.until("ack")
+logs = [f for f in os.listdir(T) if f.endswith(".log")]
+assert "main.log" in logs and u.name in open(f"{T}/main.log").read()
+for name in logs:
+    log = open(f"{T}/{name}", errors="replace").read()
+    for secret in secrets:
+        assert secret not in log and secret[-24:] not in log, name
+    assert "eyJhbGciOi" not in log
+PY
+}

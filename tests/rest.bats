@@ -1,0 +1,306 @@
+#!/usr/bin/env bats
+# REST: who there is, what was said, CORS, and the form of errors.
+
+load lib/server
+
+setup_file() {
+    server_setup_file
+    server_start
+}
+
+teardown_file() {
+    server_teardown_file
+}
+
+# --- GET /users ---
+
+@test "GET /users lists all users by id, each with id, username, online and last_seen" {
+    py - <<'PY'
+from chat import *
+everybody = [user() for _ in range(5)]
+status, users = api("GET", "/users", token=everybody[2].token)
+assert status == 200
+ids = [u["id"] for u in users]
+assert ids == sorted(set(ids)) and len(ids) == int(sql("select count(*) from users"))
+for u in users:
+    assert set(u) == {"id", "username", "online", "last_seen"}, u
+    assert isinstance(u["online"], bool)
+names = {u["id"]: u["username"] for u in users}
+for one in everybody:
+    assert names[one.id] == one.name
+PY
+}
+
+@test "GET /users shows no email address and no password hash" {
+    py - <<'PY'
+from rawhttp import *
+a = user()
+r = ask("GET", "/users", token=a.token)
+assert r.status == 200
+assert b"@" not in r.body and b"example.com" not in r.body and b"$2b$" not in r.body
+PY
+}
+
+@test "GET /users: online follows the WebSocket, whatever connection asks" {
+    py - <<'PY'
+from chat import *
+a, b = user(), user()
+assert online(a, by=a) is False, "a token alone is nobody's presence"
+ws, second = connect(a.token), connect(a.token)
+assert online(a, by=a) and online(a, by=b) and not online(b, by=a)
+ws.close()
+assert online(a, by=b)
+second.close()
+eventually(lambda: not online(a, by=b))
+PY
+}
+
+@test "GET /users: last_seen is null before the first visit, now while online, then the end of it" {
+    py - <<'PY'
+from chat import *
+import re
+from datetime import datetime, timezone
+a, b = user(), user()
+def last_seen():
+    [row] = [u for u in api("GET", "/users", token=b.token)[1] if u["id"] == a.id]
+    if row["last_seen"] is None:
+        return None
+    assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", row["last_seen"]), row
+    return datetime.strptime(row["last_seen"], "%Y-%m-%dT%H:%M:%S.%f%z")
+def database_now():
+    return datetime.fromtimestamp(float(sql("select extract(epoch from date_trunc('milliseconds', clock_timestamp()))")), timezone.utc)
+assert last_seen() is None
+ws = connect(a.token)
+before = database_now()
+seen_ = last_seen()
+assert before <= seen_ <= database_now(), (before, seen_)
+ws.close()
+eventually(lambda: not online(a, by=b))
+left = last_seen()
+assert before <= left <= database_now()
+assert last_seen() == left
+PY
+}
+
+# --- GET /messages/:userId ---
+
+@test "GET /messages/:userId answers the messages with id, sender_id, receiver_id, content and created_at" {
+    py - <<'PY'
+from chat import *
+import re
+a, b = user(), user()
+assert api("GET", f"/messages/{b.id}", token=a.token) == (200, [])
+ws = connect(a.token)
+ws.message(b.id, "Hello!", "1")
+ack = ws.until("ack")["data"]
+status, found = api("GET", f"/messages/{b.id}", token=a.token)
+[m] = found
+assert set(m) == {"id", "sender_id", "receiver_id", "content", "created_at"}, m
+assert (m["id"], m["sender_id"], m["receiver_id"], m["content"]) == (ack["message_id"], a.id, b.id, "Hello!")
+assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", m["created_at"]), m
+assert api("GET", f"/messages/{a.id}", token=b.token) == (200, found)
+PY
+}
+
+@test "GET /messages/:userId: the last 50, oldest first, both directions, only this pair" {
+    py - <<'PY'
+from chat import *
+a, b, c = user(), user(), user()
+sql(f"""insert into messages (sender_id, receiver_id, content)
+        select case when i % 3 = 0 then {b.id} else {a.id} end, case when i % 3 = 0 then {a.id} else {b.id} end, 'ab ' || i
+          from generate_series(1, 60) i;
+        insert into messages (sender_id, receiver_id, content) values
+            ({a.id}, {c.id}, 'ac'), ({c.id}, {a.id}, 'ca'), ({b.id}, {c.id}, 'bc'), ({a.id}, {a.id}, 'aa')""")
+for one, other in ((a, b), (b, a)):
+    status, found = api("GET", f"/messages/{other.id}", token=one.token)
+    assert status == 200
+    assert [m["content"] for m in found] == [f"ab {i}" for i in range(11, 61)], found
+    assert [m["id"] for m in found] == sorted(m["id"] for m in found)
+    assert {(m["sender_id"], m["receiver_id"]) for m in found} == {(a.id, b.id), (b.id, a.id)}
+assert [m["content"] for m in api("GET", f"/messages/{c.id}", token=a.token)[1]] == ["ac", "ca"]
+assert [m["content"] for m in api("GET", f"/messages/{a.id}", token=a.token)[1]] == ["aa"]
+assert [m["content"] for m in api("GET", f"/messages/{a.id}", token=c.token)[1]] == ["ac", "ca"]
+PY
+}
+
+@test "GET /messages/:userId: before, after and limit page through a conversation" {
+    py - <<'PY'
+from chat import *
+a, b = user(), user()
+ids = [int(i) for i in sql(f"""insert into messages (sender_id, receiver_id, content)
+    select {a.id}, {b.id}, i::text from generate_series(1, 130) i returning id""").split()]
+def page(query):
+    status, found = api("GET", f"/messages/{b.id}?{query}", token=a.token)
+    assert status == 200, (query, found)
+    return [m["id"] for m in found]
+assert page("") == page("unknown=1") == page("&&x&") == ids[-50:]
+assert page("limit=1") == ids[-1:]
+assert page("limit=100") == ids[-100:]
+assert page(f"before={ids[10]}") == ids[:10]
+assert page(f"before={ids[100]}") == ids[50:100]
+assert page(f"before={ids[100]}&limit=3") == page(f"limit=3&before={ids[100]}") == ids[97:100]
+assert page(f"after={ids[9]}") == ids[10:60]
+assert page(f"after={ids[9]}&limit=2") == ids[10:12]
+assert page(f"after={ids[-1]}") == [] and page(f"before={ids[0]}") == []
+assert page(f"after={ids[9]}&before={ids[20]}") == ids[10:20]
+got, at = [], ids[0] - 1
+while True:
+    more = page(f"after={at}&limit=37")
+    if not more:
+        break
+    got, at = got + more, more[-1]
+assert got == ids
+PY
+}
+
+@test "GET /messages/:userId: a limit, before or after that is no such number is 400 and named" {
+    py - <<'PY'
+from rawhttp import *
+a = user()
+for name in ("limit", "before", "after"):
+    for bad in ("", "0", "-1", "x", "1.5", "1x", "+1", "%31", "9" * 19, "9" * 40):
+        ask("GET", f"/messages/{a.id}?{name}={bad}", token=a.token).error(400, f'"{name}"')
+ask("GET", f"/messages/{a.id}?limit=101", token=a.token).error(400, '"limit"', "100")
+PY
+}
+
+@test "GET /messages/:userId: 404 for an unknown user, 400 for what is no user id" {
+    py - <<'PY'
+from rawhttp import *
+a = user()
+for unknown in (10**9, 999999999999999999):
+    ask("GET", f"/messages/{unknown}", token=a.token).error(404)
+for bad in ("0", "-1", "x", a.name, "1.5", "1x", "%31", "+1", "1%20", "9" * 19, "9" * 500):
+    ask("GET", f"/messages/{bad}", token=a.token).error(400, "user id")
+for path in ("/messages", "/messages/", f"/messages/{a.id}/", f"/messages/{a.id}/x", "/messages//"):
+    ask("GET", path, token=a.token).error(404)
+PY
+}
+
+@test "GET /messages/:userId and /users: 401 without a token" {
+    py - <<'PY'
+from rawhttp import *
+for path in ("/users", "/messages/1", "/messages/999999999", "/messages/x"):
+    r = ask("GET", path).error(401, "Authorization")
+    assert r.headers["www-authenticate"].startswith("Bearer")
+PY
+}
+
+@test "content of any kind comes back as it was sent, in frames and in the history" {
+    py - <<'PY'
+from chat import *
+a, b = user(), user()
+wa, wb = connect(a.token), connect(b.token)
+odd = ['"', "\\", '\\"', "/", "</script>", "a\nb\r\nc\td", "\b\f", "\x01\x1f\x7f", "\u0080\u009f", "\u2028\u2029", "é ñ ß", "日本語", "\U0001f600\U0001f1e9\U0001f1ea",
+       "e\u0301", "\u202eabc", "\ufeff", "\ufffd\uffff", "\U0010ffff", "'; drop table users; --", "%s%n%d", "$1", "{}", "null", "[1,2", " ", "\u00a0",
+       "x" * 16384, "\x01" * 9000, "é" * 8192]
+for i, content in enumerate(odd):
+    wa.message(b.id, content, f"c{i}")
+    assert wa.until("ack")["id"] == f"c{i}"
+    assert wb.until("message")["content"] == content, ascii(content[:40])
+for who, other in ((a, b), (b, a)):
+    assert [m["content"] for m in api("GET", f"/messages/{other.id}?limit=100", token=who.token)[1]] == odd
+# Written with escapes, they are the same text.
+wa.send('{"type":"message","content":"\\u0022\\u005c\\ud83d\\ude00\\/","data":{"receiver_id":%d}}' % b.id)
+assert wb.until("message")["content"] == '"\\\U0001f600/'
+PY
+}
+
+# --- errors ---
+
+@test "every error is {\"error\": text} as application/json, whatever went wrong" {
+    py - <<'PY'
+from rawhttp import *
+a = user()
+ask("GET", "/nothing").error(404)
+ask("GET", "/").error(404)
+ask("DELETE", "/users", token=a.token).error(405)
+ask("BREW", "/users").error(501)
+ask("GET", "/ws").error(426)
+ask("GET", "/users").error(401)
+ask("POST", "/login").error(415)
+sent(post("/login", "{")).error(400)
+sent("nonsense\r\n\r\n").error(400)
+for r in (ask("GET", "/nothing"), sent(post("/login", "{")), sent("nonsense\r\n\r\n")):
+    assert r.headers["x-content-type-options"] == "nosniff" and r.headers["cache-control"] == "no-store"
+    assert int(r.headers["content-length"]) == len(r.body)
+PY
+}
+
+# --- CORS ---
+
+@test "CORS in development: any origin, on answers, errors and preflights" {
+    py - <<'PY'
+from rawhttp import *
+a = user()
+for origin in ("http://localhost:3000", "https://b.example", "null"):
+    for r in (ask("GET", "/users", {"Origin": origin}, token=a.token), ask("GET", "/users", {"Origin": origin}),
+              ask("GET", "/nothing", {"Origin": origin}), sent(post("/login", "{", {"Origin": origin}))):
+        assert r.headers["access-control-allow-origin"] == "*", r.fields
+        assert "access-control-allow-credentials" not in r.headers
+assert ask("GET", "/users", token=a.token).headers["access-control-allow-origin"] == "*"
+PY
+}
+
+@test "CORS: a preflight is 204 with the methods and header fields, and needs no token" {
+    py - <<'PY'
+from rawhttp import *
+for path, method in (("/register", "POST"), ("/login", "POST"), ("/users", "GET"), ("/messages/1", "GET")):
+    r = ask("OPTIONS", path, {"Origin": "http://localhost:3000", "Access-Control-Request-Method": method,
+                              "Access-Control-Request-Headers": "authorization, content-type"})
+    assert r.status == 204 and r.body == b"" and "content-length" not in r.headers, (r.status, r.fields)
+    assert r.headers["access-control-allow-origin"] == "*"
+    assert method in r.headers["access-control-allow-methods"].split(", ")
+    allowed = r.headers["access-control-allow-headers"].lower().split(", ")
+    assert {"authorization", "content-type"} <= set(allowed)
+    assert int(r.headers["access-control-max-age"]) > 0
+ask("OPTIONS", "/nothing", {"Origin": "http://localhost:3000"}).error(404)
+PY
+}
+
+@test "CORS in production: a listed origin is echoed with Vary, another gets nothing" {
+    server_start production -o mode=production -o 'cors_origins=https://a.example, https://b.example:8443'
+    py - <<'PY'
+from rawhttp import *
+a = user(instance="production")
+def get(origin, path="/users", token=a.token, method="GET"):
+    return ask(method, path, {"Origin": origin} if origin else {}, token=token, name="production")
+for origin in ("https://a.example", "https://b.example:8443"):
+    for r in (get(origin), get(origin, token=None), get(origin, "/nothing"), get(origin, method="OPTIONS")):
+        assert r.headers["access-control-allow-origin"] == origin, (origin, r.fields)
+        assert r.headers["vary"] == "Origin"
+    assert connect(a.token, "production", headers={"Origin": origin}).close() == 1000
+for origin in (None, "https://c.example", "http://a.example", "https://a.example:8443", "https://b.example", "https://a.example.evil.example",
+               "https://xa.example", "https://a.exampl", "a.example", "null", "*", "https://a.example, https://b.example:8443", ",", "", " "):
+    for r in (get(origin), get(origin, method="OPTIONS")):
+        assert r.status in (200, 204)
+        assert "access-control-allow-origin" not in r.headers, (origin, r.fields)
+        assert r.headers["vary"] == "Origin"        # a cache must not give this answer to the others
+for origin in ("https://c.example", "null"):
+    try:
+        connect(a.token, "production", headers={"Origin": origin})
+        raise AssertionError(f"a page of {origin} got in")
+    except Refused as e:
+        assert e.status == 403
+assert connect(a.token, "production").close() == 1000
+PY
+    server_stop production
+}
+
+@test "CORS in production without cors_origins: no other origin gets in" {
+    server_start closed -o mode=production
+    py - <<'PY'
+from rawhttp import *
+a = user(instance="closed")
+r = ask("GET", "/users", {"Origin": "https://a.example"}, token=a.token, name="closed")
+assert r.status == 200 and "access-control-allow-origin" not in r.headers
+try:
+    connect(a.token, "closed", headers={"Origin": "https://a.example"})
+    raise AssertionError("a page of another origin got in")
+except Refused as e:
+    assert e.status == 403
+same = f"http://127.0.0.1:{port('closed')}"
+assert connect(a.token, "closed", headers={"Origin": same}).close() == 1000
+PY
+    server_stop closed
+}
