@@ -133,7 +133,7 @@ equal() {
     q "create role owner$BATS_TEST_NUMBER login password 'x'"
     psql -Xqd postgres -c "create database owned$BATS_TEST_NUMBER owner owner$BATS_TEST_NUMBER"
     PGPASSWORD=x run "$root/sql/migrate" --role nobody_made_me -U "owner$BATS_TEST_NUMBER" -d "owned$BATS_TEST_NUMBER"
-    [[ $status != 0 && $output == *'create role nobody_made_me login password'* ]]
+    [[ $status != 0 && $output == *'create role "nobody_made_me" login password'* ]]
     q "create role made_before$BATS_TEST_NUMBER login"
     PGPASSWORD=x "$root/sql/migrate" --role "made_before$BATS_TEST_NUMBER" -U "owner$BATS_TEST_NUMBER" -d "owned$BATS_TEST_NUMBER"
 }
