@@ -115,7 +115,7 @@ static void forget_secret_options(void)
 static bool reload(struct conf *fresh)
 {
     struct conf_error e;
-    bool good = load_sources(fresh, &e) == 0;
+    bool good = load_sources(fresh, &e) == 0 && conf_check(fresh, &e) == 0;
     if (!good)
         log_error("not reloaded: %s", e.text);
     conf_wipe_secrets(fresh);

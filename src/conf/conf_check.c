@@ -143,7 +143,10 @@ int conf_finish(struct conf *c, struct conf_error *e)
         read_secret(c, CONF_K_jwt_secret, c->jwt_secret, CONF_K_jwt_secret_file, c->jwt_secret_file,
                     e) < 0)
         return -1;
-    if (check_jwt_secret(c, e) < 0 || check_origins(c, e) < 0 || check_spare(c, e) < 0)
-        return -1;
-    return 0;
+    return check_jwt_secret(c, e) < 0 ? -1 : conf_check(c, e);
+}
+
+int conf_check(const struct conf *c, struct conf_error *e)
+{
+    return check_origins(c, e) < 0 || check_spare(c, e) < 0 ? -1 : 0;
 }

@@ -42,12 +42,11 @@ struct chat {
     unsigned posted;      /* messages that the broker has not answered */
     struct buf token;     /* to prove the client to the next broker */
 
-    int64_t heard_at;   /* clock_ms() of the client's last bytes */
-    int64_t pinged_at;  /* of our ping that waits for them; 0: none */
-    int64_t written_at; /* of the last progress in writing, or when there was nothing to write */
-    int64_t close_by;   /* we, or the client, have said goodbye: exit then; 0: not yet */
-    bool client_waits;  /* there is input of the client that was not looked at yet */
-    bool broker_waits;  /* and of the broker */
+    int64_t heard_at;  /* clock_ms() of the client's last bytes */
+    int64_t pinged_at; /* of our ping that waits for them; 0: none */
+    int64_t close_by;  /* we, or the client, have said goodbye: exit then; 0: not yet */
+    bool client_waits; /* there is input of the client that was not looked at yet */
+    bool broker_waits; /* and of the broker */
     bool gone;
 };
 
@@ -330,24 +329,6 @@ static void read_client(struct chat *t)
 
 /* --- time --- */
 
-static void write_client(struct chat *t)
-{
-    struct buf *out = &t->client->out;
-    int64_t now = clock_ms();
-    while (buf_len(out) > 0) {
-        long n = buf_write(out, t->client->fd);
-        if (n < 0) {
-            if (errno != EAGAIN && errno != EINTR)
-                t->gone = true;
-            else if (now - t->written_at > t->conf->write_timeout)
-                t->gone = true;
-            return;
-        }
-        t->written_at = now;
-    }
-    t->written_at = now;
-}
-
 static int64_t min(int64_t a, int64_t b)
 {
     return a < b ? a : b;
@@ -362,8 +343,7 @@ static int64_t next_deadline(const struct chat *t)
         t->pinged_at ? t->pinged_at + t->conf->ping_timeout : t->heard_at + t->conf->ping_interval;
     if (t->close_by)
         at = t->close_by;
-    if (buf_len(&t->client->out) > 0)
-        at = min(at, t->written_at + t->conf->write_timeout + 1);
+    at = min(at, client_write_deadline(t->client));
     if (t->channel == CHANNEL_AWAY)
         at = min(at, t->reconnect_at);
     if (t->pending.first)
@@ -420,8 +400,6 @@ static void wait_and_read(struct chat *t)
         fds[1].events |= POLLOUT;
     if (client_poll(fds, channel->fd >= 0 ? 2 : 1, next_deadline(t)) < 0)
         return;
-    if (buf_len(&t->client->out) == 0)
-        t->written_at = clock_ms();
     if (fds[0].revents & (POLLIN | POLLHUP | POLLERR))
         read_client(t);
     if (channel->fd >= 0 && (fds[1].revents & (POLLIN | POLLHUP | POLLERR)) &&
@@ -437,7 +415,8 @@ static void step(struct chat *t)
     check_clock(t);
     if (t->channel != CHANNEL_AWAY && ipc_channel_flush(&t->ask->channel) < 0)
         lose_channel(t);
-    write_client(t);
+    if (client_write(t->client) < 0)
+        t->gone = true;
 }
 
 void chat_run(struct client *c, struct ask *a)
@@ -448,8 +427,7 @@ void chat_run(struct client *c, struct ask *a)
                      .channel = CHANNEL_READY,
                      .backoff = {.first = 20, .most = 2000},
                      .broker_waits = true, /* a delivery may have come with the last answer */
-                     .heard_at = clock_ms(),
-                     .written_at = clock_ms()};
+                     .heard_at = clock_ms()};
     ws_reader_init(&t.reader, c->conf->max_message, c->conf->max_message * MAX_SKIP_TIMES);
     buf_append(&t.token, buf_head(&a->token), buf_len(&a->token));
     take_events(&t); /* what came right behind the handshake */

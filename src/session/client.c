@@ -4,12 +4,14 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/sockios.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -90,21 +92,46 @@ int client_read(struct client *c, int64_t deadline)
     }
 }
 
+/* What the kernel has taken and the client has not (tcp(7), unix(7)). */
+static int in_kernel(const struct client *c)
+{
+    int n = 0;
+    return ioctl(c->fd, SIOCOUTQ, &n) < 0 ? 0 : n;
+}
+
+int client_write(struct client *c)
+{
+    while (buf_len(&c->out) > 0) {
+        if (buf_write(&c->out, c->fd) <= 0) {
+            if (errno != EAGAIN && errno != EINTR)
+                return -1;
+            if (!c->stuck_since)
+                c->stuck_since = clock_ms();
+            int left = in_kernel(c);
+            if (c->left != left)
+                c->stuck_since = clock_ms();
+            c->left = left;
+            return clock_ms() - c->stuck_since >= c->conf->write_timeout ? -1 : 0;
+        }
+        c->stuck_since = 0;
+    }
+    c->stuck_since = 0;
+    return 1;
+}
+
+int64_t client_write_deadline(const struct client *c)
+{
+    return c->stuck_since ? c->stuck_since + c->conf->write_timeout : CLOCK_NEVER;
+}
+
 bool client_flush(struct client *c)
 {
-    int64_t deadline = clock_ms() + c->conf->write_timeout;
-    while (buf_len(&c->out) > 0) {
-        if (buf_write(&c->out, c->fd) > 0) {
-            deadline = clock_ms() + c->conf->write_timeout;
-            continue;
-        }
-        if (errno != EAGAIN && errno != EINTR)
-            return false;
+    int done;
+    while ((done = client_write(c)) == 0) {
         struct pollfd fd = {.fd = c->fd, .events = POLLOUT};
-        if (client_poll(&fd, 1, deadline) == 0)
-            return false;
+        client_poll(&fd, 1, client_write_deadline(c));
     }
-    return true;
+    return done > 0;
 }
 
 void client_linger(struct client *c)

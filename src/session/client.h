@@ -13,6 +13,8 @@ struct client {
     int fd;
     char address[64]; /* "192.0.2.1", "2001:db8::1", or "unix" */
     struct buf in, out;
+    int64_t stuck_since; /* clock_ms() since when it takes nothing of out; 0: it does */
+    int left;            /* bytes that it had not taken then */
 };
 
 /* Set when SIGTERM has arrived: the server is going down. Delivered only while waiting. */
@@ -32,7 +34,14 @@ void client_init(struct client *c, const struct conf *conf, int fd);
  * -1: nothing came before the deadline, or the server is stopping. */
 int client_read(struct client *c, int64_t deadline);
 
-/* Writes all of c->out; false if the client is gone or does not read. */
+/* Writes what can be written of c->out. 1: all, 0: the rest must wait, -1: the client is gone, or
+ * has taken nothing for write_timeout. */
+int client_write(struct client *c);
+
+/* When client_write() must be asked again even if the client takes nothing. */
+int64_t client_write_deadline(const struct client *c);
+
+/* Writes all of c->out, waiting if need be; false if the client is gone or does not read. */
 bool client_flush(struct client *c);
 
 /* Ends the connection so that what was written last still arrives: closes our direction and waits

@@ -260,10 +260,11 @@ static long take_request_line(struct http_request *r, const uint8_t *data, size_
 {
     struct http_text line;
     int got = http_line_cut(data, len, &line, &r->error);
-    if (got == HTTP_LINE_BAD)
-        return -400;
+    /* First what can be told first, so that the answer is the same however the bytes arrive. */
     if (!method_is_possible(line))
         return refuse(r, 400, "the request does not begin with a method: send plain HTTP/1.1");
+    if (got == HTTP_LINE_BAD)
+        return -400;
     if (got == HTTP_LINE_MORE)
         return 0;
     if (line.n == 0)
