@@ -25,14 +25,22 @@ void proctitle_init(int argc, char **argv)
     for (int i = 0; i < argc; i++)
         if (argv[i] == end)
             end += strlen(argv[i]) + 1;
-    size_t count = 0;
-    for (char **e = environ; *e; e++, count++)
+    size_t count = 0, bytes = 0;
+    for (char **e = environ; *e; e++, count++) {
+        bytes += strlen(*e) + 1;
         if (*e == end)
             end += strlen(*e) + 1;
+    }
 
-    char **copy = xcalloc(count + 1, sizeof(*copy));
-    for (size_t i = 0; i < count; i++)
-        copy[i] = xstrdup(environ[i]);
+    /* One block for all of it: what is unset later leaves no piece behind that nobody owns. */
+    static char **copy, *strings;
+    copy = xcalloc(count + 1, sizeof(*copy));
+    strings = xcalloc(bytes + 1, 1);
+    char *to = strings;
+    for (size_t i = 0; i < count; i++) {
+        copy[i] = to;
+        to = stpcpy(to, environ[i]) + 1;
+    }
     char *environment = argv[argc - 1] + strlen(argv[argc - 1]) + 1;
     environ = copy;
     if (environment < end)

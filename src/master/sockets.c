@@ -113,9 +113,10 @@ static void take_inetd(struct sockets *s)
 static void remove_stale(const struct sockaddr_un *address)
 {
     int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    struct stat st;
     if (connect(fd, (const struct sockaddr *)address, sizeof(*address)) == 0)
         die("listen: another server answers at unix:%s", address->sun_path);
-    if (errno == ECONNREFUSED)
+    if (errno == ECONNREFUSED && lstat(address->sun_path, &st) == 0 && S_ISSOCK(st.st_mode))
         unlink(address->sun_path);
     close(fd);
 }
@@ -184,29 +185,46 @@ static int bind_inet(struct sockets *s, const struct conf *conf, const char *hos
     return bound;
 }
 
+static void bad_entry(const char *entry) __attribute__((noreturn));
+static void bad_entry(const char *entry)
+{
+    die("listen: \"%s\": give an IPv4 address, an IPv6 address in [], * or unix:/path, each but "
+        "the last with :port or without; entries are separated by commas",
+        entry);
+}
+
+/* The port behind an address, or own if there is none. */
+static const char *read_port(const char *entry, const char *text, const char *own)
+{
+    if (!*text)
+        return own;
+    size_t n = strlen(text + 1);
+    if (*text != ':')
+        bad_entry(entry);
+    if (n < 1 || n > 5 || strspn(text + 1, "0123456789") != n || atoi(text + 1) > 65535)
+        die("listen: \"%s\": port \"%s\" is none from 0 to 65535", entry, text + 1);
+    return text + 1;
+}
+
 /* One entry of the list: 127.0.0.1, 127.0.0.1:80, [::1], [::1]:80, *, *:80, unix:/path. */
-static void bind_entry(struct sockets *s, const struct conf *conf, char *entry, int *port)
+static void bind_entry(struct sockets *s, const struct conf *conf, const char *entry, int *port)
 {
     if (strncmp(entry, "unix:", 5) == 0) {
         bind_unix(s, conf, entry + 5);
         return;
     }
-    char *host = entry, *after = entry;
-    if (*entry == '[') {
-        host++;
-        after = strchr(entry, ']');
-        if (!after)
-            die("listen: \"%s\": the ] is missing", entry);
-        *after++ = 0;
-    }
+    bool bracket = *entry == '[';
+    size_t n = strcspn(entry, bracket ? "]" : ":");
+    if (bracket && !entry[n])
+        die("listen: \"%s\": the ] is missing", entry);
+    if (n == 0 || strpbrk(entry, " \t"))
+        bad_entry(entry);
     char own[16];
     snprintf(own, sizeof(own), "%d", *port);
-    char *colon = strchr(after, ':');
-    if (colon)
-        *colon++ = 0;
-    if (strcmp(host, "*") == 0)
-        host = host + 1;
-    int bound = bind_inet(s, conf, host, colon ? colon : own);
+    const char *taken = read_port(entry, entry + n + bracket, own);
+    char *host = xstrndup(entry + bracket, n - bracket);
+    int bound = bind_inet(s, conf, strcmp(host, "*") == 0 ? "" : host, taken);
+    free(host);
     if (*port == 0)
         *port = bound; /* any free one, but the same for all */
 }
@@ -217,7 +235,9 @@ static void bind_all(struct sockets *s, const struct conf *conf)
     int port = conf->port;
     while ((entry = strsep(&rest, ","))) {
         entry += strspn(entry, " \t");
-        entry[strcspn(entry, " \t")] = 0;
+        size_t n = strlen(entry);
+        while (n > 0 && strchr(" \t", entry[n - 1]))
+            entry[--n] = 0;
         if (*entry)
             bind_entry(s, conf, entry, &port);
     }

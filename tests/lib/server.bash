@@ -58,7 +58,7 @@ server_start() {
     (
         # In a session of its own: signals for the tests must not reach it, nor its for them.
         exec 8<>"$T/$name.ready" 3>&-
-        cd "$T"
+        cd "$T" || exit
         exec setsid "$BUILD/chatd" "${options[@]}" -o ready_fd=8 "$@" \
             >>"$T/$name.log" 2>&1 </dev/null
     ) &
@@ -82,6 +82,7 @@ server_port() {
     echo "${address##*:}"
 }
 
+# shellcheck disable=SC2120 # the test files do give it a name
 server_url() {
     echo "http://127.0.0.1:$(server_port "${1:-main}")"
 }
@@ -136,6 +137,7 @@ api() {
     [[ -z $data ]] || args+=(-H 'Content-Type: application/json' --data-binary "$data")
     [[ -z $token ]] || args+=(-H "Authorization: Bearer $token")
     [[ $method != HEAD ]] || args+=(--head)
+    # shellcheck disable=SC2119 # without a name: "main"
     status=$(curl "${args[@]}" "$@" "${BASE:-$(server_url)}$path")
     body=$(<"$T/body")
 }

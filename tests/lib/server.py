@@ -166,13 +166,19 @@ class Server(Process):
         return children(title, self.name)
 
 
-def chatd(*args, env=None, cwd=None, timeout=30):
+def chatd(*args, env=None, cwd=None):
     """Runs chatd to its end; returns (status, output)."""
     environment = {k: v for k, v in os.environ.items() if not k.startswith("PG")}
     environment.update(env or {})
-    done = subprocess.run([CHATD, *args], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-                          stderr=subprocess.STDOUT, env=environment, cwd=cwd or T, timeout=timeout)
-    return done.returncode, done.stdout.decode(errors="replace")
+    p = subprocess.Popen([CHATD, *args], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                         stderr=subprocess.STDOUT, env=environment, cwd=cwd or T)
+    try:
+        output = p.communicate(timeout=WAIT)[0].decode(errors="replace")
+    except subprocess.TimeoutExpired:
+        p.terminate()
+        output = p.communicate()[0].decode(errors="replace")
+        raise AssertionError(f"chatd {' '.join(args)} started:\n{output}") from None
+    return p.returncode, output
 
 
 def refused(*args, **how):
