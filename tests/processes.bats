@@ -159,17 +159,24 @@ assert "auth worker[%d] was killed by signal 9" % old[0] in open(f"{T}/main.log"
 PY
 }
 
-@test "spares that are killed are replaced, and nobody notices" {
+@test "spares that are killed are replaced; who comes before the master knows of it is served" {
     py - <<'PY'
 from server import *
 u = user()
-eventually(lambda: len(children("spare")) == 3)
+master = int(open(f"{T}/main.pid").read())
+eventually(lambda: len(children("spare")) == 3 and not children("session"))
 old = children("spare")
-for pid in old:
-    os.kill(pid, signal.SIGKILL)
-eventually(lambda: not set(old) & set(children("spare")))
-for _ in range(5):
-    assert api("GET", "/users", token=u.token)[0] == 200
+os.kill(master, signal.SIGSTOP)
+try:
+    for pid in old:
+        os.kill(pid, signal.SIGKILL)
+    all_gone(old)
+    request = f"GET /users HTTP/1.0\r\nAuthorization: Bearer {u.token}\r\n\r\n"
+    clients = [raw(request.encode()) for _ in range(5)]
+finally:
+    os.kill(master, signal.SIGCONT)
+for c in clients:
+    assert read_all(c).startswith(b"HTTP/1.1 200")
 eventually(lambda: len(children("spare")) == 3 and not set(old) & set(children("spare")))
 PY
 }
@@ -497,8 +504,10 @@ with Server(**start) as s:
     spare = s.children("spare")[0]
     for round in range(2):
         secrets = {key, role, other}
+        # The runtime of a sanitizer keeps a copy of the environment of its own.
+        kept = {key, role} if how == "environment" and "libasan" in open(f"/proc/{s.pid}/maps").read() else set()
         for pid in (s.pid, spare, session):
-            assert not holds(pid, secrets), (how, parents()[pid], round)
+            assert not holds(pid, secrets - kept), (how, parents()[pid], round)
         assert not holds(auth, {key, role})
         # The search does find what is there.
         assert holds(broker, {key}) and holds(session, {"marker-" + other[::-1]})
