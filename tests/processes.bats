@@ -294,6 +294,34 @@ with Server() as s:
 PY
 }
 
+@test "a server without clients and without spares stops at once, and does not wait for drain_time" {
+    py - <<'PY'
+from server import *
+with Server("-o", "min_spare=0", "-o", "drain_time=1h") as s:
+    assert not s.children("spare")
+    s.kill(signal.SIGTERM)
+    assert s.ended(5) == 0
+PY
+}
+
+@test "a server whose broker has just died stops at once" {
+    py - <<'PY'
+from server import *
+with Server() as s:
+    old = s.children("broker")
+    # Killed a few times: the next is not started at once.
+    for _ in range(4):
+        eventually(lambda: s.children("broker"))
+        [broker] = s.children("broker")
+        os.kill(broker, signal.SIGKILL)
+        all_gone([broker])
+    started = time.monotonic()
+    s.kill(signal.SIGTERM)
+    assert s.ended() == 0
+    assert time.monotonic() - started < 4
+PY
+}
+
 @test "a session that does not end within drain_time is killed" {
     py - <<'PY'
 from server import *

@@ -23,7 +23,7 @@ enum { ACCEPTS_AT_ONCE = 32, FINISH_MS = 5000, PAUSE_MS = 100 };
 
 static volatile sig_atomic_t child_died, stop_asked, reload_asked;
 
-static enum {
+static enum phase {
     SERVING,
     DRAINING, /* sessions were told to end */
     ENDING,   /* the broker was: what it accepted is being written */
@@ -116,9 +116,9 @@ static void reload(const struct master *m)
     conf_free(&fresh);
 }
 
-static void enter(int next_phase, int64_t ms)
+static void enter(enum phase next, int64_t ms)
 {
-    phase = next_phase;
+    phase = next;
     phase_ends = clock_ms() + ms;
 }
 

@@ -1,0 +1,311 @@
+#!/usr/bin/env bats
+# The configuration as an administrator meets it: which source wins, what an error says, which
+# secrets are refused; and that table, chatd.conf and manual page name the same keys.
+
+bats_require_minimum_version 1.5.0
+load lib/server
+
+setup_file() {
+    server_setup_file
+}
+
+teardown_file() {
+    server_teardown_file
+}
+
+# try STATUS [ARGUMENTS]: runs chatd -t in an empty folder; what it says is in $output.
+try() {
+    local expected=$1
+    shift
+    mkdir -p "$T/empty"
+    cd "$T/empty"
+    run "$BUILD/chatd" -t "$@"
+    echo "chatd -t $*: $status: $output"
+    [[ $status == "$expected" ]]
+}
+
+# says WORDS: the output has them, in its one line.
+says() {
+    [[ $output == *"$1"* ]] || fail "expected: $1"
+    ((${#lines[@]} == 1)) || fail "more than one line"
+}
+
+# file LINES…: writes $T/test.conf.
+file() {
+    printf '%s\n' "$@" >"$T/test.conf"
+}
+
+secret=(-o jwt_secret=0123456789abcdef0123456789abcdef)
+
+# --- chatd -t ---
+
+@test "chatd -t accepts the shipped chatd.conf with a secret, and starts nothing" {
+    cp "$ROOT/chatd.conf" "$T/shipped.conf"
+    try 0 -f "$T/shipped.conf" -o jwt_secret_file="$T/jwt_secret" -o run_dir="$T/not-made"
+    says 'The configuration is fine.'
+    [[ ! -e $T/not-made ]]
+}
+
+@test "an error in a file names file and line, what is wrong and what would be right" {
+    file 'mode = development' '' '# a comment' 'port = 80800'
+    try 1 -f "$T/test.conf" "${secret[@]}"
+    says "chatd: $T/test.conf:4: port is \"80800\", but must be an integer from 0 to 65535"
+    file 'header_timeout = 10 minutes'
+    try 1 -f "$T/test.conf" "${secret[@]}"
+    says 'test.conf:1: header_timeout is "10 minutes", but must be a duration from 1ms to 1d'
+    file 'mode = debug'
+    try 1 -f "$T/test.conf" "${secret[@]}"
+    says 'must be one of production, development'
+    file 'max_body = 2G'
+    try 1 -f "$T/test.conf" "${secret[@]}"
+    says 'must be a size from 256 to 1M'
+    file 'port 8080'
+    try 1 -f "$T/test.conf" "${secret[@]}"
+    says 'test.conf:1: expected key = value'
+    file 'port = 8080' 'backlog = 5' 'port = 8081'
+    try 1 -f "$T/test.conf" "${secret[@]}"
+    says 'test.conf:3: port is already set in line 1; remove one of them'
+    file 'db_name = "chat'
+    try 1 -f "$T/test.conf" "${secret[@]}"
+    says 'test.conf:1: the closing quote is missing'
+}
+
+@test "an unknown key, in a file or of -o: the nearest that exists is suggested" {
+    file 'log_levle = debug'
+    try 1 -f "$T/test.conf" "${secret[@]}"
+    says 'test.conf:1: unknown key "log_levle"; did you mean "log_level"?'
+    try 1 -o db_pasword_file=x "${secret[@]}"
+    says '-o: unknown key "db_pasword_file"; did you mean "db_password_file"?'
+    try 1 -o qqqqqqqqqqqqqqqqqq=1 "${secret[@]}"
+    says 'unknown key "qqqqqqqqqqqqqqqqqq"; chatd.conf(5) lists those that exist'
+    try 1 -o port "${secret[@]}"
+    says '-o: expected key=value'
+}
+
+@test "an error in .env and in the environment names its place, too" {
+    mkdir "$T/dotenv"
+    cd "$T/dotenv"
+    printf 'OTHER=1\nPORT=many\n' >.env
+    run "$BUILD/chatd" -t "${secret[@]}"
+    echo "$output"
+    [[ $status == 1 && $output == *'/.env:2: port is "many", but must be an integer'* ]]
+    rm .env
+    PORT=-1 run "$BUILD/chatd" -t "${secret[@]}"
+    echo "$output"
+    [[ $status == 1 && $output == *'environment PORT: port is "-1"'* ]]
+}
+
+@test "a file that is not there, or cannot be read as text, is an error" {
+    try 1 -f "$T/nowhere.conf" "${secret[@]}"
+    says "$T/nowhere.conf: No such file or directory"
+    printf 'port = 8080\r\n' >"$T/test.conf"
+    try 1 -f "$T/test.conf" "${secret[@]}"
+    says 'with Unix line ends'
+    printf 'port = 80\0 80\n' >"$T/test.conf"
+    try 1 -f "$T/test.conf" "${secret[@]}"
+    says 'test.conf:1: NUL byte'
+}
+
+@test "keys that contradict each other are refused where they stand" {
+    file 'min_spare = 20' 'max_spare = 10'
+    try 1 -f "$T/test.conf" "${secret[@]}"
+    says 'test.conf:1: min_spare is 20, but max_spare is only 10'
+    try 1 -o cors_origins=https://example.com/path "${secret[@]}"
+    says 'cors_origins: "https://example.com/path" is no origin'
+}
+
+# --- precedence ---
+
+@test "chatd.conf is beaten by .env, that by the environment, and that by -o" {
+    py - <<'PY'
+from server import *
+folder = f"{T}/{some_name('d')}"
+os.mkdir(folder)
+a, b, c, d = free_ports(4)
+def starts(on, *more, env=None):
+    name = some_name()
+    pairs = list(zip(*[iter(options(name))] * 2))
+    ready, theirs = os.pipe()
+    command = [CHATD, *(x for p in pairs if p[1] != "port=0" for x in p), *SECRETS,
+               "-o", f"ready_fd={theirs}", "-f", f"{folder}/chatd.conf", *more]
+    with Process(command, name, env=env, cwd=folder, pass_fds=(theirs,)) as p:
+        os.close(theirs)
+        with open(ready) as f:
+            line = f.readline()
+        assert line == f"ready 127.0.0.1:{on}\n", (line, on, p.log())
+with open(f"{folder}/chatd.conf", "w") as f:
+    f.write(f"port = {a}\nlisten = 127.0.0.1\n")
+starts(a)
+with open(f"{folder}/.env", "w") as f:
+    f.write(f"PORT={b}\n")
+starts(b)
+starts(c, env={"PORT": str(c)})
+starts(d, "-o", f"port={d}", env={"PORT": str(c)})
+PY
+}
+
+@test "DB_HOST, DB_PORT, DB_USER, DB_PASSWORD, DB_NAME and JWT_SECRET are enough to serve" {
+    py - <<'PY'
+from server import *
+variables = {"DB_HOST": os.environ["PGHOST"], "DB_PORT": os.environ["PGPORT"],
+             "DB_USER": os.environ["DB"], "DB_NAME": os.environ["DB"], "PORT": "0",
+             "DB_PASSWORD": open(f"{T}/db_password").read().strip(), "JWT_SECRET": "s" * 32}
+folder = f"{T}/{some_name('d')}"
+os.mkdir(folder)
+def serves(env):
+    name = some_name()
+    with Process([CHATD, "-o", f"run_dir={T}/{name}.run", "-o", "db_readers=1"], name, env=env,
+                 cwd=folder) as p:
+        p.logged("ready: ")
+        set_address(name, p.log().rsplit("ready: ", 1)[1].split()[0])
+        u = user(instance=name)
+        assert api("GET", "/users", token=u.token, name=name)[0] == 200
+serves(variables)
+with open(f"{folder}/.env", "w") as f:
+    f.writelines(f"{k}={v}\n" for k, v in variables.items())
+os.chmod(f"{folder}/.env", 0o600)
+serves({})
+PY
+}
+
+# --- secrets ---
+
+@test "without a secret it does not start, in either mode; what it advises works" {
+    local advice
+    for mode in production development; do
+        try 1 -o mode=$mode
+        says 'jwt_secret is not set, and there is no default; run: (umask 077; '
+    done
+    advice=${output#*run: }
+    advice=${advice%%, and set*}
+    bash -c "${advice/FILE/\"$T/made\"}"
+    try 0 -o jwt_secret_file="$T/made"
+    cd "$T/empty"
+    run "$BUILD/chatd" -o run_dir="$T/no-secret.run"
+    [[ $status == 1 && $output == *'jwt_secret is not set'* && ! -e $T/no-secret.run ]]
+}
+
+@test "a short secret: production refuses it, development warns and serves" {
+    try 1 -o jwt_secret=0123456789abcdef0123456789abcde
+    says 'jwt_secret has 31 bytes, but HS256 needs at least 32'
+    [[ $output != *0123456789* ]]
+    try 0 -o jwt_secret=0123456789abcdef0123456789abcdef
+    try 0 -o mode=development -o jwt_secret=short
+    py - <<'PY'
+from server import *
+with Server(secrets=[*SECRETS[:2], "-o", "jwt_secret=short"]) as s:
+    assert " warning master" in s.log() and "jwt_secret has fewer than 32 bytes" in s.log()
+    user(instance=s.name)
+PY
+}
+
+@test "a file with a secret that every user can read is refused, with the chmod that helps" {
+    local key file
+    for key in jwt_secret_file db_password_file; do
+        file=$T/open.$key
+        cp "$T/jwt_secret" "$file"
+        chmod 644 "$file"
+        # A secret of its own for the key that is not looked at.
+        local others=()
+        [[ $key == jwt_secret_file ]] || others=("${secret[@]}")
+        try 1 -o $key="$file" "${others[@]}"
+        says "-o: $key: $file is open to every user; run: chmod o-rwx $file"
+        bash -c "${output#*run: }"
+        try 0 -o $key="$file" "${others[@]}"
+    done
+}
+
+@test "a secret and a file for it in one source are refused; of two sources the later wins" {
+    local value=fedcba9876543210fedcba9876543210
+    file "jwt_secret = $value" "jwt_secret_file = $T/jwt_secret"
+    try 1 -f "$T/test.conf"
+    says 'test.conf:1: jwt_secret and jwt_secret_file ('
+    says 'test.conf:2) are both set; remove one of them'
+    [[ $output != *"$value"* ]]
+    try 1 "${secret[@]}" -o jwt_secret_file="$T/jwt_secret"
+    file "jwt_secret_file = $T/nowhere"
+    try 0 -f "$T/test.conf" -o jwt_secret=$value
+}
+
+@test "a file with a secret must be there, and hold one line" {
+    try 1 -o jwt_secret_file="$T/nowhere"
+    says "-o: jwt_secret_file: $T/nowhere: No such file or directory"
+    (umask 077 && : >"$T/nothing" && printf 'a\nb\n' >"$T/two")
+    try 1 -o jwt_secret_file="$T/nothing"
+    says 'is empty; write the secret into it'
+    try 1 -o jwt_secret_file="$T/two"
+    says 'the file must hold one line'
+}
+
+@test "no error ever shows a secret" {
+    local value=Top-Secret-0123456789-0123456789
+    file "jwt_secret = \"$value" 'port = 1'
+    try 1 -f "$T/test.conf"
+    [[ $output != *Top-Secret* ]]
+    file "jwt_secret = $value" "jwt_secret = $value"
+    try 1 -f "$T/test.conf"
+    [[ $output != *Top-Secret* ]]
+    file "jwt_secret $value"
+    try 1 -f "$T/test.conf"
+    [[ $output != *Top-Secret* ]]
+    try 1 -o "jwt_secret=$value"$'\001'
+    [[ $output != *Top-Secret* ]]
+    try 1 -o "jwt_secrets=$value"
+    [[ $output != *Top-Secret* ]]
+}
+
+# --- one table ---
+
+@test "chatd -k, chatd.conf and chatd.conf(5) have the same keys, once each" {
+    "$BUILD/chatd" -k | cut -f 1 | sort >"$T/table"
+    sed -n 's/^#\([a-z_]*\) =.*/\1/p' "$ROOT/chatd.conf" | sort >"$T/shipped"
+    sed -n 's/^\.It Ic \([a-z_]*\)\( .*\)\?$/\1/p' "$ROOT/man/chatd.conf.5" | sort >"$T/manual"
+    (($(wc -l <"$T/table") > 30))
+    diff "$T/table" "$T/shipped"
+    diff "$T/table" "$T/manual"
+}
+
+@test "chatd.conf and chatd.conf(5) show the defaults that chatd -k shows" {
+    "$BUILD/chatd" -k | cut -f 1,3 >"$T/table"
+    sed -n 's/^#\([a-z_]*\) = *\(.*\)$/\1\t\2/p' "$ROOT/chatd.conf" >"$T/shipped"
+    diff "$T/table" "$T/shipped"
+    py - "$T/table" "$ROOT/man/chatd.conf.5" <<'PY'
+import re, sys
+table = dict(line.rstrip("\n").split("\t") for line in open(sys.argv[1]))
+text = open(sys.argv[2]).read()
+shown = dict(re.findall(r"^\.It Ic (\w+)\n\.Pq .*default (.*?)(?:, reloadable)?$", text, re.M))
+wrong = {k: (shown.get(k), v) for k, v in table.items() if v and shown.get(k, "").strip('"') != v}
+assert not wrong and len(shown) > 30, wrong
+PY
+}
+
+# --- the command line ---
+
+@test "usage errors: status 2, the usage on standard error, nothing on standard output" {
+    local arguments
+    for arguments in -x --help -f -o 'chatd.conf' '-t extra'; do
+        # shellcheck disable=SC2086 # several arguments
+        run --separate-stderr "$BUILD/chatd" $arguments
+        # shellcheck disable=SC2154 # set by run
+        echo "$arguments: $status: $output $stderr"
+        [[ $status == 2 && -z $output && $stderr == *'usage: chatd [-iktV]'* ]]
+    done
+}
+
+@test "-V prints the version, -k the keys with type and default; neither needs a configuration" {
+    cd "$T"
+    run --separate-stderr env -i "$BUILD/chatd" -V
+    [[ $status == 0 && $output =~ ^chatd\ [0-9]+\.[0-9.]+$ && -z $stderr ]]
+    run --separate-stderr env -i "$BUILD/chatd" -k
+    [[ $status == 0 && -z $stderr ]]
+    [[ " ${lines[*]} " == *$'port\tint\t8080'* && " ${lines[*]} " == *$'jwt_secret\tsecret\t '* ]]
+}
+
+@test "broker and auth, started by hand, say that chatd starts them" {
+    local name
+    for name in chatd-broker chatd-auth; do
+        run "$BUILD/$name" 3<&-
+        echo "$output"
+        [[ $status == 1 && $output == *'is started by chatd, not by hand'* ]]
+    done
+}
