@@ -294,9 +294,9 @@ PY
 
 @test "-V prints the version, -k the keys with type and default; neither needs a configuration" {
     cd "$T"
-    run --separate-stderr env -i "$BUILD/chatd" -V
+    run --separate-stderr env -i LANG=C "$BUILD/chatd" -V
     [[ $status == 0 && $output =~ ^chatd\ [0-9]+\.[0-9.]+$ && -z $stderr ]]
-    run --separate-stderr env -i "$BUILD/chatd" -k
+    run --separate-stderr env -i LANG=C "$BUILD/chatd" -k
     [[ $status == 0 && -z $stderr ]]
     [[ " ${lines[*]} " == *$'port\tint\t8080'* && " ${lines[*]} " == *$'jwt_secret\tsecret\t '* ]]
 }

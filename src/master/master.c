@@ -5,6 +5,7 @@
 #include <poll.h>
 #include <signal.h>
 #include <string.h>
+#include <sys/signalfd.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -21,7 +22,9 @@
 
 enum { ACCEPTS_AT_ONCE = 32, FINISH_MS = 5000, PAUSE_MS = 100 };
 
-static volatile sig_atomic_t child_died, stop_asked, reload_asked;
+static int signals; /* signalfd(2) */
+static bool child_died, reload_asked;
+static int stop_asked; /* how often */
 
 static enum phase {
     SERVING,
@@ -33,37 +36,38 @@ static int64_t phase_ends; /* clock_ms(): then force is used */
 static int64_t accept_at;  /* not before: there were no descriptors left */
 static int64_t idle_since; /* no client since; 0: there is one */
 
-static void on_signal(int signal)
-{
-    if (signal == SIGCHLD)
-        child_died = 1;
-    else if (signal == SIGHUP)
-        reload_asked = 1;
-    else
-        stop_asked = stop_asked + 1;
-}
-
-/* Signals are blocked but while ppoll(2) waits, so none is lost between a test and the wait. */
-static sigset_t catch_signals(void)
+/* Signals come as readable descriptor, signalfd(2): ppoll(2) would not deliver one that is pending
+ * while a listener is ready again and again. */
+static void catch_signals(void)
 {
     static const int caught[] = {SIGCHLD, SIGHUP, SIGTERM, SIGINT};
-    sigset_t block, before;
-    sigemptyset(&block);
-    for (size_t i = 0; i < sizeof(caught) / sizeof(caught[0]); i++) {
-        struct sigaction action = {.sa_handler = on_signal};
-        sigaction(caught[i], &action, NULL);
-        sigaddset(&block, caught[i]);
-    }
-    signal(SIGPIPE, SIG_IGN);
-    sigprocmask(SIG_BLOCK, &block, &before);
+    sigset_t set;
+    sigemptyset(&set);
     for (size_t i = 0; i < sizeof(caught) / sizeof(caught[0]); i++)
-        sigdelset(&before, caught[i]);
-    return before;
+        sigaddset(&set, caught[i]);
+    sigprocmask(SIG_BLOCK, &set, NULL);
+    signal(SIGPIPE, SIG_IGN);
+    signals = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+    if (signals < 0)
+        die("signalfd: %s", strerror(errno));
+}
+
+static void take_signals(void)
+{
+    struct signalfd_siginfo info;
+    while (read(signals, &info, sizeof(info)) == (ssize_t)sizeof(info)) {
+        if (info.ssi_signo == SIGCHLD)
+            child_died = true;
+        else if (info.ssi_signo == SIGHUP)
+            reload_asked = true;
+        else
+            stop_asked++;
+    }
 }
 
 static void reap(void)
 {
-    child_died = 0;
+    child_died = false;
     int status;
     pid_t pid;
     while ((pid = waitpid(-1, &status, WNOHANG)) > 0)
@@ -100,7 +104,7 @@ static void take_status(const struct master *m)
 
 static void reload(const struct master *m)
 {
-    reload_asked = 0;
+    reload_asked = false;
     struct conf fresh;
     if (m->reload(&fresh)) {
         struct buf fixed = BUF_INIT;
@@ -140,7 +144,7 @@ static void force(void (*stop)(int signal))
 }
 
 /* Moves on when what the phase waits for has happened, or has taken too long. */
-static bool finished(const struct master *m)
+static void move_on(const struct master *m)
 {
     bool late = clock_ms() >= phase_ends || stop_asked > 1;
     if (phase == SERVING && stop_asked) {
@@ -158,6 +162,15 @@ static bool finished(const struct master *m)
     } else if (phase == CLEARING && late) {
         force(roles_stop_auth);
     }
+}
+
+static bool finished(const struct master *m)
+{
+    enum phase before;
+    do {
+        before = phase;
+        move_on(m);
+    } while (phase != before);
     return phase == CLEARING && roles_all_gone();
 }
 
@@ -195,23 +208,24 @@ static int64_t do_chores(const struct master *m)
     return earlier(next, refuse_close_due());
 }
 
-static void wait_for_work(const struct master *m, int64_t deadline, const sigset_t *while_waiting)
+static void wait_for_work(const struct master *m, int64_t deadline)
 {
-    struct pollfd fds[SOCKETS_MAX + 1];
+    struct pollfd fds[SOCKETS_MAX + 2];
     nfds_t n = 0;
     bool paused = accept_at > clock_ms();
     if (paused)
         deadline = earlier(deadline, accept_at);
     for (int i = 0; i < m->sockets->count && !paused; i++)
         fds[n++] = (struct pollfd){.fd = m->sockets->fds[i], .events = POLLIN};
+    nfds_t listeners = n;
     fds[n++] = (struct pollfd){.fd = roles_status_fd(), .events = POLLIN};
-    int ms = clock_until(deadline);
-    struct timespec ts = {ms / 1000, ms % 1000 * 1000000L};
-    if (ppoll(fds, n, ms < 0 ? NULL : &ts, while_waiting) <= 0)
+    fds[n++] = (struct pollfd){.fd = signals, .events = POLLIN};
+    if (poll(fds, n, clock_until(deadline)) <= 0)
         return;
-    if (fds[n - 1].revents)
+    take_signals();
+    if (fds[listeners].revents)
         take_status(m);
-    for (nfds_t i = 0; i + 1 < n; i++)
+    for (nfds_t i = 0; i < listeners; i++)
         if (fds[i].revents)
             accept_some(fds[i].fd);
 }
@@ -225,7 +239,7 @@ int master_run(const struct master *m)
     conf_wipe_environment();
 
     proctitle_set("master");
-    sigset_t while_waiting = catch_signals();
+    catch_signals();
     sessions_init(m->conf, m->log_fd, m->session);
     roles_start_due();
     if (single)
@@ -234,7 +248,7 @@ int master_run(const struct master *m)
     while (!finished(m)) {
         int64_t next = do_chores(m);
         if (!stop_asked || phase != SERVING)
-            wait_for_work(m, next, &while_waiting);
+            wait_for_work(m, next);
         if (child_died)
             reap();
         if (reload_asked && phase == SERVING)

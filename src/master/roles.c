@@ -94,7 +94,6 @@ void roles_init(const struct conf *conf, int listener, int log_fd, int auth_work
 /* In the child: puts each descriptor in its place and runs the program. */
 static void __attribute__((noreturn)) become(const struct role *r)
 {
-    signal(SIGTERM, SIG_DFL); /* not the master's handler any more */
     sigset_t none;
     sigemptyset(&none);
     sigprocmask(SIG_SETMASK, &none, NULL);

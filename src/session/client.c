@@ -40,8 +40,19 @@ void client_init_signals(void)
     sigaction(SIGTERM, &action, NULL);
 }
 
+/* ppoll(2) delivers no signal when a descriptor is ready at once. Who is busy all the time has to
+ * look for it now and then. */
+static void look_for_term(void)
+{
+    static unsigned calls;
+    sigset_t pending;
+    if (++calls % 64 == 0 && sigpending(&pending) == 0 && sigismember(&pending, SIGTERM) == 1)
+        client_stop = true;
+}
+
 int client_poll(struct pollfd *fds, unsigned count, int64_t deadline)
 {
+    look_for_term();
     int ms = clock_until(deadline);
     struct timespec ts = {ms / 1000, ms % 1000 * 1000000L};
     return ppoll(fds, count, ms < 0 ? NULL : &ts, &while_waiting);
