@@ -92,7 +92,7 @@ void roles_init(const struct conf *conf, int listener, int log_fd, int auth_work
 }
 
 /* In the child: puts each descriptor in its place and runs the program. */
-static void __attribute__((noreturn)) become(const struct role *r)
+static void __attribute__((noreturn)) become(const struct role *r, pid_t parent)
 {
     sigset_t none;
     sigemptyset(&none);
@@ -107,7 +107,7 @@ static void __attribute__((noreturn)) become(const struct role *r)
     char path[PATH_MAX + 32];
     snprintf(path, sizeof(path), "%s/%s", directory, r->program);
     char master[16];
-    snprintf(master, sizeof(master), "%d", (int)getppid());
+    snprintf(master, sizeof(master), "%d", (int)parent);
     char *argv[] = {path, master, NULL};
     execv(path, argv);
     log_error("cannot run %s: %s", path, strerror(errno));
@@ -117,9 +117,10 @@ static void __attribute__((noreturn)) become(const struct role *r)
 static void start(struct role *r)
 {
     r->started_at = clock_ms();
+    pid_t master = getpid(); /* the child can see another parent by the time it asks */
     r->pid = fork();
     if (r->pid == 0)
-        become(r);
+        become(r, master);
     if (r->pid < 0) {
         log_error("fork: %s", strerror(errno));
         r->pid = 0;
