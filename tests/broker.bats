@@ -24,7 +24,7 @@ for round in range(5):
     sql(f"insert into messages (sender_id, receiver_id, content) values ({alice.id}, {bob.id}, 'cut {round}')")
     a.message(bob.id, f"round {round}", f"r-{round}")
     while True:
-        f = a.until("ack") if False else a.recv()
+        f = a.recv()
         if f["type"] == "ack" and f["id"] == f"r-{round}":
             break
         if f["type"] == "error":

@@ -56,7 +56,6 @@ void db_param_text(struct db_params *p, const char *text, size_t n);
 void db_param_array(struct db_params *p, Oid type, size_t count);
 void db_array_int8(struct db_params *p, int64_t v);
 void db_array_text(struct db_params *p, const char *text, size_t n);
-void db_array_null(struct db_params *p);
 void db_array_end(struct db_params *p);
 /* A bigint[] of the int64_t or uint64_t values in ids. */
 void db_param_ids(struct db_params *p, const struct buf *ids);

@@ -82,11 +82,6 @@ void db_array_text(struct db_params *p, const char *text, size_t n)
     buf_append(&p->bytes, text, n);
 }
 
-void db_array_null(struct db_params *p)
-{
-    put_int4(&p->bytes, -1);
-}
-
 void db_array_end(struct db_params *p)
 {
     end(p);

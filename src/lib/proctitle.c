@@ -61,12 +61,3 @@ void proctitle_set(const char *fmt, ...)
     memset(area, 0, area_size);
     snprintf(area, area_size - 1, "chatd: %s", text);
 }
-
-void proctitle_wipe_env(const char *name)
-{
-    char *value = getenv(name);
-    if (!value)
-        return;
-    explicit_bzero(value, strlen(value));
-    unsetenv(name);
-}

@@ -10,7 +10,4 @@ void proctitle_init(int argc, char **argv);
 /* Sets the title: "chatd: " and the text, cut to the room there is. */
 void proctitle_set(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 
-/* Overwrites and forgets a variable of the environment: for secrets. */
-void proctitle_wipe_env(const char *name);
-
 #endif
