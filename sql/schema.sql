@@ -19,6 +19,18 @@ begin
     return null;
 end $$;
 
+CREATE FUNCTION chatd.change_stamp(moment timestamp with time zone) RETURNS integer
+    LANGUAGE sql STABLE
+    AS $$ select date_part('microseconds', moment)::int $$;
+
+CREATE FUNCTION chatd.cursor_honoured(change bigint, stamp integer) RETURNS boolean
+    LANGUAGE plpgsql STABLE
+    SET search_path TO 'chatd', 'pg_temp'
+    AS $$
+begin
+    return coalesce(change between 0 and change_last() and stamp_at(change) = stamp, false);
+end $$;
+
 CREATE FUNCTION chatd.json_time(moment timestamp with time zone) RETURNS text
     LANGUAGE sql STABLE
     AS $$ select to_char(moment at time zone 'UTC', '"\""YYYY-MM-DD"T"HH24:MI:SS.MS"Z\""') $$;
@@ -31,7 +43,7 @@ CREATE FUNCTION chatd.message_frame(tag text, id bigint, sender_id bigint, sende
         || ',"sender_id":' || sender_id || ',"sender":"' || sender
         || '","receiver_id":' || receiver_id
         || ',"created_at":' || to_char(created_at at time zone 'UTC', '"\""YYYY-MM-DD"T"HH24:MI:SS.MS"Z\""')
-        || ',"cursor":"' || tag || '-' || id || '"}}'
+        || ',"cursor":"' || tag || '-' || id || '-' || date_part('microseconds', created_at)::int || '"}}'
 $$;
 
 CREATE FUNCTION chatd.messages_inserted() RETURNS trigger
@@ -113,11 +125,28 @@ begin
     return null;
 end $$;
 
+CREATE FUNCTION chatd.stamp_at(change bigint) RETURNS integer
+    LANGUAGE plpgsql STABLE
+    SET search_path TO 'chatd', 'pg_temp'
+    AS $$
+begin
+    return coalesce((select change_stamp(m.created_at) from messages m
+                      where m.id <= change order by m.id desc limit 1), 0);
+end $$;
+
 CREATE FUNCTION chatd.user_json(id bigint, username text, email text) RETURNS text
     LANGUAGE sql STABLE
     AS $$ select '{"id":' || id || ',"username":"' || username || '","email":' || to_json(email)::text || '}' $$;
 
-CREATE FUNCTION chatd_api.event_read(host_id bigint, after bigint, max_rows integer) RETURNS TABLE(cursor bigint, user_ids bigint[], origin bigint, frame text)
+CREATE FUNCTION chatd_api.cursor_honoured(change bigint, stamp integer) RETURNS boolean
+    LANGUAGE plpgsql STABLE SECURITY DEFINER
+    SET search_path TO 'chatd', 'pg_temp'
+    AS $$
+begin
+    return chatd.cursor_honoured(change, stamp);
+end $$;
+
+CREATE FUNCTION chatd_api.event_read(host_id bigint, after bigint, max_rows integer) RETURNS TABLE(cursor bigint, stamp integer, user_ids bigint[], origin bigint, frame text)
     LANGUAGE plpgsql STABLE SECURITY DEFINER
     SET search_path TO 'chatd', 'pg_temp'
     SET enable_seqscan TO 'off'
@@ -134,7 +163,7 @@ declare
     found_rows int;
 begin
     return query
-        select m.id,
+        select m.id, change_stamp(m.created_at),
                case when m.sender_id = m.receiver_id then array[m.sender_id]
                     else array[m.receiver_id, m.sender_id] end,
                case when m.sender_id <> m.receiver_id then m.origin end,
@@ -151,11 +180,11 @@ begin
          limit max_rows;
     get diagnostics found_rows = row_count;
     if found_rows < max_rows and upto > after then
-        return query select upto, null::bigint[], null::bigint, null::text;
+        return query select upto, stamp_at(upto), null::bigint[], null::bigint, null::text;
     end if;
 end $$;
 
-CREATE FUNCTION chatd_api.event_read_user(user_id bigint, after bigint, upto bigint, max_rows integer) RETURNS TABLE(cursor bigint, user_ids bigint[], origin bigint, frame text)
+CREATE FUNCTION chatd_api.event_read_user(user_id bigint, after bigint, upto bigint, max_rows integer) RETURNS TABLE(cursor bigint, stamp integer, user_ids bigint[], origin bigint, frame text)
     LANGUAGE plpgsql STABLE SECURITY DEFINER
     SET search_path TO 'chatd', 'pg_temp'
     SET enable_seqscan TO 'off'
@@ -168,7 +197,7 @@ declare
     here constant text := (select i.tag from instance i);
 begin
     return query
-        select m.id,
+        select m.id, change_stamp(m.created_at),
                case when m.sender_id = m.receiver_id then array[m.sender_id]
                     else array[m.receiver_id, m.sender_id] end,
                case when m.sender_id <> m.receiver_id then m.origin end,
@@ -187,48 +216,57 @@ begin
          limit max_rows;
 end $$;
 
-CREATE FUNCTION chatd_api.host_attach(name text) RETURNS TABLE(host_id bigint, tag text)
+CREATE FUNCTION chatd_api.host_attach(name text, change bigint, stamp integer) RETURNS TABLE(host_id bigint, tag text, honoured boolean, cursor bigint, cursor_stamp integer)
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'chatd', 'pg_temp'
     AS $$
 #variable_conflict use_column
 declare
     new_id bigint;
+    last constant bigint := change_last();
 begin
     new_id := nextval('host_seq');
     perform pg_advisory_lock(1752134516, new_id::int);
     insert into hosts (id, name) values (new_id, host_attach.name);
     execute format('listen %I', 'chatd_' || new_id);
-    return query select new_id, i.tag from instance i;
+    return query
+        select new_id, i.tag, cursor_honoured(host_attach.change, host_attach.stamp), last,
+               stamp_at(last)
+          from instance i;
 end $$;
 
-CREATE FUNCTION chatd_api.host_sweep(host_id bigint) RETURNS integer
+CREATE FUNCTION chatd_api.host_beat(host_id bigint) RETURNS TABLE(other_id bigint, beat bigint, gone boolean)
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'chatd', 'pg_temp'
+    AS $$
+#variable_conflict use_column
+begin
+    update hosts h set beat = h.beat + 1 where h.id = host_beat.host_id;
+    if not found then
+        raise exception 'host % is not attached', host_beat.host_id using errcode = 'CH001';
+    end if;
+    -- The locks are only tried: who looks at the same moment sees the host a little later.
+    return query
+        select h.id, h.beat, pg_try_advisory_xact_lock(1752134516, h.id::int)
+          from hosts h
+         where h.id <> host_beat.host_id;
+end $$;
+
+CREATE FUNCTION chatd_api.host_sweep(host_ids bigint[], beats bigint[]) RETURNS integer
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'chatd', 'pg_temp'
     AS $$
 declare
     dead bigint[];
-    swept int;
 begin
-    -- Only tried: whoever sweeps the same host at this moment does it for us too.
-    select array_agg(h.id) into dead from hosts h
-     where case when h.id is distinct from host_sweep.host_id
-                then pg_try_advisory_xact_lock(1752134516, h.id::int) else false end;
-    if dead is null then
-        return 0;
-    end if;
-    update hosts h set dead_since = clock_timestamp()
-     where h.id = any (dead) and h.dead_since is null;
-    select array_agg(h.id) into dead from hosts h
-     where h.id = any (dead) and h.dead_since <= clock_timestamp() - interval '2 seconds';
-    if dead is null then
-        return 0;
-    end if;
     perform pg_advisory_xact_lock(1667785076, 0);
-    delete from hosts h where h.id = any (dead);
-    get diagnostics swept = row_count;
+    with removed as (
+        delete from hosts h using unnest(host_ids, beats) d (id, beat)
+         where h.id = d.id and h.beat = d.beat
+        returning h.id)
+    select coalesce(array_agg(removed.id), '{}') into dead from removed;
     delete from sessions s where s.host_id = any (dead);
-    return swept;
+    return cardinality(dead);
 end $$;
 
 CREATE FUNCTION chatd_api.message_history(user_id bigint, other_id bigint, before bigint, after bigint, max_rows integer) RETURNS TABLE(known boolean, history text)
@@ -270,7 +308,7 @@ begin
     return query select true, '[' || coalesce(page, '') || ']';
 end $$;
 
-CREATE FUNCTION chatd_api.message_send(sender_ids bigint[], receiver_ids bigint[], client_ids text[], origins bigint[], contents text[]) RETURNS TABLE(ordinal integer, status text, message_id bigint, duplicate boolean)
+CREATE FUNCTION chatd_api.message_send(sender_ids bigint[], receiver_ids bigint[], client_ids text[], origins bigint[], contents text[]) RETURNS TABLE(ordinal integer, status text, message_id bigint, stamp integer, duplicate boolean)
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'chatd', 'pg_temp'
     SET enable_seqscan TO 'off'
@@ -281,6 +319,7 @@ CREATE FUNCTION chatd_api.message_send(sender_ids bigint[], receiver_ids bigint[
 #variable_conflict use_column
 declare
     added bigint[];
+    stamps int[];
 begin
     perform pg_advisory_xact_lock(1667785076, 0);
     -- The ids are drawn in the order of the input, so sorted they are in that order again.
@@ -295,13 +334,19 @@ begin
            and (select true from users u where u.id = i.receiver_id)
          order by i.n
         on conflict (sender_id, client_id) do nothing
-        returning id)
-    select array_agg(put.id order by put.id) into added from put;
+        returning id, change_stamp(created_at) as stamp)
+    select array_agg(put.id order by put.id), array_agg(put.stamp order by put.id)
+      into added, stamps from put;
     if cardinality(added) = cardinality(sender_ids) then
         return query
-            select a.n::int, 'ok', a.id, false from unnest(added) with ordinality a (id, n);
+            select a.n::int, 'ok', a.id, a.stamp, false
+              from unnest(added, stamps) with ordinality a (id, stamp, n);
         return;
     end if;
+    -- A transaction that writes nothing does not wait for a synchronous standby. This one answers
+    -- for messages that an earlier one stored, perhaps one that was cut off while it waited: with
+    -- a number of its own it is committed, and waits, behind that.
+    perform pg_current_xact_id();
     -- Something is not plainly new. Now the stored rows tell which is which.
     return query
         with item as (
@@ -312,7 +357,7 @@ begin
               from unnest(sender_ids, receiver_ids, client_ids, origins, contents)
                    with ordinality i (sender_id, receiver_id, client_id, origin, content, n)
         ), judged as (
-            select i.n, m.id,
+            select i.n, m.id, change_stamp(m.created_at) as stamp,
                    case when not i.valid then 'invalid'
                         when not i.from_known then 'unknown_sender'
                         when not i.to_known then 'unknown_receiver'
@@ -322,11 +367,15 @@ begin
                                       order by i.n) as turn
               from item i
               left join messages m on m.sender_id = i.sender_id and m.client_id = i.client_id
+        ), told as (
+            select j.*, j.status = 'ok' as ok,
+                   j.turn = 1 and j.id = any (coalesce(added, '{}')) as new
+              from judged j
         )
-        select j.n::int, j.status, case j.status when 'ok' then j.id end,
-               j.status = 'ok' and not (j.turn = 1 and j.id = any (coalesce(added, '{}')))
-          from judged j
-         order by j.n;
+        select t.n::int, t.status, case when t.ok then t.id end,
+               case when t.ok and t.new then t.stamp end, t.ok and not t.new
+          from told t
+         order by t.n;
 end $$;
 
 CREATE FUNCTION chatd_api.presence_check(user_ids bigint[]) RETURNS integer
@@ -392,13 +441,14 @@ begin
     return closed;
 end $$;
 
-CREATE FUNCTION chatd_api.session_open(host_id bigint, session_ids bigint[], user_ids bigint[]) RETURNS TABLE(session_id bigint, known boolean, cursor bigint, presence bigint)
+CREATE FUNCTION chatd_api.session_open(host_id bigint, session_ids bigint[], user_ids bigint[], changes bigint[], stamps bigint[]) RETURNS TABLE(session_id bigint, known boolean, cursor bigint, cursor_stamp integer, presence bigint, honoured boolean)
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'chatd', 'pg_temp'
     AS $$
 #variable_conflict use_column
 declare
-    change bigint;
+    last bigint;
+    last_stamp int;
     announced bigint;
 begin
     perform pg_advisory_xact_lock(1667785076, 0);
@@ -411,12 +461,16 @@ begin
       join users u on u.id = i.user_id
      where i.session_id is not null
     on conflict do nothing;
-    change := change_last();
+    last := change_last();
+    last_stamp := stamp_at(last);
     -- The sequence rather than the table, which a crash empties: this never goes back.
     select case when s.is_called then s.last_value else 0 end into announced from presence_seq s;
     return query
-        select i.session_id, exists (select from users u where u.id = i.user_id), change, announced
-          from unnest(session_ids, user_ids) with ordinality i (session_id, user_id, n)
+        select i.session_id, exists (select from users u where u.id = i.user_id), last, last_stamp,
+               announced,
+               case when i.change >= 0 then cursor_honoured(i.change, i.stamp::int) else false end
+          from unnest(session_ids, user_ids, changes, stamps)
+               with ordinality i (session_id, user_id, change, stamp, n)
          order by i.n;
 end $$;
 
@@ -517,7 +571,7 @@ CREATE UNLOGGED TABLE chatd.hosts (
     id bigint DEFAULT nextval('chatd.host_seq'::regclass) NOT NULL,
     name text NOT NULL,
     started_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
-    dead_since timestamp with time zone
+    beat bigint DEFAULT 0 NOT NULL
 );
 
 CREATE TABLE chatd.instance (

@@ -91,10 +91,10 @@ from chat import *
 import struct
 alice, bob = user(), user()
 a, b = connect(alice.token), connect(bob.token)
-HELLO, AUTH, REGISTER, LOGIN, USERS, HISTORY, SEND, ATTACH = range(1, 9)
+HELLO, AUTH, REGISTER, LOGIN, USERS, HISTORY, SEND, ATTACH, RESUME = range(1, 10)
 text = lambda t: struct.pack("I", len(t)) + t
 message = lambda type_, payload=b"", seq=1: struct.pack("III", len(payload), type_, seq) + payload
-hello = message(HELLO, struct.pack("=IQ", 1, 5) + text(b"x"))
+hello = message(HELLO, struct.pack("=IQ", 2, 5) + text(b"x"))
 auth = message(AUTH, text(alice.token.encode()), 2)
 
 def broker():
@@ -112,10 +112,11 @@ def ended(data):
 send = lambda id_, content: struct.pack("Q", bob.id) + text(id_) + text(content)
 ended(hello + message(USERS))                                   # not bound
 ended(hello + message(SEND, send(b"a", b"x")))
-ended(hello + message(ATTACH, struct.pack("=BQQ", 0, 0, 0)))
+ended(hello + message(ATTACH, text(b"") + struct.pack("Q", 0)))
+ended(hello + auth + message(RESUME, text(b""), 3))              # not attached
 ended(hello + hello)                                            # only once
 ended(message(99))                                              # no such type
-ended(message(9) + b"")                                         # a type of the broker
+ended(message(10) + b"")                                        # a type of the broker
 ended(struct.pack("III", 0xffffffff, SEND, 1))                  # too large
 ended(message(HELLO, b"short"))
 ended(message(HELLO, struct.pack("=IQ", 99, 5) + text(b"x")))    # another version
@@ -168,7 +169,7 @@ text = lambda t: struct.pack("I", len(t)) + t
 message = lambda type_, payload=b"", seq=1: struct.pack("III", len(payload), type_, seq) + payload
 s = socket.socket(socket.AF_UNIX)
 s.connect(f"{T}/main.run/broker.sock")
-s.sendall(message(1, struct.pack("=IQ", 1, 5) + text(b"x")) + message(2, text(alice.token.encode()), 2))
+s.sendall(message(1, struct.pack("=IQ", 2, 5) + text(b"x")) + message(2, text(alice.token.encode()), 2))
 s.settimeout(WAIT)
 s.recv(4096)
 # One request at a time is its due; the answers are some 300 kB each and stay unread.

@@ -215,6 +215,15 @@ a.message(2**50, "nobody", "c-x")
 described(a.expect("error"))
 described(api("GET", "/users", token=alice.token)[1][-1:])
 described(api("GET", f"/messages/{bob.id}", token=alice.token)[1])
+described({"receiver_id": bob.id, "content": "x"})
+described(api("POST", "/messages", {"receiver_id": bob.id, "content": "x"}, alice.token)[1])
+c = connect(bob.token, path="/ws?cursor=")
+resumed = c.expect("resumed")
+described(resumed)
+resume = {"type": "resume", "data": {"cursor": resumed["data"]["cursor"]}}
+described(resume)
+c.send(resume)
+described(c.expect("resumed"))
 PY
 }
 
@@ -238,7 +247,7 @@ def same(what, in_source, in_page):
 session, ws = source("session/*.c"), source("wire/ws.c")
 names = dict(re.findall(r"\b([A-Z_]+) = (1\d\d\d)\b", ws))
 sent = {names[n] for n in re.findall(r"fail\(r, out, ([A-Z_]+),", ws)}
-sent |= set(re.findall(r"say_goodbye\(\w+, (\d{4}),", session))
+sent |= set(re.findall(r"live_goodbye\(\w+, (\d{4}),", session))
 items = "".join(re.findall(r"^\.It (.*\n)", section("Close codes"), re.M))
 # 1000 and 1001 are only ever the client's own, sent back.
 same("close codes", sent, set(re.findall(r"\d{4}", items)) - {"1000", "1001"})
@@ -248,7 +257,7 @@ rows = re.findall(r'E\(\w+, "(\w+)", (\d+), ', table)
 codes = {code for code, _ in rows}
 for call in re.findall(r"\brefuse\(f,([^;]*);", source("wire/chat_frame.c")):
     codes |= set(re.findall(r'"([a-z]+_[a-z]+)"', call))
-codes |= set(re.findall(r'send_error\(\w+, NULL, 0, "(\w+)"', session))
+codes |= set(re.findall(r'live_put_error\(\w+, [^;"]*"(\w+)"', session))
 listed = set(re.findall(r"^\.It Li (\w+)", section("From server to client"), re.M))
 assert codes <= set(re.findall(r"^\.(?:It )?Li (\w+)", page, re.M)), codes
 assert listed <= codes, f"codes only in the manual: {listed - codes}"

@@ -60,7 +60,7 @@ PY
 from rawhttp import *
 a = user()
 for path in ("/", "/nothing", "/user", "/users/", "/users/1", "/Users", "/users%2f", "//users", "/./users", "/users/../users", "/register/", "/ws/",
-             "/login.php", "/%00", "/messages"):
+             "/login.php", "/%00", "/messages/", "/event", "/events/"):
     for method in ("GET", "POST", "HEAD"):
         r = ask(method, path, token=a.token)
         assert r.status == 404, (method, path, r.status)

@@ -50,7 +50,7 @@ host_open() {
     host_in[$1]=$fd
     exec {fd}<"$out"
     host_out[$1]=$fd
-    host_ask "$1" "select host_id from chatd_api.host_attach('host $1')"
+    host_ask "$1" "select host_id from chatd_api.host_attach('host $1', 0, 0)"
 }
 
 host_ask() {
@@ -78,9 +78,9 @@ host_close() {
     unset "host_pid[$1]"
 }
 
-# As if those that were found dead had been so for long.
-hosts_age() {
-    q "update hosts set dead_since = dead_since - interval '1 minute'"
+# session_open without cursors: session_open HOST SESSIONS USERS, and what to select.
+session_open() {
+    api "select ${4:-} from chatd_api.session_open($1, '{$2}', '{$3}', array_fill(-1, array[cardinality('{$2}'::int[])]), array_fill(0, array[cardinality('{$2}'::int[])]))"
 }
 
 equal() {
@@ -108,12 +108,12 @@ equal() {
     run "$copy/migrate" --status
     [[ $status == 1 && $output == *'0002_presence.sql changed'* ]]
     cp "$root/sql/0002_presence.sql" "$copy"
-    mv "$copy/0004_api.sql" "$copy/0005_api.sql"
+    mv "$copy/0005_cursors.sql" "$copy/0006_cursors.sql"
     run "$copy/migrate"
-    [[ $status != 0 && $output == *'should have number 4'* ]]
-    rm "$copy/0005_api.sql"
+    [[ $status != 0 && $output == *'should have number 5'* ]]
+    rm "$copy/0006_cursors.sql"
     run "$copy/migrate"
-    [[ $status != 0 && $output == *'the database has migration 0004_api.sql'* ]]
+    [[ $status != 0 && $output == *'the database has migration 0005_cursors.sql'* ]]
 }
 
 @test "migrate: a file that fails leaves nothing of itself" {
@@ -211,7 +211,7 @@ equal() {
 
 @test "user_list: by id, with who is online and when the others were last seen" {
     host_open 1 >/dev/null
-    api "select from chatd_api.session_open(1, '{1,2}', '{2,3}')"
+    session_open 1 1,2 2,3
     api "select from chatd_api.session_close(1, '{2}')"
     api "select chatd_api.user_list()" >"$BATS_TEST_TMPDIR/list"
     equal "$(jq -c 'map([.id, .username, .online, (.last_seen | type)])' "$BATS_TEST_TMPDIR/list")" \
@@ -224,11 +224,11 @@ equal() {
 # Messages --------------------------------------------------------------------------------------
 
 @test "message_send: each of a batch has its own result, in order, with ids in order" {
-    equal "$(api "select * from chatd_api.message_send('{1,2,1}', '{2,1,3}', '{a,a,b}', '{7,8,9}', '{x,y,z}')" | xargs)" \
+    equal "$(api "select ordinal, status, message_id, duplicate from chatd_api.message_send('{1,2,1}', '{2,1,3}', '{a,a,b}', '{7,8,9}', '{x,y,z}')" | xargs)" \
         "1|ok|1|f 2|ok|2|f 3|ok|3|f"
     equal "$(api "select * from chatd_api.message_send(
         '{1,1,1,99,1,1,2,null,2,2}', '{2,2,3,1,99,2,2,1,1,1}', array['n','n','n','b','c','d','e','f',repeat('x',65),null],
-        '{0,0,0,0,0,0,0,0,0,0}', array['x','x','x','x','x','','x','x','x','x'])" | cut -d'|' -f1,2,4 | xargs)" \
+        '{0,0,0,0,0,0,0,0,0,0}', array['x','x','x','x','x','','x','x','x','x'])" | cut -d'|' -f1,2,5 | xargs)" \
         "1|ok|f 2|ok|t 3|conflict|f 4|unknown_sender|f 5|unknown_receiver|f 6|invalid|f 7|ok|f 8|unknown_sender|f 9|invalid|f 10|invalid|f"
     equal "$(q "select count(*) from messages")" 5
     equal "$(api "select count(*) from chatd_api.message_send('{}', '{}', '{}', '{}', '{}')")" 0
@@ -236,10 +236,18 @@ equal() {
 
 @test "message_send: the same again is the same message, with other content a conflict" {
     api "select from chatd_api.message_send('{1}', '{2}', '{a}', '{7}', '{x}')"
-    equal "$(api "select * from chatd_api.message_send('{1}', '{2}', '{a}', '{8}', '{x}')")" "1|ok|1|t"
-    equal "$(api "select * from chatd_api.message_send('{1}', '{2}', '{a}', '{8}', '{y}')")" "1|conflict||f"
-    equal "$(api "select * from chatd_api.message_send('{1}', '{3}', '{a}', '{8}', '{x}')")" "1|conflict||f"
+    equal "$(api "select * from chatd_api.message_send('{1}', '{2}', '{a}', '{8}', '{x}')")" "1|ok|1||t"
+    equal "$(api "select * from chatd_api.message_send('{1}', '{2}', '{a}', '{8}', '{y}')")" "1|conflict|||f"
+    equal "$(api "select * from chatd_api.message_send('{1}', '{3}', '{a}', '{8}', '{x}')")" "1|conflict|||f"
     equal "$(api "select status, duplicate from chatd_api.message_send('{2}', '{1}', '{a}', '{8}', '{x}')")" "ok|f"
+    equal "$(api "select stamp from chatd_api.message_send('{2}', '{1}', '{b}', '{8}', '{x}')")" "$(q 'select stamp_at(change_last())')"
+}
+
+@test "message_send: an answer for what an earlier transaction stored waits behind it for a standby" {
+    api "select from chatd_api.message_send('{1}', '{2}', '{a}', '{7}', '{x}')"
+    # Only a transaction with a number has a commit that synchronous replication waits for.
+    equal "$(api "begin; select status, duplicate from chatd_api.message_send('{1}', '{2}', '{a}', '{8}', '{x}');
+                  select pg_current_xact_id_if_assigned() is not null; commit" | xargs)" "ok|t t"
 }
 
 @test "message_send: 65536 bytes of content are enough and 65537 too many" {
@@ -249,7 +257,7 @@ equal() {
 
 @test "an insert typed into psql is a message as any other" {
     host_open 1 >/dev/null
-    api "select from chatd_api.session_open(1, '{1}', '{2}')"
+    session_open 1 1 2
     host_bells 1
     psql -Xqc "insert into messages (sender_id, receiver_id, content) values (1, 2, 'hi')"
     equal "$(host_bells 1)" "e 1"
@@ -261,7 +269,7 @@ equal() {
     # Each writer keeps its transaction open after it drew its id. A reader that only ever asks
     # for more than its cursor must in the end have seen every message, once.
     host_open 1 >/dev/null
-    api "select from chatd_api.session_open(1, '{1}', '{1}')"
+    session_open 1 1 1
     for i in 1 2 3 4; do
         for _ in {1..20}; do
             echo "begin; insert into messages (sender_id, receiver_id, content) values ($i, 1, 'x'); select pg_sleep(random() * 0.02); commit;"
@@ -311,7 +319,7 @@ equal() {
 
 @test "event_read: what concerns this host, whole frames, and a cursor past the rest" {
     host_open 1 >/dev/null
-    api "select from chatd_api.session_open(1, '{10}', '{2}')"
+    session_open 1 10 2
     api "select from chatd_api.message_send('{1,3,2,2}', '{2,4,2,3}', '{a,b,c,d}', '{7,7,7,7}',
          array[E'q\" \\\\ \n é', 'foreign', 'self', 'sent'])"
     api "select from chatd_api.message_send('{3}', '{4}', '{z}', '{7}', '{foreign}')"
@@ -323,7 +331,7 @@ equal() {
     equal "$(api "select cursor from chatd_api.event_read(77, 0, 2)" | xargs)" "5"
     tag=$(q 'select tag from instance')
     equal "$(api "select frame from chatd_api.event_read(1, 0, 1)" | sed 's/"created_at":"20..-..-..T..:..:..[.]...Z"/TIME/')" \
-        '{"type":"message","content":"q\" \\ \n é","data":{"message_id":1,"sender_id":1,"sender":"ann","receiver_id":2,TIME,"cursor":"'"$tag-1"'"}}'
+        '{"type":"message","content":"q\" \\ \n é","data":{"message_id":1,"sender_id":1,"sender":"ann","receiver_id":2,TIME,"cursor":"'"$tag-1-$(q 'select stamp_at(1)')"'"}}'
 }
 
 @test "event_read_user: what one user sent or received, within bounds, without repeats" {
@@ -344,8 +352,8 @@ equal() {
 @test "doorbells ring where a sender or receiver is connected, and nowhere else" {
     host_open 1 >/dev/null
     host_open 2 >/dev/null
-    api "select from chatd_api.session_open(1, '{1,2}', '{1,1}')"
-    api "select from chatd_api.session_open(2, '{1}', '{2}')"
+    session_open 1 1,2 1,1
+    session_open 2 1 2
     host_bells 1
     host_bells 2
     api "select from chatd_api.message_send('{3,3}', '{1,1}', '{a,b}', '{1,1}', '{x,y}')"
@@ -363,14 +371,51 @@ equal() {
 @test "session_open: answers in the order asked, knows who exists, gives the cursors of the moment" {
     host_open 1 >/dev/null
     api "select from chatd_api.message_send('{1}', '{2}', '{a}', '{1}', '{x}')"
-    equal "$(api "select * from chatd_api.session_open(1, '{12,11,10}', '{3,99,1}')" | xargs)" \
-        "12|t|1|2 11|f|1|2 10|t|1|2"
+    stamp=$(q "select stamp_at(1)")
+    equal "$(session_open 1 12,11,10 3,99,1 '*' | xargs)" \
+        "12|t|1|$stamp|2|f 11|f|1|$stamp|2|f 10|t|1|$stamp|2|f"
     equal "$(q 'select session_id, user_id from sessions order by 1' | xargs)" "10|1 12|3"
-    equal "$(api "select * from chatd_api.session_open(1, '{12}', '{3}')")" "12|t|1|2"
+    equal "$(session_open 1 12 3 '*')" "12|t|1|$stamp|2|f"
+}
+
+@test "session_open, cursor_honoured, host_attach: a cursor is honoured while what it stands for is there" {
+    host_open 1 >/dev/null
+    honoured() {
+        local first=$(api "select honoured from chatd_api.session_open(1, '{5}', '{1}', '{$1}', '{$2}')")
+        equal "$(api "select chatd_api.cursor_honoured($1, $2)")" "$first"
+        equal "$(api "select honoured from chatd_api.host_attach('again', $1, $2)")" "$first"
+        echo "$first"
+    }
+    equal "$(honoured 0 0)" t
+    equal "$(honoured 0 1)" f
+    equal "$(honoured 1 0)" f
+    api "select from chatd_api.message_send('{1,1}', '{2,2}', '{a,b}', '{1,1}', '{x,y}')"
+    one=$(q 'select stamp_at(1)') two=$(q 'select stamp_at(2)')
+    equal "$(honoured 1 "$one")/$(honoured 2 "$two")/$(honoured 0 0)" t/t/t
+    equal "$(honoured 1 "$two")/$(honoured 2 "$one")" f/f
+    equal "$(honoured 3 "$two")/$(honoured -1 0)/$(honoured 9000000000 "$two")" f/f/f
+    # A failover lost the second message, and its number was given out again.
+    q "delete from messages where id = 2"
+    equal "$(honoured 1 "$one")/$(honoured 2 "$two")" t/f
+    q "insert into messages (id, sender_id, receiver_id, content) overriding system value values (2, 1, 2, 'z')"
+    equal "$(honoured 1 "$one")/$(honoured 2 "$two")" t/f
+    # What is old was removed.
+    q "delete from messages where id = 1"
+    equal "$(honoured 1 "$one")/$(honoured 2 "$(q 'select stamp_at(2)')")" f/t
+}
+
+@test "a cursor survives pg_dump and restore" {
+    api "select from chatd_api.message_send('{1}', '{2}', '{a}', '{1}', '{x}')"
+    before=$(q "select tag, stamp_at(1) from instance")
+    pg_dump -Fc -f "$BATS_TEST_TMPDIR/dump"
+    psql -Xqd postgres -c "create database restored$BATS_TEST_NUMBER"
+    pg_restore -d "restored$BATS_TEST_NUMBER" "$BATS_TEST_TMPDIR/dump"
+    equal "$(PGDATABASE=restored$BATS_TEST_NUMBER q "select tag, chatd.stamp_at(1) from chatd.instance")" "$before"
+    psql -Xqd postgres -c "drop database restored$BATS_TEST_NUMBER"
 }
 
 @test "session_open: a host that is not attached is told so" {
-    run api "select * from chatd_api.session_open(55, '{1}', '{1}')"
+    run api "select * from chatd_api.session_open(55, '{1}', '{1}', '{-1}', '{0}')"
     [[ $status != 0 && $output == *'CH001: host 55 is not attached'* ]]
     equal "$(q 'select count(*) from sessions')" 0
 }
@@ -378,9 +423,9 @@ equal() {
 @test "presence flips with the first session and the last, and is announced to every host" {
     host_open 1 >/dev/null
     host_open 2 >/dev/null
-    api "select from chatd_api.session_open(1, '{1}', '{1}')"
+    session_open 1 1 1
     equal "$(host_bells 1)/$(host_bells 2)" "p 1/p 1"
-    api "select from chatd_api.session_open(2, '{1}', '{1}')"
+    session_open 2 1 1
     equal "$(api "select chatd_api.session_close(1, '{1,5}')")" 1
     equal "$(host_bells 1)/$(host_bells 2)" "/"
     equal "$(q 'select last_seen is not null from users where id = 1')" t
@@ -394,7 +439,7 @@ equal() {
 
 @test "presence is right when one transaction takes the last session and opens another" {
     host_open 1 >/dev/null
-    api "select from chatd_api.session_open(1, '{1}', '{1}')"
+    session_open 1 1 1
     q "with gone as (delete from sessions) insert into sessions (host_id, session_id, user_id) values (1, 2, 1), (1, 3, 2)"
     equal "$(q 'select user_id, online from presence order by 1' | xargs)" "1|t 2|t"
     q "delete from users where id = 2"
@@ -405,8 +450,8 @@ equal() {
     host_open 1 >/dev/null
     host_open 2 >/dev/null
     q "insert into messages (sender_id, receiver_id, content) values (1, 2, 'x'), (1, 3, 'x')"
-    api "select from chatd_api.session_open(1, '{1,2,4}', '{1,2,4}')"
-    api "select from chatd_api.session_open(2, '{3}', '{3}')"
+    session_open 1 1,2,4 1,2,4
+    session_open 2 3 3
     equal "$(api "select user_id, audience from chatd_api.presence_read(1, 0, 'contacts') order by 1" | xargs)" \
         "1|{2} 2|{1} 3|{1} 4|{}"
     equal "$(api "select user_id, audience from chatd_api.presence_read(2, 0, 'contacts') order by 1" | xargs)" \
@@ -414,54 +459,59 @@ equal() {
     equal "$(api "select count(*) from chatd_api.presence_read(1, 0, 'off')")" 0
 }
 
-@test "a host whose broker is gone is swept, its users go offline, and a living one stays" {
+@test "host_beat: counts, and tells of the others how far they are and who has lost its connection" {
     host_open 1 >/dev/null
+    equal "$(api 'select * from chatd_api.host_beat(1)')" ""
     host_open 2 >/dev/null
-    api "select from chatd_api.session_open(1, '{1}', '{1}')"
-    api "select from chatd_api.session_open(2, '{1}', '{2}')"
-    equal "$(api 'select chatd_api.host_sweep(2)')" 0
+    equal "$(api 'select * from chatd_api.host_beat(2)')" "1|1|f"
+    equal "$(api 'select * from chatd_api.host_beat(1)')" "2|1|f"
     host_close 1
     # The lock goes when the backend does, a moment after its client.
     until q "select count(*) from pg_locks where locktype = 'advisory' and classid = 1752134516" | grep -qx 1; do :; done
+    equal "$(api 'select * from chatd_api.host_beat(2)')" "1|2|t"
+    run api 'select * from chatd_api.host_beat(55)'
+    [[ $status != 0 && $output == *'CH001: host 55 is not attached'* ]]
+}
+
+@test "host_sweep: a host that is silent goes with its sessions, one that has beaten since stays" {
+    host_open 1 >/dev/null
+    host_open 2 >/dev/null
+    session_open 1 1 1
+    session_open 2 1 2
     host_bells 2 >/dev/null
-    # Found dead at first, and given the time in which a broker that lives would attach again.
-    equal "$(api 'select chatd_api.host_sweep(2)')/$(q 'select user_id from sessions order by 1' | xargs)" "0/1 2"
-    hosts_age
-    equal "$(api 'select chatd_api.host_sweep(2)')" 1
+    api 'select from chatd_api.host_beat(1)'
+    equal "$(api "select chatd_api.host_sweep('{1}', '{0}')")/$(q 'select user_id from sessions order by 1' | xargs)" "0/1 2"
+    equal "$(api "select chatd_api.host_sweep('{1,77}', '{1,0}')")" 1
     equal "$(host_bells 2)" "p 3"
     equal "$(q 'select id from hosts')/$(q 'select user_id from sessions')" "2/2"
     equal "$(api 'select user_id, online from chatd_api.presence_read(2, 2, $$all$$)')" "1|f"
 }
 
-@test "host_sweep waits for nobody and writes nothing while all hosts live" {
+@test "host_beat waits for nobody" {
     host_open 1 >/dev/null
     host_open 2 >/dev/null
-    q "begin; select pg_advisory_xact_lock(1667785076, 0); set local lock_timeout = '1s';
-       select chatd_api.host_sweep(1); select pg_current_xact_id_if_assigned() is null" | grep -qx t
-    # Another connection holds the change lock meanwhile.
     host_ask 1 "begin; select pg_advisory_xact_lock(1667785076, 0)"
-    PGOPTIONS='-c lock_timeout=2s' api 'select chatd_api.host_sweep(2)' | grep -qx 0
+    PGOPTIONS='-c lock_timeout=2s' api 'select other_id from chatd_api.host_beat(2)' | grep -qx 1
     host_ask 1 "commit"
 }
 
 @test "brokers that attach at once, while others come and go, take none of the living for dead" {
     host_open 1 >/dev/null
     for _ in {1..8}; do
-        api "select from chatd_api.host_attach('passing')" 3>&- &
+        api "select from chatd_api.host_attach('passing', 0, 0)" 3>&- &
         pids+=" $!"
     done
     host_open 2 >/dev/null
     wait $pids
     until [[ $(q 'select count(*) from hosts') == 2 ]]; do
-        host_ask 1 "select chatd_api.host_sweep(1)" >/dev/null
-        hosts_age
+        host_ask 1 "select chatd_api.host_sweep(array_agg(other_id), array_agg(beat)) from chatd_api.host_beat(1) where gone" >/dev/null
     done
     equal "$(q 'select name from hosts order by name' | xargs)" "host 1 host 2"
 }
 
 @test "numbers of hosts and presence go on after a crash, the connections are gone" {
     host_open 1 >/dev/null
-    api "select from chatd_api.session_open(1, '{1}', '{1}')"
+    session_open 1 1 1
     api "select from chatd_api.message_send('{1}', '{2}', '{a}', '{1}', '{x}')"
     kill -9 "$(head -n 1 "$state/pg/postmaster.pid")"
     host_close 1
@@ -470,6 +520,6 @@ equal() {
     host_open 2 >"$BATS_TEST_TMPDIR/id"
     id=$(cat "$BATS_TEST_TMPDIR/id")
     ((id > 1))
-    equal "$(api "select cursor, presence > 1 from chatd_api.session_open($id, '{1}', '{1}')")" "1|t"
+    equal "$(session_open "$id" 1 1 'cursor, presence > 1')" "1|t"
     equal "$(q 'select count(*) from messages')" 1
 }

@@ -77,6 +77,8 @@ enum ipc_error db_error(const PGresult *result);
 /* Values of a row. Null reads as 0 or as empty text. */
 int64_t db_int(const PGresult *result, int row, int column);
 bool db_bool(const PGresult *result, int row, int column);
+/* A change and, in the column behind it, its stamp. */
+struct cursor db_cursor(const PGresult *result, int row, int column);
 const char *db_text(const PGresult *result, int row, int column, size_t *n);
 bool db_is_null(const PGresult *result, int row, int column);
 /* The elements of a bigint[]; at most max are stored in v. Returns how many there are. */

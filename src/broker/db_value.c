@@ -127,6 +127,12 @@ int64_t db_int(const PGresult *result, int row, int column)
     return n == 4 ? get_int4(p) : 0;
 }
 
+struct cursor db_cursor(const PGresult *result, int row, int column)
+{
+    return (struct cursor){(uint64_t)db_int(result, row, column),
+                           (uint32_t)db_int(result, row, column + 1)};
+}
+
 bool db_bool(const PGresult *result, int row, int column)
 {
     return PQgetlength(result, row, column) == 1 && *PQgetvalue(result, row, column) != 0;

@@ -13,27 +13,27 @@ enum { ROWS_AT_ONCE = 500 };
 enum { WINDOW = 50000 };
 
 static bool started;
-static uint64_t position; /* all up to here was handed out */
-static uint64_t asked;    /* where the reading under way began */
-static uint64_t rung;     /* the highest id that a bell named */
+static struct cursor position; /* all up to here was handed out */
+static uint64_t asked;         /* where the reading under way began */
+static uint64_t rung;          /* the highest id that a bell named */
 static bool wanted;
 
-uint64_t events_position(void)
+struct cursor events_position(void)
 {
     return position;
 }
 
-void events_start(uint64_t start)
+void events_start(struct cursor start)
 {
     if (!started)
         position = start;
     started = true;
 }
 
-void events_rewind(uint64_t to)
+void events_restart(struct cursor to)
 {
-    if (started && to < position)
-        position = to;
+    position = to;
+    rung = 0;
 }
 
 void events_rung(uint64_t id)
@@ -49,14 +49,14 @@ void events_wanted(void)
 
 struct event event_from_row(const PGresult *result, int row)
 {
-    struct event e = {.cursor = (uint64_t)db_int(result, row, 0)};
-    if (db_is_null(result, row, 3))
+    struct event e = {.cursor = db_cursor(result, row, 0)};
+    if (db_is_null(result, row, 4))
         return e;
-    e.user_count = db_int_array(result, row, 1, e.users, 2);
+    e.user_count = db_int_array(result, row, 2, e.users, 2);
     if (e.user_count > 2)
         bug("a message to %zu users", e.user_count);
-    e.origin = (uint64_t)db_int(result, row, 2);
-    e.frame = db_text(result, row, 3, &e.size);
+    e.origin = (uint64_t)db_int(result, row, 3);
+    e.frame = db_text(result, row, 4, &e.size);
     return e;
 }
 
@@ -72,25 +72,26 @@ static void on_events(void *arg, const PGresult *result)
     for (int i = 0; i < rows; i++) {
         struct event e = event_from_row(result, i);
         feed_event(&e);
-        if (e.cursor > position)
+        if (e.cursor.change > position.change)
             position = e.cursor;
     }
+    feed_answers();
     feed_flush();
-    if (rows >= ROWS_AT_ONCE || position - asked >= WINDOW)
+    if (rows >= ROWS_AT_ONCE || position.change - asked >= WINDOW)
         wanted = true;
     link_listen();
 }
 
 bool events_read(struct db *listener)
 {
-    if (!started || (!wanted && rung <= position))
+    if (!started || (!wanted && rung <= position.change))
         return false;
     wanted = false;
     rung = 0; /* what rang is committed: a reading that starts now sees it, if it is there at all */
-    asked = position;
+    asked = position.change;
     struct db_params p = {0};
     db_param_int8(&p, link_host());
-    db_param_int8(&p, (int64_t)position);
+    db_param_int8(&p, (int64_t)position.change);
     db_param_int4(&p, ROWS_AT_ONCE);
     db_run(listener, STATEMENT_EVENT_READ, &p, on_events, NULL);
     return true;

@@ -12,14 +12,14 @@
 #include "db.h"
 
 /* Up to here everything has been handed out. 0 before the first session is attached. */
-uint64_t events_position(void);
+struct cursor events_position(void);
 
 /* Nothing up to position concerns anybody here. For the first session of a fresh broker. */
-void events_start(uint64_t position);
+void events_start(struct cursor position);
 
-/* The database has gone back, to a state in which this was its last change: a restore, or a
- * failover that lost something. No reading may be under way. */
-void events_rewind(uint64_t to);
+/* The database is not what it was: what comes next is what comes after this position. No reading
+ * may be under way. */
+void events_restart(struct cursor position);
 
 /* A doorbell: the change with this id has been committed. */
 void events_rung(uint64_t id);
@@ -30,9 +30,9 @@ void events_wanted(void);
 /* Starts reading if there is something to read: true. */
 bool events_read(struct db *listener);
 
-/* A row of the database functions that read changes: cursor, user ids, origin, frame. */
+/* A row of the database functions that read changes: cursor, stamp, user ids, origin, frame. */
 struct event {
-    uint64_t cursor;
+    struct cursor cursor;
     int64_t users[2];
     size_t user_count; /* 0: concerns nobody here, but moves the cursor on */
     uint64_t origin;   /* the session that it came from; 0: none */

@@ -9,20 +9,24 @@
 #include "log.h"
 #include "map.h"
 #include "pool.h"
+#include "rows.h"
 #include "statuses.h"
 
-enum {
-    ROWS_AT_ONCE = 1000, /* session rows made by one statement */
-    PAGE = 50,           /* changes read at once for one peer that catches up */
+enum { PAGE = 50 }; /* changes read at once for one peer that catches up */
+
+/* The answer to a message, in its place: answers come in the order of the messages. */
+struct held_answer {
+    struct cursor wait; /* goes out when all before this change has; change 0: need not wait */
+    uint64_t message;
+    uint32_t seq;
+    uint32_t error; /* enum ipc_error */
+    bool duplicate;
 };
 
 static struct map users; /* user id -> its first attached peer on this host */
 
-/* Peers whose rows are to be made, in order. */
-static struct peer *open_first, **open_last = &open_first;
-
-static struct buf closes; /* uint64_t ids of the peers whose rows are to be removed */
 static struct buf dirty;  /* uint64_t ids of the peers with something queued since feed_flush() */
+static struct buf askers; /* uint64_t ids of the peers with a held_answer */
 
 static void catch_up(struct peer *p);
 
@@ -50,26 +54,7 @@ static void list_remove(struct peer *p)
         first->same_user = p->same_user;
 }
 
-static void queue_open(struct peer *p)
-{
-    p->next_open = NULL;
-    *open_last = p;
-    open_last = &p->next_open;
-}
-
-static void unqueue_open(struct peer *p)
-{
-    for (struct peer **at = &open_first; *at; at = &(*at)->next_open) {
-        if (*at != p)
-            continue;
-        *at = p->next_open;
-        if (open_last == &p->next_open)
-            open_last = at;
-        return;
-    }
-}
-
-void feed_attach(struct peer *p, uint32_t seq, bool resume, uint64_t cursor, uint64_t presence)
+void feed_attach(struct peer *p, uint32_t seq, struct ipc_text named, uint64_t presence)
 {
     if (link_is_hopeless()) {
         peer_fail(p->id, IPC_ATTACH, seq, IPC_E_UNAVAILABLE);
@@ -77,17 +62,11 @@ void feed_attach(struct peer *p, uint32_t seq, bool resume, uint64_t cursor, uin
     }
     p->feed = FEED_OPENING;
     p->attach_seq = seq;
-    p->resume = resume;
-    p->cursor = cursor;
+    p->named = named.n > 0 ? xstrndup(named.p, named.n) : NULL;
     p->presence = presence;
     list_add(p);
-    queue_open(p);
+    rows_open(p);
     link_write();
-}
-
-static void queue_close(uint64_t id)
-{
-    buf_append(&closes, &id, sizeof(id));
 }
 
 void feed_detach(struct peer *p)
@@ -95,40 +74,10 @@ void feed_detach(struct peer *p)
     if (p->feed == FEED_OFF)
         return;
     list_remove(p);
-    unqueue_open(p);
-    if (p->row)
-        queue_close(p->id);
-    p->row = false;
+    rows_close(p);
     p->feed = FEED_OFF;
     buf_free(&p->held);
     link_write();
-}
-
-void feed_open_all(void)
-{
-    struct peer *p;
-    open_first = NULL;
-    open_last = &open_first;
-    for (size_t at = 0; (p = peer_next(&at));) {
-        p->row = false;
-        if (p->feed != FEED_OFF)
-            queue_open(p);
-    }
-}
-
-void feed_link_lost(void)
-{
-    buf_free(&closes); /* the host that held these rows is dead: they are swept */
-    struct peer *p;
-    for (size_t at = 0; (p = peer_next(&at));) {
-        p->row = false;
-        if (!p->attach_seq || !link_is_hopeless())
-            continue;
-        uint32_t seq = p->attach_seq;
-        p->attach_seq = 0;
-        feed_detach(p);
-        peer_fail(p->id, IPC_ATTACH, seq, IPC_E_UNAVAILABLE);
-    }
 }
 
 /* --- queues --- */
@@ -136,7 +85,7 @@ void feed_link_lost(void)
 static void put_event(struct buf *out, const struct event *e)
 {
     size_t begin = ipc_begin(out, IPC_EVENT, 0);
-    ipc_put_u64(out, e->cursor);
+    ipc_put_cursor(out, e->cursor);
     ipc_put_text(out, e->frame, e->size);
     ipc_end(out, begin);
 }
@@ -174,6 +123,118 @@ void feed_flush(void)
     }
 }
 
+static void put_sent(struct peer *p, const struct held_answer *a)
+{
+    struct buf *out = &p->channel.out;
+    char text[CURSOR_TEXT];
+    size_t n = p->state == IPC_IS_ATTACHED ? cursor_format(text, link_tag(), p->cursor) : 0;
+    size_t begin = ipc_begin(out, IPC_SENT, a->seq);
+    ipc_put_u64(out, a->message);
+    ipc_put_u8(out, a->duplicate);
+    ipc_put_text(out, text, n);
+    ipc_end(out, begin);
+}
+
+static void put_answer(struct peer *p, const struct held_answer *a)
+{
+    peer_answering(p->id, IPC_SEND);
+    if (!a->error) {
+        put_sent(p, a);
+        return;
+    }
+    size_t begin = ipc_begin(&p->channel.out, IPC_FAILED, a->seq);
+    ipc_put_u32(&p->channel.out, a->error);
+    ipc_end(&p->channel.out, begin);
+}
+
+/* Queues the answers up to the first that waits for a later change than this. All changes before
+ * have been queued. */
+static void put_answers(struct peer *p, uint64_t upto)
+{
+    while (buf_len(&p->answers) > 0) {
+        struct held_answer a;
+        memcpy(&a, buf_head(&p->answers), sizeof(a));
+        if (a.wait.change > upto)
+            return;
+        buf_consume(&p->answers, sizeof(a));
+        if (a.wait.change > p->cursor.change)
+            p->cursor = a.wait;
+        put_answer(p, &a);
+    }
+}
+
+/* Queues those that cannot wait any longer; the client's cursor stays where it is. */
+static void hurry_answers(struct peer *p)
+{
+    for (; buf_len(&p->answers) > 0; buf_consume(&p->answers, sizeof(struct held_answer))) {
+        struct held_answer a;
+        memcpy(&a, buf_head(&p->answers), sizeof(a));
+        put_answer(p, &a);
+    }
+}
+
+static void answer(struct peer *p, const struct held_answer *a)
+{
+    if (p->state != IPC_IS_ATTACHED || (!a->wait.change && buf_len(&p->answers) == 0)) {
+        put_answer(p, a);
+    } else {
+        if (buf_len(&p->answers) == 0)
+            buf_append(&askers, &p->id, sizeof(p->id));
+        buf_append(&p->answers, a, sizeof(*a));
+    }
+    feed_queued(p);
+}
+
+void feed_ack(struct peer *p, uint32_t seq, struct cursor message, bool duplicate)
+{
+    struct held_answer a = {.message = message.change, .seq = seq, .duplicate = duplicate};
+    if (!duplicate)
+        a.wait = message;
+    answer(p, &a);
+}
+
+void feed_refuse(struct peer *p, uint32_t seq, enum ipc_error error)
+{
+    answer(p, &(struct held_answer){.seq = seq, .error = error});
+}
+
+void feed_answers(void)
+{
+    for (size_t n = buf_len(&askers) / sizeof(uint64_t); n > 0; n--) {
+        uint64_t id;
+        memcpy(&id, buf_head(&askers), sizeof(id));
+        buf_consume(&askers, sizeof(id));
+        struct peer *p = peer_find(id);
+        if (!p || buf_len(&p->answers) == 0)
+            continue;
+        if (p->feed == FEED_LIVE) {
+            put_answers(p, events_position().change);
+            feed_queued(p);
+        }
+        if (buf_len(&p->answers) > 0)
+            buf_append(&askers, &id, sizeof(id));
+    }
+}
+
+void feed_link_lost(void)
+{
+    rows_link_lost();
+    struct peer *p;
+    for (size_t at = 0; (p = peer_next(&at));) {
+        if (buf_len(&p->answers) > 0) {
+            hurry_answers(p); /* reading may be possible again only after a long time */
+            feed_queued(p);
+        }
+        if (!p->attach_seq || !link_is_hopeless())
+            continue;
+        uint32_t seq = p->attach_seq;
+        p->attach_seq = 0;
+        feed_detach(p);
+        peer_fail(p->id, IPC_ATTACH, seq, IPC_E_UNAVAILABLE);
+    }
+    feed_flush();
+}
+
 static bool may_hold(struct peer *p)
 {
     if (p->feed != FEED_OPENING && p->feed != FEED_CATCHING)
@@ -190,7 +251,8 @@ static void give_event(struct peer *p, const struct event *e)
     if (may_hold(p)) {
         if (!e->origin || e->origin != p->origin)
             put_event(&p->held, e);
-    } else if (p->feed == FEED_LIVE && e->cursor > p->cursor) {
+    } else if (p->feed == FEED_LIVE && e->cursor.change > p->cursor.change) {
+        put_answers(p, e->cursor.change - 1);
         p->cursor = e->cursor;
         if (e->origin && e->origin == p->origin)
             return; /* it sent this itself, and has its ack */
@@ -241,37 +303,76 @@ static void release_held(struct peer *p)
     while (buf_len(&p->held) > 0 &&
            (n = ipc_take(buf_head(&p->held), buf_len(&p->held), IPC_BY_BROKER, &m)) > 0) {
         struct ipc_reader r = ipc_read(&m);
-        uint64_t at = ipc_get_u64(&r);
-        uint64_t *has = m.type == IPC_EVENT ? &p->cursor : &p->presence;
-        if (at > *has) {
-            *has = at;
-            buf_append(&p->channel.out, buf_head(&p->held), (size_t)n);
+        if (m.type == IPC_EVENT) {
+            struct cursor at = ipc_get_cursor(&r);
+            if (at.change > p->cursor.change) {
+                put_answers(p, at.change - 1);
+                p->cursor = at;
+                buf_append(&p->channel.out, buf_head(&p->held), (size_t)n);
+            }
+        } else {
+            uint64_t at = ipc_get_u64(&r);
+            if (at > p->presence) {
+                p->presence = at;
+                buf_append(&p->channel.out, buf_head(&p->held), (size_t)n);
+            }
         }
         buf_consume(&p->held, (size_t)n);
     }
-    p->feed = FEED_LIVE;
-    feed_queued(p);
 }
 
+static void put_resumed(struct peer *p)
+{
+    if (!p->resumed.due)
+        return;
+    struct buf *out = &p->channel.out;
+    if (p->resumed.seq)
+        peer_answering(p->id, IPC_RESUME);
+    size_t begin = ipc_begin(out, IPC_RESUMED, p->resumed.seq);
+    ipc_put_u8(out, p->resumed.recovered);
+    ipc_put_u64(out, p->resumed.from);
+    ipc_put_cursor(out, p->cursor);
+    ipc_end(out, begin);
+    p->resumed = (struct resumed){0};
+}
+
+/* The peer has everything up to its cursor. */
 static void go_live(struct peer *p)
 {
-    if (p->held_overflow)
+    if (p->held_overflow) {
         catch_up(p);
-    else
+    } else {
+        put_answers(p, p->cursor.change);
+        put_resumed(p);
         release_held(p);
+        p->feed = FEED_LIVE;
+        put_answers(p, events_position().change);
+        feed_queued(p);
+    }
     feed_flush();
+}
+
+/* Drops what is under way and reads again, from its cursor, as soon as the queue is empty. */
+static void start_over(struct peer *p)
+{
+    p->round++;
+    p->feed = FEED_BEHIND;
+    p->held_overflow = false;
+    buf_free(&p->held);
+    feed_drained(p);
 }
 
 struct catching {
     uint64_t peer;
-    uint64_t upto;
+    uint32_t round;
+    struct cursor upto;
 };
 
 /* The peer that a result of catching up is for; NULL if that is over. */
 static struct peer *still_catching(struct catching *c, const PGresult *result)
 {
     struct peer *p = peer_find(c->peer);
-    if (!p || p->feed != FEED_CATCHING)
+    if (!p || p->feed != FEED_CATCHING || p->round != c->round)
         return NULL;
     if (db_ok(result))
         return p;
@@ -307,6 +408,7 @@ static void on_missed_events(void *arg, const PGresult *result)
     int rows = PQntuples(result), taken = 0;
     while (taken < rows && ipc_channel_queued(&p->channel) <= queue_limit()) {
         struct event e = event_from_row(result, taken++);
+        put_answers(p, e.cursor.change - 1);
         if (e.user_count && (!e.origin || e.origin != p->origin))
             put_event(&p->channel.out, &e);
         p->cursor = e.cursor;
@@ -318,7 +420,7 @@ static void on_missed_events(void *arg, const PGresult *result)
         feed_drained(p);
         return;
     }
-    if (c->upto > p->cursor)
+    if (c->upto.change > p->cursor.change)
         p->cursor = c->upto;
     struct db_params params = {0};
     db_param_int8(&params, link_host());
@@ -332,15 +434,17 @@ static void on_missed_events(void *arg, const PGresult *result)
  * row, so no less than up to when that row was made. */
 static void catch_up(struct peer *p)
 {
-    uint64_t upto = events_position() > p->opened ? events_position() : p->opened;
+    struct cursor upto = events_position();
+    if (p->opened.change > upto.change)
+        upto = p->opened;
     p->feed = FEED_CATCHING;
     p->held_overflow = false;
     struct catching *c = xcalloc(1, sizeof(*c));
-    *c = (struct catching){p->id, upto};
+    *c = (struct catching){p->id, ++p->round, upto};
     struct db_params params = {0};
     db_param_int8(&params, p->user);
-    db_param_int8(&params, (int64_t)p->cursor);
-    db_param_int8(&params, (int64_t)upto);
+    db_param_int8(&params, (int64_t)p->cursor.change);
+    db_param_int8(&params, (int64_t)upto.change);
     db_param_int4(&params, PAGE);
     pool_run(STATEMENT_EVENT_READ_USER, &params, on_missed_events, c);
 }
@@ -358,9 +462,9 @@ void feed_retry(void)
         feed_drained(p);
 }
 
-/* --- rows --- */
+/* --- attaching and resuming --- */
 
-static void answer_attach(struct peer *p, uint64_t cursor, uint64_t presence)
+static void answer_attach(struct peer *p)
 {
     uint32_t seq = p->attach_seq;
     p->attach_seq = 0;
@@ -368,135 +472,124 @@ static void answer_attach(struct peer *p, uint64_t cursor, uint64_t presence)
     peer_answering(p->id, IPC_ATTACH);
     struct buf *out = &p->channel.out;
     size_t begin = ipc_begin(out, IPC_ATTACHED, seq);
-    ipc_put_u64(out, cursor);
-    ipc_put_u64(out, presence);
+    ipc_put_text(out, link_tag(), strlen(link_tag()));
+    ipc_put_cursor(out, p->cursor);
+    ipc_put_u64(out, p->presence);
     ipc_end(out, begin);
     feed_queued(p);
 }
 
-/* The row is committed: whatever has an id above cursor rings here. */
-static void on_row(struct peer *p, bool known, uint64_t cursor, uint64_t presence)
+static void refuse_attach(struct peer *p)
 {
-    if (!known) {
-        uint32_t seq = p->attach_seq;
-        feed_detach(p);
-        if (seq)
-            peer_fail(p->id, IPC_ATTACH, seq, IPC_E_UNAUTHORIZED);
-        else
-            peer_end(p, "its user was removed");
+    uint32_t seq = p->attach_seq;
+    feed_detach(p);
+    if (seq)
+        peer_fail(p->id, IPC_ATTACH, seq, IPC_E_UNAUTHORIZED);
+    else
+        peer_end(p, "its user was removed");
+}
+
+/* Where the peer starts: at the cursor that it named, or now. */
+static void place(struct peer *p, const struct feed_row *row)
+{
+    struct cursor c;
+    bool fresh = p->presence == 0;
+    p->opened = p->cursor = row->cursor;
+    if (fresh)
+        p->presence = row->presence;
+    if (!p->named)
+        return;
+    if (!fresh && !row->honoured)
+        p->presence = 0; /* it knows the presence of another database, or of another time */
+    if (row->honoured && cursor_parse(p->named, strlen(p->named), link_tag(), &c))
+        p->cursor = c;
+    p->resumed =
+        (struct resumed){.due = true, .recovered = row->honoured, .from = p->cursor.change};
+    free(p->named);
+    p->named = NULL;
+}
+
+void feed_opened(struct peer *p, const struct feed_row *row)
+{
+    if (!row->known) {
+        refuse_attach(p);
         return;
     }
     p->row = true;
     if (p->feed != FEED_OPENING)
         return; /* a row for the new host of a peer that is long attached */
-    p->opened = cursor;
-    bool missed = p->resume && (p->cursor < cursor || p->presence < presence);
-    if (!missed) {
-        p->cursor = cursor;
-        p->presence = presence;
-    }
-    answer_attach(p, p->cursor, p->presence);
-    if (missed)
+    place(p, row);
+    answer_attach(p);
+    if (p->cursor.change < row->cursor.change || p->presence < row->presence)
         catch_up(p);
     else
         go_live(p);
 }
 
-/* The database has gone back: what comes now has numbers that were used before. */
-static void rewind_all(uint64_t to)
+struct resuming {
+    uint64_t peer;
+    uint32_t seq;
+    struct cursor from;
+};
+
+static void resume(struct peer *p, uint32_t seq, struct cursor from, bool recovered)
 {
-    log_warn("the database went back from change %llu to %llu",
-             (unsigned long long)events_position(), (unsigned long long)to);
-    events_rewind(to);
-    struct peer *p;
-    for (size_t at = 0; (p = peer_next(&at));)
-        if (p->feed != FEED_OFF && p->cursor > to)
-            p->cursor = to;
+    p->resumed = (struct resumed){true, recovered, seq, from.change};
+    if (recovered && from.change < p->cursor.change)
+        p->cursor = from;
+    start_over(p);
 }
 
-static void on_opened(void *arg, const PGresult *result)
+static void on_honoured(void *arg, const PGresult *result)
 {
-    (void)arg;
-    if (!db_ok(result)) {
-        if (result)
-            link_fail("registering sessions");
+    struct resuming *r = arg;
+    struct peer *p = peer_find(r->peer);
+    if (p && p->feed != FEED_OFF && db_ok(result) && PQntuples(result) == 1)
+        resume(p, r->seq, r->from, db_bool(result, 0, 0));
+    else
+        peer_fail(r->peer, IPC_RESUME, r->seq, db_error(result));
+    free(r);
+}
+
+void feed_resume(struct peer *p, uint32_t seq, struct ipc_text named)
+{
+    struct cursor from = p->cursor;
+    if (named.n == 0 || !cursor_parse(named.p, named.n, link_tag(), &from)) {
+        resume(p, seq, from, named.n == 0);
         return;
     }
-    for (int i = 0; i < PQntuples(result); i++) {
-        uint64_t id = (uint64_t)db_int(result, i, 0);
-        uint64_t cursor = (uint64_t)db_int(result, i, 2);
-        events_start(cursor);
-        if (!link_is_up() && cursor < events_position())
-            rewind_all(cursor);
-        struct peer *p = peer_find(id);
-        if (p && p->feed != FEED_OFF)
-            on_row(p, db_bool(result, i, 1), cursor, (uint64_t)db_int(result, i, 3));
-        else
-            queue_close(id); /* it left before it had arrived */
+    struct resuming *r = xcalloc(1, sizeof(*r));
+    *r = (struct resuming){p->id, seq, from};
+    struct db_params params = {0};
+    db_param_int8(&params, (int64_t)from.change);
+    db_param_int4(&params, (int32_t)from.stamp);
+    pool_run(STATEMENT_CURSOR_HONOURED, &params, on_honoured, r);
+}
+
+void feed_restart(struct cursor now)
+{
+    log_warn("the database went back: change %llu, up to which all was handed out, is not there; "
+             "going on from %llu",
+             (unsigned long long)events_position().change, (unsigned long long)now.change);
+    events_restart(now);
+    struct peer *p;
+    for (size_t at = 0; (p = peer_next(&at));) {
+        if (p->feed == FEED_OFF || p->feed == FEED_OPENING)
+            continue;
+        p->cursor = p->opened = now;
+        p->presence = 0;
+        p->resumed.due = true;
+        p->resumed.recovered = false;
+        put_resumed(p); /* ahead of what comes now: its numbers may be lower than those before */
+        feed_queued(p);
+        start_over(p);
     }
     feed_flush();
-    link_write();
-}
-
-static void on_closed(void *arg, const PGresult *result)
-{
-    (void)arg;
-    if (db_ok(result))
-        link_write();
-    else if (result)
-        link_fail("removing sessions");
-}
-
-static void open_rows(struct db *writer)
-{
-    struct buf ids = BUF_INIT, owners = BUF_INIT;
-    size_t n = 0;
-    for (; open_first && n < ROWS_AT_ONCE; n++) {
-        struct peer *p = open_first;
-        open_first = p->next_open;
-        buf_append(&ids, &p->id, sizeof(p->id));
-        buf_append(&owners, &p->user, sizeof(p->user));
-    }
-    if (!open_first)
-        open_last = &open_first;
-    struct db_params params = {0};
-    db_param_int8(&params, link_host());
-    db_param_ids(&params, &ids);
-    db_param_ids(&params, &owners);
-    buf_free(&owners);
-    buf_free(&ids);
-    db_run(writer, STATEMENT_SESSION_OPEN, &params, on_opened, NULL);
-}
-
-static void close_rows(struct db *writer)
-{
-    struct db_params params = {0};
-    db_param_int8(&params, link_host());
-    db_param_ids(&params, &closes);
-    buf_free(&closes);
-    db_run(writer, STATEMENT_SESSION_CLOSE, &params, on_closed, NULL);
-}
-
-bool feed_has_work(void)
-{
-    return open_first || buf_len(&closes) > 0;
-}
-
-bool feed_write(struct db *writer)
-{
-    /* Before the link is up, closing can wait: the rows of the host before are swept. */
-    if (buf_len(&closes) > 0)
-        close_rows(writer);
-    else if (open_first)
-        open_rows(writer);
-    else
-        return false;
-    return true;
 }
 
 void feed_free(void)
 {
-    buf_free(&closes);
     buf_free(&dirty);
+    buf_free(&askers);
     map_free(&users);
 }

@@ -5,6 +5,9 @@
  * The database says in the same breath which changes came before; what comes live meanwhile is
  * held and compared, so there is neither a gap nor a repeat. A peer that reads too slowly stops
  * being fed when its queue is full and reads again from its own cursor when the queue is empty.
+ *
+ * Acknowledgements take part in that order: one for change 91 goes out when everything before 91
+ * has. So whatever a client saw last, its cursor is good for coming back.
  */
 #ifndef FEED_H
 #define FEED_H
@@ -13,9 +16,35 @@
 #include "events.h"
 #include "peer.h"
 
-/* Attaches a bound peer; the ATTACH numbered seq is answered once its row is committed. With
- * resume, everything after the cursor is delivered first. */
-void feed_attach(struct peer *p, uint32_t seq, bool resume, uint64_t cursor, uint64_t presence);
+/* Attaches a bound peer; the ATTACH numbered seq is answered once its row is committed. named: the
+ * client's cursor, after which everything is delivered first; empty: none. presence: up to here
+ * it knows who is online; 0: it learns that from now on. */
+void feed_attach(struct peer *p, uint32_t seq, struct ipc_text named, uint64_t presence);
+
+/* The database's answer about a peer's row, which is committed now. */
+struct feed_row {
+    bool known;           /* the user exists; otherwise there is no row */
+    bool honoured;        /* the cursor that was named is good */
+    struct cursor cursor; /* whatever comes after it rings here */
+    uint64_t presence;
+};
+void feed_opened(struct peer *p, const struct feed_row *row);
+
+/* An attached peer asks for everything after an older cursor once more, and then for RESUMED;
+ * named empty: only for that. */
+void feed_resume(struct peer *p, uint32_t seq, struct ipc_text named);
+
+/* A message of this peer is stored: SENT follows in its place among the changes. */
+void feed_ack(struct peer *p, uint32_t seq, struct cursor message, bool duplicate);
+
+/* A message of this peer was refused: FAILED follows behind the answers to those before it. */
+void feed_refuse(struct peer *p, uint32_t seq, enum ipc_error error);
+
+/* The host has read further: hands out the answers that waited for that. */
+void feed_answers(void);
+
+/* The database lost changes that were handed out: all start anew from this cursor, and are told. */
+void feed_restart(struct cursor now);
 
 /* Forgets the peer and has its row removed. Harmless if it is not attached. */
 void feed_detach(struct peer *p);
@@ -37,13 +66,6 @@ void feed_drained(struct peer *p);
 
 /* Lets those try again whose catching up failed. */
 void feed_retry(void);
-
-/* Makes and removes rows, a batch a time. True if a statement was started. */
-bool feed_write(struct db *writer);
-bool feed_has_work(void);
-
-/* The link begins anew: every attached peer needs a row of the new host. */
-void feed_open_all(void);
 
 /* The link was lost. */
 void feed_link_lost(void);

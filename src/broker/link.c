@@ -10,11 +10,13 @@
 #include "broker.h"
 #include "events.h"
 #include "feed.h"
+#include "hosts.h"
 #include "log.h"
+#include "rows.h"
 #include "sends.h"
 #include "statuses.h"
 
-/* How often dead hosts are looked for, and doorbells that never came are made up for. */
+/* How often doorbells that never came are made up for. */
 enum { TICK_MS = 2000 };
 
 static enum {
@@ -28,9 +30,9 @@ static enum {
 static struct db *listener, *writer;
 static struct backoff backoff = {.first = 100, .most = 5000};
 static struct loop_timer retry, tick;
-static bool hopeless, swept;
+static bool hopeless;
 static int64_t host;
-static char tag[64];
+static char tag[CURSOR_TAG];
 static int status = -1;
 
 static void report(const char *line)
@@ -89,6 +91,7 @@ static void on_down(void *arg)
     feed_link_lost();
     sends_link_lost();
     statuses_link_lost();
+    hosts_link_lost();
     loop_timer_set(broker.loop, &retry, backoff_failed(&backoff));
 }
 
@@ -96,6 +99,17 @@ void link_fail(const char *what)
 {
     log_warn("%s failed; connecting anew", what);
     on_down(NULL);
+}
+
+/* The name of the database; false when it is another one than before. */
+static bool take_tag(const PGresult *result)
+{
+    char before[CURSOR_TAG];
+    memcpy(before, tag, sizeof(before));
+    size_t n;
+    const char *text = db_text(result, 0, 1, &n);
+    snprintf(tag, sizeof(tag), "%.*s", (int)n, text);
+    return !*before || strcmp(before, tag) == 0;
 }
 
 static void on_attached(void *arg, const PGresult *result)
@@ -106,12 +120,12 @@ static void on_attached(void *arg, const PGresult *result)
             link_fail("host_attach");
         return;
     }
-    size_t n;
     host = db_int(result, 0, 0);
-    const char *text = db_text(result, 0, 1, &n);
-    snprintf(tag, sizeof(tag), "%.*s", (int)n, text);
+    bool honoured = take_tag(result) && db_bool(result, 0, 2);
+    if (events_position().change && !honoured)
+        feed_restart(db_cursor(result, 0, 3));
     state = OPENING;
-    feed_open_all();
+    rows_open_all();
     link_write();
 }
 
@@ -125,13 +139,14 @@ static void on_up(void *arg)
     gethostname(name, sizeof(name) - 1);
     struct db_params p = {0};
     db_param_text(&p, name, strlen(name));
+    db_param_int8(&p, (int64_t)events_position().change);
+    db_param_int4(&p, (int32_t)events_position().stamp);
     db_run(listener, STATEMENT_HOST_ATTACH, &p, on_attached, NULL);
 }
 
 static void on_tick(void *arg)
 {
     (void)arg;
-    swept = false;
     events_wanted();
     statuses_wanted();
     feed_retry();
@@ -147,6 +162,7 @@ static void come_up(void)
     log_info("the database is up; this is host %lld", (long long)host);
     report("up\n");
     statuses_link_up();
+    hosts_link_up();
     on_tick(NULL);
 }
 
@@ -154,40 +170,27 @@ void link_write(void)
 {
     if ((state != OPENING && state != UP) || !db_ready(writer))
         return;
-    if (feed_write(writer))
+    if (rows_write(writer))
         return;
     if (state == OPENING)
         come_up();
-    if (db_ready(writer) && !sends_write(writer))
-        statuses_write(writer);
-}
-
-static void on_swept(void *arg, const PGresult *result)
-{
-    (void)arg;
-    if (!result)
-        return;
-    if (db_ok(result) && db_int(result, 0, 0) > 0)
-        log_info("removed %lld dead hosts", (long long)db_int(result, 0, 0));
-    link_listen();
-}
-
-static void sweep(void)
-{
-    swept = true;
-    struct db_params p = {0};
-    db_param_int8(&p, host);
-    db_run(listener, STATEMENT_HOST_SWEEP, &p, on_swept, NULL);
+    if (db_ready(writer) && !statuses_write(writer))
+        sends_write(writer);
 }
 
 void link_listen(void)
 {
-    if (state != UP || !db_ready(listener))
+    static bool
+        turn; /* neither kind of news waits for ever because there is always some of the other */
+    if (state != UP || !db_ready(listener) || hosts_listen(listener))
         return;
-    if (events_read(listener) || statuses_read(listener))
+    turn = !turn;
+    if (turn ? events_read(listener) : statuses_read(listener))
         return;
-    if (!swept)
-        sweep();
+    if (turn)
+        statuses_read(listener);
+    else
+        events_read(listener);
 }
 
 /* "e 91": a change with this id was committed; "p 17": somebody came or went. */
@@ -228,5 +231,5 @@ void link_free(void)
 
 bool link_is_quiet(void)
 {
-    return state != UP || (db_ready(writer) && !feed_has_work() && !sends_has_work());
+    return state != UP || (db_ready(writer) && !rows_has_work() && !sends_has_work());
 }

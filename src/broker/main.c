@@ -15,12 +15,14 @@
 #include "events.h"
 #include "feed.h"
 #include "hashing.h"
+#include "hosts.h"
 #include "link.h"
 #include "log.h"
 #include "peer.h"
 #include "pool.h"
 #include "process.h"
 #include "role.h"
+#include "rows.h"
 #include "sends.h"
 #include "statuses.h"
 
@@ -50,6 +52,7 @@ static void on_signal(void *arg, uint32_t events)
     stop_at = clock_ms() + FINISH_MS;
     stop_timer.call = on_stop_timer;
     loop_timer_set(broker.loop, &stop_timer, FINISH_MS);
+    rows_hurry();
 }
 
 static void watch_signals(void)
@@ -91,6 +94,8 @@ int main(int argc, char **argv)
     hashing_free();
     sends_free();
     statuses_free();
+    hosts_free();
+    rows_free();
     feed_free();
     loop_free(broker.loop);
     conf_free(&broker.conf);

@@ -88,6 +88,8 @@ void peers_reap(void)
         map_remove(&peers, p->id);
         uncount_channel(p->pid);
         buf_wipe(&p->held);
+        buf_free(&p->answers);
+        free(p->named);
         free(p);
     }
 }

@@ -19,6 +19,14 @@ enum feed_state {
     FEED_CATCHING, /* re-reads from its cursor; live changes are held */
 };
 
+/* A RESUMED that is due. */
+struct resumed {
+    bool due;
+    bool recovered;
+    uint32_t seq;  /* of the RESUME; 0: nobody asked, or ATTACH did */
+    uint64_t from; /* the change that the client named */
+};
+
 struct peer {
     struct ipc_channel channel;
     struct loop_watch watch;
@@ -34,14 +42,19 @@ struct peer {
     /* Owned by feed.c */
     enum feed_state feed;
     uint32_t attach_seq;    /* the ATTACH to be answered; 0: none */
-    bool resume;            /* it named a cursor */
-    uint64_t opened;        /* the database's last change when its row was made */
-    uint64_t cursor;        /* up to here it has everything */
+    char *named;            /* owned; the cursor that came with it; NULL: none */
+    struct cursor opened;   /* the database's last change when its row was made */
+    struct cursor cursor;   /* up to here it has everything */
     uint64_t presence;      /* up to here it knows who is online */
+    uint32_t round;         /* counts its catchings up: results of an earlier one are void */
+    struct resumed resumed; /* what it is to be told when it is live again */
+    struct buf answers;     /* struct held_answer: to messages, not read that far yet */
     struct buf held;        /* messages that wait for FEED_OPENING or FEED_CATCHING to end */
     bool held_overflow;     /* some did not fit */
-    bool row;               /* has a row in the database, or one is on its way there */
     struct peer *same_user; /* the next attached peer of this user */
+
+    /* Owned by rows.c */
+    bool row;               /* has a row in the database, or one is on its way there */
     struct peer *next_open; /* in the queue of rows to be made */
 };
 

@@ -323,18 +323,28 @@ static const char *serve_send(struct peer *p, const struct ipc_message *m)
 static const char *serve_attach(struct peer *p, const struct ipc_message *m)
 {
     struct ipc_reader r = ipc_read(m);
-    uint8_t resume = ipc_get_u8(&r);
-    uint64_t cursor = ipc_get_u64(&r), presence = ipc_get_u64(&r);
+    struct ipc_text cursor = ipc_get_text(&r, IPC_MAX_CURSOR);
+    uint64_t presence = ipc_get_u64(&r);
     if (!ipc_read_end(&r))
         return malformed;
-    feed_attach(p, m->seq, resume == 1, cursor, presence);
+    feed_attach(p, m->seq, cursor, presence);
+    return NULL;
+}
+
+static const char *serve_resume(struct peer *p, const struct ipc_message *m)
+{
+    struct ipc_reader r = ipc_read(m);
+    struct ipc_text cursor = ipc_get_text(&r, IPC_MAX_CURSOR);
+    if (!ipc_read_end(&r))
+        return malformed;
+    feed_resume(p, m->seq, cursor);
     return NULL;
 }
 
 static const char *(*const servers[IPC_TYPE_COUNT])(struct peer *, const struct ipc_message *) = {
     [IPC_HELLO] = serve_hello, [IPC_AUTH] = serve_auth,     [IPC_REGISTER] = serve_register,
     [IPC_LOGIN] = serve_login, [IPC_USERS] = serve_users,   [IPC_HISTORY] = serve_history,
-    [IPC_SEND] = serve_send,   [IPC_ATTACH] = serve_attach,
+    [IPC_SEND] = serve_send,   [IPC_ATTACH] = serve_attach, [IPC_RESUME] = serve_resume,
 };
 
 const char *request_serve(struct peer *p, const struct ipc_message *m)

@@ -57,7 +57,9 @@ static struct send *pop(struct queue *q)
 
 static void fail(struct send *s, enum ipc_error error)
 {
-    peer_fail(s->peer, IPC_SEND, s->seq, error);
+    struct peer *p = peer_find(s->peer);
+    if (p)
+        feed_refuse(p, s->seq, error);
     free(s);
 }
 
@@ -69,6 +71,7 @@ static void on_expiry(void *arg)
     int64_t oldest = clock_ms() - PATIENCE_MS;
     while (waiting.first && (link_is_hopeless() || waiting.first->since <= oldest))
         fail(pop(&waiting), IPC_E_UNAVAILABLE);
+    feed_flush();
     if (waiting.first)
         loop_timer_set(broker.loop, &expiry, EXPIRY_MS);
 }
@@ -103,20 +106,12 @@ void sends_add(struct peer *p, uint32_t seq, int64_t receiver, struct ipc_text i
     link_write();
 }
 
-static void acknowledge(struct send *s, int64_t message, bool duplicate)
+static void acknowledge(struct send *s, struct cursor message, bool duplicate)
 {
-    struct peer *p = peer_answering(s->peer, IPC_SEND);
-    if (p) {
-        struct buf *out = &p->channel.out;
-        char cursor[96];
-        int n = snprintf(cursor, sizeof(cursor), "%s-%lld", link_tag(), (long long)message);
-        size_t begin = ipc_begin(out, IPC_SENT, s->seq);
-        ipc_put_u64(out, (uint64_t)message);
-        ipc_put_u8(out, duplicate);
-        ipc_put_text(out, cursor, (size_t)n);
-        ipc_end(out, begin);
-        feed_queued(p);
-    }
+    struct peer *p = peer_find(s->peer);
+    if (p)
+        feed_ack(p, s->seq, message, duplicate);
+    events_rung(message.change); /* need not wait for the bell to come round */
     free(s);
 }
 
@@ -148,11 +143,13 @@ static void on_sent(void *arg, const PGresult *result)
         size_t n = 0;
         const char *status = ok ? db_text(result, i, 1, &n) : "";
         if (n == 2 && memcmp(status, "ok", 2) == 0)
-            acknowledge(s, db_int(result, i, 2), db_bool(result, i, 3));
+            acknowledge(s, db_cursor(result, i, 2), db_bool(result, i, 4));
         else
             fail(s, ok ? refusal(status, n) : db_error(result));
     }
+    feed_answers();
     feed_flush();
+    link_listen();
     link_write();
 }
 

@@ -13,19 +13,23 @@
 #define DB_POOL     4u
 
 #define STATEMENTS(S)                                                                              \
-    S(HOST_ATTACH, DB_LISTENER, "select * from chatd_api.host_attach($1::text)")                   \
-    S(HOST_SWEEP, DB_LISTENER, "select chatd_api.host_sweep($1::bigint)")                          \
+    S(HOST_ATTACH, DB_LISTENER,                                                                    \
+      "select * from chatd_api.host_attach($1::text, $2::bigint, $3::int)")                        \
+    S(HOST_BEAT, DB_LISTENER, "select * from chatd_api.host_beat($1::bigint)")                     \
+    S(HOST_SWEEP, DB_LISTENER, "select chatd_api.host_sweep($1::bigint[], $2::bigint[])")          \
     S(EVENT_READ, DB_LISTENER,                                                                     \
       "select * from chatd_api.event_read($1::bigint, $2::bigint, $3::int)")                       \
     S(PRESENCE_READ, DB_LISTENER | DB_POOL,                                                        \
       "select * from chatd_api.presence_read($1::bigint, $2::bigint, $3::text)")                   \
     S(SESSION_OPEN, DB_WRITER,                                                                     \
-      "select * from chatd_api.session_open($1::bigint, $2::bigint[], $3::bigint[])")              \
+      "select * from chatd_api.session_open($1::bigint, $2::bigint[], $3::bigint[], $4::bigint[]," \
+      " $5::bigint[])")                                                                            \
     S(SESSION_CLOSE, DB_WRITER, "select chatd_api.session_close($1::bigint, $2::bigint[])")        \
     S(PRESENCE_CHECK, DB_WRITER, "select chatd_api.presence_check($1::bigint[])")                  \
     S(MESSAGE_SEND, DB_WRITER,                                                                     \
       "select * from chatd_api.message_send($1::bigint[], $2::bigint[], $3::text[],"               \
       " $4::bigint[], $5::text[])")                                                                \
+    S(CURSOR_HONOURED, DB_POOL, "select chatd_api.cursor_honoured($1::bigint, $2::int)")           \
     S(EVENT_READ_USER, DB_POOL,                                                                    \
       "select * from chatd_api.event_read_user($1::bigint, $2::bigint, $3::bigint, $4::int)")      \
     S(USER_REGISTER, DB_POOL,                                                                      \

@@ -25,6 +25,7 @@ enum {
 #define KIB    1024LL
 #define MIB    (1024 * KIB)
 #define SECOND 1000LL
+#define MINUTE (60 * SECOND)
 #define HOUR   (3600 * SECOND)
 #define DAY    (24 * HOUR)
 

@@ -83,6 +83,10 @@ KEY(INT, min_password, "8", RANGE(1, 72), SESSION | BROKER | RELOAD, NULL,
 /* Clients */
 KEY(ENUM, presence, "all", WORDS("all", "contacts", "off"), SESSION | BROKER, NULL,
     "who is told that a user comes or goes")
+KEY(DURATION, presence_lease, "10s", RANGE(2 * SECOND, HOUR), BROKER, NULL,
+    "the users of a host that is cut off, or hangs, are offline after this")
+KEY(DURATION, presence_debounce, "500ms", RANGE(0, MINUTE), BROKER, NULL,
+    "who comes back within this time was never gone")
 KEY(STRING, cors_origins, "", ANY, SESSION | RELOAD, NULL,
     "origins whose pages may use the server, by comma, or *")
 

@@ -58,6 +58,12 @@ void ipc_put_text(struct buf *out, const char *p, size_t n)
     buf_append(out, p, n);
 }
 
+void ipc_put_cursor(struct buf *out, struct cursor c)
+{
+    ipc_put_u64(out, c.change);
+    ipc_put_u32(out, c.stamp);
+}
+
 void ipc_end(struct buf *out, size_t begin)
 {
     struct ipc_header h;
@@ -133,6 +139,12 @@ struct ipc_text ipc_get_text(struct ipc_reader *r, size_t max)
     struct ipc_text t = {(const char *)r->p, n};
     r->p += n;
     return t;
+}
+
+struct cursor ipc_get_cursor(struct ipc_reader *r)
+{
+    uint64_t change = ipc_get_u64(r);
+    return (struct cursor){change, ipc_get_u32(r)};
 }
 
 bool ipc_read_end(const struct ipc_reader *r)

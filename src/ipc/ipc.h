@@ -15,9 +15,10 @@
 #include <stdint.h>
 
 #include "buf.h"
+#include "cursor.h"
 #include "ipc_table.h"
 
-enum { IPC_VERSION = 1 };
+enum { IPC_VERSION = 2 };
 
 enum ipc_role { IPC_BY_SESSION, IPC_BY_BROKER, IPC_BY_AUTH };
 
@@ -75,6 +76,7 @@ void ipc_put_u8(struct buf *out, uint8_t v);
 void ipc_put_u32(struct buf *out, uint32_t v);
 void ipc_put_u64(struct buf *out, uint64_t v);
 void ipc_put_text(struct buf *out, const char *p, size_t n);
+void ipc_put_cursor(struct buf *out, struct cursor c); /* u64 u32 */
 /* Completes the message. A payload above its row's size is our own error: bug(). */
 void ipc_end(struct buf *out, size_t begin);
 
@@ -96,6 +98,7 @@ uint8_t ipc_get_u8(struct ipc_reader *r);
 uint32_t ipc_get_u32(struct ipc_reader *r);
 uint64_t ipc_get_u64(struct ipc_reader *r);
 struct ipc_text ipc_get_text(struct ipc_reader *r, size_t max);
+struct cursor ipc_get_cursor(struct ipc_reader *r);
 /* True if every field was there and nothing is left over. */
 bool ipc_read_end(const struct ipc_reader *r);
 

@@ -17,6 +17,8 @@
 #define IPC_MAX_NAME     256
 #define IPC_MAX_PASSWORD 256
 #define IPC_MAX_ID       64
+#define IPC_MAX_CURSOR   64
+#define IPC_MAX_TAG      16
 #define IPC_MAX_CONTENT  65536
 #define IPC_MAX_FRAME    (6 * IPC_MAX_CONTENT + 1024) /* JSON may write a byte as \u00XX */
 #define IPC_MAX_REPLY    (IPC_MAX_HISTORY * IPC_MAX_FRAME + 1024 * 1024)
@@ -48,15 +50,24 @@
     M(HISTORY, SESSION, 28, IPC_USER, 1) /* u64 user, before, after, u32 limit -> REPLY */         \
     M(SEND, SESSION, 16 + IPC_MAX_ID + IPC_MAX_CONTENT, IPC_USER, IPC_MAX_SENDS)                   \
     /* ^ u64 receiver, text id, text content -> SENT */                                            \
-    /* From here on the user is online; what has a cursor after the given one follows. */          \
-    M(ATTACH, SESSION, 17, IPC_IS_BOUND, 1) /* u8 resume, u64 cursor, u64 presence -> ATTACHED */  \
+    /* From here on the user is online. With a cursor, everything after it follows, then RESUMED;  \
+     * presence: up to here the client knows who came or went, 0: from now on. */                  \
+    M(ATTACH, SESSION, 12 + IPC_MAX_CURSOR, IPC_IS_BOUND, 1) /* text cursor, u64 -> ATTACHED */    \
+    /* Everything after an older cursor once more, then RESUMED. Without one only that. */         \
+    M(RESUME, SESSION, 4 + IPC_MAX_CURSOR, IPC_IS_ATTACHED, 1) /* text cursor */                   \
                                                                                                    \
-    M(AUTHED, BROKER, 20 + IPC_MAX_NAME, 0, 0)  /* u64 user, text name, u64 expires (Unix time) */ \
-    M(REPLY, BROKER, 8 + IPC_MAX_REPLY, 0, 0)   /* u32 HTTP status, text JSON */                   \
-    M(SENT, BROKER, 80, 0, 0)                   /* u64 message, u8 duplicate, text cursor */       \
-    M(ATTACHED, BROKER, 16, 0, 0)               /* u64 cursor, u64 presence */                     \
+    M(AUTHED, BROKER, 20 + IPC_MAX_NAME, 0, 0) /* u64 user, text name, u64 expires (Unix time) */  \
+    M(REPLY, BROKER, 8 + IPC_MAX_REPLY, 0, 0)  /* u32 HTTP status, text JSON */                    \
+    /* Stored. To a channel that is attached it comes in the order of changes, like an EVENT, and  \
+     * its cursor says how far the channel is; otherwise the cursor is empty. */                   \
+    M(SENT, BROKER, 13 + IPC_MAX_CURSOR, 0, 0)  /* u64 message, u8 duplicate, text cursor */       \
+    M(ATTACHED, BROKER, 24 + IPC_MAX_TAG, 0, 0) /* text tag, u64 u32 cursor, u64 presence */       \
+    /* seq 0: after ATTACH, or because the database lost changes that this client has seen.        \
+     * u8 recovered; u64 change of the cursor that was asked for; u64 u32 cursor: live from here   \
+     */                                                                                            \
+    M(RESUMED, BROKER, 21, 0, 0)                                                                   \
     M(FAILED, BROKER, 4, 0, 0)                  /* u32 enum ipc_error */                           \
-    M(EVENT, BROKER, 12 + IPC_MAX_FRAME, 0, 0)  /* u64 cursor, text frame: a durable change */     \
+    M(EVENT, BROKER, 16 + IPC_MAX_FRAME, 0, 0)  /* u64 u32 cursor, text frame: a durable change */ \
     M(STATUS, BROKER, 12 + IPC_MAX_FRAME, 0, 0) /* u64 presence, text frame: not durable */        \
                                                                                                    \
     M(HASH, BROKER, 4 + IPC_MAX_PASSWORD, 0, 0)                  /* text password -> HASHED */     \

@@ -141,9 +141,39 @@ bool ask_take_authed(struct ask *a, const struct ipc_message *m)
 bool ask_take_attached(struct ask *a, const struct ipc_message *m)
 {
     struct ipc_reader r = ipc_read(m);
-    a->cursor = ipc_get_u64(&r);
+    struct ipc_text tag = ipc_get_text(&r, sizeof(a->tag) - 1);
+    a->cursor = ipc_get_cursor(&r);
     a->presence = ipc_get_u64(&r);
+    snprintf(a->tag, sizeof(a->tag), "%.*s", (int)tag.n, tag.p);
     return ipc_read_end(&r);
+}
+
+static size_t begin_attach(struct ask *a, const char *cursor, size_t n)
+{
+    size_t begin = ask_begin(a, IPC_ATTACH);
+    ipc_put_text(&a->channel.out, cursor, n);
+    ipc_put_u64(&a->channel.out, a->presence);
+    return begin;
+}
+
+enum ipc_error ask_attach(struct ask *a, const char *cursor, size_t n)
+{
+    struct ipc_message m;
+    if (n > IPC_MAX_CURSOR) {
+        cursor = "?"; /* none of ours is so long: not honoured */
+        n = 1;
+    }
+    enum ipc_error error = ask_end(a, begin_attach(a, cursor, n), IPC_ATTACHED, &m);
+    if (error)
+        return error;
+    return ask_take_attached(a, &m) ? IPC_E_NONE : IPC_E_INTERNAL;
+}
+
+void ask_post_attach(struct ask *a)
+{
+    char text[CURSOR_TEXT];
+    size_t n = cursor_format(text, a->tag, a->cursor);
+    ipc_end(&a->channel.out, begin_attach(a, text, n));
 }
 
 static bool bound_by(const struct ask *a, const char *token, size_t n)

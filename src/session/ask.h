@@ -15,9 +15,12 @@ struct ask {
     uint32_t seq;               /* of the last request */
     struct buf token;           /* the one that the channel is bound by; empty: not bound */
     int64_t user;
-    int64_t expires;           /* Unix time */
-    uint64_t cursor, presence; /* once attached: up to here everything was received */
-    char name[64];             /* of the user, for title and log */
+    int64_t expires; /* Unix time */
+    /* Once attached: up to here everything was received, in the database called tag. */
+    struct cursor cursor;
+    uint64_t presence;
+    char tag[CURSOR_TAG];
+    char name[64]; /* of the user, for title and log */
 };
 
 void ask_init(struct ask *a, struct client *c);
@@ -41,6 +44,13 @@ enum ipc_error ask_authenticate(struct ask *a, const char *token, size_t n);
 
 /* Takes an AUTHED message: whom the channel acts for, from now on. False if it is malformed. */
 bool ask_take_authed(struct ask *a, const struct ipc_message *m);
+
+/* The user comes online through this channel. cursor: the client's, after which it wants to have
+ * everything; n 0: from now on. */
+enum ipc_error ask_attach(struct ask *a, const char *cursor, size_t n);
+
+/* Begins, and ends, an ATTACH without waiting for its answer: from where this session is. */
+void ask_post_attach(struct ask *a);
 
 /* Takes an ATTACHED message: where live delivery starts. False if it is malformed. */
 bool ask_take_attached(struct ask *a, const struct ipc_message *m);

@@ -21,6 +21,27 @@ struct http_text exchange_bearer(const struct exchange *x)
     return (struct http_text){field->p + n, field->n - n};
 }
 
+struct http_text exchange_query(const struct exchange *x, const char *name)
+{
+    struct http_text query = x->request.query;
+    size_t size = strlen(name);
+    while (query.n > 0) {
+        const char *end = memchr(query.p, '&', query.n);
+        size_t n = end ? (size_t)(end - query.p) : query.n;
+        if (n > size && query.p[size] == '=' && memcmp(query.p, name, size) == 0)
+            return (struct http_text){query.p + size + 1, n - size - 1};
+        query.n -= n + (end != NULL);
+        query.p += n + (end != NULL);
+    }
+    return (struct http_text){NULL, 0};
+}
+
+enum ipc_error exchange_attach(struct exchange *x, struct http_text cursor)
+{
+    x->next.start = !cursor.p ? FROM_NOW : cursor.n == 0 ? FROM_NOW_TOLD : FROM_CURSOR;
+    return ask_attach(x->ask, cursor.p ? cursor.p : "", cursor.n);
+}
+
 /* Is the text one of the comma-separated entries of the list? */
 static bool in_list(const char *list, struct http_text text)
 {
@@ -82,7 +103,7 @@ static void put_cors(struct exchange *x)
         http_response_fieldf(out, "Access-Control-Allow-Origin", "%.*s", (int)origin->n, origin->p);
 }
 
-static void begin(struct exchange *x, int status)
+void exchange_begin(struct exchange *x, int status)
 {
     struct buf *out = &x->client->out;
     http_response_begin(out, status, time(NULL));
@@ -108,7 +129,7 @@ static void put_body(struct exchange *x, const char *json, size_t n)
 
 void exchange_reply(struct exchange *x, int status, const char *json, size_t n)
 {
-    begin(x, status);
+    exchange_begin(x, status);
     put_body(x, json, n);
 }
 
@@ -125,7 +146,7 @@ static void put_error_body(struct exchange *x, const char *text)
 void exchange_error(struct exchange *x, int status, const char *text)
 {
     struct buf *out = &x->client->out;
-    begin(x, status);
+    exchange_begin(x, status);
     if (status == 401)
         http_response_field(out, "WWW-Authenticate", "Bearer realm=\"chatd\"");
     if (status == 503)
@@ -139,7 +160,7 @@ void exchange_error(struct exchange *x, int status, const char *text)
 
 void exchange_not_allowed(struct exchange *x, const char *allow)
 {
-    begin(x, 405);
+    exchange_begin(x, 405);
     http_response_field(&x->client->out, "Allow", allow);
     put_error_body(x, "This method is not allowed here; the Allow field lists those that are");
 }
@@ -150,13 +171,29 @@ void exchange_failure(struct exchange *x, enum ipc_error error)
     exchange_error(x, f->status, f->text);
 }
 
+bool exchange_authenticated(struct exchange *x)
+{
+    struct http_text token = exchange_bearer(x);
+    if (!token.p) {
+        exchange_error(x, 401,
+                       "The header \"Authorization: Bearer TOKEN\" is missing; "
+                       "POST /login gives a token");
+        return false;
+    }
+    enum ipc_error error = ask_authenticate(x->ask, token.p, token.n);
+    if (error)
+        exchange_failure(x, error);
+    return !error;
+}
+
 void exchange_options(struct exchange *x, const char *allow)
 {
     struct buf *out = &x->client->out;
-    begin(x, 204);
+    exchange_begin(x, 204);
     http_response_field(out, "Allow", allow);
     http_response_field(out, "Access-Control-Allow-Methods", allow);
-    http_response_field(out, "Access-Control-Allow-Headers", "Authorization, Content-Type");
+    http_response_field(out, "Access-Control-Allow-Headers",
+                        "Authorization, Content-Type, Idempotency-Key, Last-Event-ID");
     http_response_field(out, "Access-Control-Max-Age", "600");
     http_response_end(out);
 }

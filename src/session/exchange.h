@@ -5,6 +5,7 @@
 #include "ask.h"
 #include "client.h"
 #include "http.h"
+#include "next.h"
 
 struct exchange {
     const struct conf *conf;
@@ -12,14 +13,27 @@ struct exchange {
     struct ask *ask;
     struct http_request request; /* views into head */
     struct buf head, body;
-    bool close;    /* the connection ends after this response */
-    bool answered; /* a response was written */
-    bool upgraded; /* it is a WebSocket from now on */
+    bool close;       /* the connection ends after this response */
+    bool answered;    /* a response was written */
+    struct next next; /* after this response */
 };
 
 /* The token of the one Authorization field, if that is of the scheme Bearer (RFC 6750); p is NULL
  * otherwise. */
 struct http_text exchange_bearer(const struct exchange *x);
+
+/* The channel acts for whoever the Authorization field proves; false when that was answered. */
+bool exchange_authenticated(struct exchange *x);
+
+/* The value of the first parameter of this name in the query, as it stands there; p is NULL if
+ * there is none. */
+struct http_text exchange_query(const struct exchange *x, const char *name);
+
+/* Brings the user online, with everything after a cursor; p NULL: from now on. Sets next.start. */
+enum ipc_error exchange_attach(struct exchange *x, struct http_text cursor);
+
+/* Begins a response that has its own body: status line and what all have in common. */
+void exchange_begin(struct exchange *x, int status);
 
 /* Writes a response with a JSON body (n bytes; only its length if the method is HEAD). */
 void exchange_reply(struct exchange *x, int status, const char *json, size_t n);

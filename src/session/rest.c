@@ -5,8 +5,13 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "chat_frame.h"
+#include "clock.h"
 #include "json.h"
+#include "random.h"
+#include "stream.h"
 #include "upgrade.h"
+#include "utf8.h"
 
 enum { MAX_USERNAME = 32, MAX_EMAIL = 254, MAX_PASSWORD = 72, DEFAULT_LIMIT = 50 };
 
@@ -28,22 +33,6 @@ static void forward_reply(struct exchange *x, size_t begin)
         exchange_reply(x, (int)status, json.p, json.n);
     else
         exchange_failure(x, IPC_E_INTERNAL);
-}
-
-/* The channel acts for whoever the Authorization field proves; false when that was answered. */
-static bool authenticated(struct exchange *x)
-{
-    struct http_text token = exchange_bearer(x);
-    if (!token.p) {
-        exchange_error(x, 401,
-                       "The header \"Authorization: Bearer TOKEN\" is missing; "
-                       "POST /login gives a token");
-        return false;
-    }
-    enum ipc_error error = ask_authenticate(x->ask, token.p, token.n);
-    if (error)
-        exchange_failure(x, error);
-    return !error;
 }
 
 /* The request's body as a JSON object, for json_object_put(); NULL when that was answered. */
@@ -198,7 +187,7 @@ static void serve_login(struct exchange *x)
 
 static void serve_users(struct exchange *x)
 {
-    if (authenticated(x))
+    if (exchange_authenticated(x))
         forward_reply(x, ask_begin(x->ask, IPC_USERS));
 }
 
@@ -219,7 +208,7 @@ struct history {
 };
 
 /* Reads before=, after= and limit= of the query; others are ignored. NULL, or what is wrong. */
-static const char *read_query(struct http_text query, struct history *h)
+static const char *read_query(const struct exchange *x, struct history *h)
 {
     const struct {
         const char *name;
@@ -227,38 +216,29 @@ static const char *read_query(struct http_text query, struct history *h)
         uint64_t most;
         const char *error;
     } known[] = {
-        {"before=", &h->before, INT64_MAX, "\"before\" must be a message id"},
-        {"after=", &h->after, INT64_MAX, "\"after\" must be a message id"},
-        {"limit=", &h->limit, IPC_MAX_HISTORY, "\"limit\" must be a number from 1 to 100"},
+        {"before", &h->before, INT64_MAX, "\"before\" must be a message id"},
+        {"after", &h->after, INT64_MAX, "\"after\" must be a message id"},
+        {"limit", &h->limit, IPC_MAX_HISTORY, "\"limit\" must be a number from 1 to 100"},
     };
-    while (query.n > 0) {
-        const char *end = memchr(query.p, '&', query.n);
-        struct http_text part = {query.p, end ? (size_t)(end - query.p) : query.n};
-        query.n -= part.n + (end != NULL);
-        query.p += part.n + (end != NULL);
-        for (size_t i = 0; i < sizeof(known) / sizeof(known[0]); i++) {
-            size_t n = strlen(known[i].name);
-            if (part.n < n || memcmp(part.p, known[i].name, n) != 0)
-                continue;
-            struct http_text value = {part.p + n, part.n - n};
-            if (!read_number(value, known[i].value) || *known[i].value > known[i].most)
-                return known[i].error;
-        }
+    for (size_t i = 0; i < sizeof(known) / sizeof(known[0]); i++) {
+        struct http_text value = exchange_query(x, known[i].name);
+        if (value.p && (!read_number(value, known[i].value) || *known[i].value > known[i].most))
+            return known[i].error;
     }
     return NULL;
 }
 
-static void serve_messages(struct exchange *x)
+static void serve_history(struct exchange *x)
 {
     struct http_text id = x->request.path;
     size_t prefix = strlen("/messages/");
     id.p += prefix;
     id.n -= prefix;
     struct history h = {.limit = DEFAULT_LIMIT};
-    if (!authenticated(x))
+    if (!exchange_authenticated(x))
         return;
     const char *wrong = read_number(id, &h.user)
-                            ? read_query(x->request.query, &h)
+                            ? read_query(x, &h)
                             : "The user id in the path must be a whole number above zero";
     if (wrong) {
         exchange_error(x, 400, wrong);
@@ -271,6 +251,92 @@ static void serve_messages(struct exchange *x)
     ipc_put_u64(out, h.after);
     ipc_put_u32(out, (uint32_t)h.limit);
     forward_reply(x, begin);
+}
+
+/* --- POST /messages --- */
+
+enum { MAX_KEY = IPC_MAX_ID };
+
+struct message {
+    char made_up[32];
+    struct http_text id; /* the client's, or made_up */
+    const char *content;
+    size_t size;
+    int64_t receiver;
+};
+
+static const char *read_message(const struct exchange *x, struct json_object *object,
+                                struct message *m)
+{
+    const struct http_text *key = http_request_field(&x->request, "Idempotency-Key");
+    if (key && (key->n < 1 || key->n > MAX_KEY ||
+                http_request_field_count(&x->request, "Idempotency-Key") != 1))
+        return "The field Idempotency-Key must stand once and have 1 to 64 bytes";
+    if (key && !utf8_valid((const uint8_t *)key->p, key->n))
+        return "The field Idempotency-Key must be UTF-8";
+    if (!key)
+        random_hex(m->made_up, sizeof(m->made_up) / 2); /* nobody's other message has it */
+    m->id = key ? *key : (struct http_text){m->made_up, sizeof(m->made_up)};
+    if (json_get_text(object, "content", &m->content, &m->size) != JSON_OK)
+        return "\"content\" must be a string";
+    if (json_get_id(object, "receiver_id", &m->receiver) != JSON_OK)
+        return "\"receiver_id\" must be a user id, a whole number above zero";
+    return chat_content_error(m->size, x->conf->max_content);
+}
+
+static enum ipc_error ask_send(struct ask *a, const struct message *m, struct ipc_message *answer)
+{
+    size_t begin = ask_begin(a, IPC_SEND);
+    ipc_put_u64(&a->channel.out, (uint64_t)m->receiver);
+    ipc_put_text(&a->channel.out, m->id.p, m->id.n);
+    ipc_put_text(&a->channel.out, m->content, m->size);
+    return ask_end(a, begin, IPC_SENT, answer);
+}
+
+/* A broker that dies meanwhile takes nothing with it: the message goes to the next one, under the
+ * same id. */
+static enum ipc_error send_message(struct exchange *x, const struct message *m,
+                                   struct ipc_message *answer)
+{
+    int64_t deadline = clock_ms() + x->conf->request_timeout;
+    struct http_text token = exchange_bearer(x);
+    enum ipc_error error = ask_send(x->ask, m, answer);
+    while (error == IPC_E_UNAVAILABLE && x->ask->channel.fd < 0 && clock_ms() < deadline &&
+           !client_stop) {
+        error = ask_authenticate(x->ask, token.p, token.n);
+        if (!error)
+            error = ask_send(x->ask, m, answer);
+    }
+    return error;
+}
+
+static void send_with(struct exchange *x, struct json_object *object)
+{
+    struct message m = {0};
+    const char *wrong = read_message(x, object, &m);
+    if (wrong) {
+        exchange_error(x, m.size > x->conf->max_content ? 413 : 400, wrong);
+        return;
+    }
+    struct ipc_message answer;
+    enum ipc_error error = send_message(x, &m, &answer);
+    if (error) {
+        exchange_failure(x, error);
+        return;
+    }
+    struct ipc_reader r = ipc_read(&answer);
+    uint64_t message = ipc_get_u64(&r);
+    bool duplicate = ipc_get_u8(&r) != 0;
+    char json[80];
+    int n = snprintf(json, sizeof(json), "{\"message_id\":%llu,\"duplicate\":%s}",
+                     (unsigned long long)message, duplicate ? "true" : "false");
+    exchange_reply(x, duplicate ? 200 : 201, json, (size_t)n);
+}
+
+static void serve_send(struct exchange *x)
+{
+    if (exchange_authenticated(x))
+        with_body(x, send_with);
 }
 
 /* --- routes --- */
@@ -286,7 +352,9 @@ static const struct route routes[] = {
     {"/register", "POST", "POST, OPTIONS", serve_register},
     {"/login", "POST", "POST, OPTIONS", serve_login},
     {"/users", "GET", "GET, HEAD, OPTIONS", serve_users},
-    {"/messages/", "GET", "GET, HEAD, OPTIONS", serve_messages},
+    {"/messages", "POST", "POST, OPTIONS", serve_send},
+    {"/messages/", "GET", "GET, HEAD, OPTIONS", serve_history},
+    {"/events", "GET", "GET, OPTIONS", stream_serve},
     {"/ws", "GET", "GET, OPTIONS", upgrade_serve},
 };
 

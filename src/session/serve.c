@@ -87,7 +87,7 @@ static bool read_body(struct exchange *x)
     }
 }
 
-/* One request. True if the connection can carry another one, or became a WebSocket. */
+/* One request. True if the connection can carry on: another request, or what x->next says. */
 static bool serve_one(struct exchange *x, bool first)
 {
     bool served = false;
@@ -100,20 +100,24 @@ static bool serve_one(struct exchange *x, bool first)
     }
     if (x->answered && !client_flush(x->client))
         return false;
-    if (x->answered && x->close && !x->upgraded)
+    if (x->next.kind != NEXT_NOTHING)
+        return true;
+    if (x->answered && x->close)
         client_linger(x->client);
     return served && !x->close;
 }
 
-bool serve_http(struct client *c, struct ask *a)
+struct next serve_http(struct client *c, struct ask *a)
 {
-    bool more = true, upgraded = false;
-    for (bool first = true; more && !upgraded; first = false) {
+    struct next next = {.kind = NEXT_NOTHING};
+    bool more = true;
+    for (bool first = true; more && next.kind == NEXT_NOTHING; first = false) {
         struct exchange x = {.conf = c->conf, .client = c, .ask = a};
         more = serve_one(&x, first);
-        upgraded = x.upgraded;
+        if (more)
+            next = x.next;
         buf_wipe(&x.head);
         buf_wipe(&x.body);
     }
-    return upgraded && more;
+    return next;
 }

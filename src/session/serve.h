@@ -3,8 +3,9 @@
 #define SERVE_H
 
 #include "ask.h"
+#include "next.h"
 
-/* Serves requests until the connection ends (false) or has become a WebSocket (true). */
-bool serve_http(struct client *c, struct ask *a);
+/* Serves requests until the connection ends or becomes something else; returns what. */
+struct next serve_http(struct client *c, struct ask *a);
 
 #endif

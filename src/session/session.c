@@ -12,6 +12,7 @@
 #include "log.h"
 #include "proctitle.h"
 #include "serve.h"
+#include "stream.h"
 #include "ws.h"
 
 void session_warm_up(void)
@@ -40,8 +41,11 @@ void session_main(const struct conf *conf, int client, int handover)
     proctitle_set("session - %s", c.address);
     log_ident("session[%d] %s", (int)getpid(), c.address);
 
-    if (serve_http(&c, &a))
-        chat_run(&c, &a);
+    struct next next = serve_http(&c, &a);
+    if (next.kind == NEXT_WEBSOCKET)
+        chat_run(&c, &a, &next);
+    else if (next.kind == NEXT_STREAM)
+        stream_run(&c, &a, &next);
 
     ask_close(&a);
     buf_wipe(&c.in);

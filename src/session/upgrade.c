@@ -72,20 +72,6 @@ static bool check_handshake(struct exchange *x)
     return false;
 }
 
-static enum ipc_error attach(struct exchange *x)
-{
-    size_t begin = ask_begin(x->ask, IPC_ATTACH);
-    struct buf *out = &x->ask->channel.out;
-    ipc_put_u8(out, 0);
-    ipc_put_u64(out, 0);
-    ipc_put_u64(out, 0);
-    struct ipc_message m;
-    enum ipc_error error = ask_end(x->ask, begin, IPC_ATTACHED, &m);
-    if (error)
-        return error;
-    return ask_take_attached(x->ask, &m) ? IPC_E_NONE : IPC_E_INTERNAL;
-}
-
 static void switch_protocols(struct exchange *x)
 {
     const struct http_text *key = http_request_field(&x->request, "Sec-WebSocket-Key");
@@ -100,7 +86,7 @@ static void switch_protocols(struct exchange *x)
         http_response_field(out, "Sec-WebSocket-Protocol", PROTOCOL);
     http_response_end(out);
     x->answered = true;
-    x->upgraded = true;
+    x->next.kind = NEXT_WEBSOCKET;
 }
 
 void upgrade_serve(struct exchange *x)
@@ -116,7 +102,7 @@ void upgrade_serve(struct exchange *x)
     }
     enum ipc_error error = ask_authenticate(x->ask, token.p, token.n);
     if (!error)
-        error = attach(x);
+        error = exchange_attach(x, exchange_query(x, "cursor"));
     if (error)
         exchange_failure(x, error);
     else

@@ -4,7 +4,7 @@
 
 #include "exchange.h"
 
-/* Answers 101 and sets x->upgraded once the user is online through this connection; or says why
+/* Answers 101 and sets x->next once the user is online through this connection; or says why
  * not. */
 void upgrade_serve(struct exchange *x);
 

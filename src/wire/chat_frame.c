@@ -61,6 +61,20 @@ static void read_message(struct chat_frame *f, size_t max_content)
         refuse(f, "bad_field", "\"data.receiver_id\" must be a user id, a whole number above zero");
 }
 
+/* "data" and its "cursor" may be missing: then nothing is resumed, and the client learns where it
+ * is. */
+static void read_resume(struct chat_frame *f)
+{
+    struct json_object *data;
+    enum json_get got = json_get_object(f->json, "data", &data);
+    f->type = CHAT_RESUME;
+    f->cursor = "";
+    if (got == JSON_OK)
+        got = json_get_text(data, "cursor", &f->cursor, &f->cursor_size);
+    if (got == JSON_WRONG_TYPE)
+        refuse(f, "bad_field", "\"data\" must be an object, and \"data.cursor\" a string");
+}
+
 void chat_frame_parse(struct chat_frame *f, const char *text, size_t n, size_t max_content)
 {
     const char *error, *type;
@@ -77,10 +91,13 @@ void chat_frame_parse(struct chat_frame *f, const char *text, size_t n, size_t m
         refuse(f, "bad_field", "\"type\" must be a string, such as \"message\"");
     else if (type_size == 7 && memcmp(type, "message", 7) == 0)
         read_message(f, max_content);
+    else if (type_size == 6 && memcmp(type, "resume", 6) == 0)
+        read_resume(f);
     else if (type_size == 4 && memcmp(type, "ping", 4) == 0)
         f->type = CHAT_PING;
     else
-        refuse(f, "unknown_type", "Unknown \"type\"; known are \"message\" and \"ping\"");
+        refuse(f, "unknown_type",
+               "Unknown \"type\"; known are \"message\", \"resume\" and \"ping\"");
 }
 
 void chat_frame_free(struct chat_frame *f)
@@ -116,6 +133,16 @@ void chat_put_ack(struct buf *out, const char *id, size_t id_size, uint64_t mess
     buf_printf(out, ",\"data\":{\"message_id\":%llu,\"cursor\":", (unsigned long long)message);
     json_put_string(out, cursor, cursor_size);
     buf_printf(out, ",\"duplicate\":%s}}", duplicate ? "true" : "false");
+}
+
+void chat_put_resumed(struct buf *out, const char *id, size_t id_size, const char *cursor,
+                      size_t cursor_size, bool recovered)
+{
+    buf_puts(out, "{\"type\":\"resumed\"");
+    put_id(out, id, id_size);
+    buf_puts(out, ",\"data\":{\"cursor\":");
+    json_put_string(out, cursor, cursor_size);
+    buf_printf(out, ",\"recovered\":%s}}", recovered ? "true" : "false");
 }
 
 void chat_put_pong(struct buf *out, const char *id, size_t id_size)

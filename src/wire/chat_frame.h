@@ -14,7 +14,7 @@
 struct buf;
 struct json_object;
 
-enum chat_type { CHAT_INVALID, CHAT_MESSAGE, CHAT_PING };
+enum chat_type { CHAT_INVALID, CHAT_MESSAGE, CHAT_RESUME, CHAT_PING };
 
 /* Views into the parsed object; they live until chat_frame_free(). */
 struct chat_frame {
@@ -24,6 +24,8 @@ struct chat_frame {
     const char *content;
     size_t content_size;
     int64_t receiver;
+    const char *cursor; /* CHAT_RESUME: empty: from now on */
+    size_t cursor_size;
     const char *code;  /* CHAT_INVALID: what is wrong, as a word ... */
     const char *error; /* ... and as a sentence; static */
     struct json_object *json;
@@ -47,6 +49,10 @@ void chat_put_error(struct buf *out, const char *id, size_t id_size, const char 
 /* Appends {"type":"ack", ...}. */
 void chat_put_ack(struct buf *out, const char *id, size_t id_size, uint64_t message,
                   const char *cursor, size_t cursor_size, bool duplicate);
+
+/* Appends {"type":"resumed", ...}. id: NULL for none. */
+void chat_put_resumed(struct buf *out, const char *id, size_t id_size, const char *cursor,
+                      size_t cursor_size, bool recovered);
 
 /* Appends {"type":"pong"}, with the id of the ping if it had one. */
 void chat_put_pong(struct buf *out, const char *id, size_t id_size);

@@ -1,0 +1,437 @@
+/* A client that is online; see live.h. */
+#include "live.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "clock.h"
+#include "log.h"
+
+enum { OUT_HIGH = 64 * 1024 }; /* above this the broker is not read, so that its queue fills up */
+
+/* --- to the client --- */
+
+static bool client_has_room(const struct live *l)
+{
+    return buf_len(&l->client->out) < OUT_HIGH;
+}
+
+static void put_frame(struct live *l, const void *json, size_t n, const struct cursor *at)
+{
+    if (!l->close_by)
+        l->kind->frame(l, json, n, at);
+}
+
+void live_put_json(struct live *l, struct buf *json)
+{
+    put_frame(l, buf_head(json), buf_len(json), NULL);
+    buf_free(json);
+}
+
+void live_put_error(struct live *l, const char *id, size_t id_size, const char *code,
+                    bool temporary, const char *text)
+{
+    struct buf json = BUF_INIT;
+    chat_put_error(&json, id, id_size, code, temporary, text);
+    live_put_json(l, &json);
+}
+
+static void put_failure(struct live *l, const char *id, size_t id_size, enum ipc_error error)
+{
+    const struct ipc_failure *f = ipc_failure(error);
+    live_put_error(l, id, id_size, f->code, f->temporary, f->text);
+}
+
+static void put_resumed(struct live *l, const struct buf *id, bool recovered)
+{
+    struct buf json = BUF_INIT;
+    char text[CURSOR_TEXT];
+    size_t n = cursor_format(text, l->ask->tag, l->ask->cursor);
+    chat_put_resumed(&json, buf_len(id) ? (const char *)buf_head(id) : NULL, buf_len(id), text, n,
+                     recovered);
+    put_frame(l, buf_head(&json), buf_len(&json), &l->ask->cursor);
+    buf_free(&json);
+}
+
+void live_goodbye(struct live *l, int code, const char *reason)
+{
+    if (!l->close_by)
+        l->kind->goodbye(l, code, reason);
+}
+
+/* --- the channel --- */
+
+static void lose_channel(struct live *l)
+{
+    if (l->channel == CHANNEL_READY)
+        log_info("the broker is away; reconnecting");
+    ask_close(l->ask);
+    l->posted = 0;
+    l->channel = CHANNEL_AWAY;
+    l->reconnect_at = clock_ms() + backoff_failed(&l->backoff);
+}
+
+static void post_message(struct live *l, struct pending_item *item)
+{
+    struct buf *out = &l->ask->channel.out;
+    size_t begin = ask_begin(l->ask, IPC_SEND);
+    item->seq = l->ask->seq;
+    l->posted++;
+    ipc_put_u64(out, (uint64_t)item->receiver);
+    ipc_put_text(out, item->text, item->id_size);
+    ipc_put_text(out, item->text + item->id_size, item->content_size);
+    ipc_end(out, begin);
+}
+
+static void post_resume(struct live *l)
+{
+    struct buf *out = &l->ask->channel.out;
+    size_t begin = ask_begin(l->ask, IPC_RESUME);
+    l->resume_seq = l->ask->seq;
+    ipc_put_text(out, (const char *)buf_head(&l->resume_cursor), buf_len(&l->resume_cursor));
+    ipc_end(out, begin);
+}
+
+static void start_auth(struct live *l)
+{
+    if (!ask_connect(l->ask)) {
+        lose_channel(l);
+        return;
+    }
+    struct buf *out = &l->ask->channel.out;
+    size_t begin = ask_begin(l->ask, IPC_AUTH);
+    ipc_put_text(out, (const char *)buf_head(&l->token), buf_len(&l->token));
+    ipc_end(out, begin);
+    l->step_seq = l->ask->seq;
+    l->channel = CHANNEL_AUTH;
+}
+
+static void start_attach(struct live *l)
+{
+    ask_post_attach(l->ask);
+    l->step_seq = l->ask->seq;
+    l->channel = CHANNEL_ATTACH;
+}
+
+static void channel_ready(struct live *l)
+{
+    l->channel = CHANNEL_READY;
+    backoff_reset(&l->backoff);
+    for (struct pending_item *item = l->pending.first; item; item = item->next)
+        post_message(l, item);
+    if (l->resuming)
+        post_resume(l);
+}
+
+/* --- from the broker --- */
+
+/* The message that this answers; NULL if the client was told already that it took too long. */
+static struct pending_item *take_answered(struct live *l, uint32_t seq)
+{
+    if (l->posted > 0)
+        l->posted--;
+    return pending_take(&l->pending, seq);
+}
+
+static void take_sent(struct live *l, const struct ipc_message *m)
+{
+    struct ipc_reader r = ipc_read(m);
+    uint64_t message = ipc_get_u64(&r);
+    bool duplicate = ipc_get_u8(&r) != 0;
+    struct ipc_text cursor = ipc_get_text(&r, IPC_MAX_CURSOR);
+    struct pending_item *item = take_answered(l, m->seq);
+    if (item && item->has_id && ipc_read_end(&r)) {
+        struct buf json = BUF_INIT;
+        chat_put_ack(&json, item->text, item->id_size, message, cursor.p, cursor.n, duplicate);
+        live_put_json(l, &json);
+    }
+    free(item);
+}
+
+static void end_resume(struct live *l)
+{
+    l->resuming = false;
+    l->resume_seq = 0;
+    l->replayed = 0;
+    buf_free(&l->resume_cursor);
+    buf_free(&l->resume_id);
+}
+
+static void take_failed(struct live *l, const struct ipc_message *m)
+{
+    struct ipc_reader r = ipc_read(m);
+    enum ipc_error error = (enum ipc_error)ipc_get_u32(&r);
+    if (l->channel != CHANNEL_READY && m->seq == l->step_seq) {
+        if (ipc_failure(error)->temporary)
+            lose_channel(l);
+        else
+            live_goodbye(l, 4401, "token expired");
+        return;
+    }
+    if (l->resuming && m->seq == l->resume_seq) {
+        put_failure(l, buf_len(&l->resume_id) ? (const char *)buf_head(&l->resume_id) : NULL,
+                    buf_len(&l->resume_id), error);
+        end_resume(l);
+        return;
+    }
+    struct pending_item *item = take_answered(l, m->seq);
+    if (item)
+        put_failure(l, item->has_id ? item->text : NULL, item->id_size, error);
+    free(item);
+}
+
+/* Whether the client needs this change: it is new, or part of what is being replayed and was not
+ * sent before. */
+static bool is_wanted(struct live *l, struct cursor at)
+{
+    if (at.change > l->ask->cursor.change) {
+        l->ask->cursor = at;
+        return true;
+    }
+    if (!l->resuming || at.change <= l->replayed || at.change > l->since)
+        return false;
+    l->replayed = at.change;
+    return true;
+}
+
+static void take_event(struct live *l, const struct ipc_message *m)
+{
+    struct ipc_reader r = ipc_read(m);
+    struct cursor at = ipc_get_cursor(&r);
+    struct ipc_text frame = ipc_get_text(&r, IPC_MAX_FRAME);
+    if (ipc_read_end(&r) && is_wanted(l, at))
+        put_frame(l, frame.p, frame.n, &at);
+}
+
+static void take_status(struct live *l, const struct ipc_message *m)
+{
+    struct ipc_reader r = ipc_read(m);
+    uint64_t at = ipc_get_u64(&r);
+    struct ipc_text frame = ipc_get_text(&r, IPC_MAX_FRAME);
+    if (!ipc_read_end(&r))
+        return;
+    l->ask->presence = at;
+    put_frame(l, frame.p, frame.n, NULL);
+}
+
+/* Tells the client if it waits for this, and unasked when it has to know of a hole. */
+static void take_resumed(struct live *l, const struct ipc_message *m)
+{
+    struct ipc_reader r = ipc_read(m);
+    bool recovered = ipc_get_u8(&r) != 0;
+    uint64_t from = ipc_get_u64(&r);
+    struct cursor now = ipc_get_cursor(&r);
+    if (!ipc_read_end(&r))
+        return;
+    bool asked = l->resuming && m->seq == l->resume_seq;
+    if (!recovered) {
+        l->ask->cursor = now;
+        l->since = now.change;
+    } else if (now.change > l->ask->cursor.change) {
+        l->ask->cursor = now;
+    }
+    if (asked && recovered && from < l->since)
+        l->since = from;
+    if (asked) {
+        put_resumed(l, &l->resume_id, recovered);
+        end_resume(l);
+    } else if (l->told_when_live || !recovered) {
+        put_resumed(l, &(struct buf)BUF_INIT, recovered);
+        l->told_when_live = false;
+    }
+}
+
+static void take_message(struct live *l, const struct ipc_message *m)
+{
+    switch (m->type) {
+    case IPC_SENT:
+        take_sent(l, m);
+        break;
+    case IPC_FAILED:
+        take_failed(l, m);
+        break;
+    case IPC_EVENT:
+        take_event(l, m);
+        break;
+    case IPC_STATUS:
+        take_status(l, m);
+        break;
+    case IPC_RESUMED:
+        take_resumed(l, m);
+        break;
+    case IPC_AUTHED:
+        if (l->channel == CHANNEL_AUTH && ask_take_authed(l->ask, m))
+            start_attach(l);
+        break;
+    case IPC_ATTACHED:
+        if (l->channel == CHANNEL_ATTACH && ask_take_attached(l->ask, m))
+            channel_ready(l);
+        break;
+    default:
+        log_error("the broker sent %s", ipc_rule(m->type)->name);
+    }
+}
+
+static void take_messages(struct live *l)
+{
+    struct ipc_message m;
+    int got = 1;
+    while (l->channel != CHANNEL_AWAY && client_has_room(l) &&
+           (got = ipc_channel_next(&l->ask->channel, &m)) > 0)
+        take_message(l, &m);
+    if (got < 0)
+        lose_channel(l);
+    l->broker_waits = got > 0 && l->channel != CHANNEL_AWAY;
+}
+
+/* --- from the client --- */
+
+bool live_may_send(const struct live *l)
+{
+    return pending_room(&l->pending) && l->posted < IPC_MAX_SENDS && client_has_room(l);
+}
+
+void live_send(struct live *l, const struct chat_frame *f)
+{
+    struct pending_item *item = pending_add(&l->pending, f, clock_ms() + l->conf->request_timeout);
+    if (l->channel == CHANNEL_READY)
+        post_message(l, item);
+}
+
+void live_resume(struct live *l, const struct chat_frame *f)
+{
+    if (l->resuming) {
+        live_put_error(l, f->id, f->id_size, "bad_state", false,
+                       "A resume is under way; wait for its \"resumed\"");
+        return;
+    }
+    l->resuming = true;
+    buf_append(&l->resume_id, f->id, f->id_size);
+    if (f->cursor_size <= IPC_MAX_CURSOR)
+        buf_append(&l->resume_cursor, f->cursor, f->cursor_size);
+    else
+        buf_puts(&l->resume_cursor, "?"); /* none of ours is so long: not honoured */
+    if (l->channel == CHANNEL_READY)
+        post_resume(l);
+}
+
+static void read_client(struct live *l)
+{
+    long n = buf_read(&l->client->in, l->client->fd, 16 * 1024);
+    if (n > 0)
+        l->heard_at = clock_ms();
+    else if (n == 0 || (errno != EAGAIN && errno != EINTR))
+        l->gone = true;
+}
+
+/* --- time --- */
+
+static int64_t min(int64_t a, int64_t b)
+{
+    return a < b ? a : b;
+}
+
+static void give_up_old_messages(struct live *l, int64_t now)
+{
+    while (l->pending.first && l->pending.first->deadline <= now) {
+        struct pending_item *item = pending_take(&l->pending, l->pending.first->seq);
+        put_failure(l, item->has_id ? item->text : NULL, item->id_size, IPC_E_UNAVAILABLE);
+        free(item);
+    }
+}
+
+static int64_t token_left(const struct live *l)
+{
+    int64_t seconds = l->ask->expires - (int64_t)time(NULL);
+    return seconds > 0 ? seconds * 1000 : 0;
+}
+
+/* Does what is due although nobody sent anything; returns when that is the case next. */
+static int64_t check_clock(struct live *l)
+{
+    int64_t now = clock_ms();
+    if (client_stop)
+        live_goodbye(l, 1012, "service restart");
+    if (!token_left(l))
+        live_goodbye(l, 4401, "token expired");
+    if (l->close_by && now >= l->close_by)
+        l->gone = true;
+    if (l->channel == CHANNEL_AWAY && now >= l->reconnect_at)
+        start_auth(l);
+    give_up_old_messages(l, now);
+    int64_t next = l->kind->tick(l, now);
+    next = min(next, l->close_by ? l->close_by : now + token_left(l));
+    if (l->channel == CHANNEL_AWAY)
+        next = min(next, l->reconnect_at);
+    if (l->pending.first)
+        next = min(next, l->pending.first->deadline);
+    return next;
+}
+
+/* --- the loop --- */
+
+static void wait_and_read(struct live *l, int64_t deadline)
+{
+    struct ipc_channel *channel = &l->ask->channel;
+    struct pollfd fds[2] = {{.fd = l->client->fd}, {.fd = channel->fd}};
+    if (live_may_send(l))
+        fds[0].events |= POLLIN;
+    if (buf_len(&l->client->out) > 0)
+        fds[0].events |= POLLOUT;
+    if (client_has_room(l))
+        fds[1].events |= POLLIN;
+    if (ipc_channel_queued(channel) > 0)
+        fds[1].events |= POLLOUT;
+    if ((l->input_waits && live_may_send(l)) || (l->broker_waits && client_has_room(l)))
+        deadline = 0;
+    deadline = min(deadline, client_write_deadline(l->client));
+    if (client_poll(fds, channel->fd >= 0 ? 2 : 1, deadline) < 0)
+        return;
+    if (fds[0].revents & (POLLIN | POLLHUP | POLLERR))
+        read_client(l);
+    if (channel->fd >= 0 && (fds[1].revents & (POLLIN | POLLHUP | POLLERR)) &&
+        ipc_channel_fill(channel) < 0)
+        lose_channel(l);
+}
+
+void live_init(struct live *l, const struct live_kind *kind, struct client *c, struct ask *a,
+               const struct next *next)
+{
+    *l = (struct live){.kind = kind,
+                       .conf = c->conf,
+                       .client = c,
+                       .ask = a,
+                       .channel = CHANNEL_READY,
+                       .backoff = {.first = 20, .most = 2000},
+                       .since = a->cursor.change,
+                       .told_when_live = next->start == FROM_CURSOR,
+                       .heard_at = clock_ms()};
+    buf_append(&l->token, buf_head(&a->token), buf_len(&a->token));
+    if (next->start == FROM_NOW_TOLD)
+        put_resumed(l, &(struct buf)BUF_INIT, true);
+}
+
+void live_run(struct live *l)
+{
+    /* Both may have sent something right behind the handshake: look before the first wait. */
+    for (;;) {
+        l->kind->input(l);
+        take_messages(l);
+        int64_t next = check_clock(l);
+        if (l->channel != CHANNEL_AWAY && ipc_channel_flush(&l->ask->channel) < 0)
+            lose_channel(l);
+        int written = client_write(l->client);
+        if (written < 0 || (written > 0 && l->last_word))
+            l->gone = true;
+        if (l->gone)
+            break;
+        wait_and_read(l, l->channel == CHANNEL_AWAY ? min(next, l->reconnect_at) : next);
+    }
+    client_linger(l->client);
+    end_resume(l);
+    pending_free(&l->pending);
+    buf_wipe(&l->token);
+}

@@ -1,0 +1,16 @@
+/* What becomes of a connection after its last HTTP response. */
+#ifndef NEXT_H
+#define NEXT_H
+
+#include <stdbool.h>
+
+struct next {
+    enum { NEXT_NOTHING, NEXT_WEBSOCKET, NEXT_STREAM } kind;
+    /* From where the client is live. The last two wait for a "resumed" frame: at once, or when
+     * what the client missed has been sent. */
+    enum { FROM_NOW, FROM_NOW_TOLD, FROM_CURSOR } start;
+    bool event_stream; /* NEXT_STREAM: server-sent events, not JSON lines */
+    bool chunked;      /* NEXT_STREAM: with the chunked coding */
+};
+
+#endif
