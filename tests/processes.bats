@@ -337,6 +337,93 @@ with Server("-o", "drain_time=300ms") as s:
 PY
 }
 
+@test "a second SIGTERM does not wait for drain_time" {
+    py - <<'PY'
+from server import *
+u = user()
+with Server("-o", "drain_time=1h") as s:
+    a = connect(u.token, s.name)
+    [pid] = s.children(f"session {u.name}")
+    everybody = s.tree()
+    os.kill(pid, signal.SIGSTOP)
+    s.kill(signal.SIGTERM)
+    s.logged("every client was told")
+    assert s.process.poll() is None and alive(pid)
+    s.kill(signal.SIGTERM)
+    assert s.ended() == 0
+    all_gone(everybody)
+PY
+}
+
+@test "SIGTERM: WebSockets are closed one after the other, all with 1012 and within drain_time" {
+    py - <<'PY'
+from server import *
+COUNT, STEP, DRAIN = 60, 0.01, 3
+u = user()
+with Server("-o", f"drain_time={DRAIN}s") as s:
+    clients = [connect(u.token, s.name) for _ in range(COUNT)]
+    async def end_of(c):
+        await c.socket.wait_closed()
+        return time.monotonic(), c.socket.close_code
+    async def ends():
+        return await asyncio.gather(*map(end_of, clients))
+    begun = time.monotonic()
+    s.kill(signal.SIGTERM)
+    moments, codes = zip(*run(ends(), 30))
+    assert set(codes) == {1012}, codes
+    assert max(moments) - begun < DRAIN
+    assert max(moments) - min(moments) >= COUNT * STEP / 3, sorted(m - begun for m in moments)
+    assert len({int(m / STEP) for m in moments}) >= COUNT / 3
+    assert s.ended() == 0 and " error " not in s.log(), s.log()
+PY
+}
+
+@test "SIGTERM: more clients than steps in drain_time follow each other faster, and none is killed" {
+    py - <<'PY'
+from server import *
+u = user()
+with Server("-o", "drain_time=2s", "-o", "max_spare=100") as s:
+    clients = [raw(name=s.name) for _ in range(250)]
+    eventually(lambda: len(s.children("session")) == len(clients), 60)
+    s.kill(signal.SIGTERM)
+    assert all(read_all(c) == b"" for c in clients)
+    assert s.ended() == 0 and " error " not in s.log(), s.log()
+PY
+}
+
+@test "SIGTERM: a request under way gets its whole answer with Connection: close; idle connections just end" {
+    py - <<'PY'
+from rawhttp import *
+from server import *
+u = user()
+login = post("/login", {"username": u.name, "password": password()})
+with Server("-o", "drain_time=1h", "-o", "min_spare=2") as s:
+    # Kept open by both sides after a first answer.
+    busy, idle = Http(s.name), Http(s.name)
+    for c in (busy, idle):
+        assert c.send(login).answer().status == 200
+    [auth] = s.children("auth")
+    os.kill(auth, signal.SIGSTOP)
+    busy.send(login)
+    eventually(lambda: unread(busy.socket) == 0)
+    s.kill(signal.SIGTERM)
+    idle.ended()
+    s.logged("every client was told")
+    eventually(lambda: not s.children("spare") and len(s.children("session")) == 1)
+    try:
+        raw(name=s.name)
+        raise AssertionError("it still listens")
+    except ConnectionRefusedError:
+        pass
+    os.kill(auth, signal.SIGCONT)
+    r = busy.answer()
+    assert r.status == 200 and r.json()["user"]["username"] == u.name
+    assert r.headers["connection"] == "close", r.fields
+    busy.ended()
+    assert s.ended() == 0 and " error " not in s.log(), s.log()
+PY
+}
+
 @test "kill -9 of the master: all the others end by themselves, and a new one starts on what it left" {
     py - <<'PY'
 from server import *

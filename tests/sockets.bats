@@ -231,6 +231,29 @@ with Process(["systemd-socket-activate", "-l", f"127.0.0.1:{one}", "-l", f"127.0
 PY
 }
 
+@test "a socket handed over: who comes while the server stops waits in its queue for the next one" {
+    py - <<'PY'
+from server import *
+u = user()
+listener = socket.create_server(("127.0.0.1", 0), backlog=16)
+with Server("-o", "drain_time=1h", **handed(listener)) as first:
+    old = connect(u.token, first.name)
+    [pid] = first.children(f"session {u.name}")
+    os.kill(pid, signal.SIGSTOP)
+    first.kill(signal.SIGTERM)
+    first.logged("every client was told")
+    late = raw(f"GET /users HTTP/1.0\r\nAuthorization: Bearer {u.token}\r\n\r\n".encode(), first.name)
+    os.kill(pid, signal.SIGCONT)
+    assert old.closed() == 1012 and first.ended() == 0
+    assert not select.select([late], [], [], 0)[0]
+    with Server(**handed(listener)) as second:
+        assert second.addresses == first.addresses
+        assert read_all(late).startswith(b"HTTP/1.1 200")
+        connect(u.token, second.name).ping()
+listener.close()
+PY
+}
+
 @test "LISTEN_PID of another process: the sockets are not ours, and listen counts" {
     py - <<'PY'
 from server import *

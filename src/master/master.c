@@ -131,7 +131,7 @@ static void begin_to_stop(const struct master *m)
     log_info("stopping");
     notify_stopping();
     sockets_close(m->sockets);
-    sessions_stop(SIGTERM);
+    sessions_drain(m->conf->drain_time);
     enter(DRAINING, m->conf->drain_time);
 }
 
@@ -205,6 +205,7 @@ static int64_t do_chores(const struct master *m)
     if (m->sockets->count > 0)
         next = earlier(next, sessions_keep_spares());
     next = earlier(next, watch_idle(m));
+    next = earlier(next, sessions_drain_due());
     return earlier(next, refuse_close_due());
 }
 

@@ -18,7 +18,7 @@
 #include "map.h"
 #include "refuse.h"
 
-enum { FORKS_AT_ONCE = 4, SETTLE_MS = 1000 };
+enum { FORKS_AT_ONCE = 4, SETTLE_MS = 1000, DRAIN_STEP_MS = 10 };
 
 struct session {
     pid_t pid;
@@ -39,6 +39,13 @@ static int64_t settle_at;   /* when the target may shrink */
 static int64_t fork_at;     /* not before: spares died unused */
 static struct backoff backoff = {.first = 100, .most = 10000};
 static bool stopped;
+
+/* Those that are to be told that the service ends, in the order of their turns. */
+static struct {
+    pid_t *pids;
+    int64_t count, told;
+    int64_t begun, span; /* clock_ms(), and the milliseconds in which all of them are told */
+} drain;
 
 void sessions_init(const struct conf *the_conf, int the_log_fd, session_function *function)
 {
@@ -224,6 +231,38 @@ bool sessions_reaped(pid_t pid, int status)
         backoff_reset(&backoff);
     free(s);
     return true;
+}
+
+void sessions_drain(int64_t ms)
+{
+    stopped = true;
+    sessions_renew_spares();
+    drain.pids = xcalloc(sessions.count + 1, sizeof(*drain.pids));
+    struct session *s;
+    for (size_t at = 0; (s = map_next(&sessions, &at));)
+        if (!s->dismissed)
+            drain.pids[drain.count++] = s->pid;
+    drain.begun = clock_ms();
+    /* Who is told last still has a fifth of the time. */
+    int64_t most = ms / 5 * 4, wanted = drain.count * DRAIN_STEP_MS;
+    drain.span = wanted < most ? wanted : most;
+}
+
+int64_t sessions_drain_due(void)
+{
+    int64_t passed = clock_ms() - drain.begun;
+    /* A pid that is free again may be a broker's by now, but no session's: none is made any more.
+     */
+    while (drain.told < drain.count && drain.span * drain.told <= passed * drain.count) {
+        pid_t pid = drain.pids[drain.told++];
+        if (map_get(&sessions, (uint64_t)pid))
+            kill(pid, SIGTERM);
+        if (drain.told == drain.count)
+            log_debug("every client was told");
+    }
+    if (drain.told == drain.count)
+        return CLOCK_NEVER;
+    return drain.begun + (drain.span * drain.told + drain.count - 1) / drain.count;
 }
 
 void sessions_stop(int signal)

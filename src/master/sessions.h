@@ -36,7 +36,16 @@ void sessions_renew_spares(void);
 /* Was this child a session? Then it is forgotten. */
 bool sessions_reaped(pid_t pid, int status);
 
-/* Ends the spares for good and sends the signal to all others. */
+/* Ends the spares for good, and begins to tell all others, by SIGTERM, that the service ends. They
+ * are told one after the other within the first part of ms milliseconds, so that their clients do
+ * not all come back in the same moment. */
+void sessions_drain(int64_t ms);
+
+/* Tells those whose turn has come. Returns when the next one's does, as clock_ms(), or CLOCK_NEVER.
+ */
+int64_t sessions_drain_due(void);
+
+/* Ends the spares for good and sends the signal to all others at once. */
 void sessions_stop(int signal);
 
 #endif

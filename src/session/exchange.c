@@ -107,6 +107,8 @@ void exchange_begin(struct exchange *x, int status)
 {
     struct buf *out = &x->client->out;
     http_response_begin(out, status, time(NULL));
+    /* Told to end while the answer was made: the client had better know. */
+    x->close = x->close || client_stop;
     if (x->close)
         http_response_field(out, "Connection", "close");
     else if (x->request.minor == 0)

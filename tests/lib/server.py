@@ -78,6 +78,17 @@ def set_address(name, address):
         f.write(f"{address}\n")
 
 
+def unread(client):
+    """How many bytes are on their way between a TCP client and the server on this machine: sent by
+    one and not read by the other."""
+    end = "%04X" % client.getsockname()[1]
+    with open("/proc/net/tcp") as f:
+        rows = [line.split() for line in f.readlines()[1:]]
+    rows = [r for r in rows if end in (r[1].split(":")[1], r[2].split(":")[1])]
+    assert len(rows) >= 2, rows
+    return sum(int(n, 16) for r in rows for n in r[4].split(":"))
+
+
 class Process:
     """Any program in a session of its own, with a log; whatever is left of it is killed."""
 
@@ -134,12 +145,13 @@ class Process:
 class Server(Process):
     """chatd, ready. secrets: how it gets them; None: by the files of the tests."""
 
-    def __init__(self, *more, name=None, secrets=None, env=None, cwd=None, program=()):
+    def __init__(self, *more, name=None, secrets=None, env=None, cwd=None, program=(),
+                 pass_fds=()):
         name = name or some_name()
         ready, theirs = os.pipe()
         command = [*program, CHATD, *options(name), *(SECRETS if secrets is None else secrets),
                    "-o", f"ready_fd={theirs}", *more]
-        super().__init__(command, name, env, cwd, (theirs,))
+        super().__init__(command, name, env, cwd, (theirs, *pass_fds))
         os.close(theirs)
         line = b""
         while not line.endswith(b"\n") and select.select([ready], [], [], 30)[0]:
@@ -164,6 +176,13 @@ class Server(Process):
 
     def children(self, title=""):
         return children(title, self.name)
+
+
+def handed(listener):
+    """How to start a Server that is handed this socket, as systemd does it."""
+    number = listener.fileno()
+    script = f'export LISTEN_PID=$$ LISTEN_FDS=1; exec "$@" 3<&{number}'
+    return {"program": ["bash", "-c", script, "bash"], "pass_fds": (number,)}
 
 
 def chatd(*args, env=None, cwd=None):
