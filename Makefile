@@ -70,11 +70,12 @@ $(BUILD)/%.o: src/%.c Makefile
 	    $(if $(filter broker,$(call folder,$*.c)),$$(pkg-config --cflags libpq libjwt)) -MMD -MP -c -o $@ $<
 
 # A unit test links the object under test and what lies below it, never a whole program.
-UNIT_OBJECTS = $(call objects,lib conf ipc wire) $(BUILD)/auth/bcrypt.o $(BUILD)/broker/token.o
+UNIT_OBJECTS = $(call objects,lib conf ipc wire) $(BUILD)/master/addresses.o \
+               $(BUILD)/auth/bcrypt.o $(BUILD)/broker/token.o
 $(BUILD)/unit/%: tests/unit/%.c tests/unit/test.h $(UNIT_OBJECTS)
 	@mkdir -p $(@D)
 	$(call say,TEST,$@)
-	$(Q)$(CC) $(CFLAGS) $(CPPFLAGS) -Itests/unit $(addprefix -Isrc/,lib conf ipc wire auth broker) \
+	$(Q)$(CC) $(CFLAGS) $(CPPFLAGS) -Itests/unit $(addprefix -Isrc/,lib conf ipc wire master auth broker) \
 	    -o $@ $< $(UNIT_OBJECTS) $(LDFLAGS) $(LINK) -ljson-c -lcrypto -lcrypt -ljwt
 
 unit: $(UNITS)

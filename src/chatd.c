@@ -16,6 +16,7 @@
 #include "notify.h"
 #include "process.h"
 #include "proctitle.h"
+#include "refuse.h"
 #include "session.h"
 
 #ifndef CHATD_VERSION
@@ -195,7 +196,7 @@ int main(int argc, char **argv)
     if (conf_warning(&conf))
         log_warn("%s", conf_warning(&conf));
     notify_init(conf.ready_fd);
-    process_need_descriptors((unsigned long)conf.max_spare + 128);
+    process_need_descriptors((unsigned long)conf.max_spare + REFUSE_KEPT + 64);
     /* While developing, a debugger may look. */
     if (conf.mode == CONF_PRODUCTION)
         process_hide();

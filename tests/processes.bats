@@ -127,6 +127,183 @@ with Server("-o", "max_clients=3") as s:
 PY
 }
 
+@test "max_clients_per_address: one more from there gets 503 with Retry-After; other addresses are served" {
+    py - <<'PY'
+from server import *
+u = user()
+conf = f"{T}/{some_name('c')}.conf"
+def write(text):
+    with open(conf, "w") as f:
+        f.write(text)
+def answer(source="127.0.0.1", path=None):
+    """Of a request on a connection of its own, from this address or over the Unix socket."""
+    if path:
+        c = socket.socket(socket.AF_UNIX)
+        c.settimeout(WAIT)
+        c.connect(path)
+    else:
+        c = socket.create_connection(("127.0.0.1", port(s.name)), WAIT, (source, 0))
+    c.sendall(b"GET /nowhere HTTP/1.0\r\n\r\n")
+    return read_all(c)
+def served(*where):
+    # The master hears of an end a moment after the client.
+    eventually(lambda: answer(*where).startswith(b"HTTP/1.1 404"))
+def refused(source="127.0.0.1"):
+    got = answer(source)
+    assert got.startswith(b"HTTP/1.1 503 ") and b"\r\nRetry-After: " in got, got
+    assert b'\r\n\r\n{"error":"Your address has as many connections' in got, got
+path = f"{T}/{some_name('u')}"
+write("max_clients_per_address = 3\n")
+with Server("-f", conf, "-o", f"listen=127.0.0.1, unix:{path}", "-o", "min_spare=1", "-o", "max_spare=1") as s:
+    a, b, c = connect(u.token, s.name), connect(u.token, s.name), raw(name=s.name)
+    eventually(lambda: len(s.children("session")) == 3)
+    for _ in range(3):
+        refused()
+        try:
+            connect(u.token, s.name)
+        except Refused as e:
+            assert e.status == 503 and int(e.headers["Retry-After"]) > 0
+        else:
+            raise AssertionError("a fourth client was let in")
+    # Each other address has a number of its own; Unix sockets have none.
+    others = [socket.create_connection(("127.0.0.1", port(s.name)), WAIT, ("127.0.0.2", 0))
+              for _ in range(3)]
+    eventually(lambda: len(s.children("session")) == 6)
+    refused("127.0.0.2")
+    served("127.0.0.3")
+    for _ in range(4):
+        left = socket.socket(socket.AF_UNIX)
+        left.connect(path)
+        others.append(left)
+    eventually(lambda: len(s.children("session - unix")) == 4)
+    served(None, path)
+    refused()
+    # Every way to leave makes room for one, and for no more than one.
+    def one_fits():
+        got = []
+        def let_in():
+            try:
+                got.append(connect(u.token, s.name))
+            except Refused:
+                return False
+            return True
+        eventually(let_in)
+        refused()
+        return got[0]
+    c.close()
+    c = one_fits()
+    a.close()
+    a = one_fits()
+    b.ping()
+    [*_, killed] = s.children(f"session {u.name} ")
+    os.kill(killed, signal.SIGKILL)
+    d = one_fits()
+    assert sum(x.socket.open for x in (a, b, c, d)) == 3
+    # A reload changes the number for those who come then.
+    write("max_clients_per_address = 4\n")
+    s.kill(signal.SIGHUP)
+    s.logged("configuration reloaded")
+    one_fits()
+    write("\n")
+    s.kill(signal.SIGHUP)
+    eventually(lambda: s.log().count("configuration reloaded") == 2)
+    many = [connect(u.token, s.name) for _ in range(4)]
+    assert all(x.ping() is None for x in many)
+PY
+}
+
+@test "max_clients_per_address: a client for whom no process could be made does not count" {
+    py - <<'PY'
+from server import *
+import shutil, tempfile
+# Limits do not hold for root: as another user then, who has to be able to run a copy.
+program, folder = [], tempfile.mkdtemp(prefix="chatd-limit.")
+try:
+    if os.geteuid() == 0:
+        program = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"]
+        os.chown(folder, 65534, 65534)
+    for name in ("chatd", "chatd-broker", "chatd-auth"):
+        shutil.copy(f"{BUILD}/{name}", folder)
+    name = some_name()
+    p = Process([*program, f"{folder}/chatd", *options(name), "-o", f"run_dir={folder}/run",
+                 "-o", f"db_host={folder}", "-o", "min_spare=0", "-o", "max_clients_per_address=1"],
+                name, env={"JWT_SECRET": "k" * 40}, cwd="/")
+    with p:
+        p.logged("ready: ")
+        set_address(name, p.log().split("ready: ")[1].split()[0])
+        request = b"GET /nowhere HTTP/1.0\r\n\r\n"
+        [before] = [line.split()[2] for line in open(f"/proc/{p.pid}/limits") if "processes" in line]
+        def limit(processes):
+            subprocess.run([*program, "prlimit", f"--pid={p.pid}", f"--nproc={processes}:"], check=True)
+        limit(1)
+        for _ in range(3):
+            assert read_all(raw(request, name)).startswith(b"HTTP/1.1 503 ")
+        assert p.log().count("fork: ") >= 3, p.log()
+        limit(before)
+        assert read_all(raw(request, name)).startswith(b"HTTP/1.1 404 ")
+finally:
+    shutil.rmtree(folder)
+PY
+}
+
+# refuses_many OPTION: with five clients, which is what this option allows, 200 more come at once.
+refuses_many() {
+    py - "$1" <<'PY'
+from server import *
+u = user()
+with Server("-o", sys.argv[1]) as s:
+    clients = [connect(u.token, s.name) for _ in range(5)]
+    url = f"ws://127.0.0.1:{port(s.name)}/ws"
+    async def handshake():
+        try:
+            await websockets.connect(url, extra_headers={"Authorization": f"Bearer {u.token}"},
+                                     ping_interval=None)
+            return 101
+        except websockets.exceptions.InvalidStatusCode as e:
+            assert int(e.headers["Retry-After"]) > 0
+            return e.status_code
+    async def request():
+        reader, writer = await asyncio.open_connection("127.0.0.1", port(s.name))
+        # In two parts: the second one comes after the answer, and must not undo it.
+        writer.write(b"POST /login HTTP/1.1\r\nHost: x\r\nContent-Length: 60000\r\n\r\n")
+        line = await reader.readline()
+        writer.write(b"x" * 60000)
+        rest = await reader.read()
+        writer.close()
+        assert b"\r\nRetry-After: " in rest and rest.endswith(b'"}'), rest
+        return int(line.split()[1])
+    async def everybody():
+        return await asyncio.gather(*(handshake() for _ in range(100)), *(request() for _ in range(100)))
+    assert run(everybody(), 30) == [503] * 200
+    for c in clients:
+        c.ping()
+    assert len(s.children("session")) == 5
+PY
+}
+
+@test "max_clients: 200 more at once all read their 503, and those who are there are served" {
+    refuses_many max_clients=5
+}
+
+@test "max_clients_per_address: 200 more at once all read their 503, and those who are there are served" {
+    refuses_many max_clients_per_address=5
+}
+
+@test "max_clients: however many are refused at a time, no reset follows the answer to what was not read" {
+    py - <<'PY'
+from server import *
+with Server("-o", "max_clients=1") as s:
+    first = raw(name=s.name)
+    eventually(lambda: len(s.children("session")) == 1)
+    # More than the master waits for.
+    clients = [raw(b"GET /users HTTP/1.1\r\nHost: x\r\n\r\n", s.name) for _ in range(300)]
+    for c in clients:
+        assert read_all(c).startswith(b"HTTP/1.1 503 ")
+    errors = [c.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR) for c in clients]
+    assert not any(errors), errors
+PY
+}
+
 # --- deaths ---
 
 @test "a broker that is killed is replaced, and open connections serve on" {

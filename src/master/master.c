@@ -10,6 +10,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "addresses.h"
 #include "buf.h"
 #include "clock.h"
 #include "log.h"
@@ -75,10 +76,29 @@ static void reap(void)
             log_warn("unknown child %d ended", (int)pid);
 }
 
-static void accept_some(int listener)
+/* Serves or refuses a new client. */
+static void admit(const struct master *m, int fd, const struct sockaddr_storage *peer)
+{
+    if (!sessions_room()) {
+        refuse_client(fd, REFUSE_CLIENTS);
+        return;
+    }
+    int most = m->conf->max_clients_per_address;
+    struct address *address = addresses_enter(peer);
+    if (most > 0 && addresses_clients(address) > most) {
+        addresses_leave(address);
+        refuse_client(fd, REFUSE_ADDRESS);
+        return;
+    }
+    sessions_serve(fd, address);
+}
+
+static void accept_some(const struct master *m, int listener)
 {
     for (int i = 0; i < ACCEPTS_AT_ONCE; i++) {
-        int fd = accept4(listener, NULL, NULL, SOCK_CLOEXEC);
+        struct sockaddr_storage peer = {0};
+        socklen_t size = sizeof(peer);
+        int fd = accept4(listener, (struct sockaddr *)&peer, &size, SOCK_CLOEXEC);
         if (fd < 0) {
             if (process_out_of_descriptors(errno)) {
                 log_error("accept: %s", strerror(errno));
@@ -86,10 +106,7 @@ static void accept_some(int listener)
             }
             return;
         }
-        if (sessions_room())
-            sessions_serve(fd);
-        else
-            refuse_client(fd);
+        admit(m, fd, &peer);
     }
 }
 
@@ -228,7 +245,7 @@ static void wait_for_work(const struct master *m, int64_t deadline)
         take_status(m);
     for (nfds_t i = 0; i < listeners; i++)
         if (fds[i].revents)
-            accept_some(fds[i].fd);
+            accept_some(m, fds[i].fd);
 }
 
 int master_run(const struct master *m)
@@ -244,7 +261,7 @@ int master_run(const struct master *m)
     sessions_init(m->conf, m->log_fd, m->session);
     roles_start_due();
     if (single)
-        sessions_serve(m->sockets->client);
+        sessions_serve(m->sockets->client, NULL);
 
     while (!finished(m)) {
         int64_t next = do_chores(m);

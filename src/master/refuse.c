@@ -1,63 +1,78 @@
 /* Refusing a client; see refuse.h. */
 #include "refuse.h"
 
+#include <limits.h>
 #include <poll.h>
-#include <string.h>
+#include <stdio.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include "clock.h"
 
-enum { KEPT = 64, LINGER_MS = 1000, LOOK_MS = 50 };
+enum { LINGER_MS = 1000, LOOK_MS = 50 };
+
+static const char *const texts[] = {
+    [REFUSE_CLIENTS] = "The server has as many clients as it may; try again later",
+    [REFUSE_ADDRESS] = "Your address has as many connections as it may; close one, or try again "
+                       "later",
+};
 
 static struct {
     int fd; /* valid while until is not 0 */
     int64_t until;
-} kept[KEPT];
+} kept[REFUSE_KEPT];
 static int next;
+
+/* Throws away what the client has sent, unread: MSG_TRUNC, tcp(7). If anything were left when the
+ * connection is closed, a reset would follow, and could overtake the answer. */
+static void discard(int fd)
+{
+    recv(fd, NULL, INT_MAX, MSG_TRUNC | MSG_DONTWAIT);
+}
 
 static void let_go(int i)
 {
-    if (kept[i].until)
+    if (kept[i].until) {
+        discard(kept[i].fd);
         close(kept[i].fd);
+    }
     kept[i].until = 0;
 }
 
-void refuse_client(int fd)
+void refuse_client(int fd, enum refusal why)
 {
-    static const char body[] = "{\"error\":\"The server has as many clients as it may; "
-                               "try again later\"}";
-    static const char head[] = "HTTP/1.1 503 Service Unavailable\r\n"
-                               "Content-Type: application/json\r\n"
-                               "Retry-After: 2\r\n"
-                               "Connection: close\r\n\r\n";
-    char answer[sizeof(head) + sizeof(body)];
-    memcpy(answer, head, sizeof(head) - 1);
-    memcpy(answer + sizeof(head) - 1, body, sizeof(body) - 1);
+    char answer[400];
+    int n = snprintf(answer, sizeof(answer),
+                     "HTTP/1.1 503 Service Unavailable\r\n"
+                     "Content-Type: application/json\r\n"
+                     "Retry-After: 2\r\n"
+                     "Connection: close\r\n\r\n"
+                     "{\"error\":\"%s\"}",
+                     texts[why]);
     /* A fresh socket has room for this; if not, there is nothing better to do than to close. */
-    if (send(fd, answer, sizeof(head) + sizeof(body) - 2, MSG_NOSIGNAL | MSG_DONTWAIT) < 0 ||
-        shutdown(fd, SHUT_WR) < 0) {
+    if (send(fd, answer, (size_t)n, MSG_NOSIGNAL | MSG_DONTWAIT) < 0 || shutdown(fd, SHUT_WR) < 0) {
         close(fd);
         return;
     }
     let_go(next);
     kept[next].fd = fd;
     kept[next].until = clock_ms() + LINGER_MS;
-    next = (next + 1) % KEPT;
+    next = (next + 1) % REFUSE_KEPT;
 }
 
 int64_t refuse_close_due(void)
 {
+    static struct pollfd fds[REFUSE_KEPT];
     int64_t now = clock_ms(), again = CLOCK_NEVER;
-    for (int i = 0; i < KEPT; i++) {
-        if (!kept[i].until)
-            continue;
-        struct pollfd fd = {.fd = kept[i].fd, .events = POLLRDHUP};
-        poll(&fd, 1, 0);
-        if (now >= kept[i].until || (fd.revents & (POLLRDHUP | POLLHUP | POLLERR)))
-            let_go(i);
-        else
+    for (int i = 0; i < REFUSE_KEPT; i++) {
+        fds[i] = (struct pollfd){.fd = kept[i].until ? kept[i].fd : -1, .events = POLLRDHUP};
+        if (kept[i].until)
             again = now + LOOK_MS;
     }
+    if (again == CLOCK_NEVER || poll(fds, REFUSE_KEPT, 0) < 0)
+        return again;
+    for (int i = 0; i < REFUSE_KEPT; i++)
+        if (kept[i].until && (now >= kept[i].until || fds[i].revents))
+            let_go(i);
     return again;
 }

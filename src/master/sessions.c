@@ -24,6 +24,7 @@ struct session {
     pid_t pid;
     int handover; /* our end; -1: it has its client, or was dismissed */
     bool dismissed;
+    struct address *address; /* of its client */
     struct session *next_spare;
 };
 
@@ -147,20 +148,32 @@ static bool hand_over(struct session *s, int fd)
     return sent;
 }
 
-void sessions_serve(int fd)
+/* The spare that has got the client; NULL if there is none. */
+static struct session *give_to_spare(int fd)
 {
-    bool served = false;
-    while (spares && !served)
-        served = hand_over(pop_spare(), fd);
-    if (!served) {
+    while (spares) {
+        struct session *s = pop_spare();
+        if (hand_over(s, fd))
+            return s;
+    }
+    return NULL;
+}
+
+void sessions_serve(int fd, struct address *address)
+{
+    struct session *s = give_to_spare(fd);
+    if (!s) {
         /* Clients come faster than spares are made: keep more of them for a while. */
         target = target * 2 < conf->max_spare ? target * 2 + 1 : conf->max_spare;
         settle_at = clock_ms() + SETTLE_MS;
-        if (!make(fd, -1, -1)) {
-            refuse_client(fd);
-            return;
-        }
+        s = make(fd, -1, -1);
     }
+    if (!s) {
+        addresses_leave(address);
+        refuse_client(fd, REFUSE_CLIENTS);
+        return;
+    }
+    s->address = address;
     close(fd);
 }
 
@@ -229,6 +242,7 @@ bool sessions_reaped(pid_t pid, int status)
         unlist_spare(s);
     else if (WIFEXITED(status) && WEXITSTATUS(status) == 0)
         backoff_reset(&backoff);
+    addresses_leave(s->address);
     free(s);
     return true;
 }

@@ -12,6 +12,7 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+#include "addresses.h"
 #include "conf.h"
 
 /* What a forked child does: serves client, or the one that comes over handover. Never returns. */
@@ -19,8 +20,9 @@ typedef void session_function(const struct conf *conf, int client, int handover)
 
 void sessions_init(const struct conf *conf, int log_fd, session_function *run);
 
-/* Gives a connection to a spare, or to a session forked for it. Takes over fd. */
-void sessions_serve(int fd);
+/* Gives a connection to a spare, or to a session forked for it. Takes over fd, and address, which
+ * is left when the session ends; NULL for none. */
+void sessions_serve(int fd, struct address *address);
 
 /* True while max_clients allows one more. */
 bool sessions_room(void);

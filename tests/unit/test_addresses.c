@@ -1,0 +1,114 @@
+/* Which clients count together as those of one address. */
+#include "addresses.h"
+
+#include <arpa/inet.h>
+#include <netinet/in.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+
+#include "test.h"
+
+/* A peer with this address and some port. */
+static struct sockaddr_storage peer(const char *text)
+{
+    static in_port_t port = 1024;
+    struct sockaddr_storage ss = {0};
+    struct sockaddr_in *four = (struct sockaddr_in *)&ss;
+    struct sockaddr_in6 *six = (struct sockaddr_in6 *)&ss;
+    if (inet_pton(AF_INET, text, &four->sin_addr) == 1) {
+        ss.ss_family = AF_INET;
+        four->sin_port = htons(++port);
+    } else if (inet_pton(AF_INET6, text, &six->sin6_addr) == 1) {
+        ss.ss_family = AF_INET6;
+        six->sin6_port = htons(++port);
+    } else {
+        ss.ss_family = AF_UNIX;
+    }
+    return ss;
+}
+
+static struct address *enter(const char *text)
+{
+    struct sockaddr_storage ss = peer(text);
+    return addresses_enter(&ss);
+}
+
+static void same(const char *one, const char *other)
+{
+    struct address *a = enter(one), *b = enter(other);
+    CHECK(a == b && addresses_clients(a) == 2);
+    addresses_leave(a);
+    CHECK(addresses_clients(b) == 1);
+    addresses_leave(b);
+    a = enter(one);
+    CHECK(addresses_clients(a) == 1); /* it was forgotten */
+    addresses_leave(a);
+}
+
+static void different(const char *one, const char *other)
+{
+    struct address *a = enter(one), *b = enter(other);
+    CHECK(a != b && addresses_clients(a) == 1 && addresses_clients(b) == 1);
+    addresses_leave(a);
+    addresses_leave(b);
+}
+
+static void all_of_an_ipv4_address_counts(void)
+{
+    same("192.0.2.1", "192.0.2.1");
+    different("192.0.2.1", "192.0.2.2");
+    different("192.0.2.1", "193.0.2.1");
+}
+
+static void ipv4_is_the_same_through_an_ipv6_socket(void)
+{
+    same("192.0.2.1", "::ffff:192.0.2.1");
+    different("192.0.2.1", "::ffff:192.0.2.2");
+    different("::ffff:192.0.2.1", "::1");
+}
+
+static void of_ipv6_the_first_64_bits_count(void)
+{
+    same("2001:db8:0:1::1", "2001:db8:0:1:ffff:ffff:ffff:ffff");
+    different("2001:db8:0:1::1", "2001:db8:0:2::1");
+    different("2001:db8:0:1::1", "3001:db8:0:1::1");
+    same("::1", "::1");
+}
+
+static void unix_sockets_are_not_counted(void)
+{
+    struct address *a = enter("/path");
+    CHECK(!a && addresses_clients(a) == 0);
+    addresses_leave(a);
+}
+
+/* Many at a time, leaving in an order that has nothing to do with that of their coming. */
+static void many_are_told_apart(void)
+{
+    enum { MANY = 20000 };
+    static struct address *all[MANY];
+    char text[64];
+    for (int round = 0; round < 3; round++) {
+        for (int i = 0; i < MANY; i++) {
+            snprintf(text, sizeof(text), i % 2 ? "10.%d.%d.%d" : "2001:db8:%x:%02x%02x::1", i >> 16,
+                     i >> 8 & 255, i & 255);
+            all[i] = enter(text);
+            CHECK(addresses_clients(all[i]) == 1);
+        }
+        for (int i = 0; i < MANY; i++) {
+            int at = (int)((long)i * 7919 % MANY);
+            addresses_leave(all[at]);
+        }
+    }
+}
+
+int main(void)
+{
+    RUN(all_of_an_ipv4_address_counts);
+    RUN(ipv4_is_the_same_through_an_ipv6_socket);
+    RUN(of_ipv6_the_first_64_bits_count);
+    RUN(unix_sockets_are_not_counted);
+    RUN(many_are_told_apart);
+    return DONE();
+}
