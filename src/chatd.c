@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/auxv.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -26,8 +27,10 @@
 enum { MAX_OPTIONS = 64 };
 
 static struct {
-    char *file;                 /* -f, or NULL */
-    char *env_file;             /* .env of the folder where chatd was started */
+    char *folder;               /* where chatd was started */
+    char *program;              /* and from which file; absolute */
+    char *file;                 /* -f, absolute; or NULL */
+    char *env_file;             /* .env of the folder */
     char *options[MAX_OPTIONS]; /* -o; copies, since the title overwrites the command line */
     int option_count;
     bool inetd, test, keys;
@@ -72,18 +75,48 @@ static void parse_arguments(int argc, char **argv)
     }
 }
 
-/* A reload needs the files from wherever the working directory is then. */
+static char *absolute(char *path)
+{
+    if (*path == '/')
+        return path;
+    char *whole;
+    if (asprintf(&whole, "%s/%s", arguments.folder, path) < 0)
+        die("out of memory");
+    free(path);
+    return whole;
+}
+
+/* A reload and a successor need the files from wherever the working directory is then, and what is
+ * there then: symbolic links are not resolved now. */
 static void find_files(void)
 {
-    char *file = arguments.file ? realpath(arguments.file, NULL) : NULL;
-    if (file) {
-        free(arguments.file);
-        arguments.file = file;
-    }
-    char *folder = getcwd(NULL, 0);
-    if (!folder || asprintf(&arguments.env_file, "%s/.env", folder) < 0)
+    arguments.folder = getcwd(NULL, 0);
+    if (!arguments.folder)
         die("the working directory: %s", strerror(errno));
-    free(folder);
+    if (arguments.file)
+        arguments.file = absolute(arguments.file);
+    arguments.env_file = absolute(xstrdup(".env"));
+    arguments.program = absolute(xstrdup((const char *)getauxval(AT_EXECFN)));
+}
+
+/* The command line again, without secrets. */
+static char *const *arguments_again(void)
+{
+    static char name[] = "chatd", f[] = "-f", i[] = "-i", o[] = "-o";
+    static char *argv[2 * MAX_OPTIONS + 5];
+    char **next = argv;
+    *next++ = name;
+    if (arguments.file) {
+        *next++ = f;
+        *next++ = arguments.file;
+    }
+    if (arguments.inetd)
+        *next++ = i;
+    for (int n = 0; n < arguments.option_count; n++) {
+        *next++ = o;
+        *next++ = arguments.options[n];
+    }
+    return argv;
 }
 
 /* Everything in the order in which later sources win. */
@@ -143,10 +176,22 @@ static int open_log(const struct conf *conf)
     return fd;
 }
 
-static void load_conf(struct conf *conf)
+/* What the master before handed over is asked last: these secrets may be gone everywhere else. */
+static int take_secrets(struct conf *conf, int fd, struct conf_error *e)
+{
+    if (fd < 0)
+        return 0;
+    int result = conf_take_secrets(conf, fd, e);
+    close(fd);
+    return result;
+}
+
+static void load_conf(struct conf *conf, const struct inheritance *in)
 {
     struct conf_error e;
-    if (load_sources(conf, &e) < 0 || conf_finish(conf, &e) < 0) {
+    if (load_sources(conf, &e) < 0 || take_secrets(conf, in->secrets, &e) < 0 ||
+        conf_finish(conf, &e) < 0) {
+        takeover_refuse(in, e.text);
         if (stderr_is_client())
             die("%s", e.text);
         fprintf(stderr, "chatd: %s\n", e.text);
@@ -178,8 +223,10 @@ int main(int argc, char **argv)
         log_init(-1, LOG_L_INFO);
 
     find_files();
+    struct inheritance in;
+    takeover_inherit(&in);
     struct conf conf;
-    load_conf(&conf);
+    load_conf(&conf, &in);
     if (arguments.test) {
         printf("The configuration is fine.\n");
         conf_free(&conf);
@@ -195,16 +242,24 @@ int main(int argc, char **argv)
     log_ident("master[%d]", (int)getpid());
     if (conf_warning(&conf))
         log_warn("%s", conf_warning(&conf));
-    notify_init(conf.ready_fd);
+    notify_init(in.word >= 0 ? in.word : conf.ready_fd);
     process_need_descriptors((unsigned long)conf.max_spare + REFUSE_KEPT + 64);
     /* While developing, a debugger may look. */
     if (conf.mode == CONF_PRODUCTION)
         process_hide();
 
     struct sockets sockets;
-    sockets_open(&sockets, &conf, arguments.inetd);
+    sockets_open(&sockets, &conf, arguments.inetd, in.bound);
     session_warm_up();
-    struct master master = {&conf, &sockets, log_fd, session_main, reload};
+    struct master master = {
+        .conf = &conf,
+        .sockets = &sockets,
+        .log_fd = log_fd,
+        .session = session_main,
+        .reload = reload,
+        .program = {arguments.program, arguments.folder, arguments_again()},
+        .lock = in.lock,
+    };
     int status = master_run(&master);
     conf_free(&conf);
     return status;

@@ -735,27 +735,6 @@ from server import *
 import base64
 def random_text():
     return base64.b64encode(os.urandom(30)).decode()
-def regions(pid):
-    for line in open(f"/proc/{pid}/maps"):
-        place, mode, _, _, _, *name = line.split()
-        start, end = (int(x, 16) for x in place.split("-"))
-        # The shadow of a sanitizer is terabytes of nothing.
-        if mode[0] == "r" and end - start < 1 << 28 and name not in (["[vvar]"], ["[vsyscall]"]):
-            yield start, end
-def holds(pid, needles):
-    """Which of these bytes are in the memory of a process. Parts count: free(3) overwrites a
-    beginning."""
-    parts = {n: (n[:16].encode(), n[-16:].encode()) for n in needles}
-    found = set()
-    with open(f"/proc/{pid}/mem", "rb", 0) as f:
-        for start, end in regions(pid):
-            f.seek(start)
-            try:
-                data = f.read(end - start)
-            except OSError:
-                continue
-            found |= {n for n in needles if any(p in data for p in parts[n])}
-    return found
 def shown(pid):
     return open(f"/proc/{pid}/environ", "rb").read() + open(f"/proc/{pid}/cmdline", "rb").read()
 

@@ -165,21 +165,36 @@ static size_t source_size(const char *where)
     return colon ? (size_t)(colon - where) : strlen(where);
 }
 
-/* A secret can be given itself or as a file that holds it. Of two sources the later one wins, even
- * if they use the two ways; within one source it is a mistake, which conf_finish() reports. */
-static void drop_other_way(struct conf *c, int id, const char *where)
+/* A secret can be given itself or as a file that holds it: the key for the other way, or -1. */
+static int other_way(int id)
 {
     static const int ways[][2] = {{CONF_K_jwt_secret, CONF_K_jwt_secret_file},
                                   {CONF_K_db_password, CONF_K_db_password_file}};
-    for (size_t i = 0; i < sizeof(ways) / sizeof(ways[0]); i++) {
-        int other = id == ways[i][0] ? ways[i][1] : id == ways[i][1] ? ways[i][0] : -1;
-        const char *place = other >= 0 ? c->where[other] : NULL;
-        if (!place || (source_size(place) == source_size(where) &&
-                       strncmp(place, where, source_size(where)) == 0))
-            continue;
-        replace_text(member(c, &conf_table[other]), xstrdup(""));
-        replace_text(&c->where[other], NULL);
-    }
+    for (size_t i = 0; i < sizeof(ways) / sizeof(ways[0]); i++)
+        for (int j = 0; j < 2; j++)
+            if (id == ways[i][j])
+                return ways[i][!j];
+    return -1;
+}
+
+/* Of two sources the later one wins, even if they use the two ways; within one source it is a
+ * mistake, which conf_finish() reports. */
+static void drop_other_way(struct conf *c, int id, const char *where)
+{
+    int other = other_way(id);
+    const char *place = other >= 0 ? c->where[other] : NULL;
+    if (!place || (source_size(place) == source_size(where) &&
+                   strncmp(place, where, source_size(where)) == 0))
+        return;
+    replace_text(member(c, &conf_table[other]), xstrdup(""));
+    replace_text(&c->where[other], NULL);
+}
+
+bool conf_has_secret(const struct conf *c, int id)
+{
+    const char *const *itself = member_const(c, &conf_table[id]);
+    const char *const *file = member_const(c, &conf_table[other_way(id)]);
+    return **itself || **file;
 }
 
 int conf_set_source(struct conf *c, int id, const char *value, const char *where,

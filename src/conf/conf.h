@@ -116,6 +116,14 @@ void conf_reload(struct conf *running, const struct conf *fresh, struct buf *fix
 enum { CONF_DUMP_MAX = 64 * 1024 };
 void conf_dump(const struct conf *c, struct buf *out, unsigned roles);
 
+/* Reads into out a dump that somebody wrote into the file behind fd; false if it cannot be one. The
+ * offset of fd, which several processes share, stays. out is to be wiped. */
+bool conf_read_dump(struct buf *out, int fd);
+
+/* Takes from such a dump the secrets that c was given neither themselves nor by a file. Whatever
+ * else is in it, which another version may have written, does not matter. */
+int conf_take_secrets(struct conf *c, int fd, struct conf_error *e);
+
 /* Prints name, type and default of each key, separated by tabs, one key a line. */
 void conf_print_keys(FILE *out);
 

@@ -286,13 +286,51 @@ int conf_set_option(struct conf *c, const char *argument, struct conf_error *e)
     return result;
 }
 
-bool conf_option_is_secret(const char *argument)
+/* The key if it is a secret, or -1. */
+static int secret_of(const char *argument)
 {
     argument += strspn(argument, " \t");
     size_t n = strcspn(argument, "= \t");
     for (int id = 0; id < CONF_KEY_COUNT; id++)
         if (conf_table[id].type == CONF_T_SECRET && strlen(conf_table[id].name) == n &&
             strncmp(conf_table[id].name, argument, n) == 0)
-            return true;
-    return false;
+            return id;
+    return -1;
+}
+
+bool conf_option_is_secret(const char *argument)
+{
+    return secret_of(argument) >= 0;
+}
+
+bool conf_read_dump(struct buf *out, int fd)
+{
+    struct stat st;
+    if (fstat(fd, &st) < 0 || !S_ISREG(st.st_mode) || st.st_size > CONF_DUMP_MAX)
+        return false;
+    size_t size = (size_t)st.st_size;
+    if (pread(fd, buf_reserve(out, size + 1), size, 0) != (ssize_t)size)
+        return false;
+    buf_commit(out, size);
+    return true;
+}
+
+static int missing_secret_line(struct source *src, char *line)
+{
+    int id = secret_of(line);
+    return id < 0 || conf_has_secret(src->conf, id) ? 0 : conf_line(src, line);
+}
+
+int conf_take_secrets(struct conf *c, int fd, struct conf_error *e)
+{
+    struct source src = {.conf = c, .name = "the secrets handed over", .error = e};
+    struct buf text = BUF_INIT;
+    int result = -1;
+    if (conf_read_dump(&text, fd))
+        result =
+            each_line(&src, (const char *)buf_head(&text), buf_len(&text), missing_secret_line);
+    else
+        conf_fail(e, "the secrets handed over cannot be read");
+    buf_wipe(&text);
+    return result;
 }

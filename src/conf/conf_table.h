@@ -45,6 +45,9 @@ int conf_set_id(struct conf *c, int id, const char *value, const char *where, st
 int conf_set_source(struct conf *c, int id, const char *value, const char *where,
                     struct conf_error *e);
 
+/* Is this a secret that has a value, or that a file will give one? */
+bool conf_has_secret(const struct conf *c, int id);
+
 /* Formats the error and returns -1. */
 int conf_fail(struct conf_error *e, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 

@@ -1,12 +1,10 @@
 /* How a role begins; see role.h. */
 #include "role.h"
 
-#include <errno.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "buf.h"
@@ -16,17 +14,12 @@
 
 static void receive_conf(struct conf *conf, const char *name)
 {
-    struct stat st;
-    if (fstat(ROLE_FD_CONF, &st) < 0 || !S_ISREG(st.st_mode) || st.st_size > CONF_DUMP_MAX)
-        die("%s is started by chatd, not by hand", name);
     struct buf text = BUF_INIT;
-    size_t size = (size_t)st.st_size;
-    if (pread(ROLE_FD_CONF, buf_reserve(&text, size + 1), size, 0) != (ssize_t)size)
-        die("reading the configuration: %s", strerror(errno));
-    buf_commit(&text, size);
+    if (!conf_read_dump(&text, ROLE_FD_CONF))
+        die("%s is started by chatd, not by hand", name);
     struct conf_error e;
     conf_init(conf);
-    if (conf_load_text(conf, (const char *)buf_head(&text), size, name, &e) < 0)
+    if (conf_load_text(conf, (const char *)buf_head(&text), buf_len(&text), name, &e) < 0)
         die("%s", e.text);
     buf_wipe(&text);
     close(ROLE_FD_CONF);
@@ -47,8 +40,9 @@ void role_start(struct conf *conf, const char *name, int argc, char **argv)
     prctl(PR_SET_PDEATHSIG, SIGTERM);
     if (getppid() != master)
         die("the master is gone");
-    /* Of the signals that a terminal sends to the whole group the master decides what becomes. */
+    /* Of the signals that are sent to the whole group the master decides what becomes. */
     signal(SIGINT, SIG_IGN);
     signal(SIGHUP, SIG_IGN);
+    signal(SIGUSR2, SIG_IGN);
     signal(SIGPIPE, SIG_IGN);
 }

@@ -2,9 +2,11 @@
 #include "process.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
+#include <unistd.h>
 
 #include "log.h"
 
@@ -32,4 +34,19 @@ void process_hide(void)
 bool process_out_of_descriptors(int error)
 {
     return error == EMFILE || error == ENFILE || error == ENOBUFS || error == ENOMEM;
+}
+
+void process_place_descriptors(int first, const int *fds, int count)
+{
+    enum { MOST = 32 };
+    if (count > MOST)
+        bug("process_place_descriptors of %d", count);
+    /* All of them move out of the way first: the place of one may be where another is now. */
+    int aside[MOST];
+    for (int i = 0; i < count; i++)
+        aside[i] = fds[i] < 0 ? -1 : fcntl(fds[i], F_DUPFD_CLOEXEC, first + count);
+    for (int i = 0; i < count; i++)
+        if (aside[i] >= 0)
+            dup2(aside[i], first + i);
+    close_range((unsigned)(first + count), ~0U, 0);
 }

@@ -16,4 +16,8 @@ void process_hide(void);
  * Then trying again at once is of no use. */
 bool process_out_of_descriptors(int error);
 
+/* In a child that is about to run a program: puts fds[i] at the number first + i, where it is not
+ * -1, and closes all descriptors above these. */
+void process_place_descriptors(int first, const int *fds, int count);
+
 #endif

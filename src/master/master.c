@@ -24,11 +24,12 @@
 enum { ACCEPTS_AT_ONCE = 32, FINISH_MS = 5000, PAUSE_MS = 100 };
 
 static int signals; /* signalfd(2) */
-static bool child_died, reload_asked;
+static bool child_died, reload_asked, takeover_asked;
 static int stop_asked; /* how often */
 
 static enum phase {
     SERVING,
+    RETIRING, /* another master serves; sessions go on as long as they last */
     DRAINING, /* sessions were told to end */
     ENDING,   /* the broker was: what it accepted is being written */
     CLEARING, /* the auth workers were */
@@ -41,7 +42,7 @@ static int64_t idle_since; /* no client since; 0: there is one */
  * while a listener is ready again and again. */
 static void catch_signals(void)
 {
-    static const int caught[] = {SIGCHLD, SIGHUP, SIGTERM, SIGINT};
+    static const int caught[] = {SIGCHLD, SIGHUP, SIGUSR2, SIGTERM, SIGINT};
     sigset_t set;
     sigemptyset(&set);
     for (size_t i = 0; i < sizeof(caught) / sizeof(caught[0]); i++)
@@ -61,6 +62,8 @@ static void take_signals(void)
             child_died = true;
         else if (info.ssi_signo == SIGHUP)
             reload_asked = true;
+        else if (info.ssi_signo == SIGUSR2)
+            takeover_asked = true;
         else
             stop_asked++;
     }
@@ -72,7 +75,8 @@ static void reap(void)
     int status;
     pid_t pid;
     while ((pid = waitpid(-1, &status, WNOHANG)) > 0)
-        if (!sessions_reaped(pid, status) && !roles_reaped(pid, status))
+        if (!sessions_reaped(pid, status) && !roles_reaped(pid, status) &&
+            !takeover_reaped(pid, status))
             log_warn("unknown child %d ended", (int)pid);
 }
 
@@ -137,15 +141,47 @@ static void reload(const struct master *m)
     conf_free(&fresh);
 }
 
+/* SIGUSR2. */
+static void take_over(const struct master *m)
+{
+    takeover_asked = false;
+    if (m->sockets->client >= 0)
+        log_warn("SIGUSR2 is ignored: this chatd serves a single connection");
+    else if (m->sockets->inetd)
+        log_warn("SIGUSR2 is ignored: inetd waits for this process, and for no other");
+    else if (phase == RETIRING)
+        log_warn("SIGUSR2 is ignored: chatd[%d] has taken over", (int)takeover_successor());
+    else if (phase != SERVING)
+        log_warn("SIGUSR2 is ignored: this chatd is stopping");
+    else if (takeover_under_way())
+        log_warn("SIGUSR2 is ignored: a takeover is under way");
+    else
+        takeover_start(&m->program, m->sockets);
+}
+
 static void enter(enum phase next, int64_t ms)
 {
     phase = next;
     phase_ends = clock_ms() + ms;
 }
 
+static void retire(const struct master *m)
+{
+    log_info("chatd[%d] has taken over; the sessions of %d clients go on here",
+             (int)takeover_successor(), sessions_clients());
+    proctitle_set("master, retiring");
+    notify_successor(takeover_successor());
+    takeover_let_go();
+    sockets_leave(m->sockets);
+    sessions_retire();
+    phase = RETIRING;
+    phase_ends = CLOCK_NEVER;
+}
+
 static void begin_to_stop(const struct master *m)
 {
     log_info("stopping");
+    takeover_cancel();
     notify_stopping();
     sockets_close(m->sockets);
     sessions_drain(m->conf->drain_time);
@@ -164,9 +200,11 @@ static void force(void (*stop)(int signal))
 static void move_on(const struct master *m)
 {
     bool late = clock_ms() >= phase_ends || stop_asked > 1;
-    if (phase == SERVING && stop_asked) {
+    if ((phase == SERVING || phase == RETIRING) && stop_asked) {
         begin_to_stop(m);
-    } else if (phase == DRAINING && sessions_clients() == 0) {
+    } else if (phase == SERVING && takeover_successor()) {
+        retire(m);
+    } else if ((phase == DRAINING || phase == RETIRING) && sessions_clients() == 0) {
         roles_stop_broker(SIGTERM);
         enter(ENDING, FINISH_MS);
     } else if (phase == DRAINING && late) {
@@ -195,7 +233,8 @@ static bool finished(const struct master *m)
 static int64_t watch_idle(const struct master *m)
 {
     bool single = m->sockets->count == 0;
-    if (phase != SERVING || (!single && (!m->conf->idle_exit || !m->sockets->handed_over)))
+    if (phase != SERVING || takeover_under_way() ||
+        (!single && (!m->conf->idle_exit || !m->sockets->handed_over)))
         return CLOCK_NEVER;
     if (sessions_clients() > 0) {
         idle_since = 0;
@@ -223,12 +262,13 @@ static int64_t do_chores(const struct master *m)
         next = earlier(next, sessions_keep_spares());
     next = earlier(next, watch_idle(m));
     next = earlier(next, sessions_drain_due());
+    next = earlier(next, takeover_due());
     return earlier(next, refuse_close_due());
 }
 
 static void wait_for_work(const struct master *m, int64_t deadline)
 {
-    struct pollfd fds[SOCKETS_MAX + 2];
+    struct pollfd fds[SOCKETS_MAX + 3];
     nfds_t n = 0;
     bool paused = accept_at > clock_ms();
     if (paused)
@@ -238,11 +278,14 @@ static void wait_for_work(const struct master *m, int64_t deadline)
     nfds_t listeners = n;
     fds[n++] = (struct pollfd){.fd = roles_status_fd(), .events = POLLIN};
     fds[n++] = (struct pollfd){.fd = signals, .events = POLLIN};
+    fds[n++] = (struct pollfd){.fd = takeover_fd(), .events = POLLIN};
     if (poll(fds, n, clock_until(deadline)) <= 0)
         return;
     take_signals();
     if (fds[listeners].revents)
         take_status(m);
+    if (fds[listeners + 2].revents)
+        takeover_listen();
     for (nfds_t i = 0; i < listeners; i++)
         if (fds[i].revents)
             accept_some(m, fds[i].fd);
@@ -251,7 +294,7 @@ static void wait_for_work(const struct master *m, int64_t deadline)
 int master_run(const struct master *m)
 {
     bool single = m->sockets->count == 0;
-    int listener = rundir_enter(m->conf->run_dir, m->conf->backlog, single);
+    int listener = rundir_enter(m->conf->run_dir, m->conf->backlog, single, m->lock);
     roles_init(m->conf, listener, m->log_fd, single ? 1 : m->conf->auth_workers);
     conf_wipe_secrets(m->conf);
     conf_wipe_environment();
@@ -271,6 +314,8 @@ int master_run(const struct master *m)
             reap();
         if (reload_asked && phase == SERVING)
             reload(m);
+        if (takeover_asked)
+            take_over(m);
     }
     rundir_leave();
     log_info("stopped");

@@ -8,6 +8,7 @@
 #include "conf.h"
 #include "sessions.h"
 #include "sockets.h"
+#include "takeover.h"
 
 struct master {
     struct conf *conf; /* without secrets once master_run() has begun to serve */
@@ -16,9 +17,12 @@ struct master {
     session_function *session;
     /* Reads the configuration anew into fresh; false if it is not acceptable, which was logged. */
     bool (*reload)(struct conf *fresh);
+    struct takeover_program program; /* for a successor */
+    int lock;                        /* of run_dir, as inherited; -1: not */
 };
 
-/* Serves until it is told to stop. Returns the exit status. */
+/* Serves until it is told to stop, or another one has taken over and its last session has ended.
+ * Returns the exit status. */
 int master_run(const struct master *m);
 
 #endif

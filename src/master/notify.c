@@ -15,6 +15,7 @@
 
 static struct sockaddr_un address;
 static socklen_t address_size;
+static char *place; /* as NOTIFY_SOCKET said; NULL: nowhere */
 static int ready = -1;
 
 void notify_init(int ready_fd)
@@ -29,6 +30,7 @@ void notify_init(int ready_fd)
         if (*path == '@')
             address.sun_path[0] = 0; /* the abstract name space, unix(7) */
         address_size = (socklen_t)(offsetof(struct sockaddr_un, sun_path) + strlen(path));
+        place = xstrdup(path);
     }
     unsetenv("NOTIFY_SOCKET");
 }
@@ -72,4 +74,18 @@ void notify_status(const char *text)
 void notify_stopping(void)
 {
     notify("STOPPING=1\n");
+}
+
+void notify_restore(void)
+{
+    if (place)
+        setenv("NOTIFY_SOCKET", place, 1);
+}
+
+void notify_successor(pid_t pid)
+{
+    char line[40];
+    snprintf(line, sizeof(line), "MAINPID=%d\n", (int)pid);
+    notify(line);
+    address_size = 0;
 }

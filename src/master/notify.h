@@ -3,6 +3,8 @@
 #ifndef NOTIFY_H
 #define NOTIFY_H
 
+#include <sys/types.h>
+
 /* Takes note of, and removes from the environment, where to tell. ready_fd: -1 for none. */
 void notify_init(int ready_fd);
 
@@ -14,5 +16,11 @@ void notify_status(const char *text);
 
 /* The server has begun to stop. */
 void notify_stopping(void);
+
+/* In a child that is to take over: puts back into the environment where to tell. */
+void notify_restore(void);
+
+/* Another process, with this pid, speaks for the server from now on, and this one no more. */
+void notify_successor(pid_t pid);
 
 #endif

@@ -17,17 +17,19 @@
 #include "buf.h"
 #include "clock.h"
 #include "log.h"
+#include "process.h"
 #include "role.h"
 
 enum {
-    STABLE_MS = 10000, /* who lived this long is started again at once */
-    ASIDE = 32,        /* descriptors move above this before they take their places */
+    STABLE_MS = 10000,             /* who lived this long is started again at once */
+    PROGRAM_PLACE = ROLE_FD_COUNT, /* where the program itself is until it runs */
+    PLACES,
 };
 
 struct role {
     const char *name, *program;
-    int fds[ROLE_FD_COUNT]; /* what it gets at each place; -1: nothing */
-    pid_t pid;              /* 0: not running */
+    int fds[PLACES]; /* what it gets at each place; -1: nothing */
+    pid_t pid;       /* 0: not running */
     bool stopped;
     int64_t started_at, start_at;
     struct backoff backoff;
@@ -35,7 +37,6 @@ struct role {
 
 static struct role *roles;
 static int role_count;
-static char directory[PATH_MAX];
 static int status_pipe[2];
 
 /* Writes the keys that the roles get into memory that cannot be changed any more. */
@@ -53,20 +54,27 @@ static int seal_conf(const struct conf *conf, unsigned role)
     return fd;
 }
 
-static void find_directory(void)
+/* Opens a program in the directory of this executable. Held open, it stays what it is now when an
+ * update puts another one in its place: this master and its programs belong together. */
+static int open_program(const char *name)
 {
-    ssize_t n = readlink("/proc/self/exe", directory, sizeof(directory) - 1);
+    char path[PATH_MAX + 32];
+    ssize_t n = readlink("/proc/self/exe", path, PATH_MAX);
     if (n < 0)
         die("/proc/self/exe: %s", strerror(errno));
-    directory[n] = 0;
-    *strrchr(directory, '/') = 0;
+    path[n] = 0;
+    snprintf(strrchr(path, '/') + 1, 32, "%s", name);
+    int fd = open(path, O_PATH | O_CLOEXEC);
+    if (fd < 0)
+        die("%s: %s", path, strerror(errno));
+    return fd;
 }
 
 static struct role role_of(const char *name, const char *program, int conf_fd, int auth_fd,
                            int log_fd)
 {
     struct role r = {.name = name, .program = program, .backoff = {.first = 100, .most = 10000}};
-    for (int i = 0; i < ROLE_FD_COUNT; i++)
+    for (int i = 0; i < PLACES; i++)
         r.fds[i] = -1;
     r.fds[ROLE_FD_CONF] = conf_fd;
     r.fds[ROLE_FD_AUTH] = auth_fd;
@@ -76,7 +84,6 @@ static struct role role_of(const char *name, const char *program, int conf_fd, i
 
 void roles_init(const struct conf *conf, int listener, int log_fd, int auth_workers)
 {
-    find_directory();
     int pair[2];
     if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0 ||
         pipe2(status_pipe, O_CLOEXEC | O_NONBLOCK) < 0)
@@ -86,9 +93,17 @@ void roles_init(const struct conf *conf, int listener, int log_fd, int auth_work
     roles[0] = role_of("broker", "chatd-broker", seal_conf(conf, CONF_BROKER), pair[0], log_fd);
     roles[0].fds[ROLE_FD_BROKER] = listener;
     roles[0].fds[ROLE_FD_STATUS] = status_pipe[1];
-    int auth_conf = seal_conf(conf, CONF_AUTH);
-    for (int i = 1; i < role_count; i++)
+    roles[0].fds[PROGRAM_PLACE] = open_program(roles[0].program);
+    int auth_conf = seal_conf(conf, CONF_AUTH), auth_program = open_program("chatd-auth");
+    for (int i = 1; i < role_count; i++) {
         roles[i] = role_of("auth worker", "chatd-auth", auth_conf, pair[1], log_fd);
+        roles[i].fds[PROGRAM_PLACE] = auth_program;
+    }
+}
+
+int roles_conf_fd(void)
+{
+    return roles[0].fds[ROLE_FD_CONF];
 }
 
 /* In the child: puts each descriptor in its place and runs the program. */
@@ -97,20 +112,14 @@ static void __attribute__((noreturn)) become(const struct role *r, pid_t parent)
     sigset_t none;
     sigemptyset(&none);
     sigprocmask(SIG_SETMASK, &none, NULL);
-    int aside[ROLE_FD_COUNT];
-    for (int i = 0; i < ROLE_FD_COUNT; i++)
-        aside[i] = r->fds[i] < 0 ? -1 : fcntl(r->fds[i], F_DUPFD_CLOEXEC, ASIDE);
-    for (int i = 0; i < ROLE_FD_COUNT; i++)
-        if (aside[i] >= 0)
-            dup2(aside[i], i);
-    close_range(ROLE_FD_COUNT, ~0U, 0);
-    char path[PATH_MAX + 32];
-    snprintf(path, sizeof(path), "%s/%s", directory, r->program);
-    char master[16];
+    process_place_descriptors(0, r->fds, PLACES);
+    fcntl(PROGRAM_PLACE, F_SETFD, FD_CLOEXEC);
+    char name[32], master[16];
+    snprintf(name, sizeof(name), "%s", r->program);
     snprintf(master, sizeof(master), "%d", (int)parent);
-    char *argv[] = {path, master, NULL};
-    execv(path, argv);
-    log_error("cannot run %s: %s", path, strerror(errno));
+    char *argv[] = {name, master, NULL};
+    fexecve(PROGRAM_PLACE, argv, environ);
+    log_error("cannot run %s: %s", name, strerror(errno));
     _exit(127);
 }
 

@@ -15,9 +15,13 @@
 
 #include "conf.h"
 
-/* Prepares to start them from the directory of this executable. conf still holds the secrets; the
- * copies that are made here are in no process's memory. listener: for the broker, taken over. */
+/* Prepares to start them: the programs that are in the directory of this executable now, whatever
+ * an update puts there later. conf still holds the secrets; the copies that are made here are in no
+ * process's memory. listener: for the broker, taken over. Dies if a program is missing. */
 void roles_init(const struct conf *conf, int listener, int log_fd, int auth_workers);
+
+/* The sealed memory with the broker's part of the configuration, secrets and all. */
+int roles_conf_fd(void);
 
 /* Starts those whose time has come. Returns when the next one's does, as clock_ms(), or
  * CLOCK_NEVER. */

@@ -1,6 +1,7 @@
 /* run_dir; see rundir.h. */
 #include "rundir.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -17,18 +18,36 @@
 
 #define SOCKET_NAME "broker.sock"
 #define LOCK_NAME   "lock"
+#define TREE_PREFIX "tree." /* and the pid of the master: below run_dir, after a takeover */
 
 static char own_path[PATH_MAX]; /* absolute; empty: the directory is not ours to remove */
+static int run_dir = -1;
 static int lock = -1;
 
+/* Takes the lock of the working directory. It is held, by the open file, until this process and
+ * those that took over are gone. */
 static void take_lock(const char *path)
 {
-    /* Held, by the open file, until this process is gone; it is not inherited through exec. */
     lock = open(LOCK_NAME, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
     if (lock < 0)
         die("run_dir: %s/%s: %s", path, LOCK_NAME, strerror(errno));
     if (flock(lock, LOCK_EX | LOCK_NB) < 0)
         die("run_dir: %s is in use by another chatd; give this one a run_dir of its own", path);
+}
+
+/* Is this the lock of the working directory? It is not if run_dir was changed for this server. */
+static bool inherit_lock(int fd)
+{
+    struct stat theirs, ours;
+    if (fd < 0)
+        return false;
+    if (fstat(fd, &theirs) == 0 && stat(LOCK_NAME, &ours) == 0 && theirs.st_dev == ours.st_dev &&
+        theirs.st_ino == ours.st_ino && fcntl(fd, F_SETFD, FD_CLOEXEC) == 0) {
+        lock = fd;
+        return true;
+    }
+    close(fd);
+    return false;
 }
 
 static int listen_here(const char *path, int backlog)
@@ -42,36 +61,115 @@ static int listen_here(const char *path, int backlog)
     return fd;
 }
 
-int rundir_enter(const char *path, int backlog, bool own)
+static void go_to(const char *path)
 {
-    char fresh[PATH_MAX];
-    if (mkdir(path, 0700) < 0 && errno != EEXIST)
-        die("run_dir: cannot create %s: %s", path, strerror(errno));
-    if (own) {
-        snprintf(fresh, sizeof(fresh), "%s/single.XXXXXX", path);
-        path = mkdtemp(fresh);
-        if (!path)
-            die("run_dir: cannot create %s: %s", fresh, strerror(errno));
-        if (!realpath(path, own_path))
-            die("run_dir: %s: %s", path, strerror(errno));
-    }
+    if (chdir(path) < 0)
+        die("run_dir: %s: %s", path, strerror(errno));
+}
+
+/* The working directory must be ours alone: a session trusts the name of the socket in it. */
+static void check_owner(const char *path)
+{
     struct stat st;
-    if (chdir(path) < 0 || stat(".", &st) < 0)
+    if (stat(".", &st) < 0)
         die("run_dir: %s: %s", path, strerror(errno));
     if (st.st_uid != geteuid() || (st.st_mode & 022))
         die("run_dir: %s must belong to the user that chatd runs as, and be writable by no other",
             path);
-    take_lock(path);
+}
+
+/* Removes a directory of a server that is gone. */
+static void clear_tree(const char *name)
+{
+    char socket_path[NAME_MAX + sizeof("/" SOCKET_NAME)];
+    snprintf(socket_path, sizeof(socket_path), "%s/%s", name, SOCKET_NAME);
+    unlinkat(run_dir, socket_path, 0);
+    if (unlinkat(run_dir, name, AT_REMOVEDIR) < 0 && errno != ENOENT)
+        log_warn("run_dir: cannot remove %s: %s", name, strerror(errno));
+}
+
+/* The lock is ours alone, so whoever had a directory here is dead. */
+static void clear_all_trees(void)
+{
+    DIR *dir = opendir(".");
+    if (!dir)
+        die("run_dir: %s", strerror(errno));
+    const struct dirent *entry;
+    while ((entry = readdir(dir)))
+        if (strncmp(entry->d_name, TREE_PREFIX, strlen(TREE_PREFIX)) == 0)
+            clear_tree(entry->d_name);
+    closedir(dir);
+}
+
+void rundir_clear(pid_t pid)
+{
+    char name[32];
+    snprintf(name, sizeof(name), TREE_PREFIX "%d", (int)pid);
+    clear_tree(name);
+}
+
+static void enter_own(const char *name)
+{
+    if (!realpath(name, own_path))
+        die("run_dir: %s: %s", name, strerror(errno));
+    go_to(own_path);
+    check_owner(own_path);
+}
+
+/* For one connection: no lock of the others matters. */
+static void enter_single(const char *path)
+{
+    char fresh[] = "single.XXXXXX";
+    if (!mkdtemp(fresh))
+        die("run_dir: cannot create a directory in %s: %s", path, strerror(errno));
+    enter_own(fresh);
+    take_lock(own_path);
+}
+
+/* Beside the server that this one takes over from. */
+static void enter_tree(const char *path)
+{
+    char name[32];
+    snprintf(name, sizeof(name), TREE_PREFIX "%d", (int)getpid());
+    /* Whoever had this pid is dead. */
+    clear_tree(name);
+    if (mkdir(name, 0700) < 0)
+        die("run_dir: cannot create %s/%s: %s", path, name, strerror(errno));
+    enter_own(name);
+}
+
+int rundir_enter(const char *path, int backlog, bool single, int inherited)
+{
+    if (mkdir(path, 0700) < 0 && errno != EEXIST)
+        die("run_dir: cannot create %s: %s", path, strerror(errno));
+    go_to(path);
+    run_dir = open(".", O_PATH | O_DIRECTORY | O_CLOEXEC);
+    if (run_dir < 0)
+        die("run_dir: %s: %s", path, strerror(errno));
+    if (single) {
+        enter_single(path);
+        return listen_here(own_path, backlog);
+    }
+    check_owner(path);
+    if (inherit_lock(inherited)) {
+        enter_tree(path);
+    } else {
+        take_lock(path);
+        clear_all_trees();
+    }
     return listen_here(path, backlog);
+}
+
+int rundir_lock(void)
+{
+    return lock;
 }
 
 void rundir_leave(void)
 {
-    if (lock < 0)
-        return;
     unlink(SOCKET_NAME);
-    if (*own_path) {
-        unlink(LOCK_NAME);
-        rmdir(own_path);
-    }
+    if (!*own_path)
+        return;
+    unlink(LOCK_NAME);
+    rmdir(own_path);
 }

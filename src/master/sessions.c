@@ -73,6 +73,7 @@ static void __attribute__((noreturn)) become(pid_t master, int client, int hando
     signal(SIGCHLD, SIG_DFL);
     signal(SIGINT, SIG_IGN); /* a terminal sends it to all; the master decides what becomes of it */
     signal(SIGHUP, SIG_IGN);
+    signal(SIGUSR2, SIG_IGN);
     signal(SIGPIPE, SIG_IGN);
     /* Blocked until the session has its handler, lest a client's request be lost. */
     sigset_t term;
@@ -247,10 +248,15 @@ bool sessions_reaped(pid_t pid, int status)
     return true;
 }
 
-void sessions_drain(int64_t ms)
+void sessions_retire(void)
 {
     stopped = true;
     sessions_renew_spares();
+}
+
+void sessions_drain(int64_t ms)
+{
+    sessions_retire();
     drain.pids = xcalloc(sessions.count + 1, sizeof(*drain.pids));
     struct session *s;
     for (size_t at = 0; (s = map_next(&sessions, &at));)
@@ -281,8 +287,7 @@ int64_t sessions_drain_due(void)
 
 void sessions_stop(int signal)
 {
-    stopped = true;
-    sessions_renew_spares();
+    sessions_retire();
     struct session *s;
     for (size_t at = 0; (s = map_next(&sessions, &at));)
         kill(s->pid, signal);

@@ -38,6 +38,9 @@ void sessions_renew_spares(void);
 /* Was this child a session? Then it is forgotten. */
 bool sessions_reaped(pid_t pid, int status);
 
+/* Ends the spares for good; those that have a client stay. */
+void sessions_retire(void);
+
 /* Ends the spares for good, and begins to tell all others, by SIGTERM, that the service ends. They
  * are told one after the other within the first part of ms milliseconds, so that their clients do
  * not all come back in the same moment. */

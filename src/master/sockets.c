@@ -104,6 +104,7 @@ static void take_inetd(struct sockets *s)
         if (fstat(i, &st) < 0 || S_ISSOCK(st.st_mode))
             dup2(null, i);
     close(null);
+    s->inetd = true;
     take(s, fd);
 }
 
@@ -246,7 +247,21 @@ static void bind_all(struct sockets *s, const struct conf *conf)
         die("listen: no address could be bound");
 }
 
-void sockets_open(struct sockets *s, const struct conf *conf, bool inetd)
+/* The sockets are ours as they were our predecessor's: Unix sockets are to be removed at the end.
+ */
+static void own(struct sockets *s)
+{
+    s->handed_over = false;
+    for (int i = 0; i < s->count; i++) {
+        struct sockaddr_un address = {0};
+        socklen_t size = sizeof(address);
+        if (getsockname(s->fds[i], (struct sockaddr *)&address, &size) == 0 &&
+            address.sun_family == AF_UNIX)
+            s->paths[i] = xstrndup(address.sun_path, sizeof(address.sun_path));
+    }
+}
+
+void sockets_open(struct sockets *s, const struct conf *conf, bool inetd, bool bound)
 {
     *s = (struct sockets){.client = -1};
     int handed = listen_fds();
@@ -256,16 +271,24 @@ void sockets_open(struct sockets *s, const struct conf *conf, bool inetd)
         take_inetd(s);
     if (!s->handed_over)
         bind_all(s, conf);
+    else if (bound)
+        own(s);
 }
 
-void sockets_close(struct sockets *s)
+void sockets_leave(struct sockets *s)
 {
     for (int i = 0; i < s->count; i++) {
         close(s->fds[i]);
-        if (s->paths[i])
-            unlink(s->paths[i]);
         free(s->paths[i]);
         s->paths[i] = NULL;
     }
     s->count = 0;
+}
+
+void sockets_close(struct sockets *s)
+{
+    for (int i = 0; i < s->count; i++)
+        if (s->paths[i])
+            unlink(s->paths[i]);
+    sockets_leave(s);
 }

@@ -16,17 +16,22 @@ enum { SOCKETS_MAX = 16 };
 struct sockets {
     int fds[SOCKETS_MAX]; /* listening, non-blocking, close-on-exec */
     int count;
-    int client;               /* the one connection to serve; -1: none */
-    bool handed_over;         /* not bound by ourselves */
+    int client;       /* the one connection to serve; -1: none */
+    bool handed_over; /* not bound by a chatd, be it this one or the one that it took over from */
+    bool inetd;       /* handed over by inetd, which waits for this process to end */
     char *paths[SOCKETS_MAX]; /* owned: Unix sockets to be removed at the end */
     char names[512];          /* "127.0.0.1:8080 [::1]:8080" */
 };
 
 /* Takes what was handed over, or binds what the configuration lists. inetd: descriptor 0 counts.
- * Dies with a reason if nothing can be listened on. */
-void sockets_open(struct sockets *s, const struct conf *conf, bool inetd);
+ * bound: what was handed over was bound by the chatd from which this one takes over. Dies with a
+ * reason if nothing can be listened on. */
+void sockets_open(struct sockets *s, const struct conf *conf, bool inetd, bool bound);
 
-/* Stops listening. */
+/* Stops listening for good. */
 void sockets_close(struct sockets *s);
+
+/* Stops listening where somebody else goes on with the same sockets. */
+void sockets_leave(struct sockets *s);
 
 #endif

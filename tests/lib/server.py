@@ -63,6 +63,31 @@ def all_gone(pids):
     eventually(lambda: not any(alive(p) for p in pids))
 
 
+def regions(pid):
+    """The readable memory of a process."""
+    for line in open(f"/proc/{pid}/maps"):
+        place, mode, _, _, _, *name = line.split()
+        start, end = (int(x, 16) for x in place.split("-"))
+        # The shadow of a sanitizer is terabytes of nothing.
+        if mode[0] == "r" and end - start < 1 << 28 and name not in (["[vvar]"], ["[vsyscall]"]):
+            yield start, end
+
+def holds(pid, needles):
+    """Which of these bytes are in the memory of a process. Parts count: free(3) overwrites a
+    beginning."""
+    parts = {n: (n[:16].encode(), n[-16:].encode()) for n in needles}
+    found = set()
+    with open(f"/proc/{pid}/mem", "rb", 0) as f:
+        for start, end in regions(pid):
+            f.seek(start)
+            try:
+                data = f.read(end - start)
+            except OSError:
+                continue
+            found |= {n for n in needles if any(p in data for p in parts[n])}
+    return found
+
+
 def free_ports(count=1):
     """Ports that nobody has; somebody could take one before its use, so try again then."""
     sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
@@ -146,10 +171,10 @@ class Server(Process):
     """chatd, ready. secrets: how it gets them; None: by the files of the tests."""
 
     def __init__(self, *more, name=None, secrets=None, env=None, cwd=None, program=(),
-                 pass_fds=()):
+                 pass_fds=(), chatd=CHATD):
         name = name or some_name()
         ready, theirs = os.pipe()
-        command = [*program, CHATD, *options(name), *(SECRETS if secrets is None else secrets),
+        command = [*program, chatd, *options(name), *(SECRETS if secrets is None else secrets),
                    "-o", f"ready_fd={theirs}", *more]
         super().__init__(command, name, env, cwd, (theirs, *pass_fds))
         os.close(theirs)
