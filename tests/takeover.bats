@@ -147,7 +147,7 @@ def register(length):
     name = some_name("r")
     return api("POST", "/register", {"username": name, "password": "x" * length,
                                      "email": f"{name}@example.com"}, name=s.name)[0]
-with Service("-f", "c.conf", "-o", "min_spare=3", cwd=folder) as s:
+with Service("-f", "c.conf", "-o", "min_spare=3", cwd=folder, relative=True) as s:
     s.logfile = f"{folder}/own.log"
     assert register(8) == 201
     with open(f"{folder}/c.conf", "w") as f:
@@ -515,8 +515,8 @@ with Service(env={"NOTIFY_SOCKET": path}) as s:
     assert got.index((new, ["READY=1"])) < got.index((s.pid, [f"MAINPID={new}"]))
     for pid in [new, *tree(new)]:
         assert b"NOTIFY_SOCKET" not in open(f"/proc/{pid}/environ", "rb").read()
-    a.close()
-    assert s.ended() == 0
+    s.kill(signal.SIGTERM)
+    assert a.closed() == 1012 and s.ended() == 0
     os.kill(new, signal.SIGTERM)
     until(new, "STOPPING=1")
     assert not [x for x in got if x[0] == s.pid and "STOPPING=1" in x[1]]
@@ -524,7 +524,8 @@ n.close()
 PY
 }
 
-# ignores_in_inetd KIND: SIGUSR2 is ignored with a line in the log by a chatd that inetd started.
+# ignores_in_inetd KIND: SIGUSR2 is ignored with a line in the log by a chatd that inetd, or systemd
+# with Accept=yes, started.
 ignores_in_inetd() {
     py - "$1" <<'PY'
 from takeover import *
@@ -533,9 +534,11 @@ name = some_name()
 listener = socket.create_server(("127.0.0.1", 0))
 set_address(name, "127.0.0.1:%d" % listener.getsockname()[1])
 a = raw(f"GET /users HTTP/1.1\r\nHost: x\r\n\r\n".encode(), name)
-given = listener.accept()[0] if sys.argv[1] == "nowait" else listener
+given = listener if sys.argv[1] == "wait" else listener.accept()[0]
 number = given.fileno()
-with Process(["bash", "-c", f'exec "$@" <&{number} >&{number}', "bash", CHATD, "-i", *options(name), *SECRETS],
+script = (f'export LISTEN_PID=$$ LISTEN_FDS=1; exec "$@" 3<&{number}' if sys.argv[1] == "accept" else
+          f'exec "$@" <&{number} >&{number}')
+with Process(["bash", "-c", script, "bash", CHATD, "-i", *options(name), *SECRETS],
              name, pass_fds=(number,)) as p:
     if given is not listener:
         given.close()
@@ -551,6 +554,10 @@ PY
 
 @test "a chatd for a single connection is not replaced" {
     ignores_in_inetd nowait
+}
+
+@test "a chatd for a single connection, from systemd, is not replaced" {
+    ignores_in_inetd accept
 }
 
 @test "a chatd that inetd waits for is not replaced" {

@@ -13,13 +13,15 @@ PROGRAMS = "chatd", "chatd-broker", "chatd-auth"
 
 
 class Service(Server):
-    def __init__(self, *more, **how):
+    def __init__(self, *more, relative=False, **how):
+        """relative: started by a path from the working directory."""
         self.folder = f"{T}/{some_name('installed')}"
         os.mkdir(self.folder)
         self.update()
         self.master = None
         self.successors = []
-        super().__init__(*more, chatd=f"{self.folder}/chatd", **how)
+        path = f"{self.folder}/chatd"
+        super().__init__(*more, chatd=os.path.relpath(path, how["cwd"]) if relative else path, **how)
         self.master = self.pid
 
     def update(self):
