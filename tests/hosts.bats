@@ -227,3 +227,35 @@ assert b.until("message")["content"] == "welcome"
 PY
     server_stop five
 }
+
+@test "a broker that hangs: its users are offline elsewhere within presence_lease, and back when it goes on" {
+    server_start lease1 -o presence_lease=4s
+    server_start lease2 -o presence_lease=4s
+    py - <<'PY'
+from chat import *
+import signal
+alice, bob = user(instance="lease1"), user(instance="lease2")
+a, b = connect(alice.token, "lease1"), connect(bob.token, "lease2")
+assert seen(a, bob, name="lease1") == [(bob, True)]
+[broker] = children("broker", "lease2")
+os.kill(broker, signal.SIGSTOP)
+begin = time.monotonic()
+try:
+    while (d := a.until("user_status")["data"])["user_id"] != bob.id:
+        pass
+    # That is what the lease promises.
+    assert time.monotonic() - begin < 4, time.monotonic() - begin
+    assert d["online"] is False and not online(bob, alice, "lease1")
+    a.message(bob.id, "meanwhile", "m-1")
+    a.until("ack")
+finally:
+    os.kill(broker, signal.SIGCONT)
+while (d := a.until("user_status")["data"])["user_id"] != bob.id:
+    pass
+assert d["online"] is True and online(bob, alice, "lease1")
+assert b.until("message")["content"] == "meanwhile"
+assert children("broker", "lease2") == [broker]
+PY
+    server_stop lease1
+    server_stop lease2
+}

@@ -235,3 +235,87 @@ for u in us:
     assert flips == [True, False] * (len(flips) // 2), flips
 PY
 }
+
+@test "presence_debounce: who comes back in time was never gone, here or on another host; who does not is" {
+    server_start deb1 -o presence_debounce=1500ms
+    server_start deb2 -o presence_debounce=1500ms
+    py - <<'PY'
+from chat import *
+alice, bob = user(instance="deb1"), user(instance="deb1")
+a = connect(alice.token, "deb1")
+b = connect(bob.token, "deb1")
+assert seen(a, bob, name="deb2") == [(bob, True)]
+change = lambda: int(sql(f"select change from presence where user_id = {bob.id}"))
+before = change()
+for name in ("deb1", "deb2", "deb1"):
+    b.socket.transport.abort()
+    b = connect(bob.token, name)
+assert change() == before and online(bob, alice, "deb1") and online(bob, alice, "deb2")
+b.close()
+while (d := a.until("user_status")["data"])["user_id"] != bob.id:
+    pass
+assert d["online"] is False and change() > before and not online(bob, alice, "deb1")
+PY
+    server_stop deb1
+    server_stop deb2
+}
+
+@test "a stop of the server does not wait for presence_debounce" {
+    server_start deb3 -o presence_debounce=1m
+    py - <<'PY'
+from chat import *
+import signal
+alice, bob = user(), user(instance="deb3")
+a, b = connect(alice.token), connect(bob.token, "deb3")
+assert seen(a, bob) == [(bob, True)]
+os.kill(int(open(f"{T}/deb3.pid").read()), signal.SIGTERM)
+assert b.closed() == 1012
+while (d := a.until("user_status")["data"])["user_id"] != bob.id:
+    pass
+assert d["online"] is False and not online(bob, alice)
+PY
+    wait_gone "$(server_pid deb3)"
+    rm "$T/deb3.pid"
+}
+
+@test "200 clients whose broker comes back: rows in a few batches, nobody flaps, nobody is told" {
+    server_start storm
+    py - <<'PY'
+from chat import *
+import signal
+n = "storm"
+alice, us = user(instance=n), [user(instance=n) for _ in range(20)]
+sql(f"alter database {os.environ['DB']} set track_functions = 'all'")
+sql("select count(pg_terminate_backend(pid)) from pg_stat_activity where datname = current_database() and application_name like 'chatd %'")
+eventually(lambda: api("GET", "/users", token=alice.token, name=n)[0] == 200)
+def calls():
+    return int(sql("select coalesce(sum(calls), 0) from pg_stat_user_functions where funcname = 'session_open'"))
+before = calls()
+a = connect(alice.token, n)
+clients = [connect(us[i % 20].token, n) for i in range(200)]
+assert set(seen(a, *us, name=n)) == {(u, True) for u in us}
+changes = lambda: sql(f"select max(change) from presence where user_id in ({', '.join(str(u.id) for u in us)})")
+changed = changes()
+[broker] = children("broker", n)
+os.kill(broker, signal.SIGKILL)
+# All are registered again, and the rows of the dead broker's host are gone.
+eventually(lambda: sql("select count(*), count(distinct host_id) from sessions s where user_id <> " + str(alice.id)
+                       + f" and exists (select from hosts h where h.id = s.host_id)") in ("200|1", "200|2")
+           and sql("select count(*) from sessions") == "201" and len(children("broker", n)) == 1)
+assert changes() == changed
+for c in clients:
+    c.ping()
+stranger = user(instance=n)
+connect(stranger.token, n)
+# Statistics are written when a connection ends, or a while later. One call for each that came by
+# itself: alice, the 200, and the strangers; then a few for all together.
+eventually(lambda: calls() - before >= 204)
+assert calls() - before <= 202 + 40, calls() - before
+got = []
+while (f := a.until("user_status")["data"])["user_id"] != stranger.id:
+    got.append(f)
+names = {u.id for u in us}
+assert not [f for f in got if f["user_id"] in names], got
+PY
+    server_stop storm
+}
