@@ -166,10 +166,12 @@ end $$;
 -- Stores a batch of messages in one commit and says of each, in the order of the input, what
 -- became of it: ok, invalid, unknown_sender, unknown_receiver, or conflict (the sender gave
 -- the same client id to another message). "duplicate" is true where the very same message was
--- there already, also as an earlier item of this batch; then there is no stamp.
+-- there already, also as an earlier item of this batch; then there is no stamp. "own" says that it
+-- was the same connection that stored it.
 create function chatd_api.message_send(sender_ids bigint[], receiver_ids bigint[],
     client_ids text[], origins bigint[], contents text[])
-returns table (ordinal int, status text, message_id bigint, stamp int, duplicate boolean)
+returns table (ordinal int, status text, message_id bigint, stamp int, duplicate boolean,
+               own boolean)
 language plpgsql security definer set search_path = chatd, pg_temp
     set enable_seqscan = off set enable_hashjoin = off set enable_mergejoin = off set jit = off
 as $$
@@ -196,7 +198,7 @@ begin
       into added, stamps from put;
     if cardinality(added) = cardinality(sender_ids) then
         return query
-            select a.n::int, 'ok', a.id, a.stamp, false
+            select a.n::int, 'ok', a.id, a.stamp, false, true
               from unnest(added, stamps) with ordinality a (id, stamp, n);
         return;
     end if;
@@ -215,6 +217,7 @@ begin
                    with ordinality i (sender_id, receiver_id, client_id, origin, content, n)
         ), judged as (
             select i.n, m.id, change_stamp(m.created_at) as stamp,
+                   coalesce(m.origin = i.origin, false) as own,
                    case when not i.valid then 'invalid'
                         when not i.from_known then 'unknown_sender'
                         when not i.to_known then 'unknown_receiver'
@@ -230,7 +233,7 @@ begin
               from judged j
         )
         select t.n::int, t.status, case when t.ok then t.id end,
-               case when t.ok and t.new then t.stamp end, t.ok and not t.new
+               case when t.ok and t.new then t.stamp end, t.ok and not t.new, t.ok and t.own
           from told t
          order by t.n;
 end $$;

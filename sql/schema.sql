@@ -308,7 +308,7 @@ begin
     return query select true, '[' || coalesce(page, '') || ']';
 end $$;
 
-CREATE FUNCTION chatd_api.message_send(sender_ids bigint[], receiver_ids bigint[], client_ids text[], origins bigint[], contents text[]) RETURNS TABLE(ordinal integer, status text, message_id bigint, stamp integer, duplicate boolean)
+CREATE FUNCTION chatd_api.message_send(sender_ids bigint[], receiver_ids bigint[], client_ids text[], origins bigint[], contents text[]) RETURNS TABLE(ordinal integer, status text, message_id bigint, stamp integer, duplicate boolean, own boolean)
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'chatd', 'pg_temp'
     SET enable_seqscan TO 'off'
@@ -339,7 +339,7 @@ begin
       into added, stamps from put;
     if cardinality(added) = cardinality(sender_ids) then
         return query
-            select a.n::int, 'ok', a.id, a.stamp, false
+            select a.n::int, 'ok', a.id, a.stamp, false, true
               from unnest(added, stamps) with ordinality a (id, stamp, n);
         return;
     end if;
@@ -358,6 +358,7 @@ begin
                    with ordinality i (sender_id, receiver_id, client_id, origin, content, n)
         ), judged as (
             select i.n, m.id, change_stamp(m.created_at) as stamp,
+                   coalesce(m.origin = i.origin, false) as own,
                    case when not i.valid then 'invalid'
                         when not i.from_known then 'unknown_sender'
                         when not i.to_known then 'unknown_receiver'
@@ -373,7 +374,7 @@ begin
               from judged j
         )
         select t.n::int, t.status, case when t.ok then t.id end,
-               case when t.ok and t.new then t.stamp end, t.ok and not t.new
+               case when t.ok and t.new then t.stamp end, t.ok and not t.new, t.ok and t.own
           from told t
          order by t.n;
 end $$;

@@ -109,7 +109,7 @@ def ended(data):
     read_all(s)     # comes to an end: the broker has closed
     s.close()
 
-send = lambda id_, content: struct.pack("Q", bob.id) + text(id_) + text(content)
+send = lambda id_, content: struct.pack("Q", bob.id) + text(id_) + text(content) + b"\0"
 ended(hello + message(USERS))                                   # not bound
 ended(hello + message(SEND, send(b"a", b"x")))
 ended(hello + message(ATTACH, text(b"") + struct.pack("Q", 0)))

@@ -62,6 +62,7 @@ void feed_attach(struct peer *p, uint32_t seq, struct ipc_text named, uint64_t p
     }
     p->feed = FEED_OPENING;
     p->attach_seq = seq;
+    free(p->named);
     p->named = named.n > 0 ? xstrndup(named.p, named.n) : NULL;
     p->presence = presence;
     list_add(p);

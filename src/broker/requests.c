@@ -312,11 +312,12 @@ static const char *serve_send(struct peer *p, const struct ipc_message *m)
     int64_t receiver = (int64_t)ipc_get_u64(&r);
     struct ipc_text id = ipc_get_text(&r, IPC_MAX_ID);
     struct ipc_text content = ipc_get_text(&r, IPC_MAX_CONTENT);
+    bool again = ipc_get_u8(&r) != 0;
     /* One text that PostgreSQL refuses would fail the whole batch. */
     if (!ipc_read_end(&r) || id.n == 0 || content.n > broker.conf.max_content || !is_text(id) ||
         !is_text(content))
         return malformed;
-    sends_add(p, m->seq, receiver, id, content);
+    sends_add(p, m->seq, receiver, id, content, again);
     return NULL;
 }
 

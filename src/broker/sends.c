@@ -24,6 +24,7 @@ struct send {
     int64_t sender, receiver;
     uint64_t origin;
     int64_t since; /* clock_ms() of its arrival */
+    bool again;    /* it may be stored already though nobody was told */
     size_t id_size, content_size;
     char text[]; /* the id, then the content */
 };
@@ -84,7 +85,7 @@ static void watch_expiry(void)
 }
 
 void sends_add(struct peer *p, uint32_t seq, int64_t receiver, struct ipc_text id,
-               struct ipc_text content)
+               struct ipc_text content, bool again)
 {
     if (link_is_hopeless() || waiting.count >= broker.conf.batch_queue) {
         peer_fail(p->id, IPC_SEND, seq, link_is_hopeless() ? IPC_E_UNAVAILABLE : IPC_E_OVERLOADED);
@@ -97,6 +98,7 @@ void sends_add(struct peer *p, uint32_t seq, int64_t receiver, struct ipc_text i
                        .receiver = receiver,
                        .origin = p->origin,
                        .since = clock_ms(),
+                       .again = again,
                        .id_size = id.n,
                        .content_size = content.n};
     memcpy(s->text, id.p, id.n);
@@ -113,6 +115,12 @@ static void acknowledge(struct send *s, struct cursor message, bool duplicate)
         feed_ack(p, s->seq, message, duplicate);
     events_rung(message.change); /* need not wait for the bell to come round */
     free(s);
+}
+
+/* Was it there before the client sent it? Not if it is this very sending that was stored. */
+static bool is_duplicate(const struct send *s, const PGresult *result, int row)
+{
+    return db_bool(result, row, 4) && !(s->again && db_bool(result, row, 5));
 }
 
 static enum ipc_error refusal(const char *status, size_t n)
@@ -143,7 +151,7 @@ static void on_sent(void *arg, const PGresult *result)
         size_t n = 0;
         const char *status = ok ? db_text(result, i, 1, &n) : "";
         if (n == 2 && memcmp(status, "ok", 2) == 0)
-            acknowledge(s, db_cursor(result, i, 2), db_bool(result, i, 4));
+            acknowledge(s, db_cursor(result, i, 2), is_duplicate(s, result, i));
         else
             fail(s, ok ? refusal(status, n) : db_error(result));
     }
@@ -202,6 +210,8 @@ bool sends_write(struct db *writer)
 void sends_link_lost(void)
 {
     /* The batch goes back in front of what has come since. */
+    for (struct send *s = batch.first; s; s = s->next)
+        s->again = true;
     if (batch.first) {
         *batch.last = waiting.first;
         if (!waiting.first)

@@ -9,9 +9,10 @@
 #include "db.h"
 #include "peer.h"
 
-/* Queues a message from this bound peer. The texts are copied. */
+/* Queues a message from this bound peer. The texts are copied. again: the session has sent it to
+ * an earlier broker, without an answer; that does not make it a duplicate. */
 void sends_add(struct peer *p, uint32_t seq, int64_t receiver, struct ipc_text id,
-               struct ipc_text content);
+               struct ipc_text content, bool again);
 
 /* Starts the next batch. True if there was one. */
 bool sends_write(struct db *writer);

@@ -48,8 +48,8 @@
       1)                                 /* name password -> REPLY */                              \
     M(USERS, SESSION, 0, IPC_USER, 1)    /* -> REPLY */                                            \
     M(HISTORY, SESSION, 28, IPC_USER, 1) /* u64 user, before, after, u32 limit -> REPLY */         \
-    M(SEND, SESSION, 16 + IPC_MAX_ID + IPC_MAX_CONTENT, IPC_USER, IPC_MAX_SENDS)                   \
-    /* ^ u64 receiver, text id, text content -> SENT */                                            \
+    /* u64 receiver, text id, text content, u8 again: it was sent to an earlier broker -> SENT */  \
+    M(SEND, SESSION, 17 + IPC_MAX_ID + IPC_MAX_CONTENT, IPC_USER, IPC_MAX_SENDS)                   \
     /* From here on the user is online. With a cursor, everything after it follows, then RESUMED;  \
      * presence: up to here the client knows who came or went, 0: from now on. */                  \
     M(ATTACH, SESSION, 12 + IPC_MAX_CURSOR, IPC_IS_BOUND, 1) /* text cursor, u64 -> ATTACHED */    \

@@ -83,7 +83,9 @@ static void post_message(struct live *l, struct pending_item *item)
     ipc_put_u64(out, (uint64_t)item->receiver);
     ipc_put_text(out, item->text, item->id_size);
     ipc_put_text(out, item->text + item->id_size, item->content_size);
+    ipc_put_u8(out, item->posted);
     ipc_end(out, begin);
+    item->posted = true;
 }
 
 static void post_resume(struct live *l)

@@ -12,6 +12,7 @@ struct pending_item {
     struct pending_item *next;
     uint32_t seq;     /* of the request that carries it now */
     int64_t deadline; /* clock_ms(): then the client is told that it did not work out */
+    bool posted;      /* it was sent to a broker before */
     bool has_id;      /* the client named it and expects an ack */
     int64_t receiver;
     size_t id_size, content_size;

@@ -284,12 +284,14 @@ static const char *read_message(const struct exchange *x, struct json_object *ob
     return chat_content_error(m->size, x->conf->max_content);
 }
 
-static enum ipc_error ask_send(struct ask *a, const struct message *m, struct ipc_message *answer)
+static enum ipc_error ask_send(struct ask *a, const struct message *m, bool again,
+                               struct ipc_message *answer)
 {
     size_t begin = ask_begin(a, IPC_SEND);
     ipc_put_u64(&a->channel.out, (uint64_t)m->receiver);
     ipc_put_text(&a->channel.out, m->id.p, m->id.n);
     ipc_put_text(&a->channel.out, m->content, m->size);
+    ipc_put_u8(&a->channel.out, again);
     return ask_end(a, begin, IPC_SENT, answer);
 }
 
@@ -300,12 +302,12 @@ static enum ipc_error send_message(struct exchange *x, const struct message *m,
 {
     int64_t deadline = clock_ms() + x->conf->request_timeout;
     struct http_text token = exchange_bearer(x);
-    enum ipc_error error = ask_send(x->ask, m, answer);
+    enum ipc_error error = ask_send(x->ask, m, false, answer);
     while (error == IPC_E_UNAVAILABLE && x->ask->channel.fd < 0 && clock_ms() < deadline &&
            !client_stop) {
         error = ask_authenticate(x->ask, token.p, token.n);
         if (!error)
-            error = ask_send(x->ask, m, answer);
+            error = ask_send(x->ask, m, true, answer);
     }
     return error;
 }
