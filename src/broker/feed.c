@@ -186,10 +186,13 @@ static void answer(struct peer *p, const struct held_answer *a)
     feed_queued(p);
 }
 
-void feed_ack(struct peer *p, uint32_t seq, struct cursor message, bool duplicate)
+void feed_ack(struct peer *p, uint32_t seq, struct cursor message, enum feed_place place)
 {
-    struct held_answer a = {.message = message.change, .seq = seq, .duplicate = duplicate};
-    if (!duplicate)
+    struct held_answer a = {
+        .message = message.change, .seq = seq, .duplicate = place == FEED_DUPLICATE};
+    if (place == FEED_NEXT && p->feed == FEED_LIVE && message.change > p->cursor.change)
+        p->cursor = message;
+    else if (place != FEED_DUPLICATE)
         a.wait = message;
     answer(p, &a);
 }

@@ -35,7 +35,12 @@ void feed_opened(struct peer *p, const struct feed_row *row);
 void feed_resume(struct peer *p, uint32_t seq, struct ipc_text named);
 
 /* A message of this peer is stored: SENT follows in its place among the changes. */
-void feed_ack(struct peer *p, uint32_t seq, struct cursor message, bool duplicate);
+enum feed_place {
+    FEED_NEXT,     /* all that comes before it for this peer has been handed out */
+    FEED_LATER,    /* something before it may still be read */
+    FEED_DUPLICATE /* it was stored long ago */
+};
+void feed_ack(struct peer *p, uint32_t seq, struct cursor message, enum feed_place place);
 
 /* A message of this peer was refused: FAILED follows behind the answers to those before it. */
 void feed_refuse(struct peer *p, uint32_t seq, enum ipc_error error);

@@ -61,7 +61,6 @@ static void fail(struct send *s, enum ipc_error error)
     struct peer *p = peer_find(s->peer);
     if (p)
         feed_refuse(p, s->seq, error);
-    free(s);
 }
 
 static void on_expiry(void *arg)
@@ -70,8 +69,11 @@ static void on_expiry(void *arg)
     if (link_is_up())
         return;
     int64_t oldest = clock_ms() - PATIENCE_MS;
-    while (waiting.first && (link_is_hopeless() || waiting.first->since <= oldest))
-        fail(pop(&waiting), IPC_E_UNAVAILABLE);
+    while (waiting.first && (link_is_hopeless() || waiting.first->since <= oldest)) {
+        struct send *s = pop(&waiting);
+        fail(s, IPC_E_UNAVAILABLE);
+        free(s);
+    }
     feed_flush();
     if (waiting.first)
         loop_timer_set(broker.loop, &expiry, EXPIRY_MS);
@@ -108,15 +110,6 @@ void sends_add(struct peer *p, uint32_t seq, int64_t receiver, struct ipc_text i
     link_write();
 }
 
-static void acknowledge(struct send *s, struct cursor message, bool duplicate)
-{
-    struct peer *p = peer_find(s->peer);
-    if (p)
-        feed_ack(p, s->seq, message, duplicate);
-    events_rung(message.change); /* need not wait for the bell to come round */
-    free(s);
-}
-
 /* Was it there before the client sent it? Not if it is this very sending that was stored. */
 static bool is_duplicate(const struct send *s, const PGresult *result, int row)
 {
@@ -140,21 +133,61 @@ static enum ipc_error refusal(const char *status, size_t n)
     return IPC_E_INTERNAL;
 }
 
+/* Whether an item before this one in the batch is to reach the sender's connection, or the message
+ * itself is: then the acknowledgement has its place behind that. */
+static bool concerns_sender(const struct send *s)
+{
+    const struct send *other = batch.first;
+    for (; other != s; other = other->next)
+        if (other->receiver == s->sender ||
+            (other->sender == s->sender && other->origin != s->origin))
+            return true;
+    return s->receiver == s->sender;
+}
+
+/* Whether this host has handed out all changes before the batch, whose numbers have no others
+ * between them: they were drawn under the change lock. */
+static bool is_next(const PGresult *result)
+{
+    for (int i = 0; i < PQntuples(result); i++)
+        if (!db_is_null(result, i, 3))
+            return db_cursor(result, i, 2).change <= events_position().change + 1;
+    return false;
+}
+
+static void answer(struct send *s, const PGresult *result, int row, bool next)
+{
+    struct peer *p = peer_find(s->peer);
+    size_t n;
+    const char *status = db_text(result, row, 1, &n);
+    if (n != 2 || memcmp(status, "ok", 2) != 0) {
+        fail(s, refusal(status, n));
+        return;
+    }
+    struct cursor message = db_cursor(result, row, 2);
+    if (p && is_duplicate(s, result, row))
+        feed_ack(p, s->seq, message, FEED_DUPLICATE);
+    else if (p)
+        feed_ack(p, s->seq, message, next && !concerns_sender(s) ? FEED_NEXT : FEED_LATER);
+    events_rung(message.change); /* need not wait for the bell to come round */
+}
+
 static void on_sent(void *arg, const PGresult *result)
 {
     (void)arg;
     if (!result)
         return; /* lost: sends_link_lost() keeps the batch */
     bool ok = db_ok(result) && PQntuples(result) == batch.count;
-    for (int i = 0; batch.first; i++) {
-        struct send *s = pop(&batch);
-        size_t n = 0;
-        const char *status = ok ? db_text(result, i, 1, &n) : "";
-        if (n == 2 && memcmp(status, "ok", 2) == 0)
-            acknowledge(s, db_cursor(result, i, 2), is_duplicate(s, result, i));
+    bool next = ok && is_next(result);
+    int row = 0;
+    for (struct send *s = batch.first; s; s = s->next, row++) {
+        if (ok)
+            answer(s, result, row, next);
         else
-            fail(s, ok ? refusal(status, n) : db_error(result));
+            fail(s, db_error(result));
     }
+    while (batch.first)
+        free(pop(&batch));
     feed_answers();
     feed_flush();
     link_listen();
