@@ -126,10 +126,13 @@ void takeover_listen(void)
         return;
     text[n] = 0;
     successor.ready = strncmp(text, "ready ", 6) == 0;
-    if (n > 0 && !successor.ready)
+    if (n > 0 && !successor.ready) {
+        /* It is about to end by itself. */
         log_error("chatd[%d] cannot take over: %s", (int)successor.pid, text);
+        return;
+    }
     if (!successor.ready)
-        kill(successor.pid, SIGKILL); /* if it has not ended by itself already */
+        kill(successor.pid, SIGKILL); /* in case it has not ended */
     stop_listening();
 }
 
