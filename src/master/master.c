@@ -167,8 +167,8 @@ static void enter(enum phase next, int64_t ms)
 
 static void retire(const struct master *m)
 {
-    log_info("chatd[%d] has taken over; the sessions of %d clients go on here",
-             (int)takeover_successor(), sessions_clients());
+    log_info("chatd[%d] has taken over; clients that stay here: %d", (int)takeover_successor(),
+             sessions_clients());
     proctitle_set("master, retiring");
     notify_successor(takeover_successor());
     takeover_let_go();
