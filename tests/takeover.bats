@@ -236,6 +236,7 @@ PY
 }
 
 @test "a successor that closes its pipe and stays is ended" {
+    # shellcheck disable=SC2016 # it is the successor's shell that expands it
     stays_in_service 'for n in 3 4 5 6 7 8; do eval "exec $n>&-"; done; exec sleep 1000' 'was killed by signal 9'
 }
 
