@@ -45,11 +45,13 @@ for n in range(MESSAGES):
     assert c.expect("message")["content"] == f"{n}"
     assert [a.expect("ack")["id"] for _ in range(2)] == [f"b-{n}", f"c-{n}"]
 grown = resident(broker) - before
-# Unbounded it would be SIZE * MESSAGES for each.
-limit = READERS * 300 + (200000 if sanitized else 20000)
-assert grown < limit < READERS * SIZE * MESSAGES / 1024 / 2 + (200000 if sanitized else 0), (grown, limit)
-session = children(f"session {bob.name} ")[0]
-assert resident(session) < (100000 if sanitized else 8000), resident(session)
+# A sanitizer keeps freed memory, to find who uses it: it says nothing about how much is held.
+if not sanitized:
+    limit = READERS * 300 + 20000
+    assert limit < READERS * SIZE * MESSAGES / 1024 / 2     # what it would be without a bound
+    assert grown < limit, (grown, limit)
+    session = children(f"session {bob.name} ")[0]
+    assert resident(session) < 8000, resident(session)
 def contents(s):
     w = Raw.__new__(Raw)
     w.socket = s
