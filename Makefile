@@ -40,7 +40,7 @@ SEES_auth    := lib conf ipc auth
 # src/chatd.c puts the master and its sessions together into one executable.
 SEES_.       := lib conf master session
 
-.PHONY: all run check clean install unit
+.PHONY: all run check check-faults faults clean install unit
 all: $(PROGRAMS)
 
 # V=1 shows the commands.
@@ -80,6 +80,14 @@ $(BUILD)/unit/%: tests/unit/%.c tests/unit/test.h $(UNIT_OBJECTS)
 
 unit: $(UNITS)
 
+# Preloaded into programs that know nothing of it: no sanitizer.
+$(BUILD)/faults/shim.so: tests/faults/shim.c Makefile
+	@mkdir -p $(@D)
+	$(call say,LINK,$@)
+	$(Q)$(CC) -std=gnu11 -D_GNU_SOURCE -O2 -g -fPIC $(WARN) -shared -o $@ $<
+
+faults: $(BUILD)/faults/shim.so
+
 run:
 	@tests/tools/install run
 	@$(MAKE) --no-print-directory all
@@ -88,6 +96,14 @@ run:
 check:
 	@tests/tools/install check
 	@MAKE="$(MAKE)" exec tests/tools/check
+
+# What an hour's use would not show; see CONTRIBUTING.md.
+SEEDS        ?= 1 2 3 4 5 6
+SECONDS_EACH ?= 300
+check-faults:
+	@tests/tools/install check
+	@$(MAKE) --no-print-directory all faults
+	@BUILD="$(BUILD)" exec tests/faults/run --seeds "$(SEEDS)" --seconds "$(SECONDS_EACH)"
 
 install: all
 	install -d $(DESTDIR)$(PREFIX)/sbin $(DESTDIR)$(PREFIX)/share/chatd/sql \
