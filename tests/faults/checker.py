@@ -1,0 +1,248 @@
+"""Compares what was promised with what the records say happened: a pure function of the records.
+
+    for finding in check(records.load(folder)):
+        print(finding.kind, finding.text, finding.evidence)
+
+The promise: a message that was acknowledged is stored once, reaches every device of its receiver,
+and the other devices of its sender, in order without a gap and, after resume, without a repeat; and
+nobody is shown online who is not. KINDS names all that can be found.
+"""
+from collections import Counter, defaultdict, namedtuple
+
+import presence
+
+Finding = namedtuple("Finding", "kind text evidence")
+
+KINDS = {
+    "lost": "acknowledged, but not stored",
+    "missing": "stored, but not received by a device that should have it",
+    "phantom": "received or acknowledged, but never sent or no longer stored",
+    "doubled": "stored twice, acknowledged with two numbers, or received twice",
+    "order": "received, or acknowledged, out of order",
+    "unacknowledged": "sent, but never acknowledged",
+    "changed": "content, sender or receiver is not what was sent",
+    "ghost": "shown online for longer than the lease after the last connection was gone",
+    "absent": "shown offline for longer than the lease though connected",
+    "disagree": "when all is quiet, a view of who is online differs from the truth",
+    "unrecovered": "resumed with recovered:false",
+    "left": "a process or a connection is left behind",
+    "error": "an answer that nothing here explains",
+}
+
+
+def check(rows):
+    index = Index(rows)
+    return [f for part in (check_acks, check_stored, check_delivery, check_sequences, check_presence,
+                           check_rest) for f in part(rows, index)]
+
+
+class Index:
+    def __init__(self, rows):
+        self.devices = {r["device"]: r for r in rows["run"] if r["ev"] == "device"}
+        self.of_user = defaultdict(set)
+        for name, device in self.devices.items():
+            self.of_user[device["user"]].add(name)
+        self.sent = {}
+        self.senders = defaultdict(set)
+        for r in rows["sent"]:
+            self.sent.setdefault((r["user"], r["id"]), r)
+            self.senders[r["user"], r["id"]].add(r["device"])
+        self.stored = {r["message_id"]: r for r in rows["stored"]}
+        self.faults = [r for r in rows["run"] if r["ev"] == "fault"]
+
+    def fault_at(self, t):
+        """The fault that was on, or was the last one before."""
+        before = [f for f in self.faults if f["t"] <= t]
+        return f"{before[-1]['kind']} at {before[-1]['t']}" if before else "none yet"
+
+    def evidence(self, row):
+        return {**row, "fault": self.fault_at(row["t"])}
+
+
+def check_acks(rows, index):
+    numbers = {}
+    for r in rows["acked"]:
+        key = r["user"], r["id"]
+        first = numbers.setdefault(key, r)
+        if key not in index.sent:
+            yield Finding("phantom", f"an acknowledgement of {r['id']}, which was never sent", index.evidence(r))
+        if first["message_id"] != r["message_id"]:
+            yield Finding("doubled", f"{r['id']} acknowledged as {first['message_id']} and as {r['message_id']}",
+                          {"first": first, "second": index.evidence(r)})
+        row = index.stored.get(r["message_id"])
+        if row is None:
+            yield Finding("lost", f"{r['id']}, acknowledged as {r['message_id']}, is not stored", index.evidence(r))
+        elif (row["sender"], row["id"]) != key:
+            yield Finding("changed", f"{r['message_id']} was acknowledged as {r['id']} and is stored as {row['id']}",
+                          {"acked": index.evidence(r), "stored": row})
+    for key, r in index.sent.items():
+        if key not in numbers:
+            yield Finding("unacknowledged", f"{r['id']} of user {r['user']}", index.evidence(r))
+
+
+def check_stored(rows, index):
+    seen = {}
+    numbers = Counter(r["message_id"] for r in rows["stored"])
+    for r in rows["stored"]:
+        key = r["sender"], r["id"]
+        if key in seen or numbers[r["message_id"]] > 1:
+            yield Finding("doubled", f"{r['id']} is stored more than once", {"rows": [seen.get(key), r]})
+        seen[key] = r
+        sent = index.sent.get(key)
+        if sent is None:
+            yield Finding("phantom", f"{r['id']} is stored, and was never sent", r)
+        elif (sent["to"], sent["md5"]) != (r["to"], r["md5"]):
+            yield Finding("changed", f"{r['id']} is not stored as it was sent", {"sent": sent, "stored": r})
+
+
+def check_delivery(rows, index):
+    """Every stored message against every device that should have it, and the other way round."""
+    have = defaultdict(set)
+    for r in rows["received"]:
+        have[r["device"]].add(r["message_id"])
+        row = index.stored.get(r["message_id"])
+        if row is None:
+            yield Finding("phantom", f"{r['message_id']} was received by {r['device']} and is not stored",
+                          index.evidence(r))
+        elif (row["sender"], row["to"], row["md5"]) != (r["sender"], r["to"], r["md5"]):
+            yield Finding("changed", f"{r['message_id']} was not received as it is stored",
+                          {"stored": row, "received": index.evidence(r)})
+        elif index.devices[r["device"]]["user"] not in (row["sender"], row["to"]):
+            yield Finding("phantom", f"{r['message_id']} was received by {r['device']}, whom it does not concern",
+                          index.evidence(r))
+    acked = {r["message_id"]: r for r in rows["acked"]}
+    for number, row in index.stored.items():
+        due = index.of_user[row["to"]] | index.of_user[row["sender"]]
+        due = due - index.senders[row["sender"], row["id"]]
+        for device in sorted(due):
+            if number not in have[device]:
+                ack = acked.get(number)
+                yield Finding("missing", f"{number} ({row['id']}) never reached {device} "
+                                         f"({index.devices[device]['kind']})",
+                              {"stored": row, "acked": ack and index.evidence(ack)})
+
+
+def check_sequences(rows, index):
+    """Order and repeats on each device whose kind resumes."""
+    frames = defaultdict(lambda: defaultdict(list))
+    for r in rows["received"]:
+        frames[r["device"]][r["conn"]].append(r)
+    acks = defaultdict(list)
+    for r in rows["acked"]:
+        acks[r["device"], r["conn"]].append(r)
+    resumed = {(r["device"], r["conn"]): r["n"] for r in rows["connections"] if r["ev"] == "resumed"}
+    for name, device in sorted(index.devices.items()):
+        if device["resume"] == "history":
+            continue
+        walk = Walk(name, device, index)
+        for conn in sorted(frames[name] | {c for d, c in acks if d == name}):
+            begin = resumed.get((name, conn)) if device["resume"] == "frame" else 0
+            yield from walk.connection(frames[name][conn], acks[name, conn], begin)
+
+
+class Walk:
+    """Follows one device from connection to connection.
+
+    With a resume frame, live frames may come before and between the missed ones, each of the two in
+    order; the cursor counts from "resumed" on, so what a connection that never got so far brought
+    may come again."""
+
+    def __init__(self, name, device, index):
+        self.name, self.device, self.index = name, device, index
+        self.have, self.top, self.acked = {}, 0, set()
+
+    def repeat(self, r, before):
+        return Finding("doubled", f"{self.name} ({self.device['kind']}) received {r['message_id']} again",
+                       {"first": before, "second": self.index.evidence(r)})
+
+    def disorder(self, r, after):
+        return Finding("order", f"{self.name} ({self.device['kind']}) received {r['message_id']} after {after}",
+                       self.index.evidence(r))
+
+    def connection(self, frames, acks, begin):
+        early = [r for r in frames if begin is None or r["n"] < begin]
+        live = [r for r in frames if begin is not None and r["n"] >= begin]
+        yield from self.before_resumed(early, begin is not None)
+        for r in live:
+            yield from self.take(r)
+        yield from self.ack_order(live, acks)
+        self.acked |= {a["message_id"] for a in acks}
+
+    def take(self, r):
+        number = r["message_id"]
+        if number in self.have:
+            yield self.repeat(r, self.have[number])
+        elif number in self.acked and self.device["resume"] != "events":
+            yield self.repeat(r, "as an acknowledgement")
+        elif number < self.top:
+            yield self.disorder(r, self.top)
+        self.have.setdefault(number, r)
+        self.top = max(self.top, number)
+
+    def before_resumed(self, early, counts):
+        here = {}
+        for r in early:
+            number = r["message_id"]
+            if number in here or number in self.have:
+                yield self.repeat(r, here.get(number) or self.have[number])
+            elif number < self.top:
+                yield self.disorder(r, self.top)
+            here[number] = r
+        # Two rising sequences at most: what was missed, and what is new.
+        ends = []
+        for r in early:
+            below = [e for e in ends if e < r["message_id"]]
+            if below:
+                ends.remove(max(below))
+            elif len(ends) == 2:
+                yield self.disorder(r, max(ends))
+                continue
+            ends.append(r["message_id"])
+        if counts:
+            self.have.update(here)
+            self.top = max([self.top, *here])
+
+    def ack_order(self, frames, acks):
+        """A cursor stands for everything before it, so an acknowledgement may not overtake."""
+        if self.device["resume"] == "events":
+            return
+        top = 0
+        both = [(r["n"], r) for r in frames] + [(a["n"], a) for a in acks if not a["duplicate"]]
+        for _, r in sorted(both, key=lambda pair: pair[0]):
+            if r["message_id"] < top:
+                what = "the acknowledgement of " if "duplicate" in r else ""
+                yield Finding("order", f"{self.name} got {what}{r['message_id']} after {top}, on one connection",
+                              self.index.evidence(r))
+            top = max(top, r["message_id"])
+
+
+def check_presence(rows, index):
+    constants = [r for r in rows["run"] if r["ev"] == "constants"]
+    if not constants:
+        return
+    limit = constants[-1]["lease"] + constants[-1]["allowance"]
+    for kind, found in ("ghost", presence.ghosts(rows)), ("absent", presence.absent(rows)):
+        worst = {}
+        for length, user, observer, where, begin, end in found:
+            if length > limit and length > worst.get((user, observer, where, begin), (0,))[0]:
+                worst[user, observer, where, begin] = length, end
+        for (user, observer, where, begin), (length, end) in sorted(worst.items()):
+            yield Finding(kind, f"user {user} for {length:.1f} s by {where} at host {observer}",
+                          {"from": begin, "to": end, "fault": index.fault_at(end)})
+    settled = [r for r in rows["run"] if r["ev"] == "settled"]
+    if settled:
+        truth = set(settled[-1]["online"])
+        for observer, (asked, framed) in sorted(presence.last_views(rows).items()):
+            for where, view in ("GET /users", asked), ("user_status", framed):
+                if view != truth:
+                    yield Finding("disagree", f"{where} at host {observer}",
+                                  {"only shown": sorted(view - truth), "not shown": sorted(truth - view)})
+
+
+def check_rest(rows, index):
+    for r in rows["connections"]:
+        if r["ev"] == "resumed" and not r["recovered"]:
+            yield Finding("unrecovered", f"{r['device']}, connection {r['conn']}", index.evidence(r))
+    for r in rows["run"]:
+        if r["ev"] in ("left", "error"):
+            yield Finding(r["ev"], r["what"], index.evidence(r))

@@ -1,0 +1,468 @@
+"""The users and their devices: what a careful client does, and everything it sees written down.
+
+A device sends numbered messages under ids, and again under the same id after a temporary error or a
+lost connection until they are acknowledged. It connects to some host, with back-off, and makes up
+for what it missed in the way of its kind:
+
+  query     WebSocket, GET /ws?cursor=…
+  frame     WebSocket, a resume frame first
+  events    GET /events?cursor=…, and POST /messages to send
+  history   WebSocket without resume: GET /messages/:id?after=… of every conversation
+  slow      as query (or history, where that is not among the chosen kinds), with a small buffer, and
+            now and then it reads nothing for some seconds
+"""
+import asyncio
+import contextlib
+import json
+import socket
+
+import websockets
+import websockets.exceptions
+
+from records import digest
+
+GIVE_UP = 8.0        # an attempt to connect, or a request
+IN_FLIGHT = 20       # messages of a device that wait for their acknowledgement
+LOST = (OSError, asyncio.TimeoutError, asyncio.IncompleteReadError, websockets.exceptions.WebSocketException, EOFError)
+
+
+class Away(Exception):
+    """The host said that it cannot now."""
+
+
+async def read_head(reader):
+    head = (await reader.readuntil(b"\r\n\r\n")).decode().split("\r\n")
+    fields = dict(line.lower().split(": ", 1) for line in head[1:] if ": " in line)
+    return int(head[0].split()[1]), fields
+
+
+async def read_chunk(reader):
+    size = int(await reader.readline() or b"0", 16)
+    data = await reader.readexactly(size + 2)
+    return data[:-2]
+
+
+async def request(port, method, path, token=None, body=None, fields=()):
+    """One HTTP request on a connection of its own: (status, JSON)."""
+    async def go():
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        try:
+            data = json.dumps(body).encode() if body is not None else b""
+            lines = [f"{method} {path} HTTP/1.1", "Host: localhost", "Connection: close", *fields]
+            lines += [f"Authorization: Bearer {token}"] if token else []
+            lines += ["Content-Type: application/json", f"Content-Length: {len(data)}"] if body is not None else []
+            writer.write("\r\n".join([*lines, "", ""]).encode() + data)
+            status, head = await read_head(reader)
+            if "content-length" in head:
+                text = await reader.readexactly(int(head["content-length"]))
+            else:
+                text = b""
+                while part := await read_chunk(reader):
+                    text += part
+            return status, json.loads(text) if text else None
+        finally:
+            writer.transport.abort()
+    if port is None:
+        raise ConnectionRefusedError("the host is down")
+    return await asyncio.wait_for(go(), GIVE_UP)
+
+
+class User:
+    """present: whether his devices are to be connected."""
+
+    def __init__(self, scene, answer):
+        self.scene = scene
+        self.id, self.token, self.name = answer["user"]["id"], answer["token"], answer["user"]["username"]
+        self.devices = []
+        self.present = asyncio.Event()
+        self.present.set()
+
+    async def leave(self):
+        self.present.clear()
+        await asyncio.gather(*(d.hang_up() for d in self.devices))
+
+    async def live(self, rng):
+        """Comes and goes, all devices together, so that presence has something to say."""
+        while True:
+            await asyncio.sleep(rng.uniform(8, 30))
+            await self.leave()
+            await asyncio.sleep(rng.uniform(0.2, 3) if rng.random() < 0.5 else rng.uniform(3, 20))
+            self.present.set()
+
+
+class Device:
+    resume = "history"
+
+    def __init__(self, user, kind, rng):
+        self.user, self.kind, self.rng, self.scene = user, kind, rng, user.scene
+        self.name = f"{user.id}.{len(user.devices)}"
+        user.devices.append(self)
+        self.conn = 0
+        self.n = 0                  # frames on this connection
+        self.cursor = None
+        self.pending = {}           # id -> (receiver, content), until acknowledged
+        self.count = 0
+        self.over = 0               # the last connection that is known to have ended
+        self.link = None            # what the open connection is, None while there is none
+        self.host = None
+        self.duplicates = 0
+        self.received = set()
+        self.record("run", ev="device", kind=kind, resume=self.resume)
+
+    # --- what it writes down ---
+
+    def record(self, topic, **row):
+        self.scene.records.add(topic, user=self.user.id, device=self.name, **row)
+
+    def event(self, ev, **row):
+        self.record("connections", ev=ev, conn=self.conn, host=self.host.number, **row)
+
+    def error(self, what):
+        self.record("run", ev="error", what=f"{self.name} ({self.kind}): {what}")
+
+    # --- its life ---
+
+    async def run(self):
+        wait = 0.1
+        while True:
+            await self.user.present.wait()
+            living = [h for h in self.scene.hosts if h.port]
+            if living:
+                self.host = self.rng.choice(living)
+                self.conn, self.n = self.conn + 1, 0
+                self.event("begin")
+                try:
+                    await self.connect()
+                    wait = 0.1
+                except Away:
+                    pass
+                except LOST:
+                    pass
+            await asyncio.sleep(self.rng.uniform(0.5, 1) * wait)
+            wait = min(2.0, wait * 2)
+
+    async def connect(self):
+        raise NotImplementedError
+
+    async def hang_up(self):
+        raise NotImplementedError
+
+    def opened(self, link):
+        self.link = link
+        self.event("open")
+        if not self.user.present.is_set():
+            raise Away
+
+    def closed(self, **how):
+        """The first who knows says it: the one who hung up, or the one who reads."""
+        if self.over < self.conn:
+            self.over = self.conn
+            self.event("close" if self.link else "failed", **how)
+        self.link = None
+
+    # --- sending ---
+
+    async def talk(self):
+        """Writes to somebody now and then, while the user is there."""
+        while True:
+            await asyncio.sleep(self.rng.expovariate(self.scene.rate))
+            if self.user.present.is_set() and self.scene.talking and len(self.pending) < IN_FLIGHT:
+                others = [u for u in self.scene.users if u is not self.user]
+                await self.write(self.rng.choice(others), self.some_text())
+
+    def some_text(self):
+        r = self.rng.random()
+        if r < 0.02:
+            return "long \u2026 " + "0123456789abcdef" * self.rng.randrange(200, 700)
+        return "short \"\\ \u00e4\U0001f600 "[: self.rng.randrange(6, 14)] + "x" * self.rng.randrange(0, 60)
+
+    async def write(self, to, text):
+        self.count += 1
+        id_ = f"{self.name}-{self.count}"
+        self.pending[id_] = to.id, f"{id_} {text}"
+        await self.send(id_)
+
+    async def send(self, id_):
+        raise NotImplementedError
+
+    def sending(self, id_):
+        to, content = self.pending[id_]
+        self.record("sent", conn=self.conn, id=id_, to=to, md5=digest(content))
+        return to, content
+
+    def acked(self, id_, data):
+        self.n += 1
+        self.record("acked", conn=self.conn, n=self.n, id=id_, message_id=data["message_id"],
+                    duplicate=data["duplicate"], cursor=data.get("cursor"))
+        self.pending.pop(id_, None)
+
+    async def later(self, id_):
+        """After a temporary error."""
+        await asyncio.sleep(self.rng.uniform(0.3, 1.2))
+        if id_ in self.pending:
+            with contextlib.suppress(*LOST):
+                await self.send(id_)
+
+    # --- receiving ---
+
+    def take(self, message_id, sender, to, content, via, cursor=None):
+        self.n += 1
+        if message_id in self.received:
+            self.duplicates += 1
+        self.received.add(message_id)
+        self.record("received", conn=self.conn, n=self.n, message_id=message_id, sender=sender, to=to,
+                    md5=digest(content), via=via, cursor=cursor)
+
+    def frame(self, frame):
+        """Any frame from the server."""
+        kind, data = frame.get("type"), frame.get("data", {})
+        if kind == "message":
+            self.take(data["message_id"], data["sender_id"], data["receiver_id"], frame["content"], "frame",
+                      data["cursor"])
+            self.handled(data["cursor"])
+        elif kind == "ack":
+            self.acked(frame["id"], data)
+            self.handled(data["cursor"])
+        elif kind == "resumed":
+            self.event("resumed", n=self.n + 1, recovered=data["recovered"], cursor=data["cursor"])
+            self.resumed(data["cursor"])
+        elif kind == "error":
+            if data.get("temporary") and frame.get("id"):
+                self.scene.spawn(self.later(frame["id"]))
+            else:
+                self.error(json.dumps(frame))
+        elif kind not in ("user_status", "ping", "pong"):
+            self.error(f"what is this: {json.dumps(frame)[:200]}")
+
+    def handled(self, cursor):
+        self.cursor = cursor
+
+    def resumed(self, cursor):
+        self.cursor = cursor
+
+
+class WebSocket(Device):
+    path = "/ws"
+
+    async def connect(self):
+        plain = socket.socket()
+        ws = None
+        how = {"how": "server"}
+        try:
+            if self.kind == "slow":
+                plain.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+            plain.setblocking(False)
+            loop = asyncio.get_running_loop()
+            await asyncio.wait_for(loop.sock_connect(plain, ("127.0.0.1", self.host.port or 1)), GIVE_UP)
+            slow = {"max_queue": 1, "read_limit": 1024} if self.kind == "slow" else {"max_queue": 1000}
+            ws = await websockets.connect(
+                f"ws://localhost{self.path}{self.query()}", sock=plain, open_timeout=GIVE_UP, ping_interval=None,
+                max_size=None, close_timeout=1, compression=None,
+                extra_headers={"Authorization": f"Bearer {self.user.token}"}, **slow)
+            self.opened(ws)
+            await self.first(ws)
+            for id_ in list(self.pending):
+                await self.send(id_)
+            while True:
+                self.frame(json.loads(await ws.recv()))
+                if self.kind == "slow" and self.rng.random() < 0.01:
+                    await self.read_nothing()
+        except websockets.exceptions.InvalidStatusCode as e:
+            how = {"how": f"status {e.status_code}"}
+            if e.status_code != 503:
+                self.error(f"the handshake was answered with {e.status_code}")
+            raise Away from None
+        except websockets.exceptions.ConnectionClosed as e:
+            how = {"how": f"code {e.rcvd.code if e.rcvd else 1006}"}
+            if e.rcvd and e.rcvd.code not in (1000, 1001, 1012, 1013):
+                self.error(f"closed with {e.rcvd}")
+            raise
+        finally:
+            if ws:
+                ws.transport.abort()
+            plain.close()
+            self.closed(**how)
+
+    def query(self):
+        return ""
+
+    async def first(self, ws):
+        pass
+
+    async def read_nothing(self):
+        """Somebody sends a lot meanwhile, so that it has to wait at the server."""
+        others = [u for u in self.scene.users if u is not self.user and u.present.is_set()]
+        if others and self.scene.talking:
+            sender = self.rng.choice(others).devices[0]
+            for _ in range(self.rng.choice((0, 0, 15, 30))):
+                await sender.write(self.user, "much " + "0123456789abcdef" * 400)
+        await asyncio.sleep(self.rng.uniform(1, 5))
+
+    async def send(self, id_):
+        to, content = self.sending(id_)
+        if self.link:
+            with contextlib.suppress(*LOST):
+                await self.link.send(json.dumps({"type": "message", "id": id_, "content": content,
+                                                 "data": {"receiver_id": to}}))
+
+    async def hang_up(self):
+        """Politely, or by vanishing."""
+        ws = self.link
+        if ws:
+            if self.rng.random() < 0.7:
+                with contextlib.suppress(*LOST):
+                    await asyncio.wait_for(ws.close(), 1)
+            ws.transport.abort()
+            self.closed(how="client")
+
+
+class QueryDevice(WebSocket):
+    resume = "query"
+
+    def query(self):
+        return f"?cursor={self.cursor}" if self.cursor else ""
+
+
+class FrameDevice(WebSocket):
+    """What came before "resumed" was perhaps not all before it: the old cursor counts until then."""
+    resume = "frame"
+    waits = False
+
+    async def first(self, ws):
+        self.waits = self.cursor is not None
+        if self.waits:
+            await ws.send(json.dumps({"type": "resume", "data": {"cursor": self.cursor}}))
+        else:
+            self.event("resumed", n=0, recovered=True)
+
+    def handled(self, cursor):
+        if not self.waits:
+            self.cursor = cursor
+
+    def resumed(self, cursor):
+        self.waits = False
+        self.cursor = cursor
+
+
+class HistoryDevice(WebSocket):
+    """Per conversation it knows up to where it has everything; a live frame moves that only after the
+    history of this connection was read."""
+
+    def __init__(self, *how):
+        super().__init__(*how)
+        self.known = {}
+        self.caught_up = set()
+        self.live = {}
+        self.reading = None
+
+    async def first(self, ws):
+        self.caught_up, self.live = set(), {}
+        if self.reading:
+            self.reading.cancel()
+        self.reading = self.scene.spawn(self.catch_up(self.conn))
+
+    def peer(self, sender, to):
+        return to if sender == self.user.id else sender
+
+    def take(self, message_id, sender, to, content, via, cursor=None):
+        super().take(message_id, sender, to, content, via, cursor)
+        peer = self.peer(sender, to)
+        self.live[peer] = max(self.live.get(peer, 0), message_id)
+        if peer in self.caught_up:
+            self.known[peer] = max(self.known.get(peer, 0), message_id)
+
+    async def catch_up(self, conn):
+        for user in self.scene.users:
+            while user is not self.user and user.id not in self.caught_up:
+                if conn != self.conn or not self.link:
+                    return
+                try:
+                    await self.read_page(user.id)
+                except (*LOST, Away):
+                    await asyncio.sleep(self.rng.uniform(0.2, 0.6))
+
+    async def read_page(self, peer):
+        port = self.rng.choice([h.port for h in self.scene.hosts])
+        # 0 is refused. Message 1 was the first of all, and everybody was connected then.
+        after, conn = max(1, self.known.get(peer, 0)), self.conn
+        status, page = await request(port, "GET", f"/messages/{peer}?after={after}&limit=100", self.user.token)
+        if status != 200:
+            if status != 503:
+                self.error(f"GET /messages answered {status} {page}")
+            raise Away
+        if conn != self.conn:
+            raise Away
+        for m in page:
+            # What this device sent itself it knows from the acknowledgement.
+            if not (m["sender_id"] == self.user.id and m["content"].startswith(f"{self.name}-")):
+                self.take(m["id"], m["sender_id"], m["receiver_id"], m["content"], "history")
+            self.known[peer] = max(self.known.get(peer, 0), m["id"])
+        if len(page) < 100:
+            self.caught_up.add(peer)
+            self.known[peer] = max(self.known.get(peer, 0), self.live.get(peer, 0))
+
+
+class EventsDevice(Device):
+    """Without WebSocket: a stream to read, requests to write."""
+    resume = "events"
+
+    async def connect(self):
+        writer = None
+        how = {"how": "server"}
+        try:
+            path = f"/events?cursor={self.cursor}" if self.cursor else "/events"
+            reader, writer = await asyncio.wait_for(
+                asyncio.open_connection("127.0.0.1", self.host.port or 1, limit=2**20), GIVE_UP)
+            writer.write(f"GET {path} HTTP/1.1\r\nHost: localhost\r\n"
+                         f"Authorization: Bearer {self.user.token}\r\n\r\n".encode())
+            status, _ = await asyncio.wait_for(read_head(reader), GIVE_UP)
+            if status != 200:
+                how = {"how": f"status {status}"}
+                if status != 503:
+                    self.error(f"GET /events answered {status}")
+                raise Away
+            self.opened(writer)
+            for id_ in list(self.pending):
+                await self.send(id_)
+            rest = b""
+            while part := await read_chunk(reader):
+                *lines, rest = (rest + part).split(b"\n")
+                for line in lines:
+                    if line.strip():
+                        self.frame(json.loads(line))
+            how = {"how": "end"}
+        finally:
+            if writer:
+                writer.transport.abort()
+            self.closed(**how)
+
+    async def send(self, id_):
+        self.scene.spawn(self.post(id_))
+
+    async def post(self, id_):
+        to, content = self.sending(id_)
+        try:
+            port = self.rng.choice([h.port for h in self.scene.hosts])
+            status, answer = await request(port, "POST", "/messages", self.user.token,
+                                           {"receiver_id": to, "content": content}, [f"Idempotency-Key: {id_}"])
+        except LOST:
+            status = 503
+        if status in (200, 201):
+            if answer["duplicate"] != (status == 200):
+                self.error(f"POST /messages: {status} with {answer}")
+            self.acked(id_, answer)
+        elif status == 503:
+            await self.later(id_)
+        else:
+            self.error(f"POST /messages answered {status} {answer}")
+
+    async def hang_up(self):
+        if self.link:
+            self.link.transport.abort()
+            self.closed(how="client")
+
+
+def make_device(user, kind, kinds, rng):
+    classes = {"query": QueryDevice, "frame": FrameDevice, "events": EventsDevice, "history": HistoryDevice,
+               "slow": QueryDevice if "query" in kinds else HistoryDevice}
+    return classes[kind](user, kind, rng)

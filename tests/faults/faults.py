@@ -1,0 +1,305 @@
+"""The faults, a small class each, and the schedule that a seed makes of them.
+
+inject() begins it and may return; undo() ends it, after "hold" seconds. Who is hit is drawn with
+the schedule, so it is printed with it. To add one: a class, and its name in ALL.
+"""
+import asyncio
+import signal
+
+from hosts import kill, state_of, until
+
+LEASE = 10.0
+
+
+class Fault:
+    kind = None
+    hold = 0, 0           # seconds from inject to undo, drawn between these
+    alone = False         # nothing else goes on meanwhile
+
+    def __init__(self, scene, rng):
+        self.scene = scene
+        self.rng = rng
+        self.host_number = rng.randrange(len(scene.hosts))
+        self.seconds = round(rng.uniform(*self.hold), 1)
+        self.choice = rng.random()
+
+    @property
+    def host(self):
+        return self.scene.hosts[self.host_number]
+
+    def where(self):
+        return f"host {self.host_number}"
+
+    def __str__(self):
+        return f"{self.kind}, {self.where()}" + (f", for {self.seconds} s" if self.seconds else "")
+
+    def pick(self, pids):
+        """One of some processes; None where there is none."""
+        pids = sorted(pids)
+        return pids[int(self.choice * len(pids))] if pids else None
+
+    async def inject(self):
+        raise NotImplementedError
+
+    async def undo(self):
+        pass
+
+
+# --- processes of chatd ---
+
+class KillSession(Fault):
+    kind, title = "kill -9 of a session", "session"
+
+    async def inject(self):
+        pid = self.pick(self.host.children(self.title))
+        if pid:
+            kill(pid, signal.SIGKILL)
+
+
+class KillBroker(KillSession):
+    kind, title = "kill -9 of a broker", "broker"
+
+
+class KillAuth(KillSession):
+    kind, title = "kill -9 of an auth worker", "auth"
+
+
+class StopSession(Fault):
+    """SIGSTOP: it lives, holds all it has, and does nothing."""
+    kind, title, hold = "SIGSTOP of a session", "session", (2, 6)
+    pid = None
+
+    def pids(self):
+        return self.host.children(self.title)
+
+    async def inject(self):
+        self.pid = self.pick(self.pids())
+        if self.pid:
+            kill(self.pid, signal.SIGSTOP)
+
+    async def undo(self):
+        if self.pid and state_of(self.pid) == "T":
+            kill(self.pid, signal.SIGCONT)
+
+
+class StopBroker(StopSession):
+    kind, title, hold = "SIGSTOP of a broker", "broker", (3, 8)
+
+
+class KillTree(Fault):
+    kind, hold = "kill -9 of a master", (2, 6)
+
+    async def inject(self):
+        await self.host.die()
+
+    async def undo(self):
+        # What it has left ends by itself, or the next one cannot have its folder.
+        await until(lambda: not self.host.left(), 30, f"the end of what {self.host.name} left")
+        await self.host.start()
+
+
+class Drain(Fault):
+    kind, hold = "SIGTERM and start", (0.5, 3)
+
+    async def inject(self):
+        if not await self.host.stop():
+            self.scene.records.add("run", ev="error", what=f"{self.host.name} did not stop as it should")
+
+    async def undo(self):
+        for pid, title in self.host.left().items():
+            self.scene.records.add("run", ev="left", what=f"after SIGTERM of {self.host.name}: {pid} {title}")
+            kill(pid, signal.SIGKILL)
+        await self.host.start()
+
+
+# --- the network of a host ---
+
+class Cut(Fault):
+    kind, hold = "network cut", (2, 6)
+    mode = "cut"
+
+    async def inject(self):
+        self.host.set_network(self.mode)
+
+    async def undo(self):
+        self.host.set_network("open")
+
+
+class Hole(Cut):
+    kind, hold = "network black-holed", (LEASE + 4, LEASE + 8)
+    mode = "hole"
+
+
+# --- the database ---
+
+class DatabaseFault(Fault):
+    def where(self):
+        return "primary"
+
+
+class StopBackend(StopSession):
+    kind, hold = "SIGSTOP of a PostgreSQL backend", (3, 6)
+
+    def pids(self):
+        return self.scene.database.primary.backends(f": {self.host.role} chatd ")
+
+
+class StopStandby(StopSession):
+    kind, hold, alone = "SIGSTOP of the standby", (3, 6), True
+
+    def where(self):
+        return "all of it" if self.choice < 0.5 else "its walreceiver"
+
+    async def inject(self):
+        standby = self.scene.database.standby
+        self.all = [p for p in (standby.backends("walreceiver") or {})]
+        if self.choice < 0.5:
+            self.all = [standby.postmaster(), *standby.backends()]
+        for pid in self.all:
+            kill(pid, signal.SIGSTOP)
+
+    async def undo(self):
+        for pid in self.all:
+            if state_of(pid) == "T":
+                kill(pid, signal.SIGCONT)
+
+
+class Terminate(Fault):
+    kind = "pg_terminate_backend"
+
+    async def inject(self):
+        await self.scene.database.query(
+            f"select pg_terminate_backend(pid) from pg_stat_activity where usename = '{self.host.role}'")
+
+
+class CrashRestart(DatabaseFault):
+    kind, alone = "PostgreSQL restarted, immediate", True
+
+    async def inject(self):
+        await self.scene.database.primary.crash_restart()
+
+
+class Failover(DatabaseFault):
+    """The dead one comes back as the standby of the other, so that there can be a next time."""
+    kind, alone, hold = "failover", True, (3, 6)
+
+    async def inject(self):
+        database = self.scene.database
+        await database.primary.tool("kill")
+        await asyncio.sleep(self.choice)
+        await database.promote()
+
+    async def undo(self):
+        await self.scene.database.rebuild()
+
+
+class DiskFull(DatabaseFault):
+    """Half of the times the log needs a new file, which ends PostgreSQL, as on a real disk."""
+    kind, alone, hold = "disk full", True, (3, 6)
+
+    def where(self):
+        return "tables" if self.choice < 0.5 else "log"
+
+    async def inject(self):
+        primary = self.scene.database.primary
+        primary.control.full(True)
+        if self.choice >= 0.5:
+            await primary.tool("psql", "-qXc", "select pg_switch_wal()", check=False)
+
+    async def undo(self):
+        primary = self.scene.database.primary
+        primary.control.full(False)
+        await primary.tool("start")
+
+
+class Clock(Fault):
+    """An hour, one way and back."""
+    kind, hold = "clock step, chatd", (3, 6)
+
+    def step(self):
+        return 3600 if self.choice < 0.5 else -3600
+
+    def where(self):
+        return f"host {self.host_number}, {self.step():+d} s"
+
+    def control(self):
+        return self.host.control
+
+    async def inject(self):
+        self.stepped = self.control()
+        self.stepped.clock(self.step())
+
+    async def undo(self):
+        self.stepped.clock(0)
+
+
+class ClockDatabase(Clock):
+    kind, alone = "clock step, PostgreSQL", True
+
+    def where(self):
+        return f"primary, {self.step():+d} s"
+
+    def control(self):
+        return self.scene.database.primary.control
+
+
+ALL = [KillSession, KillBroker, KillAuth, StopSession, StopBroker, KillTree, Drain, Cut, Hole, StopBackend,
+       StopStandby, Terminate, CrashRestart, Failover, DiskFull, Clock, ClockDatabase]
+SHORT = [KillSession, KillBroker, StopBroker, KillTree, Drain, Cut, Terminate, CrashRestart, DiskFull, Clock,
+         ClockDatabase, StopStandby]
+
+
+# --- the schedule ---
+
+def schedule(scene, rng, seconds, pause):
+    """[(when, fault)]: each kind in turn, in an order of the seed; now and then two at once."""
+    planned, t, deck = [], 3.0, []
+    while True:
+        deck = deck or rng.sample(ALL, len(ALL))
+        fault = deck.pop()(scene, rng)
+        if t + fault.seconds > seconds:
+            return planned
+        planned.append((round(t, 1), fault))
+        overlaps = not fault.alone and fault.seconds > 2 and rng.random() < 0.2
+        t += 1.0 if overlaps else fault.seconds + rng.uniform(*pause)
+
+
+def short_schedule(scene, rng, _seconds, _pause):
+    """A failover, the network of a host gone for longer than the lease (every other seed), and some
+    others at the same time."""
+    planned = []
+    if scene.seed % 2:
+        planned.append((1.0, Hole(scene, rng)))
+    others = rng.sample(SHORT, 3 if scene.seed % 2 else 4)
+    for i, kind in enumerate(others):
+        planned.append((2.0 + 4.5 * i, kind(scene, rng)))
+    for _, fault in planned[1:]:
+        fault.seconds = min(fault.seconds, 4.0)
+    last = Failover(scene, rng)
+    last.seconds = 2.0
+    planned.append((max(planned[0][1].seconds + 3, 20.0), last))
+    return planned
+
+
+async def carry_out(scene, planned, say):
+    """Injects and undoes all of it. What must be alone waits until all before it is over, and what
+    comes after that waits for it."""
+    running, began = [], scene.records.now()
+
+    async def one(fault):
+        scene.records.add("run", ev="fault", kind=fault.kind, what=str(fault))
+        say(f"{scene.records.now():7.1f}  begin  {fault}")
+        try:
+            await fault.inject()
+            await asyncio.sleep(fault.seconds)
+        finally:
+            await fault.undo()
+            scene.records.add("run", ev="fault_over", kind=fault.kind)
+            say(f"{scene.records.now():7.1f}  end    {fault}")
+    for when, fault in planned:
+        await asyncio.sleep(max(0, began + when - scene.records.now()))
+        busy = [(f, task) for f, task in running if not task.done()]
+        wait = [task for f, task in busy if f.alone or (fault.alone and not isinstance(f, Hole)) or f.host is fault.host]
+        await asyncio.gather(*wait)
+        running.append((fault, asyncio.create_task(one(fault))))
+    await asyncio.gather(*(task for _, task in running))

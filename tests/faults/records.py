@@ -1,0 +1,62 @@
+"""What a run writes down, and all that the checker and the report know of it.
+
+A folder of JSON lines, one file a topic. Times ("t") are seconds since the start of the run, users
+are the ids of the database, a device is "USER.NUMBER", a connection ("conn") is a number that
+rises with each attempt of a device, "n" counts the frames that one connection brought.
+
+  sent         each attempt: user, device, conn, id, to, md5
+  acked        each acknowledgement: user, device, conn, n, id, message_id, duplicate
+  stored       the table of the database that survived: message_id, sender, to, id, md5
+  received     user, device, conn, n, message_id, sender, to, md5, via ("frame" or "history")
+  connections  ev: begin, open, resumed (recovered, n), close, failed; user, device, conn, host
+  seen         what an observer saw: ev watch (on), view (online), status (user, online), users
+               (asked, online), away (asked)
+  run          ev: constants (lease, allowance), device, fault, fault_over, settled (online), end,
+               left (what), error (what)
+"""
+import hashlib
+import json
+import os
+import time
+
+TOPICS = ("sent", "acked", "stored", "received", "connections", "seen", "run")
+
+
+def digest(content):
+    return hashlib.md5(content.encode()).hexdigest()
+
+
+class Records:
+    """Writes them. The files are complete at any moment but for the line being written."""
+
+    def __init__(self, folder):
+        os.makedirs(folder, exist_ok=True)
+        self.began = time.monotonic()
+        self.files = {t: open(f"{folder}/{t}.jsonl", "w", buffering=1) for t in TOPICS}
+
+    def now(self):
+        return round(time.monotonic() - self.began, 3)
+
+    def add(self, topic, **row):
+        row.setdefault("t", self.now())
+        self.files[topic].write(json.dumps(row, separators=(",", ":")) + "\n")
+
+    def close(self):
+        for f in self.files.values():
+            f.close()
+
+
+def load(folder):
+    """All of them, in memory: topic -> list of rows, in the order of writing."""
+    rows = {}
+    for topic in TOPICS:
+        with open(f"{folder}/{topic}.jsonl") as f:
+            rows[topic] = [json.loads(line) for line in f]
+    return rows
+
+
+def save(rows, folder):
+    os.makedirs(folder, exist_ok=True)
+    for topic in TOPICS:
+        with open(f"{folder}/{topic}.jsonl", "w") as f:
+            f.writelines(json.dumps(row) + "\n" for row in rows[topic])

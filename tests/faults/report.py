@@ -1,0 +1,96 @@
+"""The figures of the runs, as a table for people and as Markdown."""
+from collections import Counter, defaultdict
+
+import presence
+
+DEFINITIONS = """\
+Longest delivery gap: from the acknowledgement, or from the opening of the connection that brought
+it where that came later, to the delivery. Slow readers are not counted. Longest ghost: for how long
+somebody was shown online by a living, connected host after the last connection had gone. Each counts
+for the fault that began last before its end; "none yet" is before the first."""
+
+
+def figures(rows):
+    """Everything that the table says of one run, as plain numbers."""
+    devices = {r["device"]: r for r in rows["run"] if r["ev"] == "device"}
+    faults = [r for r in rows["run"] if r["ev"] == "fault"]
+
+    def at(t):
+        before = [f["kind"] for f in faults if f["t"] <= t]
+        return before[-1] if before else "none yet"
+    f = {"faults": Counter(r["kind"] for r in faults), "gap": defaultdict(float), "ghost": defaultdict(float)}
+    f["attempts"] = len(rows["sent"])
+    f["sent"] = len({(r["user"], r["id"]) for r in rows["sent"]})
+    f["acked"] = len({(r["user"], r["id"]) for r in rows["acked"]})
+    f["stored"] = len(rows["stored"])
+    f["frames"] = len(rows["received"])
+    opened = {(r["device"], r["conn"]): r["t"] for r in rows["connections"] if r["ev"] == "open"}
+    f["connections"] = len(opened)
+    acked = {}
+    for r in rows["acked"]:
+        acked.setdefault(r["message_id"], r["t"])
+    first, f["repeats"], f["repeats_resumed"] = set(), 0, 0
+    for r in rows["received"]:
+        key, device = (r["device"], r["message_id"]), devices[r["device"]]
+        if key in first:
+            f["repeats" if device["resume"] == "history" else "repeats_resumed"] += 1
+            continue
+        first.add(key)
+        if device["kind"] != "slow" and r["message_id"] in acked:
+            since = max(acked[r["message_id"]], opened.get((r["device"], r["conn"]), 0))
+            kind = at(r["t"])
+            f["gap"][kind] = max(f["gap"][kind], r["t"] - since)
+    f["delivered"] = len(first)
+    for length, _, _, _, _, end in presence.ghosts(rows):
+        f["ghost"][at(end)] = max(f["ghost"][at(end)], length)
+    return f
+
+
+def total(all_):
+    """Sums, and maxima of what is a longest."""
+    sum_ = {"faults": Counter(), "gap": defaultdict(float), "ghost": defaultdict(float)}
+    for f in all_:
+        for key, value in f.items():
+            if key in ("gap", "ghost"):
+                for kind, length in value.items():
+                    sum_[key][kind] = max(sum_[key][kind], length)
+            elif key == "faults":
+                sum_[key].update(value)
+            else:
+                sum_[key] = sum_.get(key, 0) + value
+    return sum_
+
+
+def tables(f):
+    """[(head, rows)]."""
+    seconds = lambda d, k: f"{d[k]:.2f} s" if k in d else "-"
+    kinds = ["none yet", *sorted(f["faults"])]
+    return [(("fault", "times", "longest delivery gap", "longest ghost"),
+             [(k, str(f["faults"].get(k, "")), seconds(f["gap"], k), seconds(f["ghost"], k)) for k in kinds]),
+            (("what", "how many"),
+             [(name, str(f[key])) for key, name in [
+                 ("sent", "messages sent"), ("attempts", "attempts to send them"), ("acked", "acknowledged"),
+                 ("stored", "stored"), ("delivered", "delivered, once for each device"),
+                 ("connections", "connections opened"),
+                 ("repeats", "repeats seen by clients without resume"),
+                 ("repeats_resumed", "repeats seen by clients with resume")]])]
+
+
+def as_text(f):
+    out = []
+    for head, rows in tables(f):
+        widths = [max(len(row[i]) for row in [head, *rows]) for i in range(len(head))]
+        lines = ["  ".join(c.ljust(w) if i == 0 else c.rjust(w) for i, (c, w) in enumerate(zip(row, widths)))
+                 for row in [head, tuple("-" * w for w in widths), *rows]]
+        out.append("\n".join(lines))
+    return "\n\n".join([*out, DEFINITIONS])
+
+
+def as_markdown(f, findings):
+    out = ["# Fault suite"]
+    for head, rows in tables(f):
+        out.append("\n".join("| " + " | ".join(row) + " |" for row in [head, tuple("---" for _ in head), *rows]))
+    out.append(DEFINITIONS)
+    out.append("## Findings")
+    out += [f"- seed {seed}: **{x.kind}** {x.text}\n  `{x.evidence}`" for seed, x in findings] or ["None."]
+    return "\n\n".join(out) + "\n"

@@ -1,0 +1,197 @@
+"""One run with one seed: builds the scene, lets it live through the schedule, waits until all is
+quiet, and takes it down again."""
+import asyncio
+import contextlib
+import random
+import secrets
+
+import clients
+import faults
+from hosts import Database, Host, Reaper
+from observers import Observer
+from records import Records
+
+HOSTS = 3
+USERS = 12
+# What a host's death, or the loss of its network, may take beyond the lease until everybody has seen
+# it: hosts look every two seconds, a broker has two seconds to come back, a change of presence waits
+# half a second for its opposite, and observers ask twice a second.
+ALLOWANCE = 5.0
+
+
+class Scene:
+    def __init__(self, folder, seed, seconds, short, kinds, say):
+        self.folder, self.seed, self.seconds, self.short, self.kinds = folder, seed, seconds, short, kinds
+        self.say = say
+        self.records = Records(f"{folder}/records")
+        self.rng = random.Random(seed)
+        self.database = Database(folder)
+        self.hosts, self.users, self.observers = [], [], []
+        self.talking = False
+        self.rate = 3.0           # messages per second and device
+        self.tasks = set()
+        self.broken = asyncio.get_running_loop().create_future()
+
+    def spawn(self, coroutine):
+        """A task whose failure is the suite's own, and ends the run."""
+        task = asyncio.create_task(coroutine)
+        self.tasks.add(task)
+        task.add_done_callback(self.over)
+        return task
+
+    def over(self, task):
+        self.tasks.discard(task)
+        if not task.cancelled() and task.exception() and not self.broken.done():
+            self.broken.set_exception(task.exception())
+
+    # --- the beginning ---
+
+    async def build(self):
+        await self.database.start([f"chatd{n}" for n in range(HOSTS)])
+        secret = secrets.token_hex(32)
+        self.hosts = [Host(n, self.folder, self.database) for n in range(HOSTS)]
+        for host in self.hosts:
+            host.secret("jwt_secret", secret)
+            await host.start_network()
+            await host.start()
+
+    async def register(self, name, host):
+        word = secrets.token_hex(8)
+        status, answer = await clients.request(host.port, "POST", "/register", body={
+            "username": name, "password": word, "email": f"{name}@example.com"})
+        if status != 201:
+            raise RuntimeError(f"register {name}: {status} {answer}")
+        return answer
+
+    async def people(self):
+        self.records.add("run", ev="constants", lease=faults.LEASE, allowance=ALLOWANCE, seed=self.seed)
+        for n in range(USERS):
+            self.users.append(clients.User(self, await self.register(f"u{n}", self.rng.choice(self.hosts))))
+        for n in range(USERS + USERS // 3):
+            kind = self.kinds[n % len(self.kinds)]
+            clients.make_device(self.users[n % USERS], kind, self.kinds, random.Random(self.rng.random()))
+        for host in self.hosts:
+            observer = Observer(self, host, (await self.register(f"observer{host.number}", host))["token"])
+            observer.users = {u.id for u in self.users}
+            self.observers.append(observer)
+            self.spawn(observer.poll())
+            self.spawn(observer.watch())
+
+    def devices(self):
+        return [d for u in self.users for d in u.devices]
+
+    async def warm_up(self):
+        """Everybody is there and has heard from somebody, which gives each device its first cursor."""
+        for device in self.devices():
+            self.spawn(device.run())
+        await self.wait(lambda: all(d.link for d in self.devices()), 30, "everybody is connected")
+        for user, other in zip(self.users, self.users[1:] + self.users[:1]):
+            await user.devices[0].write(other, "good morning")
+        await self.wait(lambda: all(d.received for d in self.devices()), 30, "everybody has heard from somebody")
+        self.talking = True
+        for device in self.devices():
+            self.spawn(device.talk())
+
+    # --- the end ---
+
+    async def wait(self, what, seconds, name):
+        for _ in range(int(seconds * 20)):
+            if what():
+                return True
+            await asyncio.sleep(0.05)
+        self.say(f"{self.records.now():7.1f}  gave up waiting: {name}")
+        return False
+
+    async def read_stored(self):
+        """Of our users only; the columns as the records have them."""
+        ids = ",".join(str(u.id) for u in self.users)
+        text = await self.database.query(
+            f"select id, sender_id, receiver_id, client_id, md5(content) from chatd.messages "
+            f"where sender_id in ({ids}) or receiver_id in ({ids}) order by id")
+        return [line.split("\t") for line in text.splitlines()]
+
+    async def everything_arrived(self):
+        for _ in range(60):
+            due = [(int(n), {int(s), int(r)}, c) for n, s, r, c, _ in await self.read_stored()]
+            if all(n in d.received or d.user.id not in who or c.startswith(f"{d.name}-")
+                   for n, who, c in due for d in self.devices()):
+                return
+            await asyncio.sleep(1)
+        self.say(f"{self.records.now():7.1f}  gave up waiting: everything has arrived")
+
+    async def settle(self, lives):
+        self.talking = False
+        for task in lives:
+            task.cancel()
+        for user in self.users:
+            user.present.set()
+        await self.wait(lambda: not any(d.pending for d in self.devices()), 90, "everything is acknowledged")
+        await self.everything_arrived()
+        for user in self.users[::2]:
+            await user.leave()
+        await self.wait(lambda: all(d.link for u in self.users[1::2] for d in u.devices), 30, "the others are there")
+        await asyncio.sleep(faults.LEASE + ALLOWANCE)
+        self.records.add("run", ev="settled", online=sorted(u.id for u in self.users if any(d.link for d in u.devices)))
+        await asyncio.sleep(2)
+
+    async def close(self):
+        """Clients are still there when the hosts are told to stop."""
+        self.records.add("run", ev="end")
+        for host in self.hosts:
+            if not await host.stop():
+                self.records.add("run", ev="error", what=f"{host.name} did not stop as it should")
+            for pid, title in host.left().items():
+                self.records.add("run", ev="left", what=f"{host.name}: {pid} {title}")
+        for task in self.tasks:
+            task.cancel()
+        left = "select application_name from pg_stat_activity where application_name like 'chatd %'"
+        for _ in range(20):
+            names = await self.database.query(left)
+            if not names:
+                break
+            await asyncio.sleep(0.1)
+        for name in names.splitlines():
+            self.records.add("run", ev="left", what=f"a connection to PostgreSQL: {name}")
+        for number, sender, to, id_, md5 in await self.read_stored():
+            self.records.add("stored", message_id=int(number), sender=int(sender), to=int(to), id=id_, md5=md5)
+        for host in self.hosts:
+            host.end_network()
+        await self.database.stop()
+
+    # --- all of it ---
+
+    async def live(self):
+        reaper = asyncio.create_task(Reaper().run())
+        try:
+            await self.build()
+            await self.people()
+            make = faults.short_schedule if self.short else faults.schedule
+            planned = make(self, random.Random(self.seed), self.seconds, (6, 10))
+            self.say(f"seed {self.seed}, clients {','.join(self.kinds)}; the schedule:")
+            for when, fault in planned:
+                self.say(f"  {when:6.1f}  {fault}")
+            await self.warm_up()
+            lives = [self.spawn(u.live(random.Random(self.rng.random()))) for u in self.users]
+            await faults.carry_out(self, planned, self.say)
+            await asyncio.sleep(2 if self.short else 5)
+            await self.settle(lives)
+            await self.close()
+        finally:
+            reaper.cancel()
+            for task in self.tasks:
+                task.cancel()
+            await asyncio.gather(*self.tasks, return_exceptions=True)
+            self.records.close()
+
+    async def run(self):
+        """Until it is over, or something of the suite itself breaks."""
+        life = asyncio.create_task(self.live())
+        try:
+            await asyncio.wait([life, self.broken], return_when=asyncio.FIRST_COMPLETED)
+            if self.broken.done():
+                raise self.broken.exception()
+            life.result()
+        finally:
+            life.cancel()
+            with contextlib.suppress(asyncio.CancelledError, Exception):
+                await life
