@@ -135,7 +135,7 @@ def check_sequences(rows, index):
         if device["resume"] == "history":
             continue
         walk = Walk(name, device, index)
-        for conn in sorted(frames[name] | {c for d, c in acks if d == name}):
+        for conn in sorted(set(frames[name]) | {c for d, c in acks if d == name}):
             begin = resumed.get((name, conn)) if device["resume"] == "frame" else 0
             yield from walk.connection(frames[name][conn], acks[name, conn], begin)
 

@@ -76,10 +76,19 @@ class User:
         self.devices = []
         self.present = asyncio.Event()
         self.present.set()
+        self.away_until = 0
 
     async def leave(self):
         self.present.clear()
         await asyncio.gather(*(d.hang_up() for d in self.devices))
+
+    async def stay_away(self, seconds):
+        """Goes, and does not come back for so long, whatever his habits are."""
+        self.away_until = self.scene.records.now() + seconds
+        await self.leave()
+        await asyncio.sleep(seconds)
+        if not self.scene.quiet:
+            self.present.set()
 
     async def live(self, rng):
         """Comes and goes, all devices together, so that presence has something to say."""
@@ -87,7 +96,8 @@ class User:
             await asyncio.sleep(rng.uniform(8, 30))
             await self.leave()
             await asyncio.sleep(rng.uniform(0.2, 3) if rng.random() < 0.5 else rng.uniform(3, 20))
-            self.present.set()
+            if self.scene.records.now() >= self.away_until:
+                self.present.set()
 
 
 class Device:

@@ -15,6 +15,7 @@ class Fault:
     kind = None
     hold = 0, 0           # seconds from inject to undo, drawn between these
     alone = False         # nothing else goes on meanwhile
+    leave = False         # some users of that host leave meanwhile
 
     def __init__(self, scene, rng):
         self.scene = scene
@@ -84,6 +85,7 @@ class StopSession(Fault):
 
 class StopBroker(StopSession):
     kind, title, hold = "SIGSTOP of a broker", "broker", (3, 8)
+    leave = True
 
 
 class KillTree(Fault):
@@ -116,6 +118,7 @@ class Drain(Fault):
 
 class Cut(Fault):
     kind, hold = "network cut", (2, 6)
+    leave = True
     mode = "cut"
 
     async def inject(self):
@@ -291,6 +294,8 @@ async def carry_out(scene, planned, say):
         say(f"{scene.records.now():7.1f}  begin  {fault}")
         try:
             await fault.inject()
+            if fault.leave:
+                scene.send_away(fault.host, fault.seconds + 3)
             await asyncio.sleep(fault.seconds)
         finally:
             await fault.undo()

@@ -12,7 +12,7 @@ the promise hold, so only then does its clock run:
           of that user is connected: counted from the latest of the close of the last connection,
           the return of the database, and, for frames, the return of the observer and its host
   absent  shown offline though a connection to such a host is open: counted from the latest of its
-          opening and the return of that host
+          opening, the return of that host, and the last answer of the same observer that showed him
 """
 import bisect
 from collections import defaultdict
@@ -142,9 +142,11 @@ def absent(rows):
     """The same for those who were there and not shown."""
     users = attempts(rows)
     hosts, _ = connected(rows)
+    shown = {}
     for r in rows["seen"]:
         if r["ev"] != "users":
             continue
+        shown.update({(r["observer"], user): r["asked"] for user in r["online"]})
         online = set(r["online"])
         for user, connections in users.items():
             if user in online:
@@ -152,7 +154,7 @@ def absent(rows):
             for _, opened, close, host in connections:
                 run = hosts[host].around(r["asked"]) if host in hosts else None
                 if opened is not None and run and max(opened, run[0]) <= r["asked"] and r["t"] < min(close, run[1]):
-                    begin = max(opened, run[0])
+                    begin = max(opened, run[0], shown.get((r["observer"], user), 0))
                     yield r["asked"] - begin, user, r["observer"], "GET /users", begin, r["asked"]
 
 

@@ -27,7 +27,7 @@ class Scene:
         self.rng = random.Random(seed)
         self.database = Database(folder)
         self.hosts, self.users, self.observers = [], [], []
-        self.talking = False
+        self.talking = self.quiet = False
         self.rate = 3.0           # messages per second and device
         self.tasks = set()
         self.broken = asyncio.get_running_loop().create_future()
@@ -92,6 +92,13 @@ class Scene:
         for device in self.devices():
             self.spawn(device.talk())
 
+    def send_away(self, host, seconds):
+        """Half of those who are connected to this host alone leave, and the host, which is in trouble,
+        has to tell the others, or they have to find out."""
+        alone = [u for u in self.users if {d.host for d in u.devices if d.link} == {host}]
+        for user in self.rng.sample(alone, (len(alone) + 1) // 2):
+            self.spawn(user.stay_away(seconds))
+
     # --- the end ---
 
     async def wait(self, what, seconds, name):
@@ -120,7 +127,7 @@ class Scene:
         self.say(f"{self.records.now():7.1f}  gave up waiting: everything has arrived")
 
     async def settle(self, lives):
-        self.talking = False
+        self.talking, self.quiet = False, True
         for task in lives:
             task.cancel()
         for user in self.users:
@@ -181,6 +188,7 @@ class Scene:
             for task in self.tasks:
                 task.cancel()
             await asyncio.gather(*self.tasks, return_exceptions=True)
+            await asyncio.sleep(0.2)        # connections end a little after their tasks
             self.records.close()
 
     async def run(self):

@@ -1,0 +1,184 @@
+#!/usr/bin/env bats
+# The fault suite itself: its short form finds nothing, its checker sees each kind of harm in that
+# record and in a small one, and it leaves nothing behind, however it ends.
+
+load lib/server
+
+setup_file() {
+    export BUILD=${BUILD:-$ROOT/build}
+    export T=$BATS_FILE_TMPDIR
+    export TMPDIR=$T/tmp
+    mkdir "$TMPDIR"
+    chmod 711 "$TMPDIR"
+    # Another schedule for each build: one with the network of a host gone, one without.
+    local seed=1
+    [[ $BUILD != *sanitized* ]] || seed=2
+    "$ROOT/tests/faults/run" --short --seed "$seed" --keep "$T/kept" --keep-all >"$T/run.out" 2>&1 || true
+    export REAL=$T/kept/seed-$seed/records
+    "$ROOT/tests/faults/mutations.py" small "$T/small"
+}
+
+# What a run has begun, by the folder that it works in.
+processes_of() {
+    py -c 'import sys; sys.path.insert(0, sys.argv[1]); import keeper
+print("\n".join(f"{p} {t}" for p, t in keeper.processes(sys.argv[2]).items()))' "$ROOT/tests/faults" "$1"
+}
+
+# mutated NAME: caught, by its own finding, in both records, which have none without it.
+mutated() {
+    "$ROOT/tests/faults/mutations.py" "$1" "$T/small"
+    "$ROOT/tests/faults/mutations.py" "$1" "$REAL"
+}
+
+@test "a short run: no finding, a table, and 1 passed" {
+    cat "$T/run.out"
+    [[ $(tail -n 1 "$T/run.out") == '1 passed, 0 failed' ]]
+    grep -q '^failover  *1 ' "$T/run.out"
+    [[ $(grep -c '  begin  ' "$T/run.out") == $(grep -c '  end    ' "$T/run.out") ]]
+    ! grep -E 'AddressSanitizer|LeakSanitizer|runtime error' "$T"/kept/*/*.log
+}
+
+@test "the short run has left nothing" {
+    [[ -z $(ls -A "$TMPDIR") ]]
+    [[ -z $(processes_of "$TMPDIR") ]]
+}
+
+@test "each change of mutations.py has a test here, and each kind of finding a change" {
+    py - "$ROOT" "$BATS_TEST_FILENAME" <<'PY'
+import sys
+sys.path.insert(0, sys.argv[1] + "/tests/faults")
+import checker, mutations
+text = open(sys.argv[2]).read()
+assert not [name for name in mutations.ALL if f"    mutated {name}\n" not in text]
+assert {kind for kind, _ in mutations.ALL.values()} == set(checker.KINDS)
+PY
+}
+
+@test "the checker sees: acknowledged but not stored" {
+    mutated acknowledged_but_not_stored
+}
+
+@test "the checker sees: a frame is dropped" {
+    mutated a_frame_is_dropped
+}
+
+@test "the checker sees: the other device of the sender gets none" {
+    mutated the_other_device_of_the_sender_gets_none
+}
+
+@test "the checker sees: a message is received that is not stored" {
+    mutated a_message_is_received_that_is_not_stored
+}
+
+@test "the checker sees: an acknowledgement of what was never sent" {
+    mutated an_acknowledgement_of_what_was_never_sent
+}
+
+@test "the checker sees: a stored row that nobody sent" {
+    mutated a_stored_row_that_nobody_sent
+}
+
+@test "the checker sees: a message reaches somebody else" {
+    mutated a_message_reaches_somebody_else
+}
+
+@test "the checker sees: a row is stored twice" {
+    mutated a_row_is_stored_twice
+}
+
+@test "the checker sees: acknowledged with two numbers" {
+    mutated acknowledged_with_two_numbers
+}
+
+@test "the checker sees: sent and never acknowledged" {
+    mutated sent_and_never_acknowledged
+}
+
+@test "the checker sees: the content is stored otherwise" {
+    mutated the_content_is_stored_otherwise
+}
+
+@test "the checker sees: the content is received otherwise" {
+    mutated the_content_is_received_otherwise
+}
+
+@test "the checker sees: the receiver is another" {
+    mutated the_receiver_is_another
+}
+
+@test "the checker sees: a frame comes again on the next connection" {
+    mutated a_frame_comes_again_on_the_next_connection
+}
+
+@test "the checker sees: a frame comes again at once" {
+    mutated a_frame_comes_again_at_once
+}
+
+@test "the checker sees: two frames are swapped" {
+    mutated two_frames_are_swapped
+}
+
+@test "the checker sees: an acknowledgement overtakes" {
+    mutated an_acknowledgement_overtakes
+}
+
+@test "the checker sees: a cursor is not honoured" {
+    mutated a_cursor_is_not_honoured
+}
+
+@test "the checker sees: shown online by get users" {
+    mutated shown_online_by_get_users
+}
+
+@test "the checker sees: shown online by frames" {
+    mutated shown_online_by_frames
+}
+
+@test "the checker sees: shown offline though connected" {
+    mutated shown_offline_though_connected
+}
+
+@test "the checker sees: the last answer is wrong" {
+    mutated the_last_answer_is_wrong
+}
+
+@test "the checker sees: the last frame is wrong" {
+    mutated the_last_frame_is_wrong
+}
+
+@test "the checker sees: a process is left" {
+    mutated a_process_is_left
+}
+
+@test "the checker sees: an answer that nothing explains" {
+    mutated an_answer_that_nothing_explains
+}
+
+# Waits until there is a folder of a run in which everything has been started.
+await_begin() {
+    timeout 60 bash -c 'until grep -q "  begin  " "$1"; do sleep 0.1; done' _ "$1"
+}
+
+await_nothing() {
+    timeout 40 bash -c 'until [[ -z $(ls -A "$1") ]]; do sleep 0.1; done' _ "$1"
+    [[ -z $(processes_of "$1") ]]
+}
+
+@test "two runs at once; one is interrupted, the other killed, or its parent: nothing is left of any" {
+    local how pid
+    for how in INT KILL parent; do
+        mkdir "$T/$how"
+        chmod 711 "$T/$how"
+        # The shell between, with something to do after it, is the parent; away from this terminal's group.
+        TMPDIR=$T/$how setsid bash -c '"$ROOT/tests/faults/run" --short --seed 2 >"$1" 2>&1 & echo $! >"$1.pid"; wait; true' \
+            _ "$T/$how.out" 3>&- &
+        echo $! >"$T/$how.parent"
+    done
+    for how in INT KILL parent; do await_begin "$T/$how.out"; done
+    for how in INT KILL parent; do [[ $(processes_of "$T/$how" | wc -l) -gt 30 ]]; done
+    kill -INT "$(<"$T/INT.out.pid")"
+    kill -KILL "$(<"$T/KILL.out.pid")"
+    kill -KILL "$(<"$T/parent.parent")"
+    for how in INT KILL parent; do await_nothing "$T/$how"; done
+    [[ $(tail -n 1 "$T/INT.out") == stopped ]]
+}

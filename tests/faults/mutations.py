@@ -1,0 +1,346 @@
+#!/usr/bin/python3
+"""Proof that the checker sees: changes to good records, each with the finding that it must cause.
+
+    mutations.py list                 the names
+    mutations.py small FOLDER         writes a small good record
+    mutations.py NAME FOLDER          good records have no finding, and with this change the right one
+
+A change returns what its finding must mention, or None where the records have nothing to change so.
+"""
+import sys
+
+sys.dont_write_bytecode = True
+
+import checker
+import presence
+import records
+
+ALL = {}
+
+
+def causes(kind):
+    def register(function):
+        ALL[function.__name__] = kind, function
+        return function
+    return register
+
+
+def resumes(rows):
+    return {r["device"]: r for r in rows["run"] if r["ev"] == "device" and r["resume"] != "history"}
+
+
+def constant(rows, name):
+    return next(r for r in rows["run"] if r["ev"] == "constants")[name]
+
+
+def middle(list_):
+    return list_[len(list_) // 2] if list_ else None
+
+
+def in_order(rows, device):
+    """Its received rows, as the connection brought them, after "resumed" where it has to wait."""
+    begin = {r["conn"]: r["n"] for r in rows["connections"] if r["ev"] == "resumed" and r["device"] == device["device"]}
+    mine = [r for r in rows["received"] if r["device"] == device["device"]]
+    if device["resume"] == "frame":
+        mine = [r for r in mine if r["n"] >= begin.get(r["conn"], 1e9)]
+    return sorted(mine, key=lambda r: (r["conn"], r["n"]))
+
+
+# --- lost, stored twice, changed ---
+
+@causes("lost")
+def acknowledged_but_not_stored(rows):
+    number = middle(rows["acked"])["message_id"]
+    rows["stored"] = [r for r in rows["stored"] if r["message_id"] != number]
+    return number
+
+
+@causes("missing")
+def a_frame_is_dropped(rows):
+    r = middle(rows["received"])
+    rows["received"] = [x for x in rows["received"] if (x["device"], x["message_id"]) != (r["device"], r["message_id"])]
+    return r["message_id"]
+
+
+@causes("missing")
+def the_other_device_of_the_sender_gets_none(rows):
+    users = {r["device"]: r["user"] for r in rows["run"] if r["ev"] == "device"}
+    r = middle([r for r in rows["received"] if r["sender"] == users[r["device"]]])
+    rows["received"] = [x for x in rows["received"] if (x["device"], x["message_id"]) != (r["device"], r["message_id"])]
+    return r["message_id"]
+
+
+@causes("phantom")
+def a_message_is_received_that_is_not_stored(rows):
+    r = middle(rows["received"])
+    rows["received"].append({**r, "message_id": 10**9, "n": 10**9})
+    return 10**9
+
+
+@causes("phantom")
+def an_acknowledgement_of_what_was_never_sent(rows):
+    r = middle(rows["acked"])
+    rows["acked"].append({**r, "id": "never-sent", "n": 10**9})
+    return "never-sent"
+
+
+@causes("phantom")
+def a_stored_row_that_nobody_sent(rows):
+    r = middle(rows["stored"])
+    rows["stored"].append({**r, "message_id": 10**9, "id": "never-sent"})
+    return "never-sent"
+
+
+@causes("phantom")
+def a_message_reaches_somebody_else(rows):
+    r = middle(rows["received"])
+    other = next(d["device"] for d in rows["run"] if d["ev"] == "device" and d["user"] not in (r["sender"], r["to"]))
+    rows["received"].append({**r, "device": other, "n": 10**9})
+    return r["message_id"]
+
+
+@causes("doubled")
+def a_row_is_stored_twice(rows):
+    r = middle(rows["stored"])
+    rows["stored"].append({**r, "message_id": 10**9})
+    return r["id"]
+
+
+@causes("doubled")
+def acknowledged_with_two_numbers(rows):
+    r = middle(rows["acked"])
+    rows["acked"].append({**r, "message_id": next(x["message_id"] for x in rows["acked"] if x["id"] != r["id"])})
+    return r["id"]
+
+
+@causes("unacknowledged")
+def sent_and_never_acknowledged(rows):
+    r = middle(rows["sent"])
+    rows["sent"].append({**r, "id": "no-answer"})
+    return "no-answer"
+
+
+@causes("changed")
+def the_content_is_stored_otherwise(rows):
+    r = middle(rows["stored"])
+    r["md5"] = "0" * 32
+    return r["id"]
+
+
+@causes("changed")
+def the_content_is_received_otherwise(rows):
+    r = middle(rows["received"])
+    r["md5"] = "0" * 32
+    return r["message_id"]
+
+
+@causes("changed")
+def the_receiver_is_another(rows):
+    r = middle(rows["stored"])
+    r["to"] = r["to"] + 1000
+    return r["id"]
+
+
+# --- order and repeats ---
+
+@causes("doubled")
+def a_frame_comes_again_on_the_next_connection(rows):
+    for device in resumes(rows).values():
+        mine = in_order(rows, device)
+        if mine:
+            rows["received"].append({**mine[0], "conn": mine[-1]["conn"], "n": 10**9, "t": mine[-1]["t"]})
+            return mine[0]["message_id"]
+
+
+@causes("doubled")
+def a_frame_comes_again_at_once(rows):
+    for device in reversed(resumes(rows).values()):
+        mine = in_order(rows, device)
+        if mine:
+            rows["received"].append({**mine[-1], "n": mine[-1]["n"] + 0.5})
+            return mine[-1]["message_id"]
+
+
+@causes("order")
+def two_frames_are_swapped(rows):
+    for device in resumes(rows).values():
+        mine = in_order(rows, device)
+        for a, b in zip(mine, mine[1:]):
+            if a["conn"] == b["conn"]:
+                for key in ("message_id", "sender", "to", "md5", "cursor"):
+                    a[key], b[key] = b.get(key), a.get(key)
+                return b["message_id"]
+
+
+@causes("order")
+def an_acknowledgement_overtakes(rows):
+    for device in resumes(rows).values():
+        mine = in_order(rows, device)
+        for a in rows["acked"]:
+            if a["device"] != device["device"] or a["duplicate"] or device["resume"] == "events":
+                continue
+            before = [r for r in mine if r["conn"] == a["conn"] and r["message_id"] < a["message_id"]]
+            if before:
+                a["n"] = before[-1]["n"] - 0.5
+                return before[-1]["message_id"]
+
+
+@causes("unrecovered")
+def a_cursor_is_not_honoured(rows):
+    r = rows["connections"][-1]
+    rows["connections"].append({**r, "ev": "resumed", "recovered": False, "n": 10**9})
+    return r["device"]
+
+
+# --- presence ---
+
+def long_absence(rows):
+    """(user, from, to) in which he is gone, and a host answers all the time, for long enough."""
+    limit = constant(rows, "lease") + constant(rows, "allowance") + 0.5
+    last = presence.end_of(rows)
+    hosts, _ = presence.connected(rows)
+    for user, connections in presence.attempts(rows).items():
+        for close, back in presence.absences(connections, last):
+            for host, runs in hosts.items():
+                for begin, end in runs.within(close, min(back, last)):
+                    if end - begin > limit:
+                        return user, host, begin, end
+    raise AssertionError("nobody is gone for long enough")
+
+
+@causes("ghost")
+def shown_online_by_get_users(rows):
+    user, host, begin, end = long_absence(rows)
+    for r in rows["seen"]:
+        if r["ev"] == "users" and r["observer"] == host and begin <= r["asked"] and r["t"] <= end:
+            r["online"].append(user)
+    return f"user {user} "
+
+
+@causes("ghost")
+def shown_online_by_frames(rows):
+    user, host, begin, end = long_absence(rows)
+    rows["seen"] = [r for r in rows["seen"] if not (r["ev"] == "status" and r["user"] == user and r["observer"] == host)]
+    at = next(i for i, r in enumerate(rows["seen"]) if r["t"] > begin)
+    rows["seen"].insert(at, {"ev": "status", "observer": host, "user": user, "online": True, "t": begin + 0.001})
+    return f"user {user} "
+
+
+@causes("absent")
+def shown_offline_though_connected(rows):
+    limit = constant(rows, "lease") + constant(rows, "allowance") + 1.5
+    hosts, _ = presence.connected(rows)
+    for user, connections in presence.attempts(rows).items():
+        for _, opened, close, host in connections:
+            for begin, end in hosts[host].within(opened, close) if opened is not None and host in hosts else ():
+                if end - begin > limit:
+                    for r in rows["seen"]:
+                        if r["ev"] == "users" and begin <= r["asked"] and r["t"] <= end and user in r["online"]:
+                            r["online"].remove(user)
+                    return f"user {user} "
+    raise AssertionError("nobody is there for long enough")
+
+
+@causes("disagree")
+def the_last_answer_is_wrong(rows):
+    over = next(r["t"] for r in rows["run"] if r["ev"] == "end")
+    r = [r for r in rows["seen"] if r["ev"] == "users" and r["t"] <= over][-1]
+    r["online"].pop()
+    return "GET /users"
+
+
+@causes("disagree")
+def the_last_frame_is_wrong(rows):
+    over = next(r["t"] for r in rows["run"] if r["ev"] == "end")
+    at = next((i for i, r in enumerate(rows["seen"]) if r["t"] > over), len(rows["seen"]))
+    online = next(r for r in rows["run"] if r["ev"] == "settled")["online"]
+    rows["seen"].insert(at, {"ev": "status", "observer": 0, "user": online[0], "online": False, "t": over - 0.001})
+    return "user_status"
+
+
+# --- the rest ---
+
+@causes("left")
+def a_process_is_left(rows):
+    rows["run"].append({"ev": "left", "what": "h0: 4711 chatd: session", "t": 1})
+    return "4711"
+
+
+@causes("error")
+def an_answer_that_nothing_explains(rows):
+    rows["run"].append({"ev": "error", "what": "1.0: status 500", "t": 1})
+    return "500"
+
+
+# --- a small record ---
+
+def small():
+    """Four devices of three users, one of each way to resume, ten messages, and a user who leaves."""
+    rows = {topic: [] for topic in records.TOPICS}
+    devices = [(1, "1.0", "query"), (2, "2.0", "frame"), (2, "2.1", "history"), (3, "3.0", "events")]
+    rows["run"].append({"ev": "constants", "lease": 10, "allowance": 5, "t": 0})
+    frames = {}
+
+    def connect(user, device, conn, t):
+        rows["connections"].extend({"ev": ev, "user": user, "device": device, "conn": conn, "host": 0, "t": t + i / 10}
+                                   for i, ev in enumerate(("begin", "open")))
+        frames[device] = [conn, 0]
+
+    def count(device):
+        frames[device][1] += 1
+        return {"device": device, "conn": frames[device][0], "n": frames[device][1]}
+
+    for user, device, resume in devices:
+        rows["run"].append({"ev": "device", "user": user, "device": device, "kind": resume, "resume": resume, "t": 0})
+        connect(user, device, 1, 1)
+    rows["connections"].append({"ev": "resumed", "user": 2, "device": "2.0", "conn": 1, "n": 0, "recovered": True, "t": 1})
+    rows["run"].append({"ev": "fault", "kind": "a fault", "what": "a fault, host 0", "t": 5})
+    for number in range(1, 11):
+        t = 10 + number
+        if number == 5:
+            rows["connections"].append({"ev": "close", "user": 1, "device": "1.0", "conn": 1, "host": 0, "t": t - 0.5})
+            connect(1, "1.0", 2, t - 0.4)
+        sender, device, to = [(1, "1.0", 2), (2, "2.0", 1), (3, "3.0", 2), (1, "1.0", 3)][number % 4]
+        message = {"sender": sender, "to": to, "md5": f"{number:032x}"}
+        rows["sent"].append({"user": sender, "device": device, "conn": 1, "id": f"{device}-{number}", "to": to,
+                             "md5": message["md5"], "t": t})
+        rows["acked"].append({"user": sender, **count(device), "id": f"{device}-{number}", "message_id": number,
+                              "duplicate": False, "t": t + 0.1})
+        rows["stored"].append({"message_id": number, "id": f"{device}-{number}", **message, "t": 70})
+        for user, receiver, _ in devices:
+            if user in (sender, to) and receiver != device:
+                rows["received"].append({"user": user, **count(receiver), "message_id": number, **message,
+                                         "cursor": f"x-{number}", "via": "frame", "t": t + 0.1})
+    rows["connections"].append({"ev": "close", "user": 3, "device": "3.0", "conn": 1, "host": 0, "t": 40})
+    rows["seen"] = [{"ev": "watch", "observer": 0, "on": True, "t": 0.1},
+                    {"ev": "view", "observer": 0, "online": [], "t": 0.2}]
+    rows["seen"] += [{"ev": "status", "observer": 0, "user": u, "online": True, "t": 1.2} for u in (1, 2, 3)]
+    rows["seen"] += [{"ev": "users", "observer": 0, "asked": t, "t": t + 0.1,
+                      "online": [1, 2, 3] if t < 41 else [1, 2]} for t in range(2, 61)]
+    rows["seen"].append({"ev": "status", "observer": 0, "user": 3, "online": False, "t": 40.6})
+    rows["seen"].sort(key=lambda r: r["t"])
+    rows["run"] += [{"ev": "settled", "online": [1, 2], "t": 58}, {"ev": "end", "t": 61}]
+    return rows
+
+
+def prove(name, folder):
+    kind, change = ALL[name]
+    rows = records.load(folder)
+    before = checker.check(rows)
+    assert not before, f"the records are not good to begin with: {before[0]}"
+    mention = change(rows)
+    if mention is None:
+        # Only what is about resuming may have nothing to work on.
+        assert not resumes(rows), f"{name} found nothing to change in {folder}"
+        return
+    found = [f for f in checker.check(rows) if f.kind == kind]
+    assert any(str(mention) in f"{f.text} {f.evidence}" for f in found), (mention, checker.check(rows)[:5])
+
+
+if __name__ == "__main__":
+    if sys.argv[1] == "list":
+        print("\n".join(ALL))
+    elif sys.argv[1] == "small":
+        records.save(small(), sys.argv[2])
+    else:
+        prove(sys.argv[1], sys.argv[2])
