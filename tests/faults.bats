@@ -24,7 +24,7 @@ processes_of() {
 print("\n".join(f"{p} {t}" for p, t in keeper.processes(sys.argv[2]).items()))' "$ROOT/tests/faults" "$1"
 }
 
-# mutated NAME: caught, by its own finding, in both records, which have none without it.
+# mutated NAME: caught, by its own finding, in both records.
 mutated() {
     "$ROOT/tests/faults/mutations.py" "$1" "$T/small"
     "$ROOT/tests/faults/mutations.py" "$1" "$REAL"
@@ -36,6 +36,10 @@ mutated() {
     grep -q '^failover  *1 ' "$T/run.out"
     [[ $(grep -c '  begin  ' "$T/run.out") == $(grep -c '  end    ' "$T/run.out") ]]
     ! grep -E 'AddressSanitizer|LeakSanitizer|runtime error' "$T"/kept/*/*.log
+}
+
+@test "the small record has no finding" {
+    "$ROOT/tests/faults/mutations.py" none "$T/small"
 }
 
 @test "the short run has left nothing" {
@@ -90,6 +94,10 @@ PY
     mutated acknowledged_with_two_numbers
 }
 
+@test "the checker sees: acknowledged as new twice" {
+    mutated acknowledged_as_new_twice
+}
+
 @test "the checker sees: sent and never acknowledged" {
     mutated sent_and_never_acknowledged
 }
@@ -116,6 +124,10 @@ PY
 
 @test "the checker sees: two frames are swapped" {
     mutated two_frames_are_swapped
+}
+
+@test "the checker sees: two live frames are swapped without resume" {
+    mutated two_live_frames_are_swapped_without_resume
 }
 
 @test "the checker sees: an acknowledgement overtakes" {
@@ -170,8 +182,8 @@ await_nothing() {
         mkdir "$T/$how"
         chmod 711 "$T/$how"
         # The shell between, with something to do after it, is the parent; away from this terminal's group.
-        TMPDIR=$T/$how setsid bash -c '"$ROOT/tests/faults/run" --short --seed 2 >"$1" 2>&1 & echo $! >"$1.pid"; wait; true' \
-            _ "$T/$how.out" 3>&- &
+        TMPDIR=$T/$how setsid bash -c '"$0" --short --seed 2 >"$1" 2>&1 & echo $! >"$1.pid"; wait; true' \
+            "$ROOT/tests/faults/run" "$T/$how.out" 3>&- &
         echo $! >"$T/$how.parent"
     done
     for how in INT KILL parent; do await_begin "$T/$how.out"; done

@@ -60,7 +60,7 @@ class Index:
 
 
 def check_acks(rows, index):
-    numbers = {}
+    numbers, new = {}, {}
     for r in rows["acked"]:
         key = r["user"], r["id"]
         first = numbers.setdefault(key, r)
@@ -69,6 +69,8 @@ def check_acks(rows, index):
         if first["message_id"] != r["message_id"]:
             yield Finding("doubled", f"{r['id']} acknowledged as {first['message_id']} and as {r['message_id']}",
                           {"first": first, "second": index.evidence(r)})
+        if not r["duplicate"] and new.setdefault(key, r) is not r:
+            yield Finding("doubled", f"{r['id']} was acknowledged as new, twice", {"first": new[key], "second": r})
         row = index.stored.get(r["message_id"])
         if row is None:
             yield Finding("lost", f"{r['id']}, acknowledged as {r['message_id']}, is not stored", index.evidence(r))
@@ -123,7 +125,8 @@ def check_delivery(rows, index):
 
 
 def check_sequences(rows, index):
-    """Order and repeats on each device whose kind resumes."""
+    """Order and repeats on each device: from connection to connection where its kind resumes, and on
+    each connection alone where it does not."""
     frames = defaultdict(lambda: defaultdict(list))
     for r in rows["received"]:
         frames[r["device"]][r["conn"]].append(r)
@@ -133,6 +136,11 @@ def check_sequences(rows, index):
     resumed = {(r["device"], r["conn"]): r["n"] for r in rows["connections"] if r["ev"] == "resumed"}
     for name, device in sorted(index.devices.items()):
         if device["resume"] == "history":
+            for conn, list_ in frames[name].items():
+                walk = Walk(name, device, index)
+                for r in list_:
+                    if r["via"] == "frame":
+                        yield from walk.take(r)
             continue
         walk = Walk(name, device, index)
         for conn in sorted(set(frames[name]) | {c for d, c in acks if d == name}):

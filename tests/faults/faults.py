@@ -272,15 +272,13 @@ def short_schedule(scene, rng, _seconds, _pause):
     others at the same time."""
     planned = []
     if scene.seed % 2:
-        planned.append((1.0, Hole(scene, rng)))
-    others = rng.sample(SHORT, 3 if scene.seed % 2 else 4)
-    for i, kind in enumerate(others):
-        planned.append((2.0 + 4.5 * i, kind(scene, rng)))
-    for _, fault in planned[1:]:
-        fault.seconds = min(fault.seconds, 4.0)
-    last = Failover(scene, rng)
-    last.seconds = 2.0
-    planned.append((max(planned[0][1].seconds + 3, 20.0), last))
+        planned.append((0.5, Hole(scene, rng)))
+        planned[0][1].seconds = Hole.hold[0]
+    for i, kind in enumerate(rng.sample(SHORT, 3 if scene.seed % 2 else 4)):
+        planned.append((1.0 + 3.5 * i, kind(scene, rng)))
+        planned[-1][1].seconds = min(planned[-1][1].seconds, 3.0)
+    planned.append((16.0, Failover(scene, rng)))
+    planned[-1][1].seconds = 1.0
     return planned
 
 

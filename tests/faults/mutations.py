@@ -3,7 +3,8 @@
 
     mutations.py list                 the names
     mutations.py small FOLDER         writes a small good record
-    mutations.py NAME FOLDER          good records have no finding, and with this change the right one
+    mutations.py none FOLDER          there is no finding in these
+    mutations.py NAME FOLDER          with this change there is a finding more, and it is the right one
 
 A change returns what its finding must mention, or None where the records have nothing to change so.
 """
@@ -113,6 +114,13 @@ def acknowledged_with_two_numbers(rows):
     return r["id"]
 
 
+@causes("doubled")
+def acknowledged_as_new_twice(rows):
+    r = middle([r for r in rows["acked"] if not r["duplicate"]])
+    rows["acked"].append(dict(r))
+    return r["id"]
+
+
 @causes("unacknowledged")
 def sent_and_never_acknowledged(rows):
     r = middle(rows["sent"])
@@ -165,6 +173,17 @@ def a_frame_comes_again_at_once(rows):
 def two_frames_are_swapped(rows):
     for device in resumes(rows).values():
         mine = in_order(rows, device)
+        for a, b in zip(mine, mine[1:]):
+            if a["conn"] == b["conn"]:
+                for key in ("message_id", "sender", "to", "md5", "cursor"):
+                    a[key], b[key] = b.get(key), a.get(key)
+                return b["message_id"]
+
+
+@causes("order")
+def two_live_frames_are_swapped_without_resume(rows):
+    for device in {r["device"] for r in rows["run"] if r["ev"] == "device"} - set(resumes(rows)):
+        mine = [r for r in rows["received"] if r["device"] == device and r["via"] == "frame"]
         for a, b in zip(mine, mine[1:]):
             if a["conn"] == b["conn"]:
                 for key in ("message_id", "sender", "to", "md5", "cursor"):
@@ -326,20 +345,22 @@ def small():
 def prove(name, folder):
     kind, change = ALL[name]
     rows = records.load(folder)
-    before = checker.check(rows)
-    assert not before, f"the records are not good to begin with: {before[0]}"
+    before = {f"{f}" for f in checker.check(rows)}
     mention = change(rows)
     if mention is None:
         # Only what is about resuming may have nothing to work on.
         assert not resumes(rows), f"{name} found nothing to change in {folder}"
         return
-    found = [f for f in checker.check(rows) if f.kind == kind]
-    assert any(str(mention) in f"{f.text} {f.evidence}" for f in found), (mention, checker.check(rows)[:5])
+    more = [f for f in checker.check(rows) if f"{f}" not in before]
+    assert any(f.kind == kind and str(mention) in f"{f.text} {f.evidence}" for f in more), (mention, more[:5])
 
 
 if __name__ == "__main__":
     if sys.argv[1] == "list":
         print("\n".join(ALL))
+    elif sys.argv[1] == "none":
+        found = checker.check(records.load(sys.argv[2]))
+        assert not found, found
     elif sys.argv[1] == "small":
         records.save(small(), sys.argv[2])
     else:
