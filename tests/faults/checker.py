@@ -1,15 +1,19 @@
+#!/usr/bin/python3
 """Compares what was promised with what the records say happened: a pure function of the records.
 
-    for finding in check(records.load(folder)):
-        print(finding.kind, finding.text, finding.evidence)
+    checker.py DIR/seed-3/records      prints all that is found in them
 
 The promise: a message that was acknowledged is stored once, reaches every device of its receiver,
 and the other devices of its sender, in order without a gap and, after resume, without a repeat; and
 nobody is shown online who is not. KINDS names all that can be found.
 """
+import sys
 from collections import Counter, defaultdict, namedtuple
 
+sys.dont_write_bytecode = True
+
 import presence
+import records
 
 Finding = namedtuple("Finding", "kind text evidence")
 
@@ -254,3 +258,8 @@ def check_rest(rows, index):
     for r in rows["run"]:
         if r["ev"] in ("left", "error"):
             yield Finding(r["ev"], r["what"], index.evidence(r))
+
+
+if __name__ == "__main__":
+    for finding in check(records.load(sys.argv[1])):
+        print(f"{finding.kind}: {finding.text}\n    {finding.evidence}")
