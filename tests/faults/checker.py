@@ -40,6 +40,12 @@ def check(rows):
                            check_rest) for f in part(rows, index)]
 
 
+def faults_of(rows):
+    """The faults in their order, each with the time at which it was over."""
+    over = {r["number"]: r["t"] for r in rows["run"] if r["ev"] == "fault_over"}
+    return [{**r, "over": over.get(r["number"], r["t"])} for r in rows["run"] if r["ev"] == "fault"]
+
+
 class Index:
     def __init__(self, rows):
         self.devices = {r["device"]: r for r in rows["run"] if r["ev"] == "device"}
@@ -52,12 +58,13 @@ class Index:
             self.sent.setdefault((r["user"], r["id"]), r)
             self.senders[r["user"], r["id"]].add(r["device"])
         self.stored = {r["message_id"]: r for r in rows["stored"]}
-        self.faults = [r for r in rows["run"] if r["ev"] == "fault"]
+        self.faults = faults_of(rows)
 
     def fault_at(self, t):
-        """The fault that was on, or was the last one before."""
-        before = [f for f in self.faults if f["t"] <= t]
-        return f"{before[-1]['kind']} at {before[-1]['t']}" if before else "none yet"
+        """What was on, or was the last one before."""
+        on = [f for f in self.faults if f["t"] <= t <= f["over"]]
+        on = on or [f for f in self.faults if f["t"] <= t][-1:]
+        return "; ".join(f"{f['what']} (from {f['t']} to {f['over']})" for f in on) or "none yet"
 
     def evidence(self, row):
         return {**row, "fault": self.fault_at(row["t"])}
@@ -235,7 +242,7 @@ def check_presence(rows, index):
     limit = constants[-1]["lease"] + constants[-1]["allowance"]
     for kind, found in ("ghost", presence.ghosts(rows)), ("absent", presence.absent(rows)):
         worst = {}
-        for length, user, observer, where, begin, end in found:
+        for length, user, observer, where, begin, end, _ in found:
             if length > limit and length > worst.get((user, observer, where, begin), (0,))[0]:
                 worst[user, observer, where, begin] = length, end
         for (user, observer, where, begin), (length, end) in sorted(worst.items()):

@@ -16,6 +16,7 @@ class Fault:
     hold = 0, 0           # seconds from inject to undo, drawn between these
     alone = False         # nothing else goes on meanwhile
     leave = False         # some users of that host leave meanwhile
+    everywhere = False    # it is of no host
 
     def __init__(self, scene, rng):
         self.scene = scene
@@ -136,6 +137,8 @@ class Hole(Cut):
 # --- the database ---
 
 class DatabaseFault(Fault):
+    everywhere = True
+
     def where(self):
         return "primary"
 
@@ -149,6 +152,7 @@ class StopBackend(StopSession):
 
 class StopStandby(StopSession):
     kind, hold, alone = "SIGSTOP of the standby", (3, 6), True
+    everywhere = True
 
     def where(self):
         return "all of it" if self.choice < 0.5 else "its walreceiver"
@@ -237,7 +241,7 @@ class Clock(Fault):
 
 
 class ClockDatabase(Clock):
-    kind, alone = "clock step, PostgreSQL", True
+    kind, alone, everywhere = "clock step, PostgreSQL", True, True
 
     def where(self):
         return f"primary, {self.step():+d} s"
@@ -287,8 +291,10 @@ async def carry_out(scene, planned, say):
     comes after that waits for it."""
     running, began = [], scene.records.now()
 
-    async def one(fault):
-        scene.records.add("run", ev="fault", kind=fault.kind, what=str(fault))
+    async def one(when, fault):
+        number = planned.index((when, fault))
+        host = None if fault.everywhere else fault.host_number
+        scene.records.add("run", ev="fault", number=number, kind=fault.kind, host=host, what=str(fault))
         say(f"{scene.records.now():7.1f}  begin  {fault}")
         try:
             await fault.inject()
@@ -297,12 +303,12 @@ async def carry_out(scene, planned, say):
             await asyncio.sleep(fault.seconds)
         finally:
             await fault.undo()
-            scene.records.add("run", ev="fault_over", kind=fault.kind)
+            scene.records.add("run", ev="fault_over", number=number)
             say(f"{scene.records.now():7.1f}  end    {fault}")
     for when, fault in planned:
         await asyncio.sleep(max(0, began + when - scene.records.now()))
         busy = [(f, task) for f, task in running if not task.done()]
         wait = [task for f, task in busy if f.alone or (fault.alone and not isinstance(f, Hole)) or f.host is fault.host]
         await asyncio.gather(*wait)
-        running.append((fault, asyncio.create_task(one(fault))))
+        running.append((fault, asyncio.create_task(one(when, fault))))
     await asyncio.gather(*(task for _, task in running))

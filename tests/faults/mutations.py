@@ -219,7 +219,7 @@ def long_absence(rows):
     last = presence.end_of(rows)
     hosts, _ = presence.connected(rows)
     for user, connections in presence.attempts(rows).items():
-        for close, back in presence.absences(connections, last):
+        for close, back, _ in presence.absences(connections, last):
             for host, runs in hosts.items():
                 for begin, end in runs.within(close, min(back, last)):
                     if end - begin > limit:
@@ -313,7 +313,7 @@ def small():
         rows["run"].append({"ev": "device", "user": user, "device": device, "kind": resume, "resume": resume, "t": 0})
         connect(user, device, 1, 1)
     rows["connections"].append({"ev": "resumed", "user": 2, "device": "2.0", "conn": 1, "n": 0, "recovered": True, "t": 1})
-    rows["run"].append({"ev": "fault", "kind": "a fault", "what": "a fault, host 0", "t": 5})
+    rows["run"].append({"ev": "fault", "number": 0, "host": 0, "kind": "a fault", "what": "a fault, host 0", "t": 5})
     for number in range(1, 11):
         t = 10 + number
         if number == 5:

@@ -64,10 +64,12 @@ def attempts(rows):
 
 
 def absences(connections, last):
-    """Between these connections: from when to when nobody was there. The first one is not counted."""
+    """Between these connections: from when to when nobody was there, and the host of the last one. What
+    was before the first one is not counted."""
     runs = Runs((begin, close) for begin, _, close, _ in connections).list
     ends = [begin for begin, _ in runs[1:]] + [last + 1]
-    return [(close, next_begin) for (_, close), next_begin in zip(runs, ends) if close <= last]
+    where = {close: host for _, _, close, host in connections}
+    return [(close, next_begin, where[close]) for (_, close), next_begin in zip(runs, ends) if close <= last]
 
 
 def connected(rows):
@@ -117,7 +119,8 @@ def shown_online(rows):
 
 
 def ghosts(rows):
-    """(length, user, observer, where shown, from, to) of each, however short."""
+    """(length, user, observer, where shown, from, to, host of the last connection) of each, however
+    short."""
     users, last = attempts(rows), end_of(rows)
     hosts, database = connected(rows)
     gone = {user: absences(c, last) for user, c in users.items()}
@@ -125,17 +128,17 @@ def ghosts(rows):
         if r["ev"] != "users":
             continue
         for user in r["online"]:
-            for close, back in gone.get(user, ()):
+            for close, back, host in gone.get(user, ()):
                 run = database.around(r["asked"])
                 if close <= r["asked"] and r["t"] < back and run:
                     begin = max(close, run[0])
-                    yield r["asked"] - begin, user, r["observer"], "GET /users", begin, r["asked"]
+                    yield r["asked"] - begin, user, r["observer"], "GET /users", begin, r["asked"], host
     for (observer, user), intervals in shown_online(rows).items():
-        for close, back in gone.get(user, ()):
+        for close, back, host in gone.get(user, ()):
             for a, b in Runs(intervals).within(close, min(back, last)):
                 # The database's own absence is one of its host, too.
                 for begin, end in hosts.get(observer, Runs([])).within(a, b):
-                    yield end - begin, user, observer, "user_status", begin, end
+                    yield end - begin, user, observer, "user_status", begin, end, host
 
 
 def absent(rows):
@@ -155,7 +158,7 @@ def absent(rows):
                 run = hosts[host].around(r["asked"]) if host in hosts else None
                 if opened is not None and run and max(opened, run[0]) <= r["asked"] and r["t"] < min(close, run[1]):
                     begin = max(opened, run[0], shown.get((r["observer"], user), 0))
-                    yield r["asked"] - begin, user, r["observer"], "GET /users", begin, r["asked"]
+                    yield r["asked"] - begin, user, r["observer"], "GET /users", begin, r["asked"], host
 
 
 def last_views(rows):

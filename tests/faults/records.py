@@ -11,8 +11,8 @@ rises with each attempt of a device, "n" counts the frames that one connection b
   connections  ev: begin, open, resumed (recovered, n), close, failed; user, device, conn, host
   seen         what an observer saw: ev watch (on), view (online), status (user, online), users
                (asked, online), away (asked)
-  run          ev: constants (lease, allowance), device, fault, fault_over, settled (online), end,
-               left (what), error (what)
+  run          ev: constants (lease, allowance), device, fault (number, kind, host or null, what),
+               fault_over (number), settled (online), end, left (what), error (what)
 """
 import hashlib
 import json

@@ -1,23 +1,27 @@
 """The figures of the runs, as a table for people and as Markdown."""
 from collections import Counter, defaultdict
 
+import checker
 import presence
 
 DEFINITIONS = """\
 Longest delivery gap: from the acknowledgement, or from the opening of the connection that brought
 it where that came later, to the delivery. Slow readers are not counted. Longest ghost: for how long
 somebody was shown online by a living, connected host after the last connection had gone. Each counts
-for the fault that began last before its end; "none yet" is before the first."""
+for the first fault that was on meanwhile, in the database or at the host that the connection is or was
+on; otherwise for the one that began last before its end; "none yet" is before the first."""
 
 
 def figures(rows):
     """Everything that the table says of one run, as plain numbers."""
     devices = {r["device"]: r for r in rows["run"] if r["ev"] == "device"}
-    faults = [r for r in rows["run"] if r["ev"] == "fault"]
+    faults = checker.faults_of(rows)
 
-    def at(t):
-        before = [f["kind"] for f in faults if f["t"] <= t]
-        return before[-1] if before else "none yet"
+    def cause(begin, end, host):
+        """What a wait between two moments counts for."""
+        on = [x["kind"] for x in faults if x["t"] <= end and begin <= x["over"] and x["host"] in (None, host)]
+        before = [x["kind"] for x in faults if x["t"] <= end]
+        return on[0] if on else before[-1] if before else "none yet"
     f = {"faults": Counter(r["kind"] for r in faults), "gap": defaultdict(float), "ghost": defaultdict(float)}
     f["attempts"] = len(rows["sent"])
     f["sent"] = len({(r["user"], r["id"]) for r in rows["sent"]})
@@ -25,6 +29,7 @@ def figures(rows):
     f["stored"] = len(rows["stored"])
     f["frames"] = len(rows["received"])
     opened = {(r["device"], r["conn"]): r["t"] for r in rows["connections"] if r["ev"] == "open"}
+    host = {(r["device"], r["conn"]): r["host"] for r in rows["connections"] if r["ev"] == "open"}
     f["connections"] = len(opened)
     acked = {}
     for r in rows["acked"]:
@@ -38,11 +43,12 @@ def figures(rows):
         first.add(key)
         if device["kind"] != "slow" and r["message_id"] in acked:
             since = max(acked[r["message_id"]], opened.get((r["device"], r["conn"]), 0))
-            kind = at(r["t"])
+            kind = cause(since, r["t"], host.get((r["device"], r["conn"])))
             f["gap"][kind] = max(f["gap"][kind], r["t"] - since)
     f["delivered"] = len(first)
-    for length, _, _, _, _, end in presence.ghosts(rows):
-        f["ghost"][at(end)] = max(f["ghost"][at(end)], length)
+    for length, _, _, _, begin, end, last in presence.ghosts(rows):
+        kind = cause(begin, end, last)
+        f["ghost"][kind] = max(f["ghost"][kind], length)
     return f
 
 
