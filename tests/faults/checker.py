@@ -126,7 +126,8 @@ def check_delivery(rows, index):
     acked = {r["message_id"]: r for r in rows["acked"]}
     for number, row in index.stored.items():
         due = index.of_user[row["to"]] | index.of_user[row["sender"]]
-        due = due - index.senders[row["sender"], row["id"]]
+        # The connection that sent it has the acknowledgement; a stream has sent nothing.
+        due -= {d for d in index.senders[row["sender"], row["id"]] if index.devices[d]["resume"] != "events"}
         for device in sorted(due):
             if number not in have[device]:
                 ack = acked.get(number)

@@ -201,7 +201,7 @@ class Failover(DatabaseFault):
 
 
 class DiskFull(DatabaseFault):
-    """Half of the times the log needs a new file, which ends PostgreSQL, as on a real disk."""
+    """Half of the times the log needs a new file, too, which ends PostgreSQL, as on a real disk."""
     kind, alone, hold = "disk full", True, (3, 6)
 
     def where(self):
@@ -211,7 +211,9 @@ class DiskFull(DatabaseFault):
         primary = self.scene.database.primary
         primary.control.full(True)
         if self.choice >= 0.5:
-            await primary.tool("psql", "-qXc", "select pg_switch_wal()", check=False)
+            # As many as there are in stock.
+            use = "select pg_logical_emit_message(true, 'full', ''), pg_switch_wal()"
+            await primary.tool("psql", "-qX", *["-c", use] * 12, check=False)
 
     async def undo(self):
         primary = self.scene.database.primary

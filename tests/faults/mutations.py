@@ -326,8 +326,8 @@ def small():
         rows["acked"].append({"user": sender, **count(device), "id": f"{device}-{number}", "message_id": number,
                               "duplicate": False, "t": t + 0.1})
         rows["stored"].append({"message_id": number, "id": f"{device}-{number}", **message, "t": 70})
-        for user, receiver, _ in devices:
-            if user in (sender, to) and receiver != device:
+        for user, receiver, resume in devices:
+            if user in (sender, to) and (receiver != device or resume == "events"):
                 rows["received"].append({"user": user, **count(receiver), "message_id": number, **message,
                                          "cursor": f"x-{number}", "via": "frame", "t": t + 0.1})
     rows["connections"].append({"ev": "close", "user": 3, "device": "3.0", "conn": 1, "host": 0, "t": 40})

@@ -120,7 +120,7 @@ class Scene:
     async def everything_arrived(self):
         for _ in range(60):
             due = [(int(n), {int(s), int(r)}, c) for n, s, r, c, _ in await self.read_stored()]
-            if all(n in d.received or d.user.id not in who or c.startswith(f"{d.name}-")
+            if all(n in d.received or d.user.id not in who or d.resume != "events" and c.startswith(f"{d.name}-")
                    for n, who, c in due for d in self.devices()):
                 return
             await asyncio.sleep(1)
