@@ -223,17 +223,19 @@ class Walk:
             self.top = max([self.top, *here])
 
     def ack_order(self, frames, acks):
-        """A cursor stands for everything before it, so an acknowledgement may not overtake."""
+        """An acknowledgement comes when everything that was stored before its message has been sent on
+        that connection. It may come late: of a message that was stored while the answer was lost."""
         if self.device["resume"] == "events":
             return
-        top = 0
+        last = None
         both = [(r["n"], r) for r in frames] + [(a["n"], a) for a in acks if not a["duplicate"]]
         for _, r in sorted(both, key=lambda pair: pair[0]):
-            if r["message_id"] < top:
-                what = "the acknowledgement of " if "duplicate" in r else ""
-                yield Finding("order", f"{self.name} got {what}{r['message_id']} after {top}, on one connection",
-                              self.index.evidence(r))
-            top = max(top, r["message_id"])
+            if "duplicate" in r:
+                last = r if last is None or r["message_id"] > last["message_id"] else last
+            elif last and r["message_id"] < last["message_id"]:
+                yield Finding("order", f"{self.name} ({self.device['kind']}) got {r['message_id']} after the "
+                                       f"acknowledgement of {last['message_id']}, on one connection",
+                              {"acked": last, "received": self.index.evidence(r)})
 
 
 def check_presence(rows, index):

@@ -169,6 +169,7 @@ class StopStandby(StopSession):
         for pid in self.all:
             if state_of(pid) == "T":
                 kill(pid, signal.SIGCONT)
+        await self.scene.database.complete()
 
 
 class Terminate(Fault):
@@ -184,6 +185,7 @@ class CrashRestart(DatabaseFault):
 
     async def inject(self):
         await self.scene.database.primary.crash_restart()
+        await self.scene.database.complete()
 
 
 class Failover(DatabaseFault):
@@ -219,6 +221,7 @@ class DiskFull(DatabaseFault):
         primary = self.scene.database.primary
         primary.control.full(False)
         await primary.tool("start")
+        await self.scene.database.complete()
 
 
 class Clock(Fault):
@@ -240,6 +243,7 @@ class Clock(Fault):
 
     async def undo(self):
         self.stepped.clock(0)
+        await self.scene.database.complete()
 
 
 class ClockDatabase(Clock):

@@ -168,6 +168,15 @@ class Database:
     async def query(self, text):
         return await self.primary.psql(text, "chatd")
 
+    async def complete(self):
+        """Waits until commits have their standby again."""
+        for _ in range(300):
+            if await self.primary.tool("psql", "-qXAtc", "select 1 from pg_stat_replication where sync_state = 'sync'",
+                                       check=False):
+                return
+            await asyncio.sleep(0.1)
+        raise RuntimeError("the standby did not come back")
+
     async def promote(self):
         await self.standby.tool("promote")
         self.primary, self.standby = self.standby, self.primary

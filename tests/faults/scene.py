@@ -3,6 +3,7 @@ quiet, and takes it down again."""
 import asyncio
 import contextlib
 import random
+import re
 import secrets
 
 import clients
@@ -17,6 +18,7 @@ USERS = 12
 # it: hosts look every two seconds, a broker has two seconds to come back, a change of presence waits
 # half a second for its opposite, and observers ask twice a second.
 ALLOWANCE = 5.0
+BAD = re.compile(r"AddressSanitizer|LeakSanitizer|runtime error:|killed by signal (?!9 |15 )|exited with status [1-9]")
 
 
 class Scene:
@@ -141,6 +143,13 @@ class Scene:
         self.records.add("run", ev="settled", online=sorted(u.id for u in self.users if any(d.link for d in u.devices)))
         await asyncio.sleep(2)
 
+    def read_log(self, host):
+        """What nobody did to it: a process that died of itself, or what a sanitizer has seen."""
+        with open(f"{self.folder}/{host.name}.log", errors="replace") as f:
+            for line in f:
+                if BAD.search(line):
+                    self.records.add("run", ev="error", what=f"{host.name}.log: {line.strip()}")
+
     async def close(self):
         """Clients are still there when the hosts are told to stop."""
         self.records.add("run", ev="end")
@@ -149,6 +158,7 @@ class Scene:
                 self.records.add("run", ev="error", what=f"{host.name} did not stop as it should")
             for pid, title in host.left().items():
                 self.records.add("run", ev="left", what=f"{host.name}: {pid} {title}")
+            self.read_log(host)
         for task in self.tasks:
             task.cancel()
         left = "select application_name from pg_stat_activity where application_name like 'chatd %'"
