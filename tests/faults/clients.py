@@ -195,6 +195,13 @@ class Device:
     async def send(self, id_):
         raise NotImplementedError
 
+    async def send_again(self):
+        """On a new connection: all that waits, in its order, and beside reading."""
+        conn = self.conn
+        for id_ in list(self.pending):
+            if id_ in self.pending and conn == self.conn:
+                await self.send(id_)
+
     def sending(self, id_):
         to, content = self.pending[id_]
         self.record("sent", conn=self.conn, id=id_, to=to, md5=digest(content))
@@ -271,8 +278,7 @@ class WebSocket(Device):
                 extra_headers={"Authorization": f"Bearer {self.user.token}"}, **slow)
             self.opened(ws)
             await self.first(ws)
-            for id_ in list(self.pending):
-                await self.send(id_)
+            self.scene.spawn(self.send_again())
             while True:
                 self.frame(json.loads(await ws.recv()))
                 if self.kind == "slow" and self.rng.random() < 0.01:
@@ -432,8 +438,7 @@ class EventsDevice(Device):
                     self.error(f"GET /events answered {status}")
                 raise Away
             self.opened(writer)
-            for id_ in list(self.pending):
-                await self.send(id_)
+            await self.send_again()
             rest = b""
             while part := await read_chunk(reader):
                 *lines, rest = (rest + part).split(b"\n")
@@ -450,6 +455,8 @@ class EventsDevice(Device):
         self.scene.spawn(self.post(id_))
 
     async def post(self, id_):
+        if id_ not in self.pending:
+            return
         to, content = self.sending(id_)
         try:
             port = self.rng.choice([h.port for h in self.scene.hosts])

@@ -302,19 +302,19 @@ async def carry_out(scene, planned, say):
         host = None if fault.everywhere else fault.host_number
         scene.records.add("run", ev="fault", number=number, kind=fault.kind, host=host, what=str(fault))
         say(f"{scene.records.now():7.1f}  begin  {fault}")
-        try:
-            await fault.inject()
-            if fault.leave:
-                scene.send_away(fault.host, fault.seconds + 3)
-            await asyncio.sleep(fault.seconds)
-        finally:
-            await fault.undo()
-            scene.records.add("run", ev="fault_over", number=number)
-            say(f"{scene.records.now():7.1f}  end    {fault}")
+        await fault.inject()
+        if fault.leave:
+            scene.send_away(fault.host, fault.seconds + 3)
+        await asyncio.sleep(fault.seconds)
+        await fault.undo()
+        scene.records.add("run", ev="fault_over", number=number)
+        say(f"{scene.records.now():7.1f}  end    {fault}")
     for when, fault in planned:
         await asyncio.sleep(max(0, began + when - scene.records.now()))
         busy = [(f, task) for f, task in running if not task.done()]
         wait = [task for f, task in busy if f.alone or (fault.alone and not isinstance(f, Hole)) or f.host is fault.host]
         await asyncio.gather(*wait)
-        running.append((fault, asyncio.create_task(one(when, fault))))
+        # What is late makes the rest late, too: the pauses are to stay.
+        began = max(began, scene.records.now() - when)
+        running.append((fault, scene.spawn(one(when, fault))))
     await asyncio.gather(*(task for _, task in running))
