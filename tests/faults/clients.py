@@ -472,6 +472,8 @@ class EventsDevice(Device):
             await self.later(id_)
         else:
             self.error(f"POST /messages answered {status} {answer}")
+            if status in (401, 500):
+                await self.later(id_)
 
     async def hang_up(self):
         if self.link:
