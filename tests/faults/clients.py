@@ -138,7 +138,8 @@ class Device:
             await self.user.present.wait()
             living = [h for h in self.scene.hosts if h.port]
             if living:
-                self.host = self.rng.choice(living)
+                # At first a few on each, so that whatever host is hit has somebody.
+                self.host = self.rng.choice(living) if self.conn else living[self.user.id % len(living)]
                 self.conn, self.n = self.conn + 1, 0
                 self.event("begin")
                 try:
