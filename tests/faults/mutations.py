@@ -297,7 +297,7 @@ def small():
     """Four devices of three users, one of each way to resume, ten messages, and a user who leaves."""
     rows = {topic: [] for topic in records.TOPICS}
     devices = [(1, "1.0", "query"), (2, "2.0", "frame"), (2, "2.1", "history"), (3, "3.0", "events")]
-    rows["run"].append({"ev": "constants", "lease": 10, "allowance": 5, "t": 0})
+    rows["run"].append({"ev": "constants", "lease": 10, "allowance": 2, "t": 0})
     frames = {}
 
     def connect(user, device, conn, t):

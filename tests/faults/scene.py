@@ -14,10 +14,9 @@ from records import Records
 
 HOSTS = 3
 USERS = 12
-# What a host's death, or the loss of its network, may take beyond the lease until everybody has seen
-# it: hosts look every two seconds, a broker has two seconds to come back, a change of presence waits
-# half a second for its opposite, and observers ask twice a second.
-ALLOWANCE = 5.0
+# Beyond the lease: half a second of presence_debounce, half a second between two looks of an
+# observer, and a second for a machine that has much to do.
+ALLOWANCE = 2.0
 BAD = re.compile(r"AddressSanitizer|LeakSanitizer|runtime error:|killed by signal (?!9 |15 )|exited with status [1-9]")
 
 
