@@ -245,7 +245,9 @@ class Device:
             self.event("resumed", n=self.n + 1, recovered=data["recovered"], cursor=data["cursor"])
             self.resumed(data["cursor"])
         elif kind == "error":
-            if data.get("temporary") and frame.get("id"):
+            if data.get("temporary") and frame.get("id") == "resume":
+                self.scene.spawn(self.ask_again(self.conn))
+            elif data.get("temporary") and frame.get("id"):
                 self.scene.spawn(self.later(frame["id"]))
             else:
                 self.error(json.dumps(frame))
@@ -348,9 +350,19 @@ class FrameDevice(WebSocket):
     async def first(self, ws):
         self.waits = self.cursor is not None
         if self.waits:
-            await ws.send(json.dumps({"type": "resume", "data": {"cursor": self.cursor}}))
+            await self.ask(ws)
         else:
             self.event("resumed", n=0, recovered=True)
+
+    async def ask(self, ws):
+        await ws.send(json.dumps({"type": "resume", "id": "resume", "data": {"cursor": self.cursor}}))
+
+    async def ask_again(self, conn):
+        """After a temporary error: the cursor has not moved."""
+        await asyncio.sleep(self.rng.uniform(0.3, 1.2))
+        if self.link and conn == self.conn:
+            with contextlib.suppress(*LOST):
+                await self.ask(self.link)
 
     def handled(self, cursor):
         if not self.waits:
