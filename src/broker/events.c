@@ -1,6 +1,7 @@
 /* Reading durable changes; see events.h. */
 #include "events.h"
 
+#include "answers.h"
 #include "broker.h"
 #include "feed.h"
 #include "link.h"
@@ -63,11 +64,8 @@ struct event event_from_row(const PGresult *result, int row)
 static void on_events(void *arg, const PGresult *result)
 {
     (void)arg;
-    if (!db_ok(result)) {
-        if (result)
-            link_fail("reading changes");
+    if (!link_ok(result, "reading changes"))
         return;
-    }
     int rows = PQntuples(result);
     for (int i = 0; i < rows; i++) {
         struct event e = event_from_row(result, i);
@@ -75,7 +73,7 @@ static void on_events(void *arg, const PGresult *result)
         if (e.cursor.change > position.change)
             position = e.cursor;
     }
-    feed_answers();
+    answers_release();
     feed_flush();
     if (rows >= ROWS_AT_ONCE || position.change - asked >= WINDOW)
         wanted = true;

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "answers.h"
 #include "broker.h"
 #include "link.h"
 #include "log.h"
@@ -14,19 +15,9 @@
 
 enum { PAGE = 50 }; /* changes read at once for one peer that catches up */
 
-/* The answer to a message, in its place: answers come in the order of the messages. */
-struct held_answer {
-    struct cursor wait; /* goes out when all before this change has; change 0: need not wait */
-    uint64_t message;
-    uint32_t seq;
-    uint32_t error; /* enum ipc_error */
-    bool duplicate;
-};
-
 static struct map users; /* user id -> its first attached peer on this host */
 
-static struct buf dirty;  /* uint64_t ids of the peers with something queued since feed_flush() */
-static struct buf askers; /* uint64_t ids of the peers with a held_answer */
+static struct buf dirty; /* uint64_t ids of the peers with something queued since feed_flush() */
 
 static void catch_up(struct peer *p);
 
@@ -124,111 +115,11 @@ void feed_flush(void)
     }
 }
 
-static void put_sent(struct peer *p, const struct held_answer *a)
-{
-    struct buf *out = &p->channel.out;
-    char text[CURSOR_TEXT];
-    size_t n = p->state == IPC_IS_ATTACHED ? cursor_format(text, link_tag(), p->cursor) : 0;
-    size_t begin = ipc_begin(out, IPC_SENT, a->seq);
-    ipc_put_u64(out, a->message);
-    ipc_put_u8(out, a->duplicate);
-    ipc_put_text(out, text, n);
-    ipc_end(out, begin);
-}
-
-static void put_answer(struct peer *p, const struct held_answer *a)
-{
-    peer_answering(p->id, IPC_SEND);
-    if (!a->error) {
-        put_sent(p, a);
-        return;
-    }
-    size_t begin = ipc_begin(&p->channel.out, IPC_FAILED, a->seq);
-    ipc_put_u32(&p->channel.out, a->error);
-    ipc_end(&p->channel.out, begin);
-}
-
-/* Queues the answers up to the first that waits for a later change than this. All changes before
- * have been queued. */
-static void put_answers(struct peer *p, uint64_t upto)
-{
-    while (buf_len(&p->answers) > 0) {
-        struct held_answer a;
-        memcpy(&a, buf_head(&p->answers), sizeof(a));
-        if (a.wait.change > upto)
-            return;
-        buf_consume(&p->answers, sizeof(a));
-        if (a.wait.change > p->cursor.change)
-            p->cursor = a.wait;
-        put_answer(p, &a);
-    }
-}
-
-/* Queues those that cannot wait any longer; the client's cursor stays where it is. */
-static void hurry_answers(struct peer *p)
-{
-    for (; buf_len(&p->answers) > 0; buf_consume(&p->answers, sizeof(struct held_answer))) {
-        struct held_answer a;
-        memcpy(&a, buf_head(&p->answers), sizeof(a));
-        put_answer(p, &a);
-    }
-}
-
-static void answer(struct peer *p, const struct held_answer *a)
-{
-    if (p->state != IPC_IS_ATTACHED || (!a->wait.change && buf_len(&p->answers) == 0)) {
-        put_answer(p, a);
-    } else {
-        if (buf_len(&p->answers) == 0)
-            buf_append(&askers, &p->id, sizeof(p->id));
-        buf_append(&p->answers, a, sizeof(*a));
-    }
-    feed_queued(p);
-}
-
-void feed_ack(struct peer *p, uint32_t seq, struct cursor message, enum feed_place place)
-{
-    struct held_answer a = {
-        .message = message.change, .seq = seq, .duplicate = place == FEED_DUPLICATE};
-    if (place == FEED_NEXT && p->feed == FEED_LIVE && message.change > p->cursor.change)
-        p->cursor = message;
-    else if (place != FEED_DUPLICATE)
-        a.wait = message;
-    answer(p, &a);
-}
-
-void feed_refuse(struct peer *p, uint32_t seq, enum ipc_error error)
-{
-    answer(p, &(struct held_answer){.seq = seq, .error = error});
-}
-
-void feed_answers(void)
-{
-    for (size_t n = buf_len(&askers) / sizeof(uint64_t); n > 0; n--) {
-        uint64_t id;
-        memcpy(&id, buf_head(&askers), sizeof(id));
-        buf_consume(&askers, sizeof(id));
-        struct peer *p = peer_find(id);
-        if (!p || buf_len(&p->answers) == 0)
-            continue;
-        if (p->feed == FEED_LIVE) {
-            put_answers(p, events_position().change);
-            feed_queued(p);
-        }
-        if (buf_len(&p->answers) > 0)
-            buf_append(&askers, &id, sizeof(id));
-    }
-}
-
 void feed_link_lost(void)
 {
     rows_link_lost();
     struct peer *p;
     for (size_t at = 0; (p = peer_next(&at));) {
-        if (buf_len(&p->answers) > 0) {
-            hurry_answers(p); /* reading may be possible again only after a long time */
-            feed_queued(p);
-        }
         if (!p->attach_seq || !link_is_hopeless())
             continue;
         uint32_t seq = p->attach_seq;
@@ -256,7 +147,7 @@ static void give_event(struct peer *p, const struct event *e)
         if (!e->origin || e->origin != p->origin)
             put_event(&p->held, e);
     } else if (p->feed == FEED_LIVE && e->cursor.change > p->cursor.change) {
-        put_answers(p, e->cursor.change - 1);
+        answers_put(p, e->cursor.change - 1);
         p->cursor = e->cursor;
         if (e->origin && e->origin == p->origin)
             return; /* it sent this itself, and has its ack */
@@ -310,7 +201,7 @@ static void release_held(struct peer *p)
         if (m.type == IPC_EVENT) {
             struct cursor at = ipc_get_cursor(&r);
             if (at.change > p->cursor.change) {
-                put_answers(p, at.change - 1);
+                answers_put(p, at.change - 1);
                 p->cursor = at;
                 buf_append(&p->channel.out, buf_head(&p->held), (size_t)n);
             }
@@ -325,7 +216,7 @@ static void release_held(struct peer *p)
     }
 }
 
-static void put_resumed(struct peer *p)
+void feed_put_resumed(struct peer *p)
 {
     if (!p->resumed.due)
         return;
@@ -346,18 +237,17 @@ static void go_live(struct peer *p)
     if (p->held_overflow) {
         catch_up(p);
     } else {
-        put_answers(p, p->cursor.change);
-        put_resumed(p);
+        answers_put(p, p->cursor.change);
+        feed_put_resumed(p);
         release_held(p);
         p->feed = FEED_LIVE;
-        put_answers(p, events_position().change);
+        answers_put(p, events_position().change);
         feed_queued(p);
     }
     feed_flush();
 }
 
-/* Drops what is under way and reads again, from its cursor, as soon as the queue is empty. */
-static void start_over(struct peer *p)
+void feed_start_over(struct peer *p)
 {
     p->round++;
     p->feed = FEED_BEHIND;
@@ -412,7 +302,7 @@ static void on_missed_events(void *arg, const PGresult *result)
     int rows = PQntuples(result), taken = 0;
     while (taken < rows && ipc_channel_queued(&p->channel) <= queue_limit()) {
         struct event e = event_from_row(result, taken++);
-        put_answers(p, e.cursor.change - 1);
+        answers_put(p, e.cursor.change - 1);
         if (e.user_count && (!e.origin || e.origin != p->origin))
             put_event(&p->channel.out, &e);
         p->cursor = e.cursor;
@@ -453,6 +343,14 @@ static void catch_up(struct peer *p)
     pool_run(STATEMENT_EVENT_READ_USER, &params, on_missed_events, c);
 }
 
+void feed_begin(struct peer *p, bool missed)
+{
+    if (missed)
+        catch_up(p);
+    else
+        go_live(p);
+}
+
 void feed_drained(struct peer *p)
 {
     if (p->feed == FEED_BEHIND && ipc_channel_queued(&p->channel) == 0 && link_is_up())
@@ -466,134 +364,8 @@ void feed_retry(void)
         feed_drained(p);
 }
 
-/* --- attaching and resuming --- */
-
-static void answer_attach(struct peer *p)
-{
-    uint32_t seq = p->attach_seq;
-    p->attach_seq = 0;
-    p->state = IPC_IS_ATTACHED;
-    peer_answering(p->id, IPC_ATTACH);
-    struct buf *out = &p->channel.out;
-    size_t begin = ipc_begin(out, IPC_ATTACHED, seq);
-    ipc_put_text(out, link_tag(), strlen(link_tag()));
-    ipc_put_cursor(out, p->cursor);
-    ipc_put_u64(out, p->presence);
-    ipc_end(out, begin);
-    feed_queued(p);
-}
-
-static void refuse_attach(struct peer *p)
-{
-    uint32_t seq = p->attach_seq;
-    feed_detach(p);
-    if (seq)
-        peer_fail(p->id, IPC_ATTACH, seq, IPC_E_UNAUTHORIZED);
-    else
-        peer_end(p, "its user was removed");
-}
-
-/* Where the peer starts: at the cursor that it named, or now. */
-static void place(struct peer *p, const struct feed_row *row)
-{
-    struct cursor c;
-    bool fresh = p->presence == 0;
-    p->opened = p->cursor = row->cursor;
-    if (fresh)
-        p->presence = row->presence;
-    if (!p->named)
-        return;
-    if (!fresh && !row->honoured)
-        p->presence = 0; /* it knows the presence of another database, or of another time */
-    if (row->honoured && cursor_parse(p->named, strlen(p->named), link_tag(), &c))
-        p->cursor = c;
-    p->resumed =
-        (struct resumed){.due = true, .recovered = row->honoured, .from = p->cursor.change};
-    free(p->named);
-    p->named = NULL;
-}
-
-void feed_opened(struct peer *p, const struct feed_row *row)
-{
-    if (!row->known) {
-        refuse_attach(p);
-        return;
-    }
-    p->row = true;
-    if (p->feed != FEED_OPENING)
-        return; /* a row for the new host of a peer that is long attached */
-    place(p, row);
-    answer_attach(p);
-    if (p->cursor.change < row->cursor.change || p->presence < row->presence)
-        catch_up(p);
-    else
-        go_live(p);
-}
-
-struct resuming {
-    uint64_t peer;
-    uint32_t seq;
-    struct cursor from;
-};
-
-static void resume(struct peer *p, uint32_t seq, struct cursor from, bool recovered)
-{
-    p->resumed = (struct resumed){true, recovered, seq, from.change};
-    if (recovered && from.change < p->cursor.change)
-        p->cursor = from;
-    start_over(p);
-}
-
-static void on_honoured(void *arg, const PGresult *result)
-{
-    struct resuming *r = arg;
-    struct peer *p = peer_find(r->peer);
-    if (p && p->feed != FEED_OFF && db_ok(result) && PQntuples(result) == 1)
-        resume(p, r->seq, r->from, db_bool(result, 0, 0));
-    else
-        peer_fail(r->peer, IPC_RESUME, r->seq, db_error(result));
-    free(r);
-}
-
-void feed_resume(struct peer *p, uint32_t seq, struct ipc_text named)
-{
-    struct cursor from = p->cursor;
-    if (named.n == 0 || !cursor_parse(named.p, named.n, link_tag(), &from)) {
-        resume(p, seq, from, named.n == 0);
-        return;
-    }
-    struct resuming *r = xcalloc(1, sizeof(*r));
-    *r = (struct resuming){p->id, seq, from};
-    struct db_params params = {0};
-    db_param_int8(&params, (int64_t)from.change);
-    db_param_int4(&params, (int32_t)from.stamp);
-    pool_run(STATEMENT_CURSOR_HONOURED, &params, on_honoured, r);
-}
-
-void feed_restart(struct cursor now)
-{
-    log_warn("the database went back: change %llu, up to which all was handed out, is not there; "
-             "going on from %llu",
-             (unsigned long long)events_position().change, (unsigned long long)now.change);
-    events_restart(now);
-    struct peer *p;
-    for (size_t at = 0; (p = peer_next(&at));) {
-        if (p->feed == FEED_OFF || p->feed == FEED_OPENING)
-            continue;
-        p->cursor = p->opened = now;
-        p->presence = 0;
-        p->resumed.due = true;
-        p->resumed.recovered = false;
-        put_resumed(p); /* ahead of what comes now: its numbers may be lower than those before */
-        feed_queued(p);
-        start_over(p);
-    }
-    feed_flush();
-}
-
 void feed_free(void)
 {
     buf_free(&dirty);
-    buf_free(&askers);
     map_free(&users);
 }

@@ -5,9 +5,6 @@
  * The database says in the same breath which changes came before; what comes live meanwhile is
  * held and compared, so there is neither a gap nor a repeat. A peer that reads too slowly stops
  * being fed when its queue is full and reads again from its own cursor when the queue is empty.
- *
- * Acknowledgements take part in that order: one for change 91 goes out when everything before 91
- * has. So whatever a client saw last, its cursor is good for coming back.
  */
 #ifndef FEED_H
 #define FEED_H
@@ -21,35 +18,15 @@
  * it knows who is online; 0: it learns that from now on. */
 void feed_attach(struct peer *p, uint32_t seq, struct ipc_text named, uint64_t presence);
 
-/* The database's answer about a peer's row, which is committed now. */
-struct feed_row {
-    bool known;           /* the user exists; otherwise there is no row */
-    bool honoured;        /* the cursor that was named is good */
-    struct cursor cursor; /* whatever comes after it rings here */
-    uint64_t presence;
-};
-void feed_opened(struct peer *p, const struct feed_row *row);
+/* The peer, whose cursor is set, begins: live, or with what it missed. */
+void feed_begin(struct peer *p, bool missed);
 
-/* An attached peer asks for everything after an older cursor once more, and then for RESUMED;
- * named empty: only for that. */
-void feed_resume(struct peer *p, uint32_t seq, struct ipc_text named);
+/* Drops what is under way and reads again, from the peer's cursor, as soon as its queue is empty.
+ */
+void feed_start_over(struct peer *p);
 
-/* A message of this peer is stored: SENT follows in its place among the changes. */
-enum feed_place {
-    FEED_NEXT,     /* all that comes before it for this peer has been handed out */
-    FEED_LATER,    /* something before it may still be read */
-    FEED_DUPLICATE /* it was stored long ago */
-};
-void feed_ack(struct peer *p, uint32_t seq, struct cursor message, enum feed_place place);
-
-/* A message of this peer was refused: FAILED follows behind the answers to those before it. */
-void feed_refuse(struct peer *p, uint32_t seq, enum ipc_error error);
-
-/* The host has read further: hands out the answers that waited for that. */
-void feed_answers(void);
-
-/* The database lost changes that were handed out: all start anew from this cursor, and are told. */
-void feed_restart(struct cursor now);
+/* Queues the RESUMED that is due, if one is. */
+void feed_put_resumed(struct peer *p);
 
 /* Forgets the peer and has its row removed. Harmless if it is not attached. */
 void feed_detach(struct peer *p);

@@ -120,11 +120,8 @@ static void judge(int64_t now)
 static void on_beat(void *arg, const PGresult *result)
 {
     (void)arg;
-    if (!db_ok(result)) {
-        if (result)
-            link_fail("the beat of this host");
+    if (!link_ok(result, "the beat of this host"))
         return;
-    }
     int64_t now = clock_ms();
     look++;
     for (int i = 0; i < PQntuples(result); i++)
@@ -136,11 +133,8 @@ static void on_beat(void *arg, const PGresult *result)
 static void on_swept(void *arg, const PGresult *result)
 {
     (void)arg;
-    if (!db_ok(result)) {
-        if (result)
-            link_fail("removing dead hosts");
+    if (!link_ok(result, "removing dead hosts"))
         return;
-    }
     if (db_int(result, 0, 0) > 0)
         log_info("removed %lld dead hosts", (long long)db_int(result, 0, 0));
     link_listen();

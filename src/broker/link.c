@@ -12,6 +12,7 @@
 #include "feed.h"
 #include "hosts.h"
 #include "log.h"
+#include "resume.h"
 #include "rows.h"
 #include "sends.h"
 #include "statuses.h"
@@ -28,7 +29,7 @@ static enum {
 } state;
 
 static struct db *listener, *writer;
-static struct backoff backoff = {.first = 100, .most = 5000};
+static struct backoff backoff = {.first = 100, .most = 2000};
 static struct loop_timer retry, tick;
 static bool hopeless;
 static int64_t host;
@@ -95,10 +96,15 @@ static void on_down(void *arg)
     loop_timer_set(broker.loop, &retry, backoff_failed(&backoff));
 }
 
-void link_fail(const char *what)
+bool link_ok(const PGresult *result, const char *what)
 {
-    log_warn("%s failed; connecting anew", what);
-    on_down(NULL);
+    if (db_ok(result))
+        return true;
+    if (result) { /* otherwise the link is down, and this is why there is no answer */
+        log_warn("%s failed; connecting anew", what);
+        on_down(NULL);
+    }
+    return false;
 }
 
 /* The name of the database; false when it is another one than before. */
@@ -115,15 +121,12 @@ static bool take_tag(const PGresult *result)
 static void on_attached(void *arg, const PGresult *result)
 {
     (void)arg;
-    if (!db_ok(result) || PQntuples(result) != 1) {
-        if (result)
-            link_fail("host_attach");
+    if (!link_ok(result, "attaching this host"))
         return;
-    }
     host = db_int(result, 0, 0);
     bool honoured = take_tag(result) && db_bool(result, 0, 2);
     if (events_position().change && !honoured)
-        feed_restart(db_cursor(result, 0, 3));
+        resume_all(db_cursor(result, 0, 3));
     state = OPENING;
     rows_open_all();
     link_write();

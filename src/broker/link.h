@@ -37,8 +37,8 @@ const char *link_tag(void);
 void link_write(void);
 void link_listen(void);
 
-/* Something that must not fail did: start over. */
-void link_fail(const char *what);
+/* Whether a statement succeeded that must not fail; otherwise the link starts over. */
+bool link_ok(const PGresult *result, const char *what);
 
 /* True when nothing is left to be written. */
 bool link_is_quiet(void);

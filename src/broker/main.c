@@ -10,6 +10,7 @@
 #include <sys/signalfd.h>
 #include <unistd.h>
 
+#include "answers.h"
 #include "broker.h"
 #include "clock.h"
 #include "events.h"
@@ -96,6 +97,7 @@ int main(int argc, char **argv)
     statuses_free();
     hosts_free();
     rows_free();
+    answers_free();
     feed_free();
     loop_free(broker.loop);
     conf_free(&broker.conf);

@@ -111,7 +111,7 @@ void pool_init(void)
     members = xcalloc((size_t)member_count, sizeof(*members));
     for (long long i = 0; i < member_count; i++) {
         struct member *m = &members[i];
-        m->backoff = (struct backoff){.first = 100, .most = 5000};
+        m->backoff = (struct backoff){.first = 100, .most = 2000};
         m->retry = (struct loop_timer){.call = on_retry, .arg = m};
         m->db = db_new(broker.loop, &broker.conf, "pool", DB_POOL, &owner, m);
         db_connect(m->db);

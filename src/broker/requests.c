@@ -15,6 +15,7 @@
 #include "hashing.h"
 #include "log.h"
 #include "pool.h"
+#include "resume.h"
 #include "sends.h"
 #include "token.h"
 #include "utf8.h"
@@ -338,7 +339,7 @@ static const char *serve_resume(struct peer *p, const struct ipc_message *m)
     struct ipc_text cursor = ipc_get_text(&r, IPC_MAX_CURSOR);
     if (!ipc_read_end(&r))
         return malformed;
-    feed_resume(p, m->seq, cursor);
+    resume_asked(p, m->seq, cursor);
     return NULL;
 }
 

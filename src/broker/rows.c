@@ -8,6 +8,7 @@
 #include "events.h"
 #include "feed.h"
 #include "link.h"
+#include "resume.h"
 
 enum { ROWS_AT_ONCE = 1000 }; /* made by one statement */
 
@@ -112,21 +113,18 @@ void rows_link_lost(void)
 static void on_opened(void *arg, const PGresult *result)
 {
     (void)arg;
-    if (!db_ok(result)) {
-        if (result)
-            link_fail("registering sessions");
+    if (!link_ok(result, "registering sessions"))
         return;
-    }
     for (int i = 0; i < PQntuples(result); i++) {
-        struct feed_row row = {.known = db_bool(result, i, 1),
-                               .cursor = db_cursor(result, i, 2),
-                               .presence = (uint64_t)db_int(result, i, 4),
-                               .honoured = db_bool(result, i, 5)};
+        struct resume_row row = {.known = db_bool(result, i, 1),
+                                 .cursor = db_cursor(result, i, 2),
+                                 .presence = (uint64_t)db_int(result, i, 4),
+                                 .honoured = db_bool(result, i, 5)};
         uint64_t id = (uint64_t)db_int(result, i, 0);
         events_start(row.cursor);
         struct peer *p = peer_find(id);
         if (p && p->feed != FEED_OFF)
-            feed_opened(p, &row);
+            resume_opened(p, &row);
         else
             leave(id); /* it left before it had arrived */
     }
@@ -137,10 +135,8 @@ static void on_opened(void *arg, const PGresult *result)
 static void on_closed(void *arg, const PGresult *result)
 {
     (void)arg;
-    if (db_ok(result))
+    if (link_ok(result, "removing sessions"))
         link_write();
-    else if (result)
-        link_fail("removing sessions");
 }
 
 /* The cursor that the peer's client named, if it is one of this database; otherwise one that the

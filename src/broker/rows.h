@@ -10,7 +10,7 @@
 #include "db.h"
 #include "peer.h"
 
-/* Has a row made for the peer; feed_opened() is told once it is committed. */
+/* Has a row made for the peer; resume_opened() is told once it is committed. */
 void rows_open(struct peer *p);
 
 /* The peer needs no row any more. Harmless if it has none. */

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "answers.h"
 #include "broker.h"
 #include "clock.h"
 #include "feed.h"
@@ -60,7 +61,7 @@ static void fail(struct send *s, enum ipc_error error)
 {
     struct peer *p = peer_find(s->peer);
     if (p)
-        feed_refuse(p, s->seq, error);
+        answers_refuse(p, s->seq, error);
 }
 
 static void on_expiry(void *arg)
@@ -166,9 +167,9 @@ static void answer(struct send *s, const PGresult *result, int row, bool next)
     }
     struct cursor message = db_cursor(result, row, 2);
     if (p && is_duplicate(s, result, row))
-        feed_ack(p, s->seq, message, FEED_DUPLICATE);
+        answers_ack(p, s->seq, message, ANSWER_DUPLICATE);
     else if (p)
-        feed_ack(p, s->seq, message, next && !concerns_sender(s) ? FEED_NEXT : FEED_LATER);
+        answers_ack(p, s->seq, message, next && !concerns_sender(s) ? ANSWER_NEXT : ANSWER_LATER);
     events_rung(message.change); /* need not wait for the bell to come round */
 }
 
@@ -188,7 +189,7 @@ static void on_sent(void *arg, const PGresult *result)
     }
     while (batch.first)
         free(pop(&batch));
-    feed_answers();
+    answers_release();
     feed_flush();
     link_listen();
     link_write();

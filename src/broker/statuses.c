@@ -106,11 +106,8 @@ static void take(const struct status *s)
 static void on_read(void *arg, const PGresult *result)
 {
     (void)arg;
-    if (!db_ok(result)) {
-        if (result)
-            link_fail("reading presence");
+    if (!link_ok(result, "reading presence"))
         return;
-    }
     for (int i = 0; i < PQntuples(result); i++) {
         struct status s = status_from_row(result, i);
         take(&s);
@@ -160,10 +157,8 @@ void statuses_link_lost(void)
 static void on_checked(void *arg, const PGresult *result)
 {
     (void)arg;
-    if (db_ok(result))
+    if (link_ok(result, "checking presence"))
         link_write();
-    else if (result)
-        link_fail("checking presence");
 }
 
 bool statuses_write(struct db *writer)

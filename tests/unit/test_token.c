@@ -104,7 +104,6 @@ static void every_claim_is_checked(void)
         "{\"sub\":\"\",\"iat\":1699999990,\"exp\":1700000060,\"jti\":\"x\"}",
         "{\"sub\":\"9999999999999999999\",\"iat\":1699999990,\"exp\":1700000060,\"jti\":\"x\"}",
         "{\"sub\":\"5\",\"exp\":1700000060,\"jti\":\"x\"}",
-        "{\"sub\":\"5\",\"iat\":1800000000,\"exp\":1800000060,\"jti\":\"x\"}",
         "{\"sub\":\"5\",\"iat\":1699999990,\"jti\":\"x\"}",
         "{\"sub\":\"5\",\"iat\":1699999990,\"exp\":0,\"jti\":\"x\"}",
         "{\"sub\":\"5\",\"iat\":1699999990,\"exp\":-1,\"jti\":\"x\"}",
@@ -123,6 +122,16 @@ static void every_claim_is_checked(void)
             printf("# accepted: %s\n", bad[i]), test_failed = 1;
         free(text);
     }
+}
+
+/* One host's clock is behind that of the one that issued it. */
+static void a_token_from_the_future_verifies(void)
+{
+    struct token t;
+    const char *why;
+    char *text = token_issue(key, 17, "alice", NOW + 3600, 60);
+    CHECK(text && token_verify(key, text, strlen(text), NOW, &t, &why) && t.user == 17);
+    free(text);
 }
 
 static void garbage_is_no_token(void)
@@ -145,6 +154,7 @@ int main(void)
 {
     RUN(what_is_issued_verifies);
     RUN(it_expires);
+    RUN(a_token_from_the_future_verifies);
     RUN(two_tokens_differ);
     RUN(each_changed_or_missing_byte_is_noticed);
     RUN(only_hs256_will_do);

@@ -1,0 +1,118 @@
+/* Answers to messages; see answers.h. */
+#include "answers.h"
+
+#include <string.h>
+
+#include "events.h"
+#include "feed.h"
+#include "link.h"
+
+struct held_answer {
+    struct cursor wait; /* goes out when all before this change has; change 0: need not wait */
+    uint64_t message;
+    uint32_t seq;
+    uint32_t error; /* enum ipc_error */
+    bool duplicate;
+};
+
+static struct buf askers; /* uint64_t ids of the peers with a held_answer */
+
+static void put_sent(struct peer *p, const struct held_answer *a)
+{
+    struct buf *out = &p->channel.out;
+    char text[CURSOR_TEXT];
+    size_t n = p->state == IPC_IS_ATTACHED ? cursor_format(text, link_tag(), p->cursor) : 0;
+    size_t begin = ipc_begin(out, IPC_SENT, a->seq);
+    ipc_put_u64(out, a->message);
+    ipc_put_u8(out, a->duplicate);
+    ipc_put_text(out, text, n);
+    ipc_end(out, begin);
+}
+
+static void put_answer(struct peer *p, const struct held_answer *a)
+{
+    peer_answering(p->id, IPC_SEND);
+    if (!a->error) {
+        put_sent(p, a);
+        return;
+    }
+    size_t begin = ipc_begin(&p->channel.out, IPC_FAILED, a->seq);
+    ipc_put_u32(&p->channel.out, a->error);
+    ipc_end(&p->channel.out, begin);
+}
+
+void answers_put(struct peer *p, uint64_t upto)
+{
+    while (buf_len(&p->answers) > 0) {
+        struct held_answer a;
+        memcpy(&a, buf_head(&p->answers), sizeof(a));
+        if (a.wait.change > upto)
+            return;
+        buf_consume(&p->answers, sizeof(a));
+        if (a.wait.change > p->cursor.change)
+            p->cursor = a.wait;
+        put_answer(p, &a);
+    }
+}
+
+void answers_void(struct peer *p)
+{
+    for (; buf_len(&p->answers) > 0; buf_consume(&p->answers, sizeof(struct held_answer))) {
+        struct held_answer a;
+        memcpy(&a, buf_head(&p->answers), sizeof(a));
+        if (a.wait.change)
+            a.error = IPC_E_UNAVAILABLE;
+        put_answer(p, &a);
+    }
+}
+
+static void answer(struct peer *p, const struct held_answer *a)
+{
+    if (p->state != IPC_IS_ATTACHED || (!a->wait.change && buf_len(&p->answers) == 0)) {
+        put_answer(p, a);
+    } else {
+        if (buf_len(&p->answers) == 0)
+            buf_append(&askers, &p->id, sizeof(p->id));
+        buf_append(&p->answers, a, sizeof(*a));
+    }
+    feed_queued(p);
+}
+
+void answers_ack(struct peer *p, uint32_t seq, struct cursor message, enum answer_place place)
+{
+    struct held_answer a = {
+        .message = message.change, .seq = seq, .duplicate = place == ANSWER_DUPLICATE};
+    if (place == ANSWER_NEXT && p->feed == FEED_LIVE && message.change > p->cursor.change)
+        p->cursor = message;
+    else if (place != ANSWER_DUPLICATE)
+        a.wait = message;
+    answer(p, &a);
+}
+
+void answers_refuse(struct peer *p, uint32_t seq, enum ipc_error error)
+{
+    answer(p, &(struct held_answer){.seq = seq, .error = error});
+}
+
+void answers_release(void)
+{
+    for (size_t n = buf_len(&askers) / sizeof(uint64_t); n > 0; n--) {
+        uint64_t id;
+        memcpy(&id, buf_head(&askers), sizeof(id));
+        buf_consume(&askers, sizeof(id));
+        struct peer *p = peer_find(id);
+        if (!p || buf_len(&p->answers) == 0)
+            continue;
+        if (p->feed == FEED_LIVE) {
+            answers_put(p, events_position().change);
+            feed_queued(p);
+        }
+        if (buf_len(&p->answers) > 0)
+            buf_append(&askers, &id, sizeof(id));
+    }
+}
+
+void answers_free(void)
+{
+    buf_free(&askers);
+}
