@@ -130,6 +130,24 @@ ended(hello + auth + message(SEND, send(b"a", b"x" * 20000)))
 ended(hello + auth + message(HISTORY, struct.pack("=QQQI", 1, 0, 0, 1000000)))
 ended(hello + auth + message(USERS, seq=3) + message(USERS, seq=4))
 
+attach = message(ATTACH, text(b"") + struct.pack("Q", 0), 3)
+ended(hello + auth + attach + attach)                           # only once
+ended(hello + auth + message(ATTACH, text(b"c" * 65) + struct.pack("Q", 0), 3))
+def attached():
+    s = broker()
+    s.sendall(hello + auth + attach)
+    got = b""
+    while struct.pack("I", 3) not in got:       # the number of the request, in its answer
+        got += s.recv(65536)
+    return s
+for bad in (message(RESUME, text(b"c" * 65), 4), message(RESUME, text(b"c") + b"x", 4), message(RESUME, b"", 4),
+            message(RESUME, text(b""), 0), attach,
+            message(RESUME, text(b"0123456789ab-1-1"), 4) * 70):
+    s = attached()
+    s.sendall(bad)
+    read_all(s)
+    s.close()
+
 # Another user's token on a bound channel is refused, and the channel stays whose it was.
 s = broker()
 s.sendall(hello + auth + message(AUTH, text(bob.token.encode()), 3) + message(USERS, seq=4))

@@ -237,13 +237,11 @@ static void take_resumed(struct live *l, const struct ipc_message *m)
     }
     if (asked && recovered && from < l->since)
         l->since = from;
-    if (asked) {
-        put_resumed(l, &l->resume_id, recovered);
+    if (asked || l->told_when_live || !recovered)
+        put_resumed(l, asked ? &l->resume_id : &(struct buf)BUF_INIT, recovered);
+    l->told_when_live = false;
+    if (asked)
         end_resume(l);
-    } else if (l->told_when_live || !recovered) {
-        put_resumed(l, &(struct buf)BUF_INIT, recovered);
-        l->told_when_live = false;
-    }
 }
 
 static void take_message(struct live *l, const struct ipc_message *m)

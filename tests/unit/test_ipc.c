@@ -134,6 +134,23 @@ static void random_bytes_do_no_harm(void)
     }
 }
 
+static void a_cursor_comes_out_as_it_went_in(void)
+{
+    struct buf b = BUF_INIT;
+    struct ipc_message m;
+    size_t begin = ipc_begin(&b, IPC_RESUMED, 3);
+    ipc_put_u8(&b, 1);
+    ipc_put_u64(&b, 90);
+    ipc_put_cursor(&b, (struct cursor){1ULL << 40, 59999999});
+    ipc_end(&b, begin);
+    CHECK(ipc_take(buf_head(&b), buf_len(&b), IPC_BY_BROKER, &m) == (long)buf_len(&b));
+    struct ipc_reader r = ipc_read(&m);
+    CHECK(ipc_get_u8(&r) == 1 && ipc_get_u64(&r) == 90);
+    struct cursor c = ipc_get_cursor(&r);
+    CHECK(c.change == 1ULL << 40 && c.stamp == 59999999 && ipc_read_end(&r));
+    buf_free(&b);
+}
+
 static void errors_from_outside_the_table_are_internal(void)
 {
     CHECK(ipc_failure(0)->status == 500);
@@ -194,6 +211,7 @@ int main(void)
     RUN(a_payload_must_end_exactly_at_its_end);
     RUN(a_text_longer_than_allowed_or_than_the_payload_reads_as_bad);
     RUN(random_bytes_do_no_harm);
+    RUN(a_cursor_comes_out_as_it_went_in);
     RUN(errors_from_outside_the_table_are_internal);
     RUN(a_channel_delivers_what_arrives_in_pieces);
     RUN(a_channel_refuses_what_its_peer_may_not_send);
