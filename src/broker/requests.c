@@ -276,7 +276,7 @@ static void on_history(void *arg, const PGresult *result)
 
 static void param_optional(struct db_params *params, uint64_t v)
 {
-    if (v)
+    if (v != IPC_NO_BOUND)
         db_param_int8(params, (int64_t)v);
     else
         db_param_null(params);

@@ -33,8 +33,9 @@
 /* How many messages may await their answer on one channel. */
 #define IPC_MAX_SENDS 64
 
-/* Messages in one answer of the history. */
+/* Messages in one answer of the history, and what stands for no bound. */
 #define IPC_MAX_HISTORY 100
+#define IPC_NO_BOUND    UINT64_MAX
 
 /*   name      sent by  payload at most               when       waiting  fields */
 #define IPC_MESSAGES(M)                                                                            \

@@ -191,7 +191,7 @@ static void serve_users(struct exchange *x)
         forward_reply(x, ask_begin(x->ask, IPC_USERS));
 }
 
-/* A whole number above zero, in decimal digits only, up to 18 of them. */
+/* A whole number, in decimal digits only, up to 18 of them. */
 static bool read_number(struct http_text t, uint64_t *v)
 {
     *v = 0;
@@ -200,7 +200,7 @@ static bool read_number(struct http_text t, uint64_t *v)
             return false;
         *v = *v * 10 + (uint64_t)(t.p[i] - '0');
     }
-    return t.n >= 1 && t.n <= 18 && *v > 0;
+    return t.n >= 1 && t.n <= 18;
 }
 
 struct history {
@@ -213,16 +213,17 @@ static const char *read_query(const struct exchange *x, struct history *h)
     const struct {
         const char *name;
         uint64_t *value;
-        uint64_t most;
+        uint64_t least, most;
         const char *error;
     } known[] = {
-        {"before", &h->before, INT64_MAX, "\"before\" must be a message id"},
-        {"after", &h->after, INT64_MAX, "\"after\" must be a message id"},
-        {"limit", &h->limit, IPC_MAX_HISTORY, "\"limit\" must be a number from 1 to 100"},
+        {"before", &h->before, 1, INT64_MAX, "\"before\" must be a message id"},
+        {"after", &h->after, 0, INT64_MAX, "\"after\" must be a message id, or 0"},
+        {"limit", &h->limit, 1, IPC_MAX_HISTORY, "\"limit\" must be a number from 1 to 100"},
     };
     for (size_t i = 0; i < sizeof(known) / sizeof(known[0]); i++) {
         struct http_text value = exchange_query(x, known[i].name);
-        if (value.p && (!read_number(value, known[i].value) || *known[i].value > known[i].most))
+        if (value.p && (!read_number(value, known[i].value) || *known[i].value < known[i].least ||
+                        *known[i].value > known[i].most))
             return known[i].error;
     }
     return NULL;
@@ -234,10 +235,10 @@ static void serve_history(struct exchange *x)
     size_t prefix = strlen("/messages/");
     id.p += prefix;
     id.n -= prefix;
-    struct history h = {.limit = DEFAULT_LIMIT};
+    struct history h = {.before = IPC_NO_BOUND, .after = IPC_NO_BOUND, .limit = DEFAULT_LIMIT};
     if (!exchange_authenticated(x))
         return;
-    const char *wrong = read_number(id, &h.user)
+    const char *wrong = read_number(id, &h.user) && h.user > 0
                             ? read_query(x, &h)
                             : "The user id in the path must be a whole number above zero";
     if (wrong) {
