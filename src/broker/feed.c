@@ -119,8 +119,10 @@ void feed_link_lost(void)
 {
     rows_link_lost();
     struct peer *p;
-    for (size_t at = 0; (p = peer_next(&at));) {
-        if (!p->attach_seq || !link_is_hopeless())
+    for (size_t at = 0; link_is_hopeless() && (p = peer_next(&at));) {
+        answers_void(p); /* nobody knows how long they would wait for their place */
+        feed_queued(p);
+        if (!p->attach_seq)
             continue;
         uint32_t seq = p->attach_seq;
         p->attach_seq = 0;
