@@ -5,6 +5,7 @@
 -- backup may take changes back and give their numbers out again; the stamp then differs, and the
 -- client is told so rather than left with a hole. Where old messages are removed, cursors from
 -- among them are not honoured any more by the same rule; only the one before all, 0, still is.
+-- A later kind of change extends chatd.stamp_at, as it does chatd.change_last.
 
 -- The microseconds of its minute at which a change was made.
 create function chatd.change_stamp(moment timestamptz) returns int
