@@ -167,8 +167,8 @@ end $$;
 -- Stores a batch of messages in one commit and says of each, in the order of the input, what
 -- became of it: ok, invalid, unknown_sender, unknown_receiver, or conflict (the sender gave
 -- the same client id to another message). "duplicate" is true where the very same message was
--- there already, also as an earlier item of this batch; then there is no stamp. "own" says that it
--- was the same connection that stored it.
+-- there already, also as an earlier item of this batch; "own" says that it was the same connection
+-- that stored it.
 create function chatd_api.message_send(sender_ids bigint[], receiver_ids bigint[],
     client_ids text[], origins bigint[], contents text[])
 returns table (ordinal int, status text, message_id bigint, stamp int, duplicate boolean,
@@ -234,7 +234,7 @@ begin
               from judged j
         )
         select t.n::int, t.status, case when t.ok then t.id end,
-               case when t.ok and t.new then t.stamp end, t.ok and not t.new, t.ok and t.own
+               case when t.ok then t.stamp end, t.ok and not t.new, t.ok and t.own
           from told t
          order by t.n;
 end $$;

@@ -374,7 +374,7 @@ begin
               from judged j
         )
         select t.n::int, t.status, case when t.ok then t.id end,
-               case when t.ok and t.new then t.stamp end, t.ok and not t.new, t.ok and t.own
+               case when t.ok then t.stamp end, t.ok and not t.new, t.ok and t.own
           from told t
          order by t.n;
 end $$;

@@ -326,3 +326,35 @@ sql(f"""begin; alter table messages disable trigger messages_inserted;
 assert b.until("message")["content"] == "no bell"
 PY
 }
+
+@test "what is sent again after coming back: first its frame, then the ack that says it is a duplicate" {
+    py - <<'PY'
+from chat import *
+alice, bob = user(), user()
+sql(f"insert into messages (sender_id, receiver_id, content) select {bob.id}, {alice.id}, i from generate_series(1, 500) i")
+a, b = connect(alice.token, path="/ws?cursor="), connect(bob.token, "two")
+tag = a.expect("resumed")["data"]["cursor"].split("-")[0]
+for n in range(50):
+    a.message(bob.id, f"{n}", f"c-{n}")
+got = [b.until("message")["content"] for _ in range(50)]
+a.socket.transport.abort()
+for name in ("main", "two"):
+    a = connect(alice.token, name, path=f"/ws?cursor={tag}-0-0")
+    for n in range(50):
+        a.message(bob.id, f"{n}", f"c-{n}")
+    frames, acks, last = {}, {}, 0
+    while len(acks) < 50:
+        f = a.recv()
+        if f["type"] == "message":
+            frames[f["data"]["message_id"]] = f
+        elif f["type"] == "ack":
+            acks[f["id"]] = f["data"]
+            assert f["data"]["duplicate"] and f["data"]["message_id"] in frames, f
+        if f["type"] in ("message", "ack"):
+            change = int(f["data"]["cursor"].split("-")[1])
+            assert change >= last, (change, last)
+            last = change
+    assert len(frames) >= 50
+    a.close()
+PY
+}

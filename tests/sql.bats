@@ -236,8 +236,8 @@ equal() {
 
 @test "message_send: the same again is the same message, with other content a conflict" {
     api "select from chatd_api.message_send('{1}', '{2}', '{a}', '{7}', '{x}')"
-    equal "$(api "select * from chatd_api.message_send('{1}', '{2}', '{a}', '{8}', '{x}')")" "1|ok|1||t|f"
-    equal "$(api "select * from chatd_api.message_send('{1}', '{2}', '{a}', '{7}', '{x}')")" "1|ok|1||t|t"
+    equal "$(api "select * from chatd_api.message_send('{1}', '{2}', '{a}', '{8}', '{x}')")" "1|ok|1|$(q 'select stamp_at(1)')|t|f"
+    equal "$(api "select * from chatd_api.message_send('{1}', '{2}', '{a}', '{7}', '{x}')")" "1|ok|1|$(q 'select stamp_at(1)')|t|t"
     equal "$(api "select * from chatd_api.message_send('{1}', '{2}', '{a}', '{8}', '{y}')")" "1|conflict|||f|f"
     equal "$(api "select * from chatd_api.message_send('{1}', '{3}', '{a}', '{8}', '{x}')")" "1|conflict|||f|f"
     equal "$(api "select status, duplicate from chatd_api.message_send('{2}', '{1}', '{a}', '{8}', '{x}')")" "ok|f"

@@ -78,14 +78,13 @@ static void answer(struct peer *p, const struct held_answer *a)
     feed_queued(p);
 }
 
-void answers_ack(struct peer *p, uint32_t seq, struct cursor message, enum answer_place place)
+void answers_ack(struct peer *p, uint32_t seq, struct answer_ack ack)
 {
-    struct held_answer a = {
-        .message = message.change, .seq = seq, .duplicate = place == ANSWER_DUPLICATE};
-    if (place == ANSWER_NEXT && p->feed == FEED_LIVE && message.change > p->cursor.change)
-        p->cursor = message;
-    else if (place != ANSWER_DUPLICATE)
-        a.wait = message;
+    struct held_answer a = {.message = ack.message.change, .seq = seq, .duplicate = ack.duplicate};
+    if (ack.next && p->feed == FEED_LIVE && ack.message.change > p->cursor.change)
+        p->cursor = ack.message;
+    else
+        a.wait = ack.message;
     answer(p, &a);
 }
 

@@ -11,14 +11,14 @@
 
 #include "peer.h"
 
-enum answer_place {
-    ANSWER_NEXT,     /* all that comes before it for this peer has been handed out */
-    ANSWER_LATER,    /* something before it may still have to be read */
-    ANSWER_DUPLICATE /* it was stored long ago */
+struct answer_ack {
+    struct cursor message;
+    bool duplicate;
+    bool next; /* all that comes before it for this peer has been handed out */
 };
 
 /* A message of this peer is stored: SENT follows. */
-void answers_ack(struct peer *p, uint32_t seq, struct cursor message, enum answer_place place);
+void answers_ack(struct peer *p, uint32_t seq, struct answer_ack ack);
 
 /* A message of this peer was refused: FAILED follows. */
 void answers_refuse(struct peer *p, uint32_t seq, enum ipc_error error);

@@ -117,8 +117,10 @@ static bool is_duplicate(const struct send *s, const PGresult *result, int row)
     return db_bool(result, row, 4) && !(s->again && db_bool(result, row, 5));
 }
 
-static enum ipc_error refusal(const char *status, size_t n)
+static enum ipc_error refusal(const PGresult *result, int row)
 {
+    size_t n;
+    const char *status = db_text(result, row, 1, &n);
     static const struct {
         const char *status;
         enum ipc_error error;
@@ -146,31 +148,36 @@ static bool concerns_sender(const struct send *s)
     return s->receiver == s->sender;
 }
 
-/* Whether this host has handed out all changes before the batch, whose numbers have no others
- * between them: they were drawn under the change lock. */
+static bool is_ok(const PGresult *result, int row)
+{
+    size_t n;
+    const char *status = db_text(result, row, 1, &n);
+    return n == 2 && memcmp(status, "ok", 2) == 0;
+}
+
+/* Whether this host has handed out all changes before the new ones of the batch, whose numbers have
+ * no others between them: they were drawn under the change lock. */
 static bool is_next(const PGresult *result)
 {
     for (int i = 0; i < PQntuples(result); i++)
-        if (!db_is_null(result, i, 3))
+        if (is_ok(result, i) && !db_bool(result, i, 4))
             return db_cursor(result, i, 2).change <= events_position().change + 1;
     return false;
 }
 
 static void answer(struct send *s, const PGresult *result, int row, bool next)
 {
-    struct peer *p = peer_find(s->peer);
-    size_t n;
-    const char *status = db_text(result, row, 1, &n);
-    if (n != 2 || memcmp(status, "ok", 2) != 0) {
-        fail(s, refusal(status, n));
+    if (!is_ok(result, row)) {
+        fail(s, refusal(result, row));
         return;
     }
-    struct cursor message = db_cursor(result, row, 2);
-    if (p && is_duplicate(s, result, row))
-        answers_ack(p, s->seq, message, ANSWER_DUPLICATE);
-    else if (p)
-        answers_ack(p, s->seq, message, next && !concerns_sender(s) ? ANSWER_NEXT : ANSWER_LATER);
-    events_rung(message.change); /* need not wait for the bell to come round */
+    struct peer *p = peer_find(s->peer);
+    struct answer_ack ack = {.message = db_cursor(result, row, 2),
+                             .duplicate = is_duplicate(s, result, row),
+                             .next = next && !db_bool(result, row, 4) && !concerns_sender(s)};
+    if (p)
+        answers_ack(p, s->seq, ack);
+    events_rung(ack.message.change); /* need not wait for the bell to come round */
 }
 
 static void on_sent(void *arg, const PGresult *result)
