@@ -258,7 +258,7 @@ int main(int argc, char **argv)
         .session = session_main,
         .reload = reload,
         .program = {arguments.program, arguments.folder, arguments_again()},
-        .lock = in.lock,
+        .inherited = in,
     };
     int status = master_run(&master);
     conf_free(&conf);

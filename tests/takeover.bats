@@ -194,6 +194,28 @@ with Service("-f", conf) as s, Visitors(s, u.token) as visitors:
 PY
 }
 
+@test "a successor that cannot use the database changes nothing: it serves nobody, and says so" {
+    py - <<'PY'
+from takeover import *
+u = user()
+with Service() as s, Visitors(s, u.token) as visitors:
+    a = connect(u.token, s.name)
+    # As for one that was written for another schema; the old one goes on with what it has prepared.
+    sql("alter function chatd_api.schema_version() rename to schema_version_now")
+    try:
+        pid = s.ask()
+        s.stays(pid)
+        assert f"chatd[{pid}] cannot take over: its broker cannot use the database" in s.log(), s.log()
+    finally:
+        sql("alter function chatd_api.schema_version_now() rename to schema_version")
+    a.ping()
+    visitors.more()
+    s.take_over()
+    visitors.more()
+    a.ping()
+PY
+}
+
 # stays_in_service SCRIPT-OR-ACTION WORDS: the successor fails in some way, the log has the words.
 stays_in_service() {
     py - "$@" <<'PY'

@@ -37,6 +37,13 @@ static enum phase {
 static int64_t phase_ends; /* clock_ms(): then force is used */
 static int64_t accept_at;  /* not before: there were no descriptors left */
 static int64_t idle_since; /* no client since; 0: there is one */
+static bool ready;         /* the broker has said how it is */
+
+/* Until a successor is ready, clients are the other master's. */
+static bool waits_to_take_over(const struct master *m)
+{
+    return !ready && m->inherited.word >= 0;
+}
 
 /* Signals come as readable descriptor, signalfd(2): ppoll(2) would not deliver one that is pending
  * while a listener is ready again and again. */
@@ -114,11 +121,25 @@ static void accept_some(const struct master *m, int listener)
     }
 }
 
+/* A successor that cannot serve is worth less than the one that it was to replace. */
+static void give_up(const struct master *m)
+{
+    log_error("not taking over: the database cannot be used");
+    takeover_refuse(&m->inherited, "its broker cannot use the database");
+    sockets_leave(m->sockets);
+    stop_asked = 1;
+}
+
 static void take_status(const struct master *m)
 {
     int up = roles_read_status();
     if (up < 0)
         return;
+    if (!up && waits_to_take_over(m)) {
+        give_up(m);
+        return;
+    }
+    ready = true;
     notify_status(up ? "serving" : "the database is away");
     notify_ready(m->sockets->names);
 }
@@ -270,8 +291,8 @@ static void wait_for_work(const struct master *m, int64_t deadline)
 {
     struct pollfd fds[SOCKETS_MAX + 3];
     nfds_t n = 0;
-    bool paused = accept_at > clock_ms();
-    if (paused)
+    bool paused = accept_at > clock_ms() || waits_to_take_over(m);
+    if (accept_at > clock_ms())
         deadline = earlier(deadline, accept_at);
     for (int i = 0; i < m->sockets->count && !paused; i++)
         fds[n++] = (struct pollfd){.fd = m->sockets->fds[i], .events = POLLIN};
@@ -294,7 +315,7 @@ static void wait_for_work(const struct master *m, int64_t deadline)
 int master_run(const struct master *m)
 {
     bool single = m->sockets->count == 0;
-    int listener = rundir_enter(m->conf->run_dir, m->conf->backlog, single, m->lock);
+    int listener = rundir_enter(m->conf->run_dir, m->conf->backlog, single, m->inherited.lock);
     roles_init(m->conf, listener, m->log_fd, single ? 1 : m->conf->auth_workers);
     conf_wipe_secrets(m->conf);
     conf_wipe_environment();

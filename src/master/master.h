@@ -18,7 +18,7 @@ struct master {
     /* Reads the configuration anew into fresh; false if it is not acceptable, which was logged. */
     bool (*reload)(struct conf *fresh);
     struct takeover_program program; /* for a successor */
-    int lock;                        /* of run_dir, as inherited; -1: not */
+    struct inheritance inherited;    /* from the master before; none: word and lock are -1 */
 };
 
 /* Serves until it is told to stop, or another one has taken over and its last session has ended.
