@@ -69,7 +69,6 @@ static void say_goodbye(struct live *l, int code, const char *reason)
     l->last_word = true;
 }
 
-/* A client that is gone without a word is found out by the pings that nobody acknowledges. */
 static int64_t tick(struct live *l, int64_t now)
 {
     struct stream *s = (struct stream *)l;
@@ -84,12 +83,19 @@ static int64_t tick(struct live *l, int64_t now)
     return s->ping_at;
 }
 
+/* A client that is gone without a word is found out by the pings that nobody acknowledges. The
+ * kernel counts one that only does not read, too, and that may take write_timeout. */
+static void give_up_after(const struct client *c, int64_t ms)
+{
+    unsigned most = (unsigned)(ms > c->conf->write_timeout ? ms : c->conf->write_timeout);
+    setsockopt(c->fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &most, sizeof(most)); /* Unix: fails */
+}
+
 void stream_run(struct client *c, struct ask *a, const struct next *next)
 {
     static const struct live_kind kind = {put_frame, drop_input, say_goodbye, tick};
     struct stream s = {.next = next, .ping_at = clock_ms() + c->conf->ping_interval};
-    unsigned most = (unsigned)c->conf->ping_timeout;
-    setsockopt(c->fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &most, sizeof(most)); /* Unix: fails */
+    give_up_after(c, c->conf->ping_timeout);
     live_init(&s.live, &kind, c, a, next);
     live_run(&s.live);
 }
