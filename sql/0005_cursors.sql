@@ -151,7 +151,7 @@ begin
     on conflict do nothing;
     last := change_last();
     last_stamp := stamp_at(last);
-    -- The sequence rather than the table, which a crash empties: this never goes back.
+    -- The sequence rather than the table, which a crash empties.
     select case when s.is_called then s.last_value else 0 end into announced from presence_seq s;
     return query
         select i.session_id, exists (select from users u where u.id = i.user_id), last, last_stamp,

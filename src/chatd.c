@@ -141,7 +141,9 @@ static void forget_secret_options(void)
             continue;
         explicit_bzero(arguments.options[i], strlen(arguments.options[i]));
         free(arguments.options[i]);
-        arguments.options[i--] = arguments.options[--arguments.option_count];
+        memmove(&arguments.options[i], &arguments.options[i + 1],
+                (size_t)(--arguments.option_count - i) * sizeof(*arguments.options));
+        i--;
     }
 }
 

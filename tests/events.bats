@@ -164,8 +164,8 @@ PY
 from chat import *
 alice, bob = user(), user()
 a = connect(alice.token)
-def open_(*fields):
-    s = raw("\r\n".join(["GET /events HTTP/1.0", "Host: x", f"Authorization: Bearer {bob.token}",
+def open_(*fields, path="/events"):
+    s = raw("\r\n".join([f"GET {path} HTTP/1.0", "Host: x", f"Authorization: Bearer {bob.token}",
                          "Accept: text/event-stream", *fields, "", ""]).encode())
     f = s.makefile("rb")
     head = []
@@ -192,6 +192,15 @@ a.until("ack")
 s, f = open_(f"Last-Event-ID: {one['id']}")
 assert event(f)["data"]["content"] == "two"
 assert event(f)["data"]["data"]["recovered"] is True
+s.close()
+# Coming back by itself, to the same URL: the field tells how far it has come since.
+a.message(bob.id, "three", "3")
+a.until("ack")
+s, f = open_(f"Last-Event-ID: {one['id']}", path=f"/events?cursor={first['id']}")
+assert [event(f)["data"]["content"] for _ in range(2)] == ["two", "three"]
+s.close()
+s, f = open_("Last-Event-ID:", path=f"/events?cursor={first['id']}")
+assert event(f)["data"]["content"] == "one"
 s.close()
 s, f = open_("Last-Event-ID: something else")
 assert event(f)["data"]["data"]["recovered"] is False

@@ -315,6 +315,36 @@ assert c.until("resumed")["data"]["recovered"] is True
 PY
 }
 
+@test "a connection to the database lost in the middle of catching up: it goes on by itself" {
+    py - <<'PY'
+from chat import *
+alice, bob = user(), user()
+b = connect(bob.token)
+b.send({"type": "resume"})
+while (f := b.recv())["type"] != "resumed":
+    pass
+tag = f["data"]["cursor"].split("-")[0]
+sql(f"insert into messages (sender_id, receiver_id, content) select {alice.id}, {bob.id}, i from generate_series(1, 5) i")
+assert [b.until("message")["content"] for _ in range(5)] == ["1", "2", "3", "4", "5"]
+b.close()
+b = connect(bob.token)
+holder = subprocess.Popen(["psql", "-qXAt"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+holder.stdin.write("begin; lock table presence in access exclusive mode; select 'held';\n")
+holder.stdin.flush()
+while holder.stdout.readline() != "held\n":
+    pass
+b.send({"type": "resume", "data": {"cursor": f"{tag}-0-0"}})
+waiting = "from pg_stat_activity where datname = current_database() and application_name = 'chatd pool' and wait_event_type = 'Lock'"
+eventually(lambda: sql(f"select count(*) {waiting}") == "1")
+sql(f"select count(pg_terminate_backend(pid)) {waiting}")
+holder.stdin.write("commit;\n")
+holder.stdin.close()
+assert holder.wait(WAIT) == 0
+assert [b.until("message")["content"] for _ in range(5)] == ["1", "2", "3", "4", "5"]
+assert b.until("resumed")["data"]["recovered"] is True
+PY
+}
+
 @test "a doorbell that never came is made up for" {
     py - <<'PY'
 from chat import *

@@ -81,7 +81,8 @@ static void answer(struct peer *p, const struct held_answer *a)
 void answers_ack(struct peer *p, uint32_t seq, struct answer_ack ack)
 {
     struct held_answer a = {.message = ack.message.change, .seq = seq, .duplicate = ack.duplicate};
-    if (ack.next && p->feed == FEED_LIVE && ack.message.change > p->cursor.change)
+    if (ack.next && p->feed == FEED_LIVE && buf_len(&p->answers) == 0 &&
+        ack.message.change > p->cursor.change)
         p->cursor = ack.message;
     else
         a.wait = ack.message;

@@ -95,11 +95,18 @@ static size_t queue_limit(void)
     return (size_t)broker.conf.session_queue;
 }
 
+/* Reads on when its queue is empty. */
+static void fall_behind(struct peer *p)
+{
+    p->feed = FEED_BEHIND;
+    p->look = true;
+}
+
 /* Also looks whether the queue has grown too long to go on feeding it. */
 void feed_queued(struct peer *p)
 {
     if (p->feed == FEED_LIVE && ipc_channel_queued(&p->channel) > queue_limit())
-        p->feed = FEED_BEHIND;
+        fall_behind(p);
     buf_append(&dirty, &p->id, sizeof(p->id));
 }
 
@@ -252,10 +259,10 @@ static void go_live(struct peer *p)
 void feed_start_over(struct peer *p)
 {
     p->round++;
-    p->feed = FEED_BEHIND;
     p->held_overflow = false;
     buf_free(&p->held);
-    feed_drained(p);
+    fall_behind(p);
+    peer_flush(p);
 }
 
 struct catching {
@@ -273,6 +280,7 @@ static struct peer *still_catching(struct catching *c, const PGresult *result)
     if (db_ok(result))
         return p;
     p->feed = FEED_BEHIND; /* tried again with the next feed_retry() */
+    peer_flush(p);
     return NULL;
 }
 
@@ -311,9 +319,8 @@ static void on_missed_events(void *arg, const PGresult *result)
     }
     if (rows >= PAGE || taken < rows || !link_is_up()) {
         free(c);
-        p->feed = FEED_BEHIND; /* goes on when this has been read */
+        fall_behind(p); /* goes on when this has been read */
         peer_flush(p);
-        feed_drained(p);
         return;
     }
     if (c->upto.change > p->cursor.change)

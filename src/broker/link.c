@@ -128,8 +128,10 @@ static void on_attached(void *arg, const PGresult *result)
     if (events_position().change && !honoured)
         resume_all(db_cursor(result, 0, 3));
     state = OPENING;
+    hosts_link_up();
     rows_open_all();
     link_write();
+    link_listen();
 }
 
 static void on_up(void *arg)
@@ -165,13 +167,17 @@ static void come_up(void)
     log_info("the database is up; this is host %lld", (long long)host);
     report("up\n");
     statuses_link_up();
-    hosts_link_up();
     on_tick(NULL);
 }
 
 void link_write(void)
 {
     if ((state != OPENING && state != UP) || !db_ready(writer))
+        return;
+    static bool
+        turn; /* neither rows nor messages wait for ever because there are more of the other */
+    turn = !turn;
+    if (state == UP && turn && sends_write(writer))
         return;
     if (rows_write(writer))
         return;
@@ -185,7 +191,9 @@ void link_listen(void)
 {
     static bool
         turn; /* neither kind of news waits for ever because there is always some of the other */
-    if (state != UP || !db_ready(listener) || hosts_listen(listener))
+    /* This host beats as soon as others can see it. */
+    if ((state != OPENING && state != UP) || !db_ready(listener) || hosts_listen(listener) ||
+        state != UP)
         return;
     turn = !turn;
     if (turn ? events_read(listener) : statuses_read(listener))

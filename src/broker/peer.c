@@ -87,6 +87,7 @@ void peers_reap(void)
         ended = p->next_ended;
         map_remove(&peers, p->id);
         uncount_channel(p->pid);
+        ipc_channel_close(&p->channel); /* something may have been queued after its end */
         buf_wipe(&p->held);
         buf_free(&p->answers);
         free(p->named);
@@ -98,7 +99,7 @@ static void want(struct peer *p)
 {
     /* Who does not read its answers is not read either: they cannot pile up. */
     uint32_t events = ipc_channel_queued(&p->channel) > broker.conf.session_queue ? 0 : EPOLLIN;
-    if (ipc_channel_queued(&p->channel) > 0)
+    if (ipc_channel_queued(&p->channel) > 0 || p->look)
         events |= EPOLLOUT;
     loop_modify(broker.loop, &p->watch, events);
 }
@@ -133,6 +134,7 @@ static bool has_room(struct peer *p)
 {
     if (ipc_channel_queued(&p->channel) > broker.conf.session_queue)
         peer_flush(p);
+    p->look = p->look || ipc_channel_queued(&p->channel) > broker.conf.session_queue;
     return !p->closing && ipc_channel_queued(&p->channel) <= broker.conf.session_queue;
 }
 
@@ -151,23 +153,29 @@ static void serve(struct peer *p)
     }
 }
 
+/* The queue has been written: now for what waited for that. */
+static void on_drained(struct peer *p)
+{
+    p->look = false;
+    feed_drained(p);
+    serve(p);
+}
+
 static void on_channel(void *arg, uint32_t events)
 {
     struct peer *p = arg;
     if (events & EPOLLOUT) {
         peer_flush(p);
-        if (!p->closing)
-            feed_drained(p);
-        if (!p->closing)
-            serve(p); /* what was left lying while its queue was full */
+        if (!p->closing && ipc_channel_queued(&p->channel) == 0)
+            on_drained(p);
     }
     if (!p->closing && (events & (EPOLLIN | EPOLLHUP | EPOLLERR))) {
         if (ipc_channel_fill(&p->channel) < 0)
             peer_end(p, NULL);
         else
             serve(p);
-        peer_flush(p);
     }
+    peer_flush(p);
 }
 
 static void add(int fd)

@@ -37,6 +37,7 @@ struct peer {
     uint8_t waiting[IPC_TYPE_COUNT]; /* requests of each type without an answer yet */
     int64_t user;                    /* 0 until bound */
     bool closing;                    /* ended; freed by peers_reap() */
+    bool look;                       /* there is something to be done when its queue is empty */
     struct peer *next_ended;
 
     /* Owned by feed.c */

@@ -78,6 +78,8 @@ struct resuming {
 
 static void resume(struct peer *p, uint32_t seq, struct cursor from, bool recovered)
 {
+    if (p->resumed.due && !p->resumed.recovered)
+        feed_put_resumed(p); /* of the hole it has to hear in any case */
     p->resumed = (struct resumed){true, recovered, seq, from.change};
     if (recovered && from.change < p->cursor.change)
         p->cursor = from;
@@ -110,6 +112,19 @@ void resume_asked(struct peer *p, uint32_t seq, struct ipc_text named)
     pool_run(STATEMENT_CURSOR_HONOURED, &params, on_honoured, r);
 }
 
+/* What was handed out, or read, or asked for, is of a past that is not there any more. */
+static void start_anew(struct peer *p, struct cursor now)
+{
+    if (p->resumed.due && p->resumed.seq)
+        peer_fail(p->id, IPC_RESUME, p->resumed.seq, IPC_E_UNAVAILABLE);
+    answers_void(p);
+    p->cursor = p->opened = now;
+    p->presence = 0;
+    p->resumed = (struct resumed){.due = true, .recovered = false, .from = now.change};
+    feed_put_resumed(p); /* ahead of what comes now: its numbers may be lower than those before */
+    feed_start_over(p);
+}
+
 void resume_all(struct cursor now)
 {
     log_warn("the database went back: change %llu, up to which all was handed out, is not there; "
@@ -118,17 +133,11 @@ void resume_all(struct cursor now)
     events_restart(now);
     struct peer *p;
     for (size_t at = 0; (p = peer_next(&at));) {
-        if (p->feed == FEED_OFF || p->feed == FEED_OPENING)
-            continue;
-        p->cursor = p->opened = now;
-        p->presence = 0;
-        p->resumed.due = true;
-        p->resumed.recovered = false;
-        answers_void(p);
-        feed_put_resumed(
-            p); /* ahead of what comes now: its numbers may be lower than those before */
-        feed_queued(p);
-        feed_start_over(p);
+        if (p->feed == FEED_OPENING) {
+            buf_free(&p->held);
+            p->held_overflow = false;
+        } else if (p->feed != FEED_OFF) {
+            start_anew(p, now);
+        }
     }
-    feed_flush();
 }

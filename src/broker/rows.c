@@ -191,10 +191,12 @@ bool rows_has_work(void)
 
 bool rows_write(struct db *writer)
 {
-    if (buf_len(&closes) > 0)
-        close_rows(writer);
-    else if (open_first)
+    static bool turn;
+    turn = !turn;
+    if (open_first && (turn || buf_len(&closes) == 0))
         open_rows(writer);
+    else if (buf_len(&closes) > 0)
+        close_rows(writer);
     else
         return false;
     return true;

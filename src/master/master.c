@@ -203,7 +203,8 @@ static void begin_to_stop(const struct master *m)
 {
     log_info("stopping");
     takeover_cancel();
-    notify_stopping();
+    if (!waits_to_take_over(m)) /* the service goes on, in the master before */
+        notify_stopping();
     sockets_close(m->sockets);
     sessions_drain(m->conf->drain_time);
     enter(DRAINING, m->conf->drain_time);
@@ -254,7 +255,7 @@ static bool finished(const struct master *m)
 static int64_t watch_idle(const struct master *m)
 {
     bool single = m->sockets->count == 0;
-    if (phase != SERVING || takeover_under_way() ||
+    if (phase != SERVING || takeover_under_way() || waits_to_take_over(m) ||
         (!single && (!m->conf->idle_exit || !m->sockets->handed_over)))
         return CLOCK_NEVER;
     if (sessions_clients() > 0) {

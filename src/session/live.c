@@ -229,7 +229,7 @@ static void take_resumed(struct live *l, const struct ipc_message *m)
     if (!ipc_read_end(&r))
         return;
     bool asked = l->resuming && m->seq == l->resume_seq;
-    if (!recovered) {
+    if (!recovered && !asked) { /* what comes now follows no cursor that was named */
         l->ask->cursor = now;
         l->since = now.change;
     } else if (now.change > l->ask->cursor.change) {

@@ -107,12 +107,13 @@ static bool accepts_event_stream(const struct exchange *x)
     return http_request_has_token(&x->request, "Accept", "text/event-stream");
 }
 
-/* Where the client was: the parameter, or what a browser's EventSource remembers. */
+/* Where the client was. A client of server-sent events that comes back by itself asks for the same
+ * URL again, and says in the field how far it has come since. */
 static struct http_text find_cursor(const struct exchange *x)
 {
     struct http_text t = exchange_query(x, "cursor");
     const struct http_text *last = http_request_field(&x->request, "Last-Event-ID");
-    if (!t.p && last)
+    if (last && last->n > 0)
         return *last;
     return t.p ? t : (struct http_text){"", 0};
 }
