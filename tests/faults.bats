@@ -167,11 +167,11 @@ PY
 
 # Waits until there is a folder of a run in which everything has been started.
 await_begin() {
-    timeout 60 bash -c 'until grep -q "  begin  " "$1"; do sleep 0.1; done' _ "$1"
+    timeout 120 bash -c 'until grep -q "  begin  " "$1"; do sleep 0.1; done' _ "$1"
 }
 
 await_nothing() {
-    timeout 40 bash -c 'until [[ -z $(ls -A "$1") ]]; do sleep 0.1; done' _ "$1"
+    timeout 120 bash -c 'until [[ -z $(ls -A "$1") ]]; do sleep 0.1; done' _ "$1"
     [[ -z $(processes_of "$1") ]]
 }
 
