@@ -7,7 +7,7 @@ setup_file() {
     server_setup_file
     server_start
     server_start hasty -o header_timeout=300ms -o body_timeout=300ms -o keepalive_timeout=300ms \
-        -o write_timeout=1s
+        -o write_timeout=3s
 }
 
 teardown_file() {
@@ -578,7 +578,7 @@ eventually(lambda: not children(f"session {a.name}", "hasty"))
 assert len(read_all(stuck)) < 19_000_000
 slow = start()
 got = b""
-for _ in range(30):
+for _ in range(50):         # longer than write_timeout in all
     got += slow.recv(32768)
     time.sleep(0.1)
 got += read_all(slow)

@@ -7,7 +7,7 @@ setup_file() {
     server_setup_file
     server_start main -o max_clients=2000 -o session_queue=64k -o presence=off -o write_timeout=10m \
         -o ping_interval=10m
-    server_start strict -o presence=off -o write_timeout=1s
+    server_start strict -o presence=off -o write_timeout=3s
 }
 
 teardown_file() {
