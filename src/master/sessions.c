@@ -266,6 +266,8 @@ void sessions_drain(int64_t ms)
     /* Who is told last still has a fifth of the time. */
     int64_t most = ms / 5 * 4, wanted = drain.count * DRAIN_STEP_MS;
     drain.span = wanted < most ? wanted : most;
+    log_debug("%lld clients are told within %lld ms", (long long)drain.count,
+              (long long)drain.span);
 }
 
 int64_t sessions_drain_due(void)
