@@ -174,8 +174,8 @@ void link_write(void)
 {
     if ((state != OPENING && state != UP) || !db_ready(writer))
         return;
-    static bool
-        turn; /* neither rows nor messages wait for ever because there are more of the other */
+    /* Neither rows nor messages wait for ever because there are more of the other. */
+    static bool turn;
     turn = !turn;
     if (state == UP && turn && sends_write(writer))
         return;
@@ -189,8 +189,8 @@ void link_write(void)
 
 void link_listen(void)
 {
-    static bool
-        turn; /* neither kind of news waits for ever because there is always some of the other */
+    /* Nor does either kind of news. */
+    static bool turn;
     /* This host beats as soon as others can see it. */
     if ((state != OPENING && state != UP) || !db_ready(listener) || hosts_listen(listener) ||
         state != UP)

@@ -364,8 +364,6 @@ static int64_t check_clock(struct live *l)
     give_up_old_messages(l, now);
     int64_t next = l->kind->tick(l, now);
     next = min(next, l->close_by ? l->close_by : now + token_left(l));
-    if (l->channel == CHANNEL_AWAY)
-        next = min(next, l->reconnect_at);
     if (l->pending.first)
         next = min(next, l->pending.first->deadline);
     return next;
