@@ -17,6 +17,7 @@
 #include "notify.h"
 #include "process.h"
 #include "proctitle.h"
+#include "public_keys.h"
 #include "refuse.h"
 #include "session.h"
 
@@ -192,7 +193,7 @@ static void load_conf(struct conf *conf, const struct inheritance *in)
 {
     struct conf_error e;
     if (load_sources(conf, &e) < 0 || take_secrets(conf, in->secrets, &e) < 0 ||
-        conf_finish(conf, &e) < 0) {
+        conf_finish(conf, &e) < 0 || public_keys_check(conf, &e) < 0) {
         takeover_refuse(in, e.text);
         if (stderr_is_client())
             die("%s", e.text);

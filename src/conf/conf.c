@@ -165,10 +165,12 @@ static size_t source_size(const char *where)
     return colon ? (size_t)(colon - where) : strlen(where);
 }
 
-/* A secret can be given itself or as a file that holds it: the key for the other way, or -1. */
+/* A key can be given itself or as a file that holds it: the key for the other way, or -1. */
 static int other_way(int id)
 {
     static const int ways[][2] = {{CONF_K_jwt_secret, CONF_K_jwt_secret_file},
+                                  {CONF_K_jwt_old_secret, CONF_K_jwt_old_secret_file},
+                                  {CONF_K_jwt_public_key, CONF_K_jwt_public_key_file},
                                   {CONF_K_db_password, CONF_K_db_password_file}};
     for (size_t i = 0; i < sizeof(ways) / sizeof(ways[0]); i++)
         for (int j = 0; j < 2; j++)

@@ -97,8 +97,8 @@ void conf_wipe_environment(void);
  * To be called once, after everything was set. */
 int conf_finish(struct conf *c, struct conf_error *e);
 
-/* The part of that which has nothing to do with secrets: for a reload. */
-int conf_check(const struct conf *c, struct conf_error *e);
+/* The part of that which has nothing to do with secrets: for a reload. Reads the public keys. */
+int conf_check(struct conf *c, struct conf_error *e);
 
 /* What is accepted but not advisable, or NULL. Valid until conf_wipe_secrets(). */
 const char *conf_warning(const struct conf *c);

@@ -7,6 +7,7 @@
 #include "conf_table.h"
 
 #include <string.h>
+#include <sys/stat.h>
 
 #include "buf.h"
 
@@ -66,7 +67,8 @@ static int read_secret(struct conf *c, int id, const char *secret, int file_id, 
     char prefix[256];
     snprintf(prefix, sizeof(prefix), "%.200s: %s: ", place(c, file_id), file_key);
     struct buf text = BUF_INIT;
-    struct conf_read how = {.max = CONF_VALUE_MAX + 2, .private = true, .prefix = prefix};
+    struct conf_read how = {
+        .max = CONF_VALUE_MAX + 2, .closed = S_IROTH | S_IWOTH, .prefix = prefix};
     int result = conf_read_file(&text, path, how, e);
     if (result == 0)
         result = store_secret(c, id, &text, path, prefix, e);
@@ -74,18 +76,36 @@ static int read_secret(struct conf *c, int id, const char *secret, int file_id, 
     return result;
 }
 
-static int check_jwt_secret(const struct conf *c, struct conf_error *e)
+static int check_strength(const struct conf *c, int id, const char *secret, const char *remedy,
+                          struct conf_error *e)
 {
-    size_t n = strlen(c->jwt_secret);
-    if (n == 0)
+    size_t n = strlen(secret);
+    if (n == 0 || n >= JWT_SECRET_MIN || c->mode != CONF_PRODUCTION)
+        return 0;
+    return conf_fail(e,
+                     "%.200s: %s has %zu bytes, but HS256 needs at least %d "
+                     "(RFC 7518, section 3.2); %s",
+                     place(c, id), conf_table[id].name, n, (int)JWT_SECRET_MIN, remedy);
+}
+
+static int check_jwt_secrets(const struct conf *c, struct conf_error *e)
+{
+    if (!*c->jwt_secret)
         return conf_fail(e, "%.200s: jwt_secret is not set, and there is no default; %s",
                          place(c, CONF_K_jwt_secret), MAKE_A_SECRET);
-    if (n < JWT_SECRET_MIN && c->mode == CONF_PRODUCTION)
-        return conf_fail(e,
-                         "%.200s: jwt_secret has %zu bytes, but HS256 needs at least %d "
-                         "(RFC 7518, section 3.2); %s",
-                         place(c, CONF_K_jwt_secret), n, (int)JWT_SECRET_MIN, MAKE_A_SECRET);
-    return 0;
+    if (check_strength(c, CONF_K_jwt_secret, c->jwt_secret, MAKE_A_SECRET, e) < 0)
+        return -1;
+    return check_strength(c, CONF_K_jwt_old_secret, c->jwt_old_secret,
+                          "who had a token of it could guess it: leave it out", e);
+}
+
+/* It is looked for in JSON as it is (token.c). */
+static int check_audience(const struct conf *c, struct conf_error *e)
+{
+    if (!strpbrk(c->jwt_audience, "\"\\\t"))
+        return 0;
+    return conf_fail(e, "%.200s: jwt_audience must not contain a quote, a backslash or a tab",
+                     place(c, CONF_K_jwt_audience));
 }
 
 const char *conf_warning(const struct conf *c)
@@ -141,12 +161,16 @@ int conf_finish(struct conf *c, struct conf_error *e)
     if (read_secret(c, CONF_K_db_password, c->db_password, CONF_K_db_password_file,
                     c->db_password_file, e) < 0 ||
         read_secret(c, CONF_K_jwt_secret, c->jwt_secret, CONF_K_jwt_secret_file, c->jwt_secret_file,
-                    e) < 0)
+                    e) < 0 ||
+        read_secret(c, CONF_K_jwt_old_secret, c->jwt_old_secret, CONF_K_jwt_old_secret_file,
+                    c->jwt_old_secret_file, e) < 0)
         return -1;
-    return check_jwt_secret(c, e) < 0 ? -1 : conf_check(c, e);
+    return check_jwt_secrets(c, e) < 0 ? -1 : conf_check(c, e);
 }
 
-int conf_check(const struct conf *c, struct conf_error *e)
+int conf_check(struct conf *c, struct conf_error *e)
 {
-    return check_origins(c, e) < 0 || check_spare(c, e) < 0 ? -1 : 0;
+    if (conf_read_public_keys(c, e) < 0)
+        return -1;
+    return check_audience(c, e) < 0 || check_origins(c, e) < 0 || check_spare(c, e) < 0 ? -1 : 0;
 }

@@ -71,6 +71,18 @@ KEY(SECRET, jwt_secret, "", ANY, BROKER, "JWT_SECRET",
     "key that signs the tokens: 32 bytes or more")
 KEY(STRING, jwt_secret_file, "", ANY, MASTER, NULL,
     "file that holds the key instead")
+KEY(SECRET, jwt_old_secret, "", ANY, BROKER, "JWT_OLD_SECRET",
+    "key that signed before: its tokens are still accepted")
+KEY(STRING, jwt_old_secret_file, "", ANY, MASTER, NULL,
+    "file that holds that key instead")
+KEY(STRING, jwt_public_key, "", ANY, BROKER, NULL,
+    "public keys of those who issue tokens elsewhere: base64, by comma")
+KEY(STRING, jwt_public_key_file, "", ANY, MASTER, NULL,
+    "PEM file that holds them instead")
+KEY(STRING, jwt_issuer, "", ANY, BROKER, NULL,
+    "who must have issued the tokens from elsewhere; empty: anybody")
+KEY(STRING, jwt_audience, "", ANY, BROKER, NULL,
+    "whom the tokens from elsewhere must be for; empty: anybody")
 KEY(DURATION, token_lifetime, "1d", RANGE(SECOND, 3650 * DAY), BROKER, NULL,
     "how long a token is valid")
 KEY(INT, bcrypt_cost, "10", RANGE(4, 16), BROKER | AUTH, NULL,

@@ -22,6 +22,7 @@ enum { FILE_MAX = 256 * 1024 };
 struct source {
     struct conf *conf;
     const char *name;
+    bool own_keys; /* conf_take_secrets(): the keys of tokens are named by other sources */
     unsigned line;
     unsigned seen[CONF_KEY_COUNT]; /* the line that set the key, 0 for none */
     struct conf_error *error;
@@ -191,14 +192,14 @@ int conf_load_text(struct conf *c, const char *text, size_t n, const char *name,
     return each_line(&src, text, n, conf_line);
 }
 
-static int check_private(int fd, const char *path, const char *prefix, struct conf_error *e)
+static int check_closed(int fd, const char *path, struct conf_read how, struct conf_error *e)
 {
     struct stat st;
     if (fstat(fd, &st) < 0)
-        return conf_fail(e, "%s%.200s: %s", prefix, path, strerror(errno));
-    if (st.st_mode & (S_IROTH | S_IWOTH))
-        return conf_fail(e, "%s%.150s is open to every user; run: chmod o-rwx %.150s", prefix, path,
-                         path);
+        return conf_fail(e, "%s%.200s: %s", how.prefix, path, strerror(errno));
+    if (st.st_mode & how.closed)
+        return conf_fail(e, "%s%.150s is open to every user; run: chmod %s %.150s", how.prefix,
+                         path, how.closed & S_IROTH ? "o-rwx" : "o-w", path);
     return 0;
 }
 
@@ -226,7 +227,7 @@ int conf_read_file(struct buf *out, const char *path, struct conf_read how, stru
         return conf_fail(e, "%s%.200s: %s; correct the path or the permissions", how.prefix, path,
                          strerror(errno));
     }
-    int result = how.private ? check_private(fd, path, how.prefix, e) : 0;
+    int result = how.closed ? check_closed(fd, path, how, e) : 0;
     if (result == 0 && read_all(out, fd, how.max) < 0)
         result = conf_fail(e, "%s%.200s: %s; a file of at most %zu bytes is expected", how.prefix,
                            path, strerror(errno), how.max);
@@ -318,12 +319,18 @@ bool conf_read_dump(struct buf *out, int fd)
 static int missing_secret_line(struct source *src, char *line)
 {
     int id = secret_of(line);
-    return id < 0 || conf_has_secret(src->conf, id) ? 0 : conf_line(src, line);
+    /* The old key goes with the key: that it is named no more is how it is taken out of use. */
+    if (id < 0 || conf_has_secret(src->conf, id) || (id == CONF_K_jwt_old_secret && src->own_keys))
+        return 0;
+    return conf_line(src, line);
 }
 
 int conf_take_secrets(struct conf *c, int fd, struct conf_error *e)
 {
-    struct source src = {.conf = c, .name = "the secrets handed over", .error = e};
+    struct source src = {.conf = c,
+                         .name = "the secrets handed over",
+                         .own_keys = conf_has_secret(c, CONF_K_jwt_secret),
+                         .error = e};
     struct buf text = BUF_INIT;
     int result = -1;
     if (conf_read_dump(&text, fd))

@@ -53,14 +53,17 @@ int conf_fail(struct conf_error *e, const char *fmt, ...) __attribute__((format(
 
 /* Reads a file of at most max bytes into out, without leaving copies; -1 with an error text that
  * starts with prefix. A missing file is no error where missing_ok; out then stays empty.
- * private refuses a file that every user may read or write. */
+ * A file with any of the permissions in closed is refused. */
 struct conf_read {
     size_t max;
     bool missing_ok;
-    bool private;
+    unsigned closed;
     const char *prefix;
 };
 int conf_read_file(struct buf *out, const char *path, struct conf_read how, struct conf_error *e);
+
+/* Fills in jwt_public_key from the file that is to be read instead, if there is one. */
+int conf_read_public_keys(struct conf *c, struct conf_error *e);
 
 /* Text to number and back, for INT, SIZE and DURATION: "64k", "10s". False for anything else. */
 bool conf_parse_number(enum conf_type type, const char *text, long long *number);
