@@ -55,7 +55,7 @@ $(BUILD)/chatd: $(BUILD)/chatd.o $(call objects,lib conf ipc wire master session
 
 $(BUILD)/chatd-broker: $(call objects,lib conf ipc broker)
 	$(call say,LINK,$@)
-	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) $(LINK) -o $@ $^ -lpq -ljwt
+	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) $(LINK) -o $@ $^ -lpq -ljwt -lcrypto
 
 $(BUILD)/chatd-auth: $(call objects,lib conf ipc auth)
 	$(call say,LINK,$@)
@@ -71,7 +71,7 @@ $(BUILD)/%.o: src/%.c Makefile
 
 # A unit test links the object under test and what lies below it, never a whole program.
 UNIT_OBJECTS = $(call objects,lib conf ipc wire) $(BUILD)/master/addresses.o \
-               $(BUILD)/auth/bcrypt.o $(BUILD)/broker/token.o
+               $(BUILD)/auth/bcrypt.o $(BUILD)/broker/token.o $(BUILD)/broker/token_keys.o
 $(BUILD)/unit/%: tests/unit/%.c tests/unit/test.h $(UNIT_OBJECTS)
 	@mkdir -p $(@D)
 	$(call say,TEST,$@)

@@ -134,9 +134,85 @@ begin
                       where m.id <= change order by m.id desc limit 1), 0);
 end $$;
 
+CREATE FUNCTION chatd.unix_time(moment timestamp with time zone) RETURNS bigint
+    LANGUAGE sql STABLE
+    AS $$ select coalesce(floor(extract(epoch from moment))::bigint, 0) $$;
+
+CREATE FUNCTION chatd.user_disable(name text) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path TO 'chatd', 'pg_temp'
+    AS $$
+begin
+    update users set disabled = true where id = user_named(name);
+end $$;
+
+CREATE FUNCTION chatd.user_enable(name text) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path TO 'chatd', 'pg_temp'
+    AS $$
+begin
+    update users set disabled = false where id = user_named(name);
+end $$;
+
 CREATE FUNCTION chatd.user_json(id bigint, username text, email text) RETURNS text
     LANGUAGE sql STABLE
     AS $$ select '{"id":' || id || ',"username":"' || username || '","email":' || to_json(email)::text || '}' $$;
+
+CREATE FUNCTION chatd.user_logout(name text) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path TO 'chatd', 'pg_temp'
+    AS $$
+begin
+    update users set token_generation = token_generation + 1 where id = user_named(name);
+end $$;
+
+CREATE FUNCTION chatd.user_named(name text) RETURNS bigint
+    LANGUAGE plpgsql STABLE
+    SET search_path TO 'chatd', 'pg_temp'
+    AS $$
+declare
+    found_id constant bigint := (select u.id from users u where lower(u.username) = lower(name));
+begin
+    if found_id is null then
+        raise exception 'there is no user "%"', name using errcode = 'no_data_found';
+    end if;
+    return found_id;
+end $$;
+
+CREATE FUNCTION chatd.users_changing() RETURNS trigger
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'chatd', 'pg_temp'
+    AS $$
+begin
+    if (new.disabled, new.token_generation, new.password_hash)
+       is not distinct from (old.disabled, old.token_generation, old.password_hash) then
+        return new;
+    end if;
+    -- Enabling counts too: of two states of a user the one with the higher generation is the later.
+    new.token_generation := greatest(old.token_generation + 1, new.token_generation);
+    new.revocation := nextval('revocation_seq');
+    new.revoked_at := greatest(old.revoked_at, clock_timestamp());
+    return new;
+end $$;
+
+CREATE FUNCTION chatd.users_removed() RETURNS trigger
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'chatd', 'pg_temp'
+    AS $$
+begin
+    insert into removed_users (id, revocation) values (old.id, nextval('revocation_seq'))
+    on conflict on constraint removed_users_pkey do update set revocation = excluded.revocation;
+    return null;
+end $$;
+
+CREATE FUNCTION chatd.users_revoked() RETURNS trigger
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'chatd', 'pg_temp'
+    AS $$
+begin
+    perform pg_notify('chatd_' || h.id, 'r') from hosts h;
+    return null;
+end $$;
 
 CREATE FUNCTION chatd_api.cursor_honoured(change bigint, stamp integer) RETURNS boolean
     LANGUAGE plpgsql STABLE SECURITY DEFINER
@@ -420,6 +496,29 @@ begin
          order by p.change;
 end $$;
 
+CREATE FUNCTION chatd_api.revocation_read(after bigint, max_rows integer) RETURNS TABLE(revocation bigint, user_id bigint, generation integer, disabled boolean, revoked bigint)
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'chatd', 'pg_temp'
+    AS $$
+#variable_conflict use_column
+begin
+    if after = 0 then
+        perform pg_advisory_xact_lock(1667785076, 0);
+    end if;
+    return query
+        (select u.revocation, u.id, u.token_generation, u.disabled, unix_time(u.revoked_at)
+           from users u
+          where u.revocation > after
+          order by u.revocation limit max_rows)
+        union all
+        (select r.revocation, r.id, 2147483647, false, 9223372036854775807
+           from removed_users r
+          where r.revocation > after
+          order by r.revocation limit max_rows)
+        order by 1
+        limit max_rows;
+end $$;
+
 CREATE FUNCTION chatd_api.schema_version() RETURNS integer
     LANGUAGE plpgsql STABLE SECURITY DEFINER
     SET search_path TO 'chatd', 'pg_temp'
@@ -475,14 +574,28 @@ begin
          order by i.n;
 end $$;
 
-CREATE FUNCTION chatd_api.user_credentials(name text) RETURNS TABLE(user_id bigint, username text, password_hash text, user_json text)
+CREATE FUNCTION chatd_api.user_credentials(id bigint) RETURNS TABLE(user_id bigint, username text, password_hash text, user_json text, generation integer, disabled boolean)
     LANGUAGE plpgsql STABLE SECURITY DEFINER
     SET search_path TO 'chatd', 'pg_temp'
     AS $$
 #variable_conflict use_column
 begin
     return query
-        select u.id, u.username, u.password_hash, user_json(u.id, u.username, u.email)
+        select u.id, u.username, u.password_hash, user_json(u.id, u.username, u.email),
+               u.token_generation, u.disabled
+          from users u
+         where u.id = user_credentials.id;
+end $$;
+
+CREATE FUNCTION chatd_api.user_credentials(name text) RETURNS TABLE(user_id bigint, username text, password_hash text, user_json text, generation integer, disabled boolean)
+    LANGUAGE plpgsql STABLE SECURITY DEFINER
+    SET search_path TO 'chatd', 'pg_temp'
+    AS $$
+#variable_conflict use_column
+begin
+    return query
+        select u.id, u.username, u.password_hash, user_json(u.id, u.username, u.email),
+               u.token_generation, u.disabled
           from users u
          where lower(u.username) = lower(user_credentials.name);
 end $$;
@@ -500,6 +613,26 @@ begin
                             'null') || '}', ',' order by u.id), '') || ']'
               from users u
               left join (select distinct user_id from sessions) s on s.user_id = u.id);
+end $$;
+
+CREATE FUNCTION chatd_api.user_logout(id bigint) RETURNS void
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'chatd', 'pg_temp'
+    AS $$
+begin
+    update users u set token_generation = u.token_generation + 1 where u.id = user_logout.id;
+end $$;
+
+CREATE FUNCTION chatd_api.user_password(id bigint, old_hash text, new_hash text) RETURNS TABLE(generation integer)
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'chatd', 'pg_temp'
+    AS $$
+#variable_conflict use_column
+begin
+    return query
+        update users u set password_hash = new_hash
+         where u.id = user_password.id and u.password_hash = old_hash and not u.disabled
+        returning u.token_generation;
 end $$;
 
 CREATE FUNCTION chatd_api.user_register(username text, email text, password_hash text) RETURNS TABLE(status text, user_id bigint, user_json text)
@@ -533,6 +666,18 @@ exception
         return query select case taken when 'users_email_key' then 'email_taken'
                                        else 'username_taken' end, null::bigint, null::text;
 end $_$;
+
+CREATE FUNCTION chatd_api.user_standing(id bigint) RETURNS TABLE(generation integer, disabled boolean, revoked bigint)
+    LANGUAGE plpgsql STABLE SECURITY DEFINER
+    SET search_path TO 'chatd', 'pg_temp'
+    AS $$
+#variable_conflict use_column
+begin
+    return query
+        select u.token_generation, u.disabled, unix_time(u.revoked_at)
+          from users u
+         where u.id = user_standing.id;
+end $$;
 
 CREATE TABLE chatd.messages (
     id bigint NOT NULL,
@@ -593,6 +738,18 @@ CREATE SEQUENCE chatd.presence_seq
     NO MAXVALUE
     CACHE 1;
 
+CREATE TABLE chatd.removed_users (
+    id bigint NOT NULL,
+    revocation bigint NOT NULL
+);
+
+CREATE SEQUENCE chatd.revocation_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1;
+
 CREATE TABLE chatd.schema_version (
     number integer NOT NULL,
     name text NOT NULL,
@@ -614,6 +771,10 @@ CREATE TABLE chatd.users (
     password_hash text NOT NULL,
     created_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
     last_seen timestamp with time zone,
+    disabled boolean DEFAULT false NOT NULL,
+    token_generation integer DEFAULT 0 NOT NULL,
+    revoked_at timestamp with time zone,
+    revocation bigint,
     CONSTRAINT users_email_check CHECK (((octet_length(email) >= 1) AND (octet_length(email) <= 254))),
     CONSTRAINT users_username_check CHECK ((username ~ '^[A-Za-z0-9_.-]{1,32}$'::text))
 );
@@ -638,6 +799,12 @@ ALTER TABLE ONLY chatd.messages
 
 ALTER TABLE ONLY chatd.presence
     ADD CONSTRAINT presence_pkey PRIMARY KEY (user_id);
+
+ALTER TABLE ONLY chatd.removed_users
+    ADD CONSTRAINT removed_users_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY chatd.removed_users
+    ADD CONSTRAINT removed_users_revocation_key UNIQUE (revocation);
 
 ALTER TABLE ONLY chatd.schema_version
     ADD CONSTRAINT schema_version_pkey PRIMARY KEY (number);
@@ -664,6 +831,8 @@ CREATE INDEX sessions_user_id ON chatd.sessions USING btree (user_id, host_id);
 
 CREATE UNIQUE INDEX users_email_key ON chatd.users USING btree (lower(email));
 
+CREATE UNIQUE INDEX users_revocation ON chatd.users USING btree (revocation) WHERE (revocation IS NOT NULL);
+
 CREATE UNIQUE INDEX users_username_key ON chatd.users USING btree (lower(username));
 
 CREATE TRIGGER messages_inserted AFTER INSERT ON chatd.messages REFERENCING NEW TABLE AS inserted FOR EACH STATEMENT EXECUTE FUNCTION chatd.messages_inserted();
@@ -675,6 +844,18 @@ CREATE TRIGGER sessions_deleted AFTER DELETE ON chatd.sessions REFERENCING OLD T
 CREATE TRIGGER sessions_inserted AFTER INSERT ON chatd.sessions REFERENCING NEW TABLE AS inserted FOR EACH STATEMENT EXECUTE FUNCTION chatd.sessions_inserted();
 
 CREATE TRIGGER sessions_lock BEFORE INSERT OR DELETE ON chatd.sessions FOR EACH STATEMENT EXECUTE FUNCTION chatd.change_lock();
+
+CREATE TRIGGER users_changing BEFORE UPDATE OF disabled, token_generation, password_hash ON chatd.users FOR EACH ROW EXECUTE FUNCTION chatd.users_changing();
+
+CREATE TRIGGER users_delete_lock BEFORE DELETE ON chatd.users FOR EACH STATEMENT EXECUTE FUNCTION chatd.change_lock();
+
+CREATE TRIGGER users_deleted AFTER DELETE ON chatd.users FOR EACH STATEMENT EXECUTE FUNCTION chatd.users_revoked();
+
+CREATE TRIGGER users_removed AFTER DELETE ON chatd.users FOR EACH ROW EXECUTE FUNCTION chatd.users_removed();
+
+CREATE TRIGGER users_update_lock BEFORE UPDATE OF disabled, token_generation, password_hash ON chatd.users FOR EACH STATEMENT EXECUTE FUNCTION chatd.change_lock();
+
+CREATE TRIGGER users_updated AFTER UPDATE OF disabled, token_generation, password_hash ON chatd.users FOR EACH STATEMENT EXECUTE FUNCTION chatd.users_revoked();
 
 ALTER TABLE ONLY chatd.messages
     ADD CONSTRAINT messages_receiver_id_fkey FOREIGN KEY (receiver_id) REFERENCES chatd.users(id);

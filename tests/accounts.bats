@@ -324,7 +324,7 @@ PY
 
 # --- tokens ---
 
-@test "tokens: HS256, with the claims sub, iat, exp and jti" {
+@test "tokens: HS256, with the claims sub, iat, exp, jti and gen, and a kid that names the key" {
     py - <<'PY'
 from tokens import *
 from base64 import urlsafe_b64decode
@@ -335,10 +335,12 @@ _, again = api("POST", "/login", {"username": a.name, "password": password()})
 jtis = set()
 for t in (a.token, again["token"]):
     h, c, s = t.split(".")
-    assert decode(h) == {"alg": "HS256", "typ": "JWT"}, decode(h)
+    kid = b64(hashlib.sha256(b"chatd token key\0" + KEY).digest()[:8])
+    assert decode(h) == {"alg": "HS256", "typ": "JWT", "kid": kid}, decode(h)
     assert s == sign(f"{h}.{c}")
     c = decode(c)
     assert c["sub"] == str(a.id) and abs(c["iat"] - time.time()) < 30 and c["exp"] - c["iat"] == 86400, c
+    assert c["gen"] == 0
     assert isinstance(c["jti"], str) and len(c["jti"]) >= 22
     jtis.add(c["jti"])
 assert len(jtis) == 2

@@ -108,12 +108,12 @@ equal() {
     run "$copy/migrate" --status
     [[ $status == 1 && $output == *'0002_presence.sql changed'* ]]
     cp "$root/sql/0002_presence.sql" "$copy"
-    mv "$copy/0005_cursors.sql" "$copy/0006_cursors.sql"
+    mv "$copy/0006_revocations.sql" "$copy/0007_revocations.sql"
     run "$copy/migrate"
-    [[ $status != 0 && $output == *'should have number 5'* ]]
-    rm "$copy/0006_cursors.sql"
+    [[ $status != 0 && $output == *'should have number 6'* ]]
+    rm "$copy/0007_revocations.sql"
     run "$copy/migrate"
-    [[ $status != 0 && $output == *'the database has migration 0005_cursors.sql'* ]]
+    [[ $status != 0 && $output == *'the database has migration 0006_revocations.sql'* ]]
 }
 
 @test "migrate: a file that fails leaves nothing of itself" {
@@ -205,8 +205,94 @@ equal() {
 
 @test "user_credentials: finds a name whatever its case, and nobody for nobody" {
     equal "$(api "select * from chatd_api.user_credentials('ANN')")" \
-        '1|ann|hash|{"id":1,"username":"ann","email":"ann@example.com"}'
+        '1|ann|hash|{"id":1,"username":"ann","email":"ann@example.com"}|0|f'
     equal "$(api "select * from chatd_api.user_credentials('nobody')")" ""
+    equal "$(api "select username, password_hash from chatd_api.user_credentials(2)")" 'bob|hash'
+    equal "$(api "select * from chatd_api.user_credentials(5)")" ""
+}
+
+# Revocations -----------------------------------------------------------------------------------
+
+# What a host reads after a number, without the times.
+revocations() {
+    api "select revocation, user_id, generation, disabled from chatd_api.revocation_read($1, ${2:-100})" | xargs
+}
+
+@test "disabling, enabling, another password and logging out raise the generation, each once" {
+    equal "$(revocations 0)" ""
+    q "update users set disabled = true where username = 'ann'"
+    equal "$(revocations 0)" "1|1|1|t"
+    q "select user_enable('ANN')"
+    q "update users set password_hash = 'other' where id = 2"
+    q "select user_logout('cid')"
+    equal "$(revocations 0)" "2|1|2|f 3|2|1|f 4|3|1|f"
+    equal "$(revocations 2)" "3|2|1|f 4|3|1|f"
+    equal "$(revocations 2 1)" "3|2|1|f"
+    # What changes nothing, or something else, is none; nor can a generation go back.
+    q "update users set disabled = false, password_hash = 'other', token_generation = token_generation where id = 2"
+    q "update users set email = username || '@b', last_seen = now(); select user_enable('dan')"
+    equal "$(revocations 4)" ""
+    q "update users set token_generation = 0 where id = 1"
+    equal "$(revocations 4)" "5|1|3|f"
+    q "update users set token_generation = 9 where id = 1"
+    equal "$(revocations 5)" "6|1|9|f"
+    q "delete from users where id = 4"
+    equal "$(revocations 6)" "7|4|2147483647|f"
+    equal "$(revocations 0)" "3|2|1|f 4|3|1|f 6|1|9|f 7|4|2147483647|f"
+    equal "$(revocations 0 2)" "3|2|1|f 4|3|1|f"
+    run q "select user_disable('eve')"
+    [[ $status != 0 && $output == *'there is no user "eve"'* ]]
+}
+
+@test "a revocation rings every host once, whoever is connected; what is none rings nobody" {
+    host_open 1 >/dev/null
+    host_open 2 >/dev/null
+    q "update users set last_seen = now(), email = username where id = 1"
+    equal "$(host_bells 1)" ""
+    q "update users set disabled = true"
+    equal "$(host_bells 1) $(host_bells 2)" "r r"
+    q "select user_enable('ann'), user_logout('bob')"
+    equal "$(host_bells 1)" "r"
+    q "delete from users where id = 4"
+    equal "$(host_bells 1)" "r"
+    api "select chatd_api.user_logout(1); select from chatd_api.user_password(2, 'hash', 'new')" >/dev/null
+    # Of a user who is disabled the password stays.
+    equal "$(q "select token_generation, password_hash from users where id in (1, 2) order by id" | xargs)" "3|hash 2|hash"
+}
+
+@test "user_password: only the password that was compared is replaced; the answer is the generation" {
+    equal "$(api "select * from chatd_api.user_password(1, 'wrong', 'new')")" ""
+    equal "$(api "select * from chatd_api.user_password(9, 'hash', 'new')")" ""
+    equal "$(api "select * from chatd_api.user_password(1, 'hash', 'new')")" "1"
+    equal "$(api "select * from chatd_api.user_password(1, 'hash', 'newer')")" ""
+    equal "$(api "select * from chatd_api.user_standing(1)" | cut -d '|' -f 1,2)" "1|f"
+    equal "$(q "select password_hash, revoked_at > now() - interval '1 minute', revoked_at <= now() from users where id = 1")" "new|t|t"
+    equal "$(api "select revoked from chatd_api.user_standing(1)")" "$(q "select floor(extract(epoch from revoked_at)) from users where id = 1")"
+    equal "$(api "select * from chatd_api.user_standing(2)")" "0|f|0"
+    equal "$(api "select * from chatd_api.user_standing(9)")" ""
+}
+
+@test "revocations get their numbers in the order in which they become visible, and a first reading waits" {
+    # A change that is under way, and is not committed before somebody waits for it.
+    local fifo=$BATS_TEST_TMPDIR/fifo line
+    mkfifo "$fifo"
+    psql -XAtq -v ON_ERROR_STOP=1 <"$fifo" >"$BATS_TEST_TMPDIR/out" 2>&1 3>&- &
+    exec {fd}>"$fifo"
+    echo "begin; select user_disable('ann');" >&"$fd"
+    waits() {
+        timeout 20 bash -c "until [[ \$(psql -XAtqc \"select count(*) from pg_locks where locktype = 'advisory' and not granted\") == $1 ]]; do sleep 0.05; done"
+    }
+    timeout 20 bash -c "until [[ \$(psql -XAtqc \"select count(*) from pg_locks where locktype = 'advisory' and objid = 0 and granted\") == 1 ]]; do sleep 0.05; done"
+    equal "$(revocations 1)" ""
+    revocations 0 >"$BATS_TEST_TMPDIR/first" 3>&- &
+    waits 1
+    q "select user_disable('bob')" 3>&- &
+    waits 2
+    echo "commit;" >&"$fd"
+    exec {fd}>&-
+    wait
+    grep -q '^1|1|1|t' "$BATS_TEST_TMPDIR/first"
+    equal "$(revocations 0)" "1|1|1|t 2|2|1|t"
 }
 
 @test "user_list: by id, with who is online and when the others were last seen" {

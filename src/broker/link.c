@@ -13,6 +13,7 @@
 #include "hosts.h"
 #include "log.h"
 #include "resume.h"
+#include "revocations.h"
 #include "rows.h"
 #include "sends.h"
 #include "statuses.h"
@@ -89,6 +90,7 @@ static void on_down(void *arg)
     loop_timer_stop(broker.loop, &tick);
     db_close(listener);
     db_close(writer);
+    revocations_link_lost();
     feed_link_lost();
     sends_link_lost();
     statuses_link_lost();
@@ -129,6 +131,7 @@ static void on_attached(void *arg, const PGresult *result)
         resume_all(db_cursor(result, 0, 3));
     state = OPENING;
     hosts_link_up();
+    revocations_link_up();
     rows_open_all();
     link_write();
     link_listen();
@@ -154,6 +157,7 @@ static void on_tick(void *arg)
     (void)arg;
     events_wanted();
     statuses_wanted();
+    revocations_wanted();
     feed_retry();
     link_listen();
     loop_timer_set(broker.loop, &tick, TICK_MS);
@@ -191,9 +195,10 @@ void link_listen(void)
 {
     /* Nor does either kind of news. */
     static bool turn;
-    /* This host beats as soon as others can see it. */
+    /* This host beats as soon as others can see it, and knows whom it must not serve before it
+     * serves. */
     if ((state != OPENING && state != UP) || !db_ready(listener) || hosts_listen(listener) ||
-        state != UP)
+        revocations_read(listener) || state != UP)
         return;
     turn = !turn;
     if (turn ? events_read(listener) : statuses_read(listener))
@@ -204,18 +209,20 @@ void link_listen(void)
         events_read(listener);
 }
 
-/* "e 91": a change with this id was committed; "p 17": somebody came or went. */
+/* "e 91": a change with this id was committed; "p 17": somebody came or went; "r": tokens became
+ * void. */
 static void on_bell(void *arg, const char *payload)
 {
     (void)arg;
-    unsigned long long number;
-    char kind;
-    if (sscanf(payload, "%c %llu", &kind, &number) != 2)
-        return;
-    if (kind == 'e')
+    unsigned long long number = 0;
+    char kind = '\0';
+    int parts = sscanf(payload, "%c %llu", &kind, &number);
+    if (kind == 'e' && parts == 2)
         events_rung(number);
     else if (kind == 'p')
         statuses_wanted();
+    else if (kind == 'r')
+        revocations_wanted();
     link_listen();
 }
 

@@ -17,11 +17,13 @@
 #include "feed.h"
 #include "hashing.h"
 #include "hosts.h"
+#include "identity.h"
 #include "link.h"
 #include "log.h"
 #include "peer.h"
 #include "pool.h"
 #include "process.h"
+#include "revocations.h"
 #include "role.h"
 #include "rows.h"
 #include "sends.h"
@@ -78,6 +80,7 @@ int main(int argc, char **argv)
     process_need_descriptors((unsigned long)broker.conf.max_clients + 64);
     broker.loop = loop_new();
     watch_signals();
+    identity_init();
     hashing_init(ROLE_FD_AUTH);
     pool_init();
     link_init(ROLE_FD_STATUS);
@@ -97,6 +100,8 @@ int main(int argc, char **argv)
     statuses_free();
     hosts_free();
     rows_free();
+    revocations_free();
+    identity_free();
     answers_free();
     feed_free();
     loop_free(broker.loop);

@@ -14,6 +14,7 @@
 #include "map.h"
 #include "process.h"
 #include "requests.h"
+#include "revocations.h"
 
 enum {
     CHANNELS_EACH = 4, /* of one session: the one it uses, and some that it has just left */
@@ -138,6 +139,17 @@ static bool has_room(struct peer *p)
     return !p->closing && ipc_channel_queued(&p->channel) <= broker.conf.session_queue;
 }
 
+/* To whoever serves it, unless the peer acts for a user and its token was revoked since. */
+static const char *give(struct peer *p, const struct ipc_message *m)
+{
+    bool acts = !(ipc_rule(m->type)->when & IPC_IS_NEW);
+    enum ipc_error error = acts ? revocations_verdict(p) : IPC_E_NONE;
+    if (!error)
+        return request_serve(p, m);
+    peer_fail(p->id, m->type, m->seq, error);
+    return NULL;
+}
+
 static void serve(struct peer *p)
 {
     struct ipc_message m;
@@ -146,7 +158,7 @@ static void serve(struct peer *p)
         const char *wrong = got < 0 ? "a message that is none of a session's" : refuse(p, &m);
         if (!wrong) {
             p->waiting[m.type]++;
-            wrong = request_serve(p, &m);
+            wrong = give(p, &m);
         }
         if (wrong)
             peer_end(p, wrong);

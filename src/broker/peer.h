@@ -9,6 +9,7 @@
 
 #include "ipc_channel.h"
 #include "loop.h"
+#include "token.h"
 
 /* How the changes that concern its user reach a peer (feed.h). */
 enum feed_state {
@@ -36,6 +37,7 @@ struct peer {
     unsigned state;                  /* IPC_IS_NEW, IPC_IS_BOUND or IPC_IS_ATTACHED */
     uint8_t waiting[IPC_TYPE_COUNT]; /* requests of each type without an answer yet */
     int64_t user;                    /* 0 until bound */
+    struct proof proof;              /* of the token that it was bound by */
     bool closing;                    /* ended; freed by peers_reap() */
     bool look;                       /* there is something to be done when its queue is empty */
     struct peer *next_ended;

@@ -8,16 +8,15 @@
 
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "broker.h"
 #include "feed.h"
 #include "hashing.h"
+#include "identity.h"
 #include "log.h"
 #include "pool.h"
 #include "resume.h"
 #include "sends.h"
-#include "token.h"
 #include "utf8.h"
 
 static const char *const malformed = "a message with a malformed payload";
@@ -26,11 +25,16 @@ struct request {
     uint64_t peer;
     enum ipc_type type;
     uint32_t seq;
-    int64_t user;   /* login: whose hash is being compared */
+    int64_t user; /* whose hash is being compared, and a token is made for */
+    int64_t generation;
+    bool disabled;
     char *name;     /* owned */
     char *email;    /* owned */
     char *password; /* owned, wiped */
     size_t password_size;
+    char *new_password; /* owned, wiped */
+    size_t new_password_size;
+    char *old_hash;  /* owned */
     char *user_json; /* owned */
 };
 
@@ -45,9 +49,13 @@ static void request_free(struct request *q)
 {
     if (q->password)
         explicit_bzero(q->password, q->password_size);
+    if (q->new_password)
+        explicit_bzero(q->new_password, q->new_password_size);
     free(q->name);
     free(q->email);
     free(q->password);
+    free(q->new_password);
+    free(q->old_hash);
     free(q->user_json);
     free(q);
 }
@@ -82,37 +90,16 @@ static const char *serve_auth(struct peer *p, const struct ipc_message *m)
     struct ipc_text text = ipc_get_text(&r, IPC_MAX_TOKEN);
     if (!ipc_read_end(&r))
         return malformed;
-    struct token t;
-    const char *why;
-    if (!token_verify(broker.conf.jwt_secret, text.p, text.n, time(NULL), &t, &why)) {
-        log_info("session %d: token refused: %s", p->pid, why);
-        peer_fail(p->id, IPC_AUTH, m->seq, IPC_E_UNAUTHORIZED);
-        return NULL;
-    }
-    if (p->user && p->user != t.user) {
-        peer_fail(p->id, IPC_AUTH, m->seq, IPC_E_OTHER_USER);
-        return NULL;
-    }
-    p->user = t.user;
-    if (p->state == IPC_IS_NEW)
-        p->state = IPC_IS_BOUND;
-    peer_answering(p->id, IPC_AUTH);
-    struct buf *out = &p->channel.out;
-    size_t begin = ipc_begin(out, IPC_AUTHED, m->seq);
-    ipc_put_u64(out, (uint64_t)t.user);
-    ipc_put_text(out, t.name, strlen(t.name));
-    ipc_put_u64(out, (uint64_t)t.expires);
-    ipc_end(out, begin);
+    identity_prove(p, m->seq, text);
     return NULL;
 }
 
-/* --- REGISTER, LOGIN --- */
+/* --- REGISTER, LOGIN, PASSWORD, LOGOUT --- */
 
-/* Both end with a token and the user. */
-static void reply_token(struct request *q, int status, int64_t user)
+/* The first three end with a token and the user. */
+static void reply_token(struct request *q, int status)
 {
-    int64_t lifetime = broker.conf.token_lifetime / 1000;
-    char *token = token_issue(broker.conf.jwt_secret, user, q->name, time(NULL), lifetime);
+    char *token = identity_issue(q->user, q->generation, q->name);
     if (!token) {
         log_error("issuing a token failed");
         request_fail(q, IPC_E_INTERNAL);
@@ -121,7 +108,7 @@ static void reply_token(struct request *q, int status, int64_t user)
     struct buf json = BUF_INIT;
     buf_printf(&json,
                "{\"token\":\"%s\",\"token_type\":\"Bearer\",\"expires_in\":%lld,\"user\":%s}",
-               token, (long long)lifetime, q->user_json);
+               token, broker.conf.token_lifetime / 1000, q->user_json);
     peer_reply(q->peer, q->type, q->seq, status, (const char *)buf_head(&json), buf_len(&json));
     explicit_bzero(token, strlen(token));
     free(token);
@@ -145,8 +132,9 @@ static void on_registered(void *arg, const PGresult *result)
     }
     char *status = copy_column(result, 0);
     q->user_json = copy_column(result, 2);
+    q->user = db_int(result, 0, 1);
     if (strcmp(status, "ok") == 0)
-        reply_token(q, 201, db_int(result, 0, 1));
+        reply_token(q, 201);
     else if (strcmp(status, "username_taken") == 0)
         request_fail(q, IPC_E_USERNAME_TAKEN);
     else if (strcmp(status, "email_taken") == 0)
@@ -190,6 +178,40 @@ static const char *serve_register(struct peer *p, const struct ipc_message *m)
     return NULL;
 }
 
+static void on_password(void *arg, const PGresult *result)
+{
+    struct request *q = arg;
+    if (!db_ok(result)) {
+        request_fail(q, db_error(result));
+    } else if (PQntuples(result) != 1) {
+        request_fail(q, IPC_E_CREDENTIALS); /* somebody was faster, and the password is another */
+    } else {
+        q->generation = db_int(result, 0, 0);
+        reply_token(q, 200);
+    }
+}
+
+static void on_new_hash(void *arg, bool done, struct ipc_text hash, bool right)
+{
+    (void)right;
+    struct request *q = arg;
+    if (!done || hash.n == 0) {
+        request_fail(q, done ? IPC_E_INTERNAL : IPC_E_OVERLOADED);
+        return;
+    }
+    struct db_params params = {0};
+    db_param_int8(&params, q->user);
+    db_param_text(&params, q->old_hash, strlen(q->old_hash));
+    db_param_text(&params, hash.p, hash.n);
+    pool_run(STATEMENT_USER_PASSWORD, &params, on_password, q);
+}
+
+static void hash_new_password(struct request *q)
+{
+    struct ipc_text password = {q->new_password, q->new_password_size};
+    hashing_hash(password, on_new_hash, q);
+}
+
 static void on_verified(void *arg, bool done, struct ipc_text hash, bool right)
 {
     (void)hash;
@@ -198,8 +220,12 @@ static void on_verified(void *arg, bool done, struct ipc_text hash, bool right)
         request_fail(q, IPC_E_OVERLOADED);
     else if (!right || !q->user)
         request_fail(q, IPC_E_CREDENTIALS);
+    else if (q->disabled)
+        request_fail(q, IPC_E_DISABLED);
+    else if (q->type == IPC_PASSWORD)
+        hash_new_password(q);
     else
-        reply_token(q, 200, q->user);
+        reply_token(q, 200);
 }
 
 /* An unknown user goes the same way, with an empty hash: the answer and its time are the same. */
@@ -216,7 +242,10 @@ static void on_credentials(void *arg, const PGresult *result)
         free(q->name);
         q->name = copy_column(result, 1);
         hash.p = db_text(result, 0, 2, &hash.n);
+        q->old_hash = copy_text(hash);
         q->user_json = copy_column(result, 3);
+        q->generation = db_int(result, 0, 4);
+        q->disabled = db_bool(result, 0, 5);
     }
     struct ipc_text password = {q->password, q->password_size};
     hashing_verify(password, hash, on_verified, q);
@@ -236,6 +265,43 @@ static const char *serve_login(struct peer *p, const struct ipc_message *m)
     struct db_params params = {0};
     db_param_text(&params, name.p, name.n);
     pool_run(STATEMENT_USER_CREDENTIALS, &params, on_credentials, q);
+    return NULL;
+}
+
+static const char *serve_password(struct peer *p, const struct ipc_message *m)
+{
+    struct ipc_reader r = ipc_read(m);
+    struct ipc_text password = ipc_get_text(&r, IPC_MAX_PASSWORD);
+    struct ipc_text new_password = ipc_get_text(&r, IPC_MAX_PASSWORD);
+    if (!ipc_read_end(&r))
+        return malformed;
+    struct request *q = request_new(p, m);
+    q->password = copy_text(password);
+    q->password_size = password.n;
+    q->new_password = copy_text(new_password);
+    q->new_password_size = new_password.n;
+    struct db_params params = {0};
+    db_param_int8(&params, p->user);
+    pool_run(STATEMENT_USER_CREDENTIALS_BY_ID, &params, on_credentials, q);
+    return NULL;
+}
+
+static void on_logged_out(void *arg, const PGresult *result)
+{
+    struct request *q = arg;
+    if (!db_ok(result)) {
+        request_fail(q, db_error(result));
+        return;
+    }
+    peer_reply(q->peer, q->type, q->seq, 204, "", 0);
+    request_free(q);
+}
+
+static const char *serve_logout(struct peer *p, const struct ipc_message *m)
+{
+    struct db_params params = {0};
+    db_param_int8(&params, p->user);
+    pool_run(STATEMENT_USER_LOGOUT, &params, on_logged_out, request_new(p, m));
     return NULL;
 }
 
@@ -344,9 +410,10 @@ static const char *serve_resume(struct peer *p, const struct ipc_message *m)
 }
 
 static const char *(*const servers[IPC_TYPE_COUNT])(struct peer *, const struct ipc_message *) = {
-    [IPC_HELLO] = serve_hello, [IPC_AUTH] = serve_auth,     [IPC_REGISTER] = serve_register,
-    [IPC_LOGIN] = serve_login, [IPC_USERS] = serve_users,   [IPC_HISTORY] = serve_history,
-    [IPC_SEND] = serve_send,   [IPC_ATTACH] = serve_attach, [IPC_RESUME] = serve_resume,
+    [IPC_HELLO] = serve_hello,       [IPC_AUTH] = serve_auth,     [IPC_REGISTER] = serve_register,
+    [IPC_LOGIN] = serve_login,       [IPC_USERS] = serve_users,   [IPC_HISTORY] = serve_history,
+    [IPC_SEND] = serve_send,         [IPC_ATTACH] = serve_attach, [IPC_RESUME] = serve_resume,
+    [IPC_PASSWORD] = serve_password, [IPC_LOGOUT] = serve_logout,
 };
 
 const char *request_serve(struct peer *p, const struct ipc_message *m)

@@ -3,6 +3,9 @@
  *
  * What the library leaves to its caller: an empty key skips verification, the header chooses the
  * algorithm, exp is never checked, and integers that are not there read as 0.
+ *
+ * The header is read first, without a key, and believed in one thing: which of our keys are worth
+ * trying, namely those of the algorithm that it names. A key is never used for another one.
  */
 #include "token.h"
 
@@ -17,31 +20,49 @@
 
 enum { CLOCK_SKEW_S = 60, MAX_TOKEN = 8192 };
 
-static bool add_claims(jwt_t *jwt, int64_t user, const char *name, int64_t now, int64_t lifetime)
+static const struct {
+    const char *name; /* as the header has it */
+    jwt_alg_t number;
+} algorithms[] = {
+    [TOKEN_HS256] = {"HS256", JWT_ALG_HS256},
+    [TOKEN_RS256] = {"RS256", JWT_ALG_RS256},
+    [TOKEN_ES256] = {"ES256", JWT_ALG_ES256},
+};
+
+/* --- issuing --- */
+
+static bool add_claims(jwt_t *jwt, int64_t user, int64_t generation, const char *name, int64_t now,
+                       int64_t lifetime)
 {
     char sub[24], jti[33] = ""; /* 128 random bits: no other token has it */
     snprintf(sub, sizeof(sub), "%lld", (long long)user);
     random_hex(jti, 16);
     return jwt_add_grant(jwt, "sub", sub) == 0 && jwt_add_grant(jwt, "username", name) == 0 &&
+           jwt_add_grant_int(jwt, "gen", (long)generation) == 0 &&
            jwt_add_grant_int(jwt, "iat", (long)now) == 0 &&
            jwt_add_grant_int(jwt, "exp", (long)(now + lifetime)) == 0 &&
            jwt_add_grant(jwt, "jti", jti) == 0;
 }
 
-char *token_issue(const char *secret, int64_t user, const char *name, int64_t now, int64_t lifetime)
+char *token_issue(const struct token_keys *k, int64_t user, int64_t generation, const char *name,
+                  int64_t now, int64_t lifetime)
 {
-    if (!*secret)
-        bug("an empty key");
+    const struct token_key *key = k->keys;
+    if (k->count == 0 || key->algorithm != TOKEN_HS256)
+        bug("no key to sign with");
     jwt_t *jwt;
     if (jwt_new(&jwt) != 0)
         return NULL;
     char *text = NULL;
-    if (add_claims(jwt, user, name, now, lifetime) &&
-        jwt_set_alg(jwt, JWT_ALG_HS256, (const unsigned char *)secret, (int)strlen(secret)) == 0)
+    if (add_claims(jwt, user, generation, name, now, lifetime) &&
+        jwt_add_header(jwt, "kid", key->kid) == 0 &&
+        jwt_set_alg(jwt, JWT_ALG_HS256, (const unsigned char *)key->bytes, key->size) == 0)
         text = jwt_encode_str(jwt);
     jwt_free(jwt);
     return text;
 }
+
+/* --- the claims --- */
 
 /* The subject: a user id in decimal digits, without leading zeros. */
 static bool read_subject(jwt_t *jwt, int64_t *user)
@@ -62,50 +83,192 @@ static bool read_time(jwt_t *jwt, const char *claim, int64_t *t)
     return errno == 0 && *t > 0;
 }
 
-static const char *check_claims(jwt_t *jwt, int64_t now, struct token *t)
+static bool has(jwt_t *jwt, const char *claim)
 {
-    int64_t issued, not_before;
-    if (!read_subject(jwt, &t->user))
-        return "sub is missing or no user id";
+    char *json = jwt_get_grants_json(jwt, claim);
+    free(json);
+    return json != NULL;
+}
+
+/* Tokens of earlier versions have none. */
+static bool read_generation(jwt_t *jwt, int64_t *generation)
+{
+    *generation = 0;
+    if (!has(jwt, "gen"))
+        return true;
+    char *json = jwt_get_grants_json(jwt, "gen");
+    bool good = json && *json && strlen(json) <= 10 && strspn(json, "0123456789") == strlen(json);
+    if (good)
+        *generation = strtoll(json, NULL, 10);
+    free(json);
+    return good;
+}
+
+static const char *check_ours(jwt_t *jwt, struct token *t)
+{
+    const char *jti = jwt_get_grant(jwt, "jti");
+    if (!jti || !*jti)
+        return "jti is missing";
+    return read_generation(jwt, &t->proof.generation) ? NULL : "gen is no generation";
+}
+
+/* Is the name among the strings of this array, compact JSON as libjwt prints it? Nothing in the
+ * name needs escaping there (conf_check.c). */
+static bool array_has(const char *json, const char *name)
+{
+    size_t n = strlen(name);
+    while ((*json == '[' || *json == ',') && json[1] == '"') {
+        const char *start = json + 2, *end = start;
+        while (*end && *end != '"')
+            end += *end == '\\' && end[1] ? 2 : 1;
+        if (*end != '"')
+            return false;
+        if ((size_t)(end - start) == n && memcmp(start, name, n) == 0)
+            return true;
+        json = end + 1;
+    }
+    return false;
+}
+
+/* RFC 7519 section 4.1.3: one string, or an array of them. */
+static bool is_audience(jwt_t *jwt, const char *name)
+{
+    const char *aud = jwt_get_grant(jwt, "aud");
+    if (aud)
+        return strcmp(aud, name) == 0;
+    char *json = jwt_get_grants_json(jwt, "aud");
+    bool found = json && array_has(json, name);
+    free(json);
+    return found;
+}
+
+static const char *check_foreign(jwt_t *jwt, const struct token_keys *k)
+{
+    const char *iss = jwt_get_grant(jwt, "iss");
+    if (*k->issuer && (!iss || strcmp(iss, k->issuer) != 0))
+        return "iss is not jwt_issuer";
+    if (*k->audience && !is_audience(jwt, k->audience))
+        return "aud does not name jwt_audience";
+    return NULL;
+}
+
+static const char *check_times(jwt_t *jwt, int64_t now, struct token *t)
+{
+    int64_t not_before;
     if (!read_time(jwt, "exp", &t->expires))
         return "exp is missing or no whole number";
     if (t->expires <= now)
         return "expired";
-    if (!read_time(jwt, "iat", &issued))
-        return "iat is missing or no whole number";
     /* An iat that is still to come says nothing against a token (RFC 7519 section 4.1.6): this
      * host's clock may be behind that of the one that issued it. */
+    if (!read_time(jwt, "iat", &t->proof.issued))
+        return "iat is missing or no whole number";
+    if (has(jwt, "nbf") && !read_time(jwt, "nbf", &not_before))
+        return "nbf is no whole number";
     if (read_time(jwt, "nbf", &not_before) && not_before > now + CLOCK_SKEW_S)
         return "not valid yet";
-    const char *jti = jwt_get_grant(jwt, "jti");
-    if (!jti || !*jti)
-        return "jti is missing";
+    return NULL;
+}
+
+static const char *check_claims(jwt_t *jwt, const struct token_keys *k, int64_t now,
+                                struct token *t)
+{
+    if (!read_subject(jwt, &t->user))
+        return "sub is missing or no user id";
+    const char *why = check_times(jwt, now, t);
+    if (!why)
+        why = t->proof.foreign ? check_foreign(jwt, k) : check_ours(jwt, t);
+    if (why)
+        return why;
     const char *name = jwt_get_grant(jwt, "username");
     snprintf(t->name, sizeof(t->name), "%s", name ? name : "");
     return NULL;
 }
 
-bool token_verify(const char *secret, const char *text, size_t n, int64_t now, struct token *t,
-                  const char **why)
+/* --- the signature --- */
+
+/* What the header says, unverified. */
+struct hint {
+    char algorithm[8];
+    char kid[TOKEN_KID];
+    bool named; /* there is a kid */
+};
+
+/* A member of the header that is longer than we know any, or no string, reads as empty. */
+static void read_member(jwt_t *jwt, const char *name, char *out, size_t size)
+{
+    const char *value = jwt_get_header(jwt, name);
+    if (value && strlen(value) < size)
+        memcpy(out, value, strlen(value) + 1);
+}
+
+static bool read_header(const char *text, struct hint *h)
+{
+    jwt_t *jwt = NULL;
+    if (jwt_decode(&jwt, text, NULL, 0) != 0 || !jwt)
+        return false;
+    char *kid = jwt_get_headers_json(jwt, "kid");
+    *h = (struct hint){.named = kid != NULL};
+    free(kid);
+    read_member(jwt, "alg", h->algorithm, sizeof(h->algorithm));
+    read_member(jwt, "kid", h->kid, sizeof(h->kid));
+    jwt_free(jwt);
+    return true;
+}
+
+/* Names that others give to their keys are not known here; of ours they all are. */
+static bool worth_trying(const struct token_key *key, const struct hint *h)
+{
+    return strcmp(algorithms[key->algorithm].name, h->algorithm) == 0 &&
+           (key->algorithm != TOKEN_HS256 || !h->named || strcmp(key->kid, h->kid) == 0);
+}
+
+/* The token if this key has signed it, for jwt_free(); or NULL. */
+static jwt_t *decode(const char *text, const struct token_key *key)
+{
+    jwt_t *jwt = NULL;
+    if (key->size > 0 &&
+        jwt_decode(&jwt, text, (const unsigned char *)key->bytes, key->size) == 0 && jwt &&
+        jwt_get_alg(jwt) == algorithms[key->algorithm].number)
+        return jwt;
+    jwt_free(jwt);
+    return NULL;
+}
+
+/* NULL, or what is wrong. */
+static const char *verify(const struct token_keys *k, const char *text, int64_t now,
+                          struct token *t)
+{
+    struct hint h;
+    if (!read_header(text, &h))
+        return "not a token";
+    bool tried = false;
+    for (size_t i = 0; i < k->count; i++) {
+        const struct token_key *key = &k->keys[i];
+        if (!worth_trying(key, &h))
+            continue;
+        tried = true;
+        jwt_t *jwt = decode(text, key);
+        if (!jwt)
+            continue;
+        t->proof.foreign = key->algorithm != TOKEN_HS256;
+        const char *why = check_claims(jwt, k, now, t);
+        jwt_free(jwt);
+        return why;
+    }
+    return tried ? "the signature does not fit" : "there is no key for its algorithm and kid";
+}
+
+bool token_verify(const struct token_keys *k, const char *text, size_t n, int64_t now,
+                  struct token *t, const char **why)
 {
     *t = (struct token){0};
     *why = "not a token";
-    if (!*secret)
-        bug("an empty key");
     if (n == 0 || n > MAX_TOKEN || memchr(text, 0, n))
         return false;
     char *copy = xstrndup(text, n);
-    jwt_t *jwt = NULL;
-    int failed = jwt_decode(&jwt, copy, (const unsigned char *)secret, (int)strlen(secret));
+    *why = verify(k, copy, now, t);
     explicit_bzero(copy, n);
     free(copy);
-    if (failed || !jwt) {
-        *why = "the signature does not fit";
-    } else if (jwt_get_alg(jwt) != JWT_ALG_HS256) {
-        *why = "the algorithm is not HS256";
-    } else {
-        *why = check_claims(jwt, now, t);
-    }
-    jwt_free(jwt);
     return *why == NULL;
 }

@@ -1,4 +1,7 @@
-/* JSON Web Tokens (RFC 7519), HS256 only (RFC 7518 section 3.2). All of libjwt is behind here. */
+/*
+ * JSON Web Tokens (RFC 7519): ours, signed with HS256, and those that others issue, with RS256 or
+ * ES256 (RFC 7518 section 3.1). All of libjwt is behind here.
+ */
 #ifndef TOKEN_H
 #define TOKEN_H
 
@@ -6,20 +9,31 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "token_keys.h"
+
+/* What decides whether a token was revoked. */
+struct proof {
+    int64_t issued;     /* iat, Unix time */
+    int64_t generation; /* of the user's tokens: gen, 0 if it is not there; of ours only */
+    bool foreign;       /* issued elsewhere, verified with a public key */
+};
+
 struct token {
     int64_t user;    /* sub */
     int64_t expires; /* exp, Unix time */
-    char name[64];   /* username; a convenience for titles and logs, empty if it is not there */
+    struct proof proof;
+    char name[64]; /* username; a convenience for titles and logs, empty if it is not there */
 };
 
-/* Issues a token for the user, valid for lifetime seconds from now. The text is for free(3);
- * NULL when libjwt fails. */
-char *token_issue(const char *secret, int64_t user, const char *name, int64_t now,
-                  int64_t lifetime);
+/* Issues a token for a user, signed with the first of the keys and valid for lifetime seconds from
+ * now. The text is for free(3); NULL when libjwt fails. */
+char *token_issue(const struct token_keys *k, int64_t user, int64_t generation, const char *name,
+                  int64_t now, int64_t lifetime);
 
-/* Verifies a token: signature, algorithm, and the claims sub, iat, exp and jti. False with *why, a
- * static text for the log, if any of them is not as it should be. */
-bool token_verify(const char *secret, const char *text, size_t n, int64_t now, struct token *t,
-                  const char **why);
+/* Verifies a token: signature, algorithm, and the claims sub, iat, exp, nbf; of ours jti and gen,
+ * of others iss and aud. False with *why, a static text for the log, if any of them is not as it
+ * should be. Whether it was revoked is another question: revocations.h. */
+bool token_verify(const struct token_keys *k, const char *text, size_t n, int64_t now,
+                  struct token *t, const char **why);
 
 #endif

@@ -55,7 +55,9 @@
      * presence: up to here the client knows who came or went, 0: from now on. */                  \
     M(ATTACH, SESSION, 12 + IPC_MAX_CURSOR, IPC_IS_BOUND, 1) /* text cursor, u64 -> ATTACHED */    \
     /* Everything after an older cursor once more, then RESUMED. Without one only that. */         \
-    M(RESUME, SESSION, 4 + IPC_MAX_CURSOR, IPC_IS_ATTACHED, 1) /* text cursor */                   \
+    M(RESUME, SESSION, 4 + IPC_MAX_CURSOR, IPC_IS_ATTACHED, 1)      /* text cursor */              \
+    M(PASSWORD, SESSION, 8 + 2 * IPC_MAX_PASSWORD, IPC_IS_BOUND, 1) /* old, new -> REPLY */        \
+    M(LOGOUT, SESSION, 0, IPC_IS_BOUND, 1) /* every token of the user is void -> REPLY */          \
                                                                                                    \
     M(AUTHED, BROKER, 20 + IPC_MAX_NAME, 0, 0) /* u64 user, text name, u64 expires (Unix time) */  \
     M(REPLY, BROKER, 8 + IPC_MAX_REPLY, 0, 0)  /* u32 HTTP status, text JSON */                    \
@@ -84,6 +86,7 @@
     E(UNAUTHORIZED, "unauthorized", 401, 0, "The token is invalid or has expired; log in again")   \
     E(OTHER_USER, "unauthorized", 401, 0, "The token is that of another user")                     \
     E(CREDENTIALS, "unauthorized", 401, 0, "Wrong username or password")                           \
+    E(DISABLED, "disabled", 403, 0, "This account is disabled")                                    \
     E(UNKNOWN_USER, "unknown_user", 404, 0, "There is no user with this id")                       \
     E(UNKNOWN_RECEIVER, "unknown_receiver", 404, 0, "There is no user with this receiver_id")      \
     E(CONFLICT, "conflict", 409, 0, "This id was used before, for another message")                \

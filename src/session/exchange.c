@@ -135,6 +135,13 @@ void exchange_reply(struct exchange *x, int status, const char *json, size_t n)
     put_body(x, json, n);
 }
 
+void exchange_no_content(struct exchange *x)
+{
+    exchange_begin(x, 204);
+    http_response_field(&x->client->out, "Cache-Control", "no-store");
+    http_response_end(&x->client->out);
+}
+
 static void put_error_body(struct exchange *x, const char *text)
 {
     struct buf json = BUF_INIT;

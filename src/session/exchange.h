@@ -38,6 +38,9 @@ void exchange_begin(struct exchange *x, int status);
 /* Writes a response with a JSON body (n bytes; only its length if the method is HEAD). */
 void exchange_reply(struct exchange *x, int status, const char *json, size_t n);
 
+/* Writes a response without a body: status 204. */
+void exchange_no_content(struct exchange *x);
+
 /* Writes {"error": text}. allow: for 405, the methods; otherwise NULL. */
 void exchange_error(struct exchange *x, int status, const char *text);
 void exchange_not_allowed(struct exchange *x, const char *allow);

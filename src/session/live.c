@@ -19,6 +19,12 @@ static bool client_has_room(const struct live *l)
     return buf_len(&l->client->out) < OUT_HIGH;
 }
 
+/* Whether the client's token is still good is of interest even while the client does not read. */
+static bool may_hear_broker(const struct live *l)
+{
+    return client_has_room(l) || l->channel == CHANNEL_AUTH;
+}
+
 static void put_frame(struct live *l, const void *json, size_t n, const struct cursor *at)
 {
     if (!l->close_by)
@@ -67,7 +73,7 @@ void live_goodbye(struct live *l, int code, const char *reason)
 static void lose_channel(struct live *l)
 {
     if (l->channel == CHANNEL_READY)
-        log_info("the broker is away; reconnecting");
+        log_info("the broker has closed the channel; reconnecting");
     ask_close(l->ask);
     l->posted = 0;
     l->channel = CHANNEL_AWAY;
@@ -162,6 +168,15 @@ static void end_resume(struct live *l)
     buf_free(&l->resume_id);
 }
 
+/* The broker does not take the client's token: it was revoked, or the user is disabled. */
+static void end_refused(struct live *l, enum ipc_error error)
+{
+    if (error == IPC_E_DISABLED)
+        live_goodbye(l, 4403, "account disabled");
+    else
+        live_goodbye(l, 4401, "token not valid any more");
+}
+
 static void take_failed(struct live *l, const struct ipc_message *m)
 {
     struct ipc_reader r = ipc_read(m);
@@ -170,7 +185,7 @@ static void take_failed(struct live *l, const struct ipc_message *m)
         if (ipc_failure(error)->temporary)
             lose_channel(l);
         else
-            live_goodbye(l, 4401, "token expired");
+            end_refused(l, error);
         return;
     }
     if (l->resuming && m->seq == l->resume_seq) {
@@ -279,7 +294,7 @@ static void take_messages(struct live *l)
 {
     struct ipc_message m;
     int got = 1;
-    while (l->channel != CHANNEL_AWAY && client_has_room(l) &&
+    while (l->channel != CHANNEL_AWAY && may_hear_broker(l) &&
            (got = ipc_channel_next(&l->ask->channel, &m)) > 0)
         take_message(l, &m);
     if (got < 0)
@@ -379,11 +394,11 @@ static void wait_and_read(struct live *l, int64_t deadline)
         fds[0].events |= POLLIN;
     if (buf_len(&l->client->out) > 0)
         fds[0].events |= POLLOUT;
-    if (client_has_room(l))
+    if (may_hear_broker(l))
         fds[1].events |= POLLIN;
     if (ipc_channel_queued(channel) > 0)
         fds[1].events |= POLLOUT;
-    if ((l->input_waits && live_may_send(l)) || (l->broker_waits && client_has_room(l)))
+    if ((l->input_waits && live_may_send(l)) || (l->broker_waits && may_hear_broker(l)))
         deadline = 0;
     deadline = min(deadline, client_write_deadline(l->client));
     if (client_poll(fds, channel->fd >= 0 ? 2 : 1, deadline) < 0)

@@ -29,10 +29,12 @@ static void forward_reply(struct exchange *x, size_t begin)
     struct ipc_reader r = ipc_read(&m);
     uint32_t status = ipc_get_u32(&r);
     struct ipc_text json = ipc_get_text(&r, IPC_MAX_REPLY);
-    if (ipc_read_end(&r))
-        exchange_reply(x, (int)status, json.p, json.n);
-    else
+    if (!ipc_read_end(&r))
         exchange_failure(x, IPC_E_INTERNAL);
+    else if (status == 204)
+        exchange_no_content(x);
+    else
+        exchange_reply(x, (int)status, json.p, json.n);
 }
 
 /* The request's body as a JSON object, for json_object_put(); NULL when that was answered. */
@@ -77,7 +79,7 @@ static bool take_fields(struct exchange *x, struct json_object *object, struct f
     return true;
 }
 
-/* --- POST /register, POST /login --- */
+/* --- POST /register, POST /login, POST /password, POST /logout --- */
 
 static const char *username_error(struct http_text t)
 {
@@ -102,16 +104,16 @@ static const char *email_error(struct http_text t)
     return good ? NULL : "\"email\" must be an address such as name@example.com, at most 254 bytes";
 }
 
-static bool password_acceptable(struct exchange *x, struct http_text t, int least)
+static bool password_acceptable(struct exchange *x, const struct field *f, int least)
 {
     char text[96];
-    if (t.n > MAX_PASSWORD) {
-        exchange_error(x, 400, "\"password\" must have at most 72 bytes: bcrypt reads no more");
-        return false;
-    }
-    if (t.n >= (size_t)least)
+    if (f->text.n > MAX_PASSWORD)
+        snprintf(text, sizeof(text), "\"%s\" must have at most 72 bytes: bcrypt reads no more",
+                 f->name);
+    else if (f->text.n < (size_t)least)
+        snprintf(text, sizeof(text), "\"%s\" must have at least %d bytes", f->name, least);
+    else
         return true;
-    snprintf(text, sizeof(text), "\"password\" must have at least %d bytes", least);
     exchange_error(x, 400, text);
     return false;
 }
@@ -142,7 +144,7 @@ static void register_with(struct exchange *x, struct json_object *object)
         exchange_error(x, 400, wrong);
         return;
     }
-    if (!password_acceptable(x, f[2].text, x->conf->min_password) || !broker_there(x))
+    if (!password_acceptable(x, &f[2], x->conf->min_password) || !broker_there(x))
         return;
     size_t begin = ask_begin(x->ask, IPC_REGISTER);
     for (size_t i = 0; i < 3; i++)
@@ -153,7 +155,7 @@ static void register_with(struct exchange *x, struct json_object *object)
 static void login_with(struct exchange *x, struct json_object *object)
 {
     struct field f[] = {{.name = "username"}, {.name = "password"}};
-    if (!take_fields(x, object, f, 2) || !password_acceptable(x, f[1].text, 0) || !broker_there(x))
+    if (!take_fields(x, object, f, 2) || !password_acceptable(x, &f[1], 0) || !broker_there(x))
         return;
     /* A name that nobody can have is asked for all the same, so that it takes the same time. */
     if (username_error(f[0].text))
@@ -181,6 +183,30 @@ static void serve_register(struct exchange *x)
 static void serve_login(struct exchange *x)
 {
     with_body(x, login_with);
+}
+
+static void change_password_with(struct exchange *x, struct json_object *object)
+{
+    struct field f[] = {{.name = "password"}, {.name = "new_password"}};
+    if (!take_fields(x, object, f, 2) || !password_acceptable(x, &f[0], 0) ||
+        !password_acceptable(x, &f[1], x->conf->min_password))
+        return;
+    size_t begin = ask_begin(x->ask, IPC_PASSWORD);
+    put_text(x, f[0].text);
+    put_text(x, f[1].text);
+    forward_reply(x, begin);
+}
+
+static void serve_password(struct exchange *x)
+{
+    if (exchange_authenticated(x))
+        with_body(x, change_password_with);
+}
+
+static void serve_logout(struct exchange *x)
+{
+    if (exchange_authenticated(x))
+        forward_reply(x, ask_begin(x->ask, IPC_LOGOUT));
 }
 
 /* --- GET /users, GET /messages/:userId --- */
@@ -354,6 +380,8 @@ struct route {
 static const struct route routes[] = {
     {"/register", "POST", "POST, OPTIONS", serve_register},
     {"/login", "POST", "POST, OPTIONS", serve_login},
+    {"/password", "POST", "POST, OPTIONS", serve_password},
+    {"/logout", "POST", "POST, OPTIONS", serve_logout},
     {"/users", "GET", "GET, HEAD, OPTIONS", serve_users},
     {"/messages", "POST", "POST, OPTIONS", serve_send},
     {"/messages/", "GET", "GET, HEAD, OPTIONS", serve_history},

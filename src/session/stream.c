@@ -9,7 +9,10 @@
 #include "clock.h"
 #include "live.h"
 
-enum { CLOSE_WAIT_MS = 2000 }; /* for the client to take the end of the stream */
+enum {
+    CLOSE_WAIT_MS = 2000,  /* for the client to take the end of the stream */
+    CLOSE_FOR_GOOD = 4400, /* and above: the close codes that say that coming back is of no use */
+};
 
 struct stream {
     struct live live; /* first: the two have one address */
@@ -58,11 +61,12 @@ static void drop_input(struct live *l)
     buf_free(&l->client->in);
 }
 
-/* No code and no reason: that the client should come back, a stream says by ending. */
+/* That the client should come back, a stream says by ending. Where that makes no sense an error
+ * says so, and why. */
 static void say_goodbye(struct live *l, int code, const char *reason)
 {
-    (void)code;
-    (void)reason;
+    if (code >= CLOSE_FOR_GOOD)
+        live_put_error(l, NULL, 0, code == 4403 ? "disabled" : "unauthorized", false, reason);
     if (next_of(l)->chunked)
         buf_puts(&l->client->out, "0\r\n\r\n");
     l->close_by = clock_ms() + CLOSE_WAIT_MS;

@@ -1,0 +1,143 @@
+/* Void tokens; see revocations.h. */
+#include "revocations.h"
+
+#include <stdlib.h>
+
+#include "broker.h"
+#include "link.h"
+#include "log.h"
+#include "map.h"
+
+enum { ROWS_AT_ONCE = 10000 };
+
+static struct map users; /* user id -> struct standing */
+static bool current;     /* all of them were read since the link came up */
+static int64_t position; /* all changes up to here were read */
+static bool wanted;
+
+struct standing standing_from_row(const PGresult *result, int row, int column)
+{
+    return (struct standing){.generation = db_int(result, row, column),
+                             .disabled = db_bool(result, row, column + 1),
+                             .revoked = db_int(result, row, column + 2)};
+}
+
+enum ipc_error standing_judge(const struct standing *s, const struct proof *proof)
+{
+    if (s->disabled)
+        return IPC_E_DISABLED;
+    /* Of the same second as the revocation: it may have been before. */
+    bool good = proof->foreign ? proof->issued > s->revoked : proof->generation >= s->generation;
+    return good ? IPC_E_NONE : IPC_E_UNAUTHORIZED;
+}
+
+struct standing revocations_of(int64_t user)
+{
+    const struct standing *known = map_get(&users, (uint64_t)user);
+    return known ? *known : (struct standing){0};
+}
+
+bool revocations_know(int64_t user, const struct proof *proof)
+{
+    /* A generation that is ahead of what is known: the user has just logged in again, and the bell
+     * has not been heard yet. */
+    return current && !proof->foreign && proof->generation <= revocations_of(user).generation;
+}
+
+void revocations_learn(int64_t user, const struct standing *s)
+{
+    struct standing *known = map_get(&users, (uint64_t)user);
+    if (s->generation <= (known ? known->generation : 0))
+        return;
+    if (!known) {
+        known = xcalloc(1, sizeof(*known));
+        map_put(&users, (uint64_t)user, known);
+    }
+    *known = *s;
+}
+
+enum ipc_error revocations_verdict(const struct peer *p)
+{
+    if (!current)
+        return IPC_E_NONE;
+    struct standing s = revocations_of(p->user);
+    return standing_judge(&s, &p->proof);
+}
+
+static void forget_all(void)
+{
+    void *known;
+    for (size_t at = 0; (known = map_next(&users, &at));)
+        free(known);
+    map_free(&users);
+}
+
+void revocations_link_up(void)
+{
+    /* From the beginning: the database may have gone back. */
+    forget_all();
+    position = 0;
+    wanted = true;
+}
+
+void revocations_link_lost(void)
+{
+    current = false;
+}
+
+void revocations_wanted(void)
+{
+    wanted = true;
+}
+
+/* Ends the channels of those who may not be online any more. Their sessions come back, show their
+ * tokens again, and pass on to the clients why these are refused. A channel that is not attached
+ * stays: each of its requests is refused, and the answers that are under way arrive. */
+static void end_channels(void)
+{
+    struct peer *p;
+    for (size_t at = 0; (p = peer_next(&at));) {
+        if (p->feed == FEED_OFF || !revocations_verdict(p))
+            continue;
+        log_info("session %d: the token of user %lld was revoked", p->pid, (long long)p->user);
+        peer_end(p, NULL);
+    }
+}
+
+static void on_read(void *arg, const PGresult *result)
+{
+    (void)arg;
+    if (!link_ok(result, "reading revocations"))
+        return;
+    int rows = PQntuples(result);
+    for (int i = 0; i < rows; i++) {
+        struct standing s = standing_from_row(result, i, 2);
+        revocations_learn(db_int(result, i, 1), &s);
+        position = db_int(result, i, 0);
+    }
+    bool fresh = !current;
+    if (rows >= ROWS_AT_ONCE)
+        wanted = true;
+    else
+        current = true;
+    if (current && (fresh || rows > 0))
+        end_channels();
+    link_listen();
+}
+
+bool revocations_read(struct db *listener)
+{
+    if (!wanted)
+        return false;
+    wanted = false;
+    struct db_params p = {0};
+    db_param_int8(&p, position);
+    db_param_int4(&p, ROWS_AT_ONCE);
+    db_run(listener, STATEMENT_REVOCATION_READ, &p, on_read, NULL);
+    return true;
+}
+
+void revocations_free(void)
+{
+    forget_all();
+}

@@ -1,0 +1,57 @@
+/*
+ * Which tokens are good no more: what this host knows of the users whose tokens were ever made
+ * void, read when the link comes up and whenever a doorbell rings.
+ *
+ * While the link is down nothing is known for sure: the database is then asked about each token
+ * that is shown (identity.c), and channels that were bound before go on until the link is back.
+ */
+#ifndef REVOCATIONS_H
+#define REVOCATIONS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "db.h"
+#include "peer.h"
+
+/* What a token of a user has to be. Of two of them that with the higher generation is the later;
+ * all zero: of a user who never changed. */
+struct standing {
+    int64_t generation; /* that ours must have */
+    int64_t revoked;    /* Unix time after which others must have issued theirs */
+    bool disabled;
+};
+
+/* A row whose columns from this one on are generation, disabled, revoked. */
+struct standing standing_from_row(const PGresult *result, int row, int column);
+
+/* May this token be used? IPC_E_NONE, IPC_E_UNAUTHORIZED or IPC_E_DISABLED. A generation above
+ * that of the standing is good: whoever asks knows which of the two is newer. */
+enum ipc_error standing_judge(const struct standing *s, const struct proof *proof);
+
+/* What this host knows of the user. */
+struct standing revocations_of(int64_t user);
+
+/* False if the database has to be asked about this token. */
+bool revocations_know(int64_t user, const struct proof *proof);
+
+/* The database says so of a user; keeps what is newer. */
+void revocations_learn(int64_t user, const struct standing *s);
+
+/* May the peer still act for its user? As standing_judge(). */
+enum ipc_error revocations_verdict(const struct peer *p);
+
+/* The link came up, or is lost. */
+void revocations_link_up(void);
+void revocations_link_lost(void);
+
+/* A doorbell, or time to look although none was heard. */
+void revocations_wanted(void);
+
+/* Starts reading if there is something to read: true. What was read ends the channels of the users
+ * whom it concerns. */
+bool revocations_read(struct db *listener);
+
+void revocations_free(void);
+
+#endif
