@@ -173,6 +173,39 @@ for unit in "Type=notify", "StandardInput=socket", " nowait ", " wait ":
 PY
 }
 
+@test "the lines of chatd(8) that disable, enable and log out users do what is said of them" {
+    py - "$ROOT" <<'PY'
+from chat import *
+import re
+page = open(f"{sys.argv[1]}/man/chatd.8").read()
+part = re.search(r"^\.Ss Users and their tokens\n(.*?)^\.S[hs] ", page, re.M | re.S)[1]
+lines = [x for x in part.splitlines() if re.match("(select|update) ", x)]
+assert len(lines) == 4, lines
+alice = user()
+sql(f"update users set email = '{alice.name}@example.net' where id = {alice.id}")
+def login():
+    return api("POST", "/login", {"username": alice.name, "password": password()})
+for line, code, status in zip(lines, (4403, None, 4401, 4403), (403, 200, 200, 403)):
+    ws = connect(login()[1]["token"]) if code else None
+    sql(line.replace("'alice'", f"'{alice.name}'"))
+    assert login()[0] == status, line
+    assert not ws or ws.closed() == code, line
+PY
+}
+
+@test "the lines of chatd(8) that change the key make files that chatd takes" {
+    local folder=$T/changed
+    mkdir "$folder"
+    cp "$T/jwt_secret" "$folder"
+    sed -n '/^\.Sh CHANGING THE KEY/,/^\.Sh ENVIRONMENT/p' "$ROOT/man/chatd.8" |
+        sed -n '/^\.Bd/,/^\.Ed/p' | grep -v '^\.' >"$T/change"
+    (($(wc -l <"$T/change") == 2))
+    (cd "$folder" && bash -e "$T/change")
+    cmp "$folder/jwt_old_secret" "$T/jwt_secret"
+    "$BUILD/chatd" -t -o jwt_secret_file="$folder/jwt_secret" -o jwt_old_secret_file="$folder/jwt_old_secret"
+    [[ $(<"$folder/jwt_secret") != "$(<"$folder/jwt_old_secret")" ]]
+}
+
 @test "JSON in chatd-protocol(7) is valid, and has the members that the server sends" {
     py - "$ROOT" <<'PY'
 from chat import *

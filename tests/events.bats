@@ -242,6 +242,8 @@ with Server("-o", "ping_interval=100ms", "-o", "token_lifetime=3s") as s:
         return c, r
     c, r = stream(s.name)
     lines = [json.loads(line) for line in r]        # ends with the last chunk, or raises
+    last = lines.pop()
+    assert last["type"] == "error" and last["data"] == {"code": "unauthorized", "temporary": False}, last
     assert lines[0]["type"] == "resumed" and len(lines) > 5 and all(f == {"type": "ping"} for f in lines[1:]), lines
     assert api("GET", "/users", token=alice.token, name=s.name)[0] == 401
 with Server() as s:

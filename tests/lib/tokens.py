@@ -50,3 +50,38 @@ def refused(token, why=""):
         assert e.status == 401, (why, e.status)
     else:
         raise AssertionError(f"the WebSocket took it: {why} {token}")
+
+
+# --- keys and tokens of those who issue tokens elsewhere ---
+
+def make_pair(path, *how):
+    """A private key in this file, and its public half in the file .pub beside it."""
+    how = how or ("RSA", "rsa_keygen_bits:2048")
+    options = [x for o in how[1:] for x in ("-pkeyopt", o)]
+    subprocess.run(["openssl", "genpkey", "-algorithm", how[0], *options, "-out", path],
+                   check=True, capture_output=True)
+    subprocess.run(["openssl", "pkey", "-in", path, "-pubout", "-out", f"{path}.pub"], check=True)
+    return path
+
+
+def fixed(der):
+    """An ECDSA signature as RFC 7518 section 3.4 has it: two numbers of 32 bytes."""
+    numbers, at = b"", 2
+    for _ in range(2):
+        n = der[at + 1]
+        numbers += der[at + 2:at + 2 + n].lstrip(b"\0").rjust(32, b"\0")
+        at += 2 + n
+    return numbers
+
+
+def foreign(path, body, alg="RS256", **head):
+    """A token signed with the private key in a file."""
+    text = part({"alg": alg, **head}) + "." + part(body)
+    der = subprocess.run(["openssl", "dgst", "-sha256", "-sign", path], input=text.encode(),
+                         check=True, capture_output=True).stdout
+    return text + "." + b64(fixed(der) if alg.startswith("ES") else der)
+
+
+def theirs(who, **changes):
+    """The claims that a token from elsewhere has at least."""
+    return claims(who, **{"jti": None, **changes})
