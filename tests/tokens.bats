@@ -185,6 +185,24 @@ assert sql(f"select right(password_hash, 3) from users where id = {carol.id}") =
 PY
 }
 
+@test "a token's generation must be that of its user: none stands for 0, one to come is no good" {
+    py - <<'PY'
+from tokens import *
+alice = user()
+good = lambda t: [ask("GET", "/users", token=t, name=n).status for n in ("main", "two")] == [200, 200]
+made = {gen: token(claims(alice, gen=gen)) for gen in (None, 0, 1, 2, 7)}
+assert good(made[None]) and good(made[0])
+for gen in (1, 2, 7):
+    refused(made[gen], gen)
+ws = connect(made[None])
+sql(f"select user_logout('{alice.name}')")
+assert ws.closed() == 4401
+assert good(made[1])
+for gen in (None, 0, 2, 7):
+    refused(made[gen], gen)
+PY
+}
+
 @test "who logs in again at once is let in on every host, also where the bell has not been heard yet" {
     py - <<'PY'
 from chat import *
@@ -425,6 +443,12 @@ assert ws.closed() == 4403
 ask("GET", "/users", token=t).error(403)
 sql(f"select user_enable('{alice.name}')")
 refused(t, "from before")
+# Also one who was never anything else.
+bob, never = user(), f"never{random.randrange(10**9)}"
+never_id = sql(f"insert into users (username, email, password_hash, disabled) select '{never}', '{never}@b', password_hash, true "
+               f"from users where id = {bob.id} returning id")
+ask("GET", "/users", token=foreign(f"{T}/rsa", theirs(bob, sub=never_id))).error(403)
+sent(post("/login", {"username": never, "password": password()})).error(403)
 PY
 }
 

@@ -131,7 +131,6 @@ static void on_attached(void *arg, const PGresult *result)
         resume_all(db_cursor(result, 0, 3));
     state = OPENING;
     hosts_link_up();
-    revocations_link_up();
     rows_open_all();
     link_write();
     link_listen();

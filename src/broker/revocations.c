@@ -13,7 +13,7 @@ enum { ROWS_AT_ONCE = 10000 };
 static struct map users; /* user id -> struct standing */
 static bool current;     /* all of them were read since the link came up */
 static int64_t position; /* all changes up to here were read */
-static bool wanted;
+static bool wanted = true;
 
 struct standing standing_from_row(const PGresult *result, int row, int column)
 {
@@ -27,7 +27,7 @@ enum ipc_error standing_judge(const struct standing *s, const struct proof *proo
     if (s->disabled)
         return IPC_E_DISABLED;
     /* Of the same second as the revocation: it may have been before. */
-    bool good = proof->foreign ? proof->issued > s->revoked : proof->generation >= s->generation;
+    bool good = proof->foreign ? proof->issued > s->revoked : proof->generation == s->generation;
     return good ? IPC_E_NONE : IPC_E_UNAUTHORIZED;
 }
 
@@ -72,17 +72,13 @@ static void forget_all(void)
     map_free(&users);
 }
 
-void revocations_link_up(void)
-{
-    /* From the beginning: the database may have gone back. */
-    forget_all();
-    position = 0;
-    wanted = true;
-}
-
 void revocations_link_lost(void)
 {
+    /* All is read from the beginning then: the database may go back meanwhile. */
+    forget_all();
     current = false;
+    position = 0;
+    wanted = true;
 }
 
 void revocations_wanted(void)

@@ -25,8 +25,7 @@ struct standing {
 /* A row whose columns from this one on are generation, disabled, revoked. */
 struct standing standing_from_row(const PGresult *result, int row, int column);
 
-/* May this token be used? IPC_E_NONE, IPC_E_UNAUTHORIZED or IPC_E_DISABLED. A generation above
- * that of the standing is good: whoever asks knows which of the two is newer. */
+/* May this token be used? IPC_E_NONE, IPC_E_UNAUTHORIZED or IPC_E_DISABLED. */
 enum ipc_error standing_judge(const struct standing *s, const struct proof *proof);
 
 /* What this host knows of the user. */
@@ -41,8 +40,7 @@ void revocations_learn(int64_t user, const struct standing *s);
 /* May the peer still act for its user? As standing_judge(). */
 enum ipc_error revocations_verdict(const struct peer *p);
 
-/* The link came up, or is lost. */
-void revocations_link_up(void);
+/* The link is lost: nothing is known any more. */
 void revocations_link_lost(void);
 
 /* A doorbell, or time to look although none was heard. */
