@@ -25,16 +25,15 @@ struct request {
     uint64_t peer;
     enum ipc_type type;
     uint32_t seq;
-    int64_t user; /* whose hash is being compared, and a token is made for */
-    int64_t generation;
+    int64_t user;       /* whose password is being compared, and a token is made for */
+    int64_t generation; /* of his tokens, read together with the hash */
     bool disabled;
-    char *name;     /* owned */
-    char *email;    /* owned */
-    char *password; /* owned, wiped */
-    size_t password_size;
+    char *name;         /* owned */
+    char *email;        /* owned */
+    char *password;     /* owned, wiped */
     char *new_password; /* owned, wiped */
-    size_t new_password_size;
-    char *old_hash;  /* owned */
+    size_t password_size, new_password_size;
+    char *old_hash;  /* owned; what the password was compared with */
     char *user_json; /* owned */
 };
 

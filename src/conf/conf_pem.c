@@ -15,7 +15,7 @@ enum { PEM_MAX = 32 * 1024 };
 
 #define BEGIN "-----BEGIN "
 #define END   "-----END "
-#define KEY   "PUBLIC KEY-----"
+#define LABEL "PUBLIC KEY-----"
 
 static bool starts_with(const char *line, size_t n, const char *text)
 {
@@ -43,7 +43,7 @@ static int take_line(struct reading *r, const char *line, size_t n)
 {
     if (starts_with(line, n, END)) {
         r->inside = false;
-    } else if (starts_with(line, n, BEGIN KEY)) {
+    } else if (starts_with(line, n, BEGIN LABEL)) {
         if (buf_len(&r->keys) > 0)
             buf_puts(&r->keys, ",");
         r->inside = true;
