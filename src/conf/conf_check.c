@@ -10,6 +10,7 @@
 #include <sys/stat.h>
 
 #include "buf.h"
+#include "netaddr.h"
 
 /* RFC 7518, section 3.2: a key for HS256 is at least as long as its hash. */
 enum { JWT_SECRET_MIN = 32 };
@@ -147,6 +148,31 @@ static int check_origins(const struct conf *c, struct conf_error *e)
     }
 }
 
+static int check_proxies(const struct conf *c, struct conf_error *e)
+{
+    size_t n;
+    const char *wrong = netaddr_list_error(c->trusted_proxies, &n);
+    if (wrong)
+        return conf_fail(e,
+                         "%.200s: trusted_proxies: \"%.*s\" is no address; write 192.0.2.1, "
+                         "2001:db8::1, a network such as 10.0.0.0/8, or unix",
+                         place(c, CONF_K_trusted_proxies), n > 60 ? 60 : (int)n, wrong);
+    int id = c->proxy_protocol ? CONF_K_proxy_protocol : CONF_K_forwarded_for;
+    if (!*c->trusted_proxies && (c->proxy_protocol || c->forwarded_for))
+        return conf_fail(e, "%.200s: %s is on, but trusted_proxies names nobody; list the proxies",
+                         place(c, id), conf_table[id].name);
+    return 0;
+}
+
+static int check_login_delay(const struct conf *c, struct conf_error *e)
+{
+    if (c->login_delay < c->request_timeout)
+        return 0;
+    int id = c->where[CONF_K_login_delay] ? CONF_K_login_delay : CONF_K_request_timeout;
+    return conf_fail(e, "%.200s: login_delay must be shorter than request_timeout; lower it",
+                     place(c, id));
+}
+
 static int check_spare(const struct conf *c, struct conf_error *e)
 {
     if (c->max_spare >= c->min_spare)
@@ -170,7 +196,8 @@ int conf_finish(struct conf *c, struct conf_error *e)
 
 int conf_check(struct conf *c, struct conf_error *e)
 {
-    if (conf_read_public_keys(c, e) < 0)
-        return -1;
-    return check_audience(c, e) < 0 || check_origins(c, e) < 0 || check_spare(c, e) < 0 ? -1 : 0;
+    bool good = conf_read_public_keys(c, e) == 0 && check_audience(c, e) == 0 &&
+                check_origins(c, e) == 0 && check_spare(c, e) == 0 && check_proxies(c, e) == 0 &&
+                check_login_delay(c, e) == 0;
+    return good ? 0 : -1;
 }

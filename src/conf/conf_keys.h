@@ -33,6 +33,12 @@ KEY(INT, port, "8080", RANGE(0, 65535), MASTER, "PORT",
     "port of the addresses that name none; 0: any free one")
 KEY(INT, backlog, "1024", RANGE(1, 65535), MASTER, NULL,
     "connections that the kernel holds until they are accepted")
+KEY(STRING, trusted_proxies, "", ANY, MASTER | SESSION | RELOAD, NULL,
+    "who may say which client it speaks for: addresses, networks, unix, by comma")
+KEY(ENUM, proxy_protocol, "off", WORDS("off", "on"), SESSION | RELOAD, NULL,
+    "on: each connection of trusted_proxies begins with a PROXY header")
+KEY(ENUM, forwarded_for, "off", WORDS("off", "on"), SESSION | RELOAD, NULL,
+    "on: X-Forwarded-For of trusted_proxies counts")
 KEY(INT, ready_fd, "-1", RANGE(-1, 1023), MASTER, NULL,
     "descriptor that gets a line when the server is ready; -1: none")
 
@@ -43,7 +49,7 @@ KEY(INT, max_spare, "64", RANGE(1, 10000), MASTER | RELOAD, NULL,
     "sessions that wait for a client, at most")
 KEY(INT, max_clients, "1000", RANGE(1, 100000), MASTER | BROKER, NULL,
     "clients at one time")
-KEY(INT, max_clients_per_address, "0", RANGE(0, 100000), MASTER | RELOAD, NULL,
+KEY(INT, max_clients_per_address, "0", RANGE(0, 100000), MASTER | BROKER | RELOAD, NULL,
     "clients at one time from one address; 0: no limit of its own")
 KEY(DURATION, idle_exit, "0", RANGE(0, DAY), MASTER | RELOAD, NULL,
     "exit after so long without a client, when the sockets were handed over; 0: never")
@@ -103,6 +109,18 @@ KEY(DURATION, presence_debounce, "500ms", RANGE(0, MINUTE), BROKER, NULL,
     "who comes back within this time was never gone")
 KEY(STRING, cors_origins, "", ANY, SESSION | RELOAD, NULL,
     "origins whose pages may use the server, by comma, or *")
+
+/* Limits */
+KEY(DURATION, login_delay, "5s", RANGE(0, MINUTE), MASTER | BROKER, NULL,
+    "longest wait that wrong passwords bring the next login; 0: none")
+KEY(INT, login_failures, "100", RANGE(0, 1000000), BROKER, NULL,
+    "failed logins from one address in an hour; 429 beyond; 0: no limit")
+KEY(INT, register_rate, "1000", RANGE(0, 1000000), BROKER, NULL,
+    "registrations from one address in an hour; 429 beyond; 0: no limit")
+KEY(INT, max_connections_per_user, "1000", RANGE(0, 100000), BROKER, NULL,
+    "WebSockets and event streams of one user at one time; 0: no limit")
+KEY(INT, frame_rate, "10000", RANGE(0, 1000000), SESSION | BROKER, NULL,
+    "frames, or requests, of one connection in a second; 0: no limit")
 
 /* Times */
 KEY(DURATION, header_timeout, "10s", RANGE(1, DAY), SESSION | RELOAD, NULL,

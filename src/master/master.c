@@ -14,6 +14,7 @@
 #include "buf.h"
 #include "clock.h"
 #include "log.h"
+#include "netaddr.h"
 #include "notify.h"
 #include "process.h"
 #include "proctitle.h"
@@ -87,15 +88,19 @@ static void reap(void)
             log_warn("unknown child %d ended", (int)pid);
 }
 
-/* Serves or refuses a new client. */
+/* Serves or refuses a new client. The clients of a trusted proxy, who all have its address here,
+ * are for the broker to count. */
 static void admit(const struct master *m, int fd, const struct sockaddr_storage *peer)
 {
+    struct netaddr from;
+    netaddr_from_socket(&from, peer);
     if (!sessions_room()) {
         refuse_client(fd, REFUSE_CLIENTS);
         return;
     }
     int most = m->conf->max_clients_per_address;
-    struct address *address = addresses_enter(peer);
+    bool proxy = netaddr_listed(&from, m->conf->trusted_proxies);
+    struct address *address = proxy ? NULL : addresses_enter(&from);
     if (most > 0 && addresses_clients(address) > most) {
         addresses_leave(address);
         refuse_client(fd, REFUSE_ADDRESS);

@@ -1,7 +1,6 @@
 /* The client's socket; see client.h. */
 #include "client.h"
 
-#include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/sockios.h>
@@ -9,7 +8,6 @@
 #include <netinet/tcp.h>
 #include <poll.h>
 #include <signal.h>
-#include <stdio.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
@@ -17,6 +15,7 @@
 
 #include "clock.h"
 #include "log.h"
+#include "proctitle.h"
 
 enum { READ_AT_ONCE = 16 * 1024, LINGER_MS = 1000 };
 
@@ -58,23 +57,20 @@ int client_poll(struct pollfd *fds, unsigned count, int64_t deadline)
     return ppoll(fds, count, ms < 0 ? NULL : &ts, &while_waiting);
 }
 
-static void name_address(struct client *c)
+static void find_peer(struct client *c)
 {
     struct sockaddr_storage ss = {0};
     socklen_t size = sizeof(ss);
-    snprintf(c->address, sizeof(c->address), "unix");
     if (getpeername(c->fd, (struct sockaddr *)&ss, &size) < 0)
-        return;
-    if (ss.ss_family == AF_INET) {
-        const struct sockaddr_in *a = (const struct sockaddr_in *)&ss;
-        inet_ntop(AF_INET, &a->sin_addr, c->address, sizeof(c->address));
-    } else if (ss.ss_family == AF_INET6) {
-        const struct sockaddr_in6 *a = (const struct sockaddr_in6 *)&ss;
-        if (IN6_IS_ADDR_V4MAPPED(&a->sin6_addr))
-            inet_ntop(AF_INET, &a->sin6_addr.s6_addr[12], c->address, sizeof(c->address));
-        else
-            inet_ntop(AF_INET6, &a->sin6_addr, c->address, sizeof(c->address));
-    }
+        ss.ss_family = AF_UNSPEC; /* it is gone already */
+    netaddr_from_socket(&c->peer, &ss);
+}
+
+void client_name(struct client *c, const struct netaddr *address)
+{
+    netaddr_format(address, c->address);
+    proctitle_set("session - %s", c->address);
+    log_ident("session[%d] %s", (int)getpid(), c->address);
 }
 
 void client_init(struct client *c, const struct conf *conf, int fd)
@@ -83,10 +79,35 @@ void client_init(struct client *c, const struct conf *conf, int fd)
     int flags = fcntl(fd, F_GETFL);
     if (flags < 0 || fcntl(fd, F_SETFL, flags | O_NONBLOCK) < 0)
         die("fcntl on the client's socket: %s", strerror(errno));
-    name_address(c);
+    find_peer(c);
+    client_name(c, &c->peer);
     /* Each write is a whole answer or frame: nothing to wait for. Fails on Unix sockets. */
     int on = 1;
     setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
+}
+
+bool client_may(struct client *c, int64_t amount)
+{
+    struct bucket_rate rate = {c->conf->frame_rate, 1000};
+    return bucket_take(&c->frames, rate, clock_ms(), amount);
+}
+
+bool client_read_exactly(struct client *c, void *p, size_t n, int64_t deadline)
+{
+    for (uint8_t *at = p; n > 0;) {
+        ssize_t got = read(c->fd, at, n);
+        if (got > 0) {
+            at += got;
+            n -= (size_t)got;
+            continue;
+        }
+        if (got == 0 || (errno != EAGAIN && errno != EINTR))
+            return false;
+        struct pollfd fd = {.fd = c->fd, .events = POLLIN};
+        if (client_stop || client_poll(&fd, 1, deadline) == 0)
+            return false;
+    }
+    return true;
 }
 
 int client_read(struct client *c, int64_t deadline)

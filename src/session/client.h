@@ -6,12 +6,16 @@
 #include <stdint.h>
 
 #include "buf.h"
+#include "bucket.h"
 #include "conf.h"
+#include "netaddr.h"
 
 struct client {
     const struct conf *conf;
     int fd;
-    char address[64]; /* "192.0.2.1", "2001:db8::1", or "unix" */
+    struct netaddr peer;        /* who connected; after a PROXY header, on whose behalf */
+    char address[NETADDR_TEXT]; /* of the client, as it is now known, as text */
+    struct bucket frames;       /* what frame_rate allows it yet */
     struct buf in, out;
     int64_t stuck_since; /* clock_ms() since when it takes nothing of out; 0: it does */
     int left;            /* bytes that it had not taken then */
@@ -29,6 +33,16 @@ int client_poll(struct pollfd *fds, unsigned count, int64_t deadline);
 
 /* Sets up for a connected socket, which is taken over, and finds out the peer's address. */
 void client_init(struct client *c, const struct conf *conf, int fd);
+
+/* Shows the client's address, and no user yet, in the title and in the log. */
+void client_name(struct client *c, const struct netaddr *address);
+
+/* Takes from frame_rate's allowance; false if the client sends more than that. */
+bool client_may(struct client *c, int64_t amount);
+
+/* Reads exactly n bytes from the socket into p, and none of those that follow. False if they did
+ * not come before the deadline. */
+bool client_read_exactly(struct client *c, void *p, size_t n, int64_t deadline);
 
 /* Reads more into c->in. 1: there is more, 0: the client has closed, or the connection failed;
  * -1: nothing came before the deadline, or the server is stopping. */

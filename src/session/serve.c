@@ -3,6 +3,7 @@
 
 #include "clock.h"
 #include "exchange.h"
+#include "proxied.h"
 #include "rest.h"
 
 /* Refuses a request that could not be read; where the next one would begin is unknown. */
@@ -87,14 +88,25 @@ static bool read_body(struct exchange *x)
     }
 }
 
+static void answer(struct exchange *x)
+{
+    if (client_may(x->client, 1))
+        rest_serve(x);
+    else
+        exchange_error(x, 429, "Too many requests on this connection; send fewer in a second");
+}
+
 /* One request. True if the connection can carry on: another request, or what x->next says. */
 static bool serve_one(struct exchange *x, bool first)
 {
     bool served = false;
     if (read_head(x, first)) {
         x->close = !x->request.keep_alive || client_stop;
+        /* A channel to the broker is one client's; for another one there is another. */
+        if (proxied_request(x->client, &x->request))
+            ask_close(x->ask);
         if (read_body(x)) {
-            rest_serve(x);
+            answer(x);
             served = true;
         }
     }

@@ -11,6 +11,7 @@
 #include "fdpass.h"
 #include "log.h"
 #include "proctitle.h"
+#include "proxied.h"
 #include "serve.h"
 #include "stream.h"
 #include "ws.h"
@@ -38,10 +39,10 @@ void session_main(const struct conf *conf, int client, int handover)
     struct ask a;
     client_init(&c, conf, client);
     ask_init(&a, &c);
-    proctitle_set("session - %s", c.address);
-    log_ident("session[%d] %s", (int)getpid(), c.address);
 
-    struct next next = serve_http(&c, &a);
+    struct next next = {.kind = NEXT_NOTHING};
+    if (proxied_begin(&c))
+        next = serve_http(&c, &a);
     if (next.kind == NEXT_WEBSOCKET)
         chat_run(&c, &a, &next);
     else if (next.kind == NEXT_STREAM)

@@ -1,37 +1,14 @@
 /* Which clients count together as those of one address. */
 #include "addresses.h"
 
-#include <arpa/inet.h>
-#include <netinet/in.h>
-#include <stdlib.h>
-#include <sys/socket.h>
-#include <sys/un.h>
-
+#include "netaddr.h"
 #include "test.h"
-
-/* A peer with this address and some port. */
-static struct sockaddr_storage peer(const char *text)
-{
-    static in_port_t port = 1024;
-    struct sockaddr_storage ss = {0};
-    struct sockaddr_in *four = (struct sockaddr_in *)&ss;
-    struct sockaddr_in6 *six = (struct sockaddr_in6 *)&ss;
-    if (inet_pton(AF_INET, text, &four->sin_addr) == 1) {
-        ss.ss_family = AF_INET;
-        four->sin_port = htons(++port);
-    } else if (inet_pton(AF_INET6, text, &six->sin6_addr) == 1) {
-        ss.ss_family = AF_INET6;
-        six->sin6_port = htons(++port);
-    } else {
-        ss.ss_family = AF_UNIX;
-    }
-    return ss;
-}
 
 static struct address *enter(const char *text)
 {
-    struct sockaddr_storage ss = peer(text);
-    return addresses_enter(&ss);
+    struct netaddr peer;
+    CHECK(netaddr_parse(&peer, text, strlen(text)));
+    return addresses_enter(&peer);
 }
 
 static void same(const char *one, const char *other)
@@ -78,7 +55,7 @@ static void of_ipv6_the_first_64_bits_count(void)
 
 static void unix_sockets_are_not_counted(void)
 {
-    struct address *a = enter("/path");
+    struct address *a = enter("unix");
     CHECK(!a && addresses_clients(a) == 0);
     addresses_leave(a);
 }
