@@ -6,6 +6,7 @@
 
 #include "answers.h"
 #include "broker.h"
+#include "connections.h"
 #include "link.h"
 #include "log.h"
 #include "map.h"
@@ -48,6 +49,7 @@ static void list_remove(struct peer *p)
 void feed_attach(struct peer *p, uint32_t seq, struct ipc_text named, uint64_t presence)
 {
     if (link_is_hopeless()) {
+        connections_drop(p);
         peer_fail(p->id, IPC_ATTACH, seq, IPC_E_UNAVAILABLE);
         return;
     }
@@ -66,6 +68,7 @@ void feed_detach(struct peer *p)
     if (p->feed == FEED_OFF)
         return;
     list_remove(p);
+    connections_drop(p);
     rows_close(p);
     p->feed = FEED_OFF;
     buf_free(&p->held);

@@ -13,13 +13,16 @@
 #include "answers.h"
 #include "broker.h"
 #include "clock.h"
+#include "connections.h"
 #include "events.h"
 #include "feed.h"
 #include "hashing.h"
 #include "hosts.h"
 #include "identity.h"
+#include "limits.h"
 #include "link.h"
 #include "log.h"
+#include "logins.h"
 #include "peer.h"
 #include "pool.h"
 #include "process.h"
@@ -81,6 +84,7 @@ int main(int argc, char **argv)
     broker.loop = loop_new();
     watch_signals();
     identity_init();
+    limits_init(&broker.conf, LIMITS_MOST);
     hashing_init(ROLE_FD_AUTH);
     pool_init();
     link_init(ROLE_FD_STATUS);
@@ -96,6 +100,9 @@ int main(int argc, char **argv)
     link_free();
     pool_free();
     hashing_free();
+    logins_free();
+    limits_free();
+    connections_free();
     sends_free();
     statuses_free();
     hosts_free();

@@ -9,12 +9,14 @@
 #include <unistd.h>
 
 #include "broker.h"
+#include "clock.h"
 #include "feed.h"
 #include "log.h"
 #include "map.h"
 #include "process.h"
 #include "requests.h"
 #include "revocations.h"
+#include "tally.h"
 
 enum {
     CHANNELS_EACH = 4, /* of one session: the one it uses, and some that it has just left */
@@ -24,7 +26,8 @@ enum {
 };
 
 static struct map peers;
-static struct peer *ended; /* since the last peers_reap() */
+static struct peer *ended;    /* since the last peers_reap() */
+static struct tally channels; /* of each process */
 static uint64_t last_id;
 static struct loop_watch listener;
 static struct loop_timer accept_pause; /* of the listener, when there are no descriptors left */
@@ -62,32 +65,13 @@ void peer_end(struct peer *p, const char *why)
     ipc_channel_close(&p->channel);
 }
 
-/* How many channels each process has; the numbers are stored as pointers. */
-static struct map channels_of;
-
-static bool count_channel(int pid)
-{
-    uintptr_t n = (uintptr_t)map_get(&channels_of, (uint64_t)pid);
-    if (n >= CHANNELS_EACH)
-        return false;
-    map_put(&channels_of, (uint64_t)pid, (void *)(n + 1));
-    return true;
-}
-
-static void uncount_channel(int pid)
-{
-    uintptr_t n = (uintptr_t)map_remove(&channels_of, (uint64_t)pid);
-    if (n > 1)
-        map_put(&channels_of, (uint64_t)pid, (void *)(n - 1));
-}
-
 void peers_reap(void)
 {
     while (ended) {
         struct peer *p = ended;
         ended = p->next_ended;
         map_remove(&peers, p->id);
-        uncount_channel(p->pid);
+        tally_drop(&channels, (uint64_t)p->pid);
         ipc_channel_close(&p->channel); /* something may have been queued after its end */
         buf_wipe(&p->held);
         buf_free(&p->answers);
@@ -117,6 +101,16 @@ void peer_flush(struct peer *p)
         want(p);
 }
 
+/* What a session's client may send at most leads to a few messages each; what is posted again after
+ * a broker's end comes on top. */
+static bool within_rate(struct peer *p)
+{
+    enum { EACH = 4, AGAIN = 2 * IPC_MAX_SENDS };
+    int64_t most = broker.conf.frame_rate;
+    struct bucket_rate rate = {most ? EACH * most + AGAIN : 0, 1000};
+    return bucket_take(&p->messages, rate, clock_ms(), 1);
+}
+
 /* Checks the message against its row for this peer; returns what is wrong, or NULL. */
 static const char *refuse(struct peer *p, const struct ipc_message *m)
 {
@@ -127,6 +121,8 @@ static const char *refuse(struct peer *p, const struct ipc_message *m)
         return "too many unanswered requests";
     if (m->seq == 0)
         return "a request without a number";
+    if (!within_rate(p))
+        return "more messages than frame_rate allows";
     return NULL;
 }
 
@@ -194,7 +190,8 @@ static void add(int fd)
 {
     struct ucred cred = {0};
     socklen_t size = sizeof(cred);
-    if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &cred, &size) < 0 || !count_channel(cred.pid)) {
+    if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &cred, &size) < 0 ||
+        !tally_add(&channels, (uint64_t)cred.pid, CHANNELS_EACH)) {
         log_warn("session %d has too many channels", cred.pid);
         close(fd);
         return;
@@ -255,7 +252,7 @@ void peers_free(void)
         peer_end(p, NULL);
     peers_reap();
     map_free(&peers);
-    map_free(&channels_of);
+    tally_free(&channels);
 }
 
 struct peer *peer_answering(uint64_t id, enum ipc_type asked)

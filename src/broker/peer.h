@@ -7,6 +7,7 @@
 #ifndef PEER_H
 #define PEER_H
 
+#include "bucket.h"
 #include "ipc_channel.h"
 #include "loop.h"
 #include "token.h"
@@ -36,8 +37,11 @@ struct peer {
     int pid;                         /* SO_PEERCRED */
     unsigned state;                  /* IPC_IS_NEW, IPC_IS_BOUND or IPC_IS_ATTACHED */
     uint8_t waiting[IPC_TYPE_COUNT]; /* requests of each type without an answer yet */
+    struct bucket messages;          /* what it may yet send */
     int64_t user;                    /* 0 until bound */
     struct proof proof;              /* of the token that it was bound by */
+    uint64_t address;                /* netaddr_owner() of its client, as it says; 0: none */
+    bool counted;                    /* among the connections of its user and address */
     bool closing;                    /* ended; freed by peers_reap() */
     bool look;                       /* there is something to be done when its queue is empty */
     struct peer *next_ended;

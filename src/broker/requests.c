@@ -10,10 +10,15 @@
 #include <string.h>
 
 #include "broker.h"
+#include "clock.h"
+#include "connections.h"
 #include "feed.h"
 #include "hashing.h"
 #include "identity.h"
+#include "limits.h"
 #include "log.h"
+#include "logins.h"
+#include "netaddr.h"
 #include "pool.h"
 #include "resume.h"
 #include "sends.h"
@@ -28,6 +33,8 @@ struct request {
     int64_t user;       /* whose password is being compared, and a token is made for */
     int64_t generation; /* of his tokens, read together with the hash */
     bool disabled;
+    struct login login;
+    enum verdict verdict;
     char *name;         /* owned */
     char *email;        /* owned */
     char *password;     /* owned, wiped */
@@ -46,6 +53,7 @@ static struct request *request_new(const struct peer *p, const struct ipc_messag
 
 static void request_free(struct request *q)
 {
+    logins_leave(&q->login, q->verdict);
     if (q->password)
         explicit_bzero(q->password, q->password_size);
     if (q->new_password)
@@ -77,9 +85,11 @@ static const char *serve_hello(struct peer *p, const struct ipc_message *m)
     struct ipc_reader r = ipc_read(m);
     uint32_t version = ipc_get_u32(&r);
     p->origin = ipc_get_u64(&r);
-    ipc_get_text(&r, IPC_MAX_NAME);
-    if (!ipc_read_end(&r))
+    struct ipc_text address = ipc_get_text(&r, IPC_MAX_NAME);
+    struct netaddr client;
+    if (!ipc_read_end(&r) || !netaddr_parse(&client, address.p, address.n))
         return malformed;
+    p->address = netaddr_owner(&client);
     return version == IPC_VERSION ? NULL : "another version of chatd";
 }
 
@@ -122,6 +132,15 @@ static char *copy_column(const PGresult *result, int column)
     return xstrndup(p, n);
 }
 
+/* The address of who makes an account is the first one from where its owner comes. */
+static void welcome(struct request *q)
+{
+    const struct peer *p = peer_find(q->peer);
+    if (p)
+        limits_succeeded(limits_account(q->name, strlen(q->name)), p->address, clock_ms());
+    reply_token(q, 201);
+}
+
 static void on_registered(void *arg, const PGresult *result)
 {
     struct request *q = arg;
@@ -133,7 +152,7 @@ static void on_registered(void *arg, const PGresult *result)
     q->user_json = copy_column(result, 2);
     q->user = db_int(result, 0, 1);
     if (strcmp(status, "ok") == 0)
-        reply_token(q, 201);
+        welcome(q);
     else if (strcmp(status, "username_taken") == 0)
         request_fail(q, IPC_E_USERNAME_TAKEN);
     else if (strcmp(status, "email_taken") == 0)
@@ -170,6 +189,10 @@ static const char *serve_register(struct peer *p, const struct ipc_message *m)
     struct ipc_text password = ipc_get_text(&r, IPC_MAX_PASSWORD);
     if (!ipc_read_end(&r))
         return malformed;
+    if (!limits_register(p->address, clock_ms())) {
+        peer_fail(p->id, IPC_REGISTER, m->seq, IPC_E_REGISTRATIONS);
+        return NULL;
+    }
     struct request *q = request_new(p, m);
     q->name = copy_text(name);
     q->email = copy_text(email);
@@ -215,9 +238,12 @@ static void on_verified(void *arg, bool done, struct ipc_text hash, bool right)
 {
     (void)hash;
     struct request *q = arg;
-    if (!done)
+    if (!done) {
         request_fail(q, IPC_E_OVERLOADED);
-    else if (!right || !q->user)
+        return;
+    }
+    q->verdict = right && q->user ? LOGIN_RIGHT : LOGIN_WRONG;
+    if (q->verdict == LOGIN_WRONG)
         request_fail(q, IPC_E_CREDENTIALS);
     else if (q->disabled)
         request_fail(q, IPC_E_DISABLED);
@@ -250,6 +276,32 @@ static void on_credentials(void *arg, const PGresult *result)
     hashing_verify(password, hash, on_verified, q);
 }
 
+/* Its turn has come. Who did not wait for it gets no password checked. */
+static void on_turn(void *arg, enum ipc_error error)
+{
+    struct request *q = arg;
+    if (error || !peer_find(q->peer)) {
+        request_fail(q, error);
+        return;
+    }
+    struct db_params params = {0};
+    if (q->type == IPC_PASSWORD) {
+        db_param_int8(&params, q->user);
+        pool_run(STATEMENT_USER_CREDENTIALS_BY_ID, &params, on_credentials, q);
+    } else {
+        db_param_text(&params, q->name, strlen(q->name));
+        pool_run(STATEMENT_USER_CREDENTIALS, &params, on_credentials, q);
+    }
+}
+
+static void queue_login(struct request *q, struct ipc_text account)
+{
+    const struct peer *p = peer_find(q->peer);
+    enum ipc_error error = logins_enter(&q->login, account, p->address, on_turn, q);
+    if (error)
+        request_fail(q, error);
+}
+
 static const char *serve_login(struct peer *p, const struct ipc_message *m)
 {
     struct ipc_reader r = ipc_read(m);
@@ -261,9 +313,7 @@ static const char *serve_login(struct peer *p, const struct ipc_message *m)
     q->name = copy_text(name);
     q->password = copy_text(password);
     q->password_size = password.n;
-    struct db_params params = {0};
-    db_param_text(&params, name.p, name.n);
-    pool_run(STATEMENT_USER_CREDENTIALS, &params, on_credentials, q);
+    queue_login(q, name);
     return NULL;
 }
 
@@ -279,9 +329,12 @@ static const char *serve_password(struct peer *p, const struct ipc_message *m)
     q->password_size = password.n;
     q->new_password = copy_text(new_password);
     q->new_password_size = new_password.n;
-    struct db_params params = {0};
-    db_param_int8(&params, p->user);
-    pool_run(STATEMENT_USER_CREDENTIALS_BY_ID, &params, on_credentials, q);
+    /* Whoever has got hold of a token must not guess faster than anybody else. No name is like this
+     * one, so a stranger who fails to log in does not delay the user here. */
+    q->user = p->user;
+    char account[24];
+    int n = snprintf(account, sizeof(account), "#%lld", (long long)p->user);
+    queue_login(q, (struct ipc_text){account, (size_t)n});
     return NULL;
 }
 
@@ -394,6 +447,10 @@ static const char *serve_attach(struct peer *p, const struct ipc_message *m)
     uint64_t presence = ipc_get_u64(&r);
     if (!ipc_read_end(&r))
         return malformed;
+    if (!connections_add(p)) {
+        peer_fail(p->id, IPC_ATTACH, m->seq, IPC_E_CONNECTIONS);
+        return NULL;
+    }
     feed_attach(p, m->seq, cursor, presence);
     return NULL;
 }

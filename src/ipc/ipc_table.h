@@ -93,6 +93,11 @@
     E(USERNAME_TAKEN, "username_taken", 409, 0, "This username is taken")                          \
     E(EMAIL_TAKEN, "email_taken", 409, 0, "This email is taken")                                   \
     E(INVALID, "invalid", 400, 0, "The database does not accept this content")                     \
+    E(LOGINS, "too_many", 429, 1, "Too many failed logins from your address; try again later")     \
+    E(REGISTRATIONS, "too_many", 429, 1,                                                           \
+      "Too many registrations from your address; try again later")                                 \
+    E(CONNECTIONS, "too_many", 429, 1,                                                             \
+      "This user, or this address, has as many connections as it may; close one")                  \
     E(INTERNAL, "internal", 500, 0, "Internal error; it has been logged")
 
 #endif

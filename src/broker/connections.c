@@ -1,0 +1,42 @@
+/* Connections by user and by address; see connections.h. */
+#include "connections.h"
+
+#include "broker.h"
+#include "tally.h"
+
+static struct tally by_user, by_address;
+
+/* A limit of 0 is none. */
+static int64_t most(int limit)
+{
+    return limit ? limit : INT64_MAX;
+}
+
+bool connections_add(struct peer *p)
+{
+    if (!tally_add(&by_user, (uint64_t)p->user, most(broker.conf.max_connections_per_user)))
+        return false;
+    if (p->address &&
+        !tally_add(&by_address, p->address, most(broker.conf.max_clients_per_address))) {
+        tally_drop(&by_user, (uint64_t)p->user);
+        return false;
+    }
+    p->counted = true;
+    return true;
+}
+
+void connections_drop(struct peer *p)
+{
+    if (!p->counted)
+        return;
+    p->counted = false;
+    tally_drop(&by_user, (uint64_t)p->user);
+    if (p->address)
+        tally_drop(&by_address, p->address);
+}
+
+void connections_free(void)
+{
+    tally_free(&by_user);
+    tally_free(&by_address);
+}

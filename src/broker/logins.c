@@ -1,0 +1,131 @@
+/* Turns of logins; see logins.h. */
+#include "logins.h"
+
+#include <stdlib.h>
+
+#include "broker.h"
+#include "clock.h"
+#include "limits.h"
+#include "log.h"
+#include "map.h"
+
+enum { WAITING_MOST = 1024 }; /* logins of all sources that wait for their turn */
+
+/* An account and an address. Exists while there is a login from there. */
+struct source {
+    uint64_t account, address;
+    struct login *first, **last; /* the first one has its turn, or waits for its time to come */
+    long long count;
+    struct loop_timer timer;
+};
+
+static struct map sources;
+static int waiting;
+
+/* Neither number can be foreseen, so nobody can choose two sources that share theirs. */
+static uint64_t key_of(uint64_t account, uint64_t address)
+{
+    return account ^ address;
+}
+
+static void on_time(void *arg)
+{
+    struct source *s = arg;
+    waiting--;
+    s->first->turn(s->first->arg, IPC_E_NONE);
+}
+
+/* Lets the first login of the queue wait for as long as it has to. Never calls it directly: who
+ * leaves may be deep in a call of its own. */
+static void start_first(struct source *s)
+{
+    int64_t ms = limits_delay(s->account, s->address, clock_ms());
+    if (ms > 0)
+        log_debug("a login waits %lld ms", (long long)ms);
+    loop_timer_set(broker.loop, &s->timer, ms);
+}
+
+static struct source *find_source(uint64_t account, uint64_t address)
+{
+    uint64_t key = key_of(account, address);
+    struct source *s = map_get(&sources, key);
+    if (!s) {
+        s = xcalloc(1, sizeof(*s));
+        *s = (struct source){.account = account, .address = address, .last = &s->first};
+        s->timer = (struct loop_timer){.call = on_time, .arg = s};
+        map_put(&sources, key, s);
+    }
+    return s;
+}
+
+static void forget_source(struct source *s)
+{
+    loop_timer_stop(broker.loop, &s->timer);
+    map_remove(&sources, key_of(s->account, s->address));
+    free(s);
+}
+
+/* From where the account is known nobody is refused for what others at the same address do: their
+ * own wrong passwords slow them down. */
+static bool is_allowed(struct login *l, uint64_t account, uint64_t address)
+{
+    l->charged = !limits_known(account, address);
+    return !l->charged || limits_take_failure(address, clock_ms());
+}
+
+enum ipc_error logins_enter(struct login *l, struct ipc_text name, uint64_t address,
+                            void (*turn)(void *arg, enum ipc_error error), void *arg)
+{
+    uint64_t account = limits_account(name.p, name.n);
+    const struct source *before = map_get(&sources, key_of(account, address));
+    if (waiting >= WAITING_MOST)
+        return IPC_E_OVERLOADED;
+    if (before && before->count > broker.conf.auth_queue)
+        return IPC_E_LOGINS;
+    if (!is_allowed(l, account, address))
+        return IPC_E_LOGINS;
+    struct source *s = find_source(account, address);
+    l->source = s;
+    l->next = NULL;
+    l->turn = turn;
+    l->arg = arg;
+    *s->last = l;
+    s->last = &l->next;
+    waiting++;
+    if (++s->count == 1)
+        start_first(s);
+    return IPC_E_NONE;
+}
+
+static void remember(const struct login *l, enum verdict verdict)
+{
+    const struct source *s = l->source;
+    if (verdict == LOGIN_WRONG)
+        limits_failed(s->account, s->address, clock_ms());
+    else if (l->charged)
+        limits_return_failure(s->address);
+    if (verdict == LOGIN_RIGHT)
+        limits_succeeded(s->account, s->address, clock_ms());
+}
+
+void logins_leave(struct login *l, enum verdict verdict)
+{
+    struct source *s = l->source;
+    if (!s)
+        return;
+    remember(l, verdict);
+    s->first = l->next;
+    l->source = NULL;
+    if (--s->count > 0)
+        start_first(s);
+    else
+        forget_source(s);
+}
+
+void logins_free(void)
+{
+    struct source *s;
+    for (size_t at = 0; (s = map_next(&sources, &at)); at = 0)
+        s->first->turn(s->first->arg, IPC_E_UNAVAILABLE);
+    map_free(&sources);
+}
