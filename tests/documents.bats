@@ -290,7 +290,7 @@ rows = re.findall(r'E\(\w+, "(\w+)", (\d+), ', table)
 codes = {code for code, _ in rows}
 for call in re.findall(r"\brefuse\(f,([^;]*);", source("wire/chat_frame.c")):
     codes |= set(re.findall(r'"([a-z]+_[a-z]+)"', call))
-codes |= set(re.findall(r'live_put_error\(\w+, [^;"]*"(\w+)"', session))
+codes |= set(re.findall(r'(?:live_put_error|complain)\(\w+, [^;"]*"(\w+)"', session))
 listed = set(re.findall(r"^\.It Li (\w+)", section("From server to client"), re.M))
 assert codes <= set(re.findall(r"^\.(?:It )?Li (\w+)", page, re.M)), codes
 assert listed <= codes, f"codes only in the manual: {listed - codes}"

@@ -9,11 +9,14 @@
 enum {
     MAX_SKIP_TIMES = 16,  /* a message this many times too large ends the connection */
     CLOSE_WAIT_MS = 2000, /* for the client's answer to our close frame */
+    ERROR_COST = 10,      /* so many frames more counts one that is answered by an error */
 };
 
 struct chat {
     struct live live; /* first: the two have one address */
     struct ws_reader reader;
+    uint64_t paid;     /* frames of the reader that frame_rate was asked about */
+    unsigned owed;     /* what is to be added for errors */
     int64_t pinged_at; /* clock_ms() of our ping that waits for an answer; 0: none */
 };
 
@@ -34,6 +37,12 @@ static void say_goodbye(struct live *l, int code, const char *reason)
     l->close_by = clock_ms() + CLOSE_WAIT_MS;
 }
 
+static void complain(struct live *l, const struct chat_frame *f, const char *code, const char *text)
+{
+    chat_of(l)->owed += ERROR_COST;
+    live_put_error(l, f ? f->id : NULL, f ? f->id_size : 0, code, false, text);
+}
+
 static void take_chat_frame(struct live *l, const struct ws_data *d)
 {
     struct chat_frame f;
@@ -47,7 +56,7 @@ static void take_chat_frame(struct live *l, const struct ws_data *d)
         chat_put_pong(&json, f.id, f.id_size);
         live_put_json(l, &json);
     } else {
-        live_put_error(l, f.id, f.id_size, f.code, false, f.error);
+        complain(l, &f, f.code, f.error);
     }
     chat_frame_free(&f);
 }
@@ -66,11 +75,10 @@ static void take_event(struct live *l, enum ws_event event, const struct ws_data
         take_chat_frame(l, d);
         break;
     case WS_BINARY:
-        live_put_error(l, NULL, 0, "bad_frame", false, "Send text frames, not binary ones");
+        complain(l, NULL, "bad_frame", "Send text frames, not binary ones");
         break;
     case WS_TOO_LARGE:
-        live_put_error(l, NULL, 0, "too_large", false,
-                       "The frame is too large; see max_message in chatd.conf(5)");
+        complain(l, NULL, "too_large", "The frame is too large; see max_message in chatd.conf(5)");
         break;
     case WS_PING:
         if (!l->close_by)
@@ -89,14 +97,38 @@ static void take_event(struct live *l, enum ws_event event, const struct ws_data
     }
 }
 
+/* Does frame_rate allow the frames that have come? An empty one within a message counts, too. */
+static bool pay(struct chat *t)
+{
+    int64_t amount = (int64_t)(t->reader.frames - t->paid) + t->owed;
+    t->paid = t->reader.frames;
+    t->owed = 0;
+    return client_may(t->live.client, amount);
+}
+
+static void end_flood(struct live *l)
+{
+    live_put_error(l, NULL, 0, "flooding", false,
+                   "You send more than frame_rate allows; see chatd.conf(5)");
+    live_goodbye(l, 4429, "flooding");
+    l->last_word = true; /* nothing more of this client is looked at */
+}
+
 static void take_events(struct live *l)
 {
+    struct chat *t = chat_of(l);
     struct ws_data d;
     enum ws_event event = WS_PONG;
-    while (live_may_send(l) &&
-           (event = ws_read(&chat_of(l)->reader, &l->client->in, &d)) != WS_NEED_MORE)
-        take_event(l, event, &d);
-    l->input_waits = event != WS_NEED_MORE;
+    while (!l->last_word && event != WS_NEED_MORE && live_may_send(l)) {
+        event = ws_read(&t->reader, &l->client->in, &d);
+        if (pay(t))
+            take_event(l, event, &d);
+        else
+            end_flood(l);
+    }
+    if (l->last_word)
+        buf_free(&l->client->in);
+    l->input_waits = event != WS_NEED_MORE && !l->last_word;
 }
 
 static int64_t tick(struct live *l, int64_t now)

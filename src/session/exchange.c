@@ -7,8 +7,10 @@
 
 #include "json.h"
 
-/* What a client should wait before it tries again, in seconds. */
-#define RETRY_AFTER "2"
+/* What a client should wait before it tries again, in seconds. The allowance of an hour comes back
+ * bit by bit, so that after a minute there is some. */
+#define RETRY_AFTER       "2"
+#define RETRY_AFTER_LIMIT "60"
 
 struct http_text exchange_bearer(const struct exchange *x)
 {
@@ -42,7 +44,8 @@ enum ipc_error exchange_attach(struct exchange *x, struct http_text cursor)
     return ask_attach(x->ask, cursor.p ? cursor.p : "", cursor.n);
 }
 
-/* Is the text one of the comma-separated entries of the list? */
+/* Is the text one of the comma-separated entries of the list? Scheme and host of an origin are the
+ * same in any case. */
 static bool in_list(const char *list, struct http_text text)
 {
     while (*list) {
@@ -53,7 +56,7 @@ static bool in_list(const char *list, struct http_text text)
             entry++;
         for (; n > 0 && entry[n - 1] == ' '; n--)
             ;
-        if (n == text.n && memcmp(entry, text.p, n) == 0)
+        if (n == text.n && strncasecmp(entry, text.p, n) == 0)
             return true;
     }
     return false;
@@ -64,15 +67,16 @@ static bool any_origin(const struct exchange *x)
     return x->conf->mode == CONF_DEVELOPMENT || strcmp(x->conf->cors_origins, "*") == 0;
 }
 
-/* A page that came from this very server: its origin is http(s):// and our own Host. */
+/* A page that came from this very server: its origin is http(s):// and our own Host. Which of the
+ * two the client used, a proxy that ends TLS does not tell. */
 static bool same_origin(const struct exchange *x, struct http_text origin)
 {
     static const char *const schemes[] = {"http://", "https://"};
     struct http_text host = x->request.host;
     for (size_t i = 0; i < 2; i++) {
         size_t n = strlen(schemes[i]);
-        if (host.n > 0 && origin.n == n + host.n && memcmp(origin.p, schemes[i], n) == 0 &&
-            memcmp(origin.p + n, host.p, host.n) == 0)
+        if (host.n > 0 && origin.n == n + host.n && strncasecmp(origin.p, schemes[i], n) == 0 &&
+            strncasecmp(origin.p + n, host.p, host.n) == 0)
             return true;
     }
     return false;
@@ -83,10 +87,16 @@ static bool listed_origin(const struct exchange *x, struct http_text origin)
     return any_origin(x) || in_list(x->conf->cors_origins, origin);
 }
 
-bool exchange_origin_allowed(const struct exchange *x)
+bool exchange_origin_allowed(struct exchange *x)
 {
     const struct http_text *origin = http_request_field(&x->request, "Origin");
-    return !origin || listed_origin(x, *origin) || same_origin(x, *origin);
+    bool once = http_request_field_count(&x->request, "Origin") == 1;
+    if (!origin || any_origin(x) ||
+        (once && (listed_origin(x, *origin) || same_origin(x, *origin))))
+        return true;
+    exchange_error(x, 403,
+                   "Pages of this Origin may not connect; see cors_origins in chatd.conf(5)");
+    return false;
 }
 
 static void put_cors(struct exchange *x)
@@ -160,6 +170,8 @@ void exchange_error(struct exchange *x, int status, const char *text)
         http_response_field(out, "WWW-Authenticate", "Bearer realm=\"chatd\"");
     if (status == 503)
         http_response_field(out, "Retry-After", RETRY_AFTER);
+    if (status == 429)
+        http_response_field(out, "Retry-After", RETRY_AFTER_LIMIT);
     if (status == 426) {
         http_response_field(out, "Upgrade", "websocket");
         http_response_field(out, "Sec-WebSocket-Version", "13");

@@ -51,7 +51,8 @@ void exchange_failure(struct exchange *x, enum ipc_error error);
 /* The answer to OPTIONS: what is allowed here, for HTTP and for CORS. */
 void exchange_options(struct exchange *x, const char *allow);
 
-/* May pages of this request's Origin use the server? True without Origin: it is not a browser. */
-bool exchange_origin_allowed(const struct exchange *x);
+/* May pages of this request's Origin bring a user online? False when that was answered. True
+ * without Origin: it is not a browser. */
+bool exchange_origin_allowed(struct exchange *x);
 
 #endif

@@ -63,12 +63,8 @@ static bool check_handshake(struct exchange *x)
     else if (!key || http_request_field_count(r, "Sec-WebSocket-Key") != 1 ||
              !ws_key_valid(key->p, key->n))
         exchange_error(x, 400, "Sec-WebSocket-Key must be the base64 form of 16 bytes");
-    else if (!exchange_origin_allowed(x))
-        exchange_error(x, 403,
-                       "Pages of this Origin may not connect; see cors_origins in "
-                       "chatd.conf(5)");
     else
-        return true;
+        return exchange_origin_allowed(x);
     return false;
 }
 

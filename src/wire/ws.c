@@ -151,6 +151,7 @@ static enum ws_event read_control(struct ws_reader *r, struct buf *in, const str
     uint8_t mask[4];
     memcpy(mask, h->mask, sizeof(mask));
     unmask(payload, n, mask);
+    r->frames++;
     r->held = h->size + n;
     out->p = payload;
     out->n = n;
@@ -164,6 +165,7 @@ static void begin_data(struct ws_reader *r, const struct header *h)
     if (h->opcode != WS_OP_CONTINUATION)
         r->opcode = (uint8_t)h->opcode;
     memcpy(r->mask, h->mask, sizeof(r->mask));
+    r->frames++;
     r->length += h->length;
     r->left = h->length;
     r->fin = h->fin;

@@ -50,6 +50,7 @@ struct ws_reader {
     size_t max_message;
     uint64_t max_skip;
     uint64_t length;    /* of the message in progress, by the headers of its frames so far */
+    uint64_t frames;    /* that have begun, of all kinds */
     uint64_t left;      /* payload of the data frame in progress that has not come yet */
     struct buf message; /* payload of the message in progress */
     size_t held;        /* bytes at the front of the input that the last event points to */
