@@ -71,7 +71,8 @@ $(BUILD)/%.o: src/%.c Makefile
 
 # A unit test links the object under test and what lies below it, never a whole program.
 UNIT_OBJECTS = $(call objects,lib conf ipc wire) $(BUILD)/master/addresses.o \
-               $(BUILD)/auth/bcrypt.o $(BUILD)/broker/token.o $(BUILD)/broker/token_keys.o
+               $(BUILD)/auth/bcrypt.o $(BUILD)/broker/limits.o $(BUILD)/broker/token.o \
+               $(BUILD)/broker/token_keys.o
 $(BUILD)/unit/%: tests/unit/%.c tests/unit/test.h $(UNIT_OBJECTS)
 	@mkdir -p $(@D)
 	$(call say,TEST,$@)

@@ -26,8 +26,3 @@ void bucket_return(struct bucket *b, struct bucket_rate rate, int64_t amount)
     if (rate.count > 0)
         b->full_at -= amount * ns_each(rate);
 }
-
-bool bucket_full(const struct bucket *b, int64_t now)
-{
-    return b->full_at <= now * NS_PER_MS;
-}

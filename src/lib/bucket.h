@@ -26,7 +26,4 @@ bool bucket_take(struct bucket *b, struct bucket_rate rate, int64_t now, int64_t
 /* Puts back what was taken and not used. */
 void bucket_return(struct bucket *b, struct bucket_rate rate, int64_t amount);
 
-/* True if it holds all that it can. */
-bool bucket_full(const struct bucket *b, int64_t now);
-
 #endif
