@@ -109,6 +109,7 @@ ended(message(AUTHED))                                         # a type of the b
 ended(struct.pack("III", 0xffffffff, SEND, 1))                  # too large
 ended(message(HELLO, b"short"))
 ended(hello(VERSION + 1))                                       # another version
+ended(hello(address=b"x"))                                      # no address
 ended(hello() + message(AUTH, text(b"x"), 0))                     # no number
 ended(hello() + auth + message(SEND, send(b"a", b"nul\0")))
 ended(hello() + auth + message(SEND, send(b"a\0", b"x")))

@@ -40,8 +40,7 @@ static void on_time(void *arg)
 static void start_first(struct source *s)
 {
     int64_t ms = limits_delay(s->account, s->address, clock_ms());
-    if (ms > 0)
-        log_debug("a login waits %lld ms", (long long)ms);
+    log_debug("a login waits %lld ms", (long long)ms);
     loop_timer_set(broker.loop, &s->timer, ms);
 }
 

@@ -87,12 +87,21 @@ static bool listed_origin(const struct exchange *x, struct http_text origin)
     return any_origin(x) || in_list(x->conf->cors_origins, origin);
 }
 
+/* The field Origin; p is NULL if there is none, and the text empty, which is nobody's origin, if
+ * there are several. */
+static struct http_text origin_of(const struct exchange *x)
+{
+    const struct http_text *field = http_request_field(&x->request, "Origin");
+    if (!field)
+        return (struct http_text){NULL, 0};
+    return http_request_field_count(&x->request, "Origin") == 1 ? *field
+                                                                : (struct http_text){"", 0};
+}
+
 bool exchange_origin_allowed(struct exchange *x)
 {
-    const struct http_text *origin = http_request_field(&x->request, "Origin");
-    bool once = http_request_field_count(&x->request, "Origin") == 1;
-    if (!origin || any_origin(x) ||
-        (once && (listed_origin(x, *origin) || same_origin(x, *origin))))
+    struct http_text origin = origin_of(x);
+    if (!origin.p || listed_origin(x, origin) || same_origin(x, origin))
         return true;
     exchange_error(x, 403,
                    "Pages of this Origin may not connect; see cors_origins in chatd.conf(5)");
@@ -102,15 +111,15 @@ bool exchange_origin_allowed(struct exchange *x)
 static void put_cors(struct exchange *x)
 {
     struct buf *out = &x->client->out;
-    const struct http_text *origin = http_request_field(&x->request, "Origin");
+    struct http_text origin = origin_of(x);
     if (any_origin(x)) {
         http_response_field(out, "Access-Control-Allow-Origin", "*");
         return;
     }
     if (*x->conf->cors_origins)
         http_response_field(out, "Vary", "Origin");
-    if (origin && listed_origin(x, *origin))
-        http_response_fieldf(out, "Access-Control-Allow-Origin", "%.*s", (int)origin->n, origin->p);
+    if (origin.p && listed_origin(x, origin))
+        http_response_fieldf(out, "Access-Control-Allow-Origin", "%.*s", (int)origin.n, origin.p);
 }
 
 void exchange_begin(struct exchange *x, int status)

@@ -24,8 +24,8 @@ def message(type_, payload=b"", seq=1):
     return struct.pack("III", len(payload), type_, seq) + payload
 
 
-def hello(version=VERSION):
-    return message(HELLO, struct.pack("=IQ", version, 5) + text(b"x"))
+def hello(version=VERSION, address=b"192.0.2.5"):
+    return message(HELLO, struct.pack("=IQ", version, 5) + text(address))
 
 
 def broker(name="main"):
