@@ -70,7 +70,7 @@ assert len(waits()) == before + 1
 PY
 }
 
-@test "a name that nobody has is treated like one that somebody has: text, waits, and one bcrypt for each" {
+@test "a name that nobody has is treated like one that somebody has: the same answer after the same wait" {
     py - <<'PY'
 from proxied import *
 alice = member("203.0.113.1")
