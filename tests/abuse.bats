@@ -10,6 +10,7 @@ setup_file() {
     server_start main "${proxy[@]}" -o login_delay=400ms -o login_failures=0
     server_start strict "${proxy[@]}" -o login_delay=0 -o login_failures=5 -o register_rate=20 \
         -o max_connections_per_user=2 -o auth_queue=2
+    server_start hasty -o header_timeout=300ms -o body_timeout=300ms
     server_start slow -o frame_rate=20 -o presence=off
 }
 
@@ -316,6 +317,34 @@ for i in range(100):
 w.usable()
 PY
     server_stop default
+}
+
+# --- trickling ---
+
+@test "header_timeout and body_timeout are for all of it: who trickles gets 408, in the first request and in a later one" {
+    py - <<'PY'
+from rawhttp import *
+import select
+def trickles(c, method, start, piece):
+    c.send(start)
+    for _ in range(90):
+        c.send(piece)
+        if select.select([c.socket], [], [], 0.1)[0]:
+            break
+    else:
+        raise AssertionError(f"9 s for what may take 0.3 s: {start!r}")
+    assert c.answer(method).error(408).headers["connection"] == "close"
+    c.ended()
+json_ = {"Content-Type": "application/json"}
+chunked = head("POST", "/login", {**json_, "Transfer-Encoding": "chunked"})
+for method, start, piece in (("GET", "GET /nothing HTTP/1.1\r\n", "X: y\r\n"), ("GET", "GET", "x"),
+                             ("POST", head("POST", "/login", {**json_, "Content-Length": 1000}), "x"),
+                             ("POST", chunked, "1\r\nx\r\n"), ("POST", chunked + "0\r\n", "T: x\r\n")):
+    trickles(Http("hasty"), method, start, piece)
+    later = Http("hasty").send(head("GET", "/nothing"))
+    later.answer().error(404)
+    trickles(later, method, start, piece)
+PY
 }
 
 # --- pages of other origins ---

@@ -146,6 +146,22 @@ w.close()
 PY
 }
 
+@test "X-Forwarded-For: limits by address are those of the request's client" {
+    py - <<'PY'
+from server import *
+from rawhttp import *
+with Server("-o", "trusted_proxies=127.0.0.1", "-o", "forwarded_for=on", "-o", "login_failures=2", "-o", "login_delay=0") as s:
+    c = Http(s.name)
+    def status(address):
+        c.send(post("/login", {"username": "nobody", "password": "wrong-words"}, {"X-Forwarded-For": address}))
+        return c.answer("POST").status
+    assert [status("192.0.2.1") for _ in range(3)] == [401, 401, 429]
+    assert [status("192.0.2.2") for _ in range(3)] == [401, 401, 429]
+    assert status("192.0.2.1") == 429 and status("192.0.2.3") == 401
+    c.close()
+PY
+}
+
 @test "X-Forwarded-For: from a peer that is not trusted, or where it is off, it is ignored" {
     py - <<'PY'
 from server import *

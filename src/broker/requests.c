@@ -313,7 +313,8 @@ static const char *serve_login(struct peer *p, const struct ipc_message *m)
     q->name = copy_text(name);
     q->password = copy_text(password);
     q->password_size = password.n;
-    queue_login(q, name);
+    queue_login(q,
+                (struct ipc_text){q->name, strlen(q->name)}); /* what the database is asked for */
     return NULL;
 }
 

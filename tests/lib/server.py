@@ -26,7 +26,7 @@ def options(name):
     pairs = {"mode": "development", "port": 0, "db_host": os.environ["PGHOST"],
              "db_name": os.environ["DB"], "db_user": os.environ["DB"], "run_dir": f"{T}/{name}.run",
              "bcrypt_cost": 4, "log_level": "debug", "db_readers": 1, "auth_workers": 1,
-             "presence": "off", "presence_debounce": 0}
+             "presence": "off", "presence_debounce": 0, "register_rate": 0}
     return [a for k, v in pairs.items() for a in ("-o", f"{k}={v}")]
 
 
