@@ -143,8 +143,8 @@ for word in ("wrong-words", None):                      # the right password, to
 assert login(alice, "192.0.2.1", name=n).status == 200
 assert login(bob, "203.0.113.1", name=n).status == login(bob, "192.0.2.2", name=n).status == 200
 # The right password costs nothing.
-for _ in range(10):
-    assert login(bob, "192.0.2.3", name=n).status == 200
+for someone in [member("203.0.113.2", n) for _ in range(6)]:
+    assert login(someone, "192.0.2.3", name=n).status == 200
 for i in range(5):
     login(f"guess-{i}", "2001:db8::1", "wrong-words", n).error(401)
 login("guess", "2001:db8::2", "wrong-words", n).error(429)
@@ -237,8 +237,8 @@ floods = {
     "control frames": frame(PING) * 400,
     "pongs": frame(PONG) * 400,
     "empty parts of a message": frame(TEXT, fin=False) + frame(CONTINUATION, fin=False) * 400,
-    "what is bad": text("{") * 40,
-    "what is binary": frame(BINARY, b"x") * 40,
+    "what draws errors, of which ten would do": text("{") * 10,
+    "what is binary": frame(BINARY, b"x") * 10,
 }
 for what, data in floods.items():
     w = Raw(user(instance="slow").token, name="slow")

@@ -178,11 +178,12 @@ for options in ([], ["trusted_proxies=10.0.0.0/8", "forwarded_for=on"], ["truste
 PY
 }
 
-@test "max_clients_per_address: through a trusted proxy each client has its own number, an IPv6 /64 is one" {
+@test "max_connections_per_address: each client of a proxy has a number of its own, an IPv6 /64 is one; max_clients_per_address spares the proxy" {
     py - <<'PY'
 from server import *
 from proxied import *
-with Server("-o", "trusted_proxies=127.0.0.1", "-o", "proxy_protocol=on", "-o", "max_clients_per_address=2") as s:
+with Server("-o", "trusted_proxies=127.0.0.1", "-o", "proxy_protocol=on", "-o", "max_clients_per_address=2",
+            "-o", "max_connections_per_address=2") as s:
     n = s.name
     u, kept = member(name=n), []
     for same, other in (("192.0.2.1", "192.0.2.2"), ("2001:db8::1", "2001:db8:0:1::1")):

@@ -17,7 +17,7 @@ bool connections_add(struct peer *p)
     if (!tally_add(&by_user, (uint64_t)p->user, most(broker.conf.max_connections_per_user)))
         return false;
     if (p->address &&
-        !tally_add(&by_address, p->address, most(broker.conf.max_clients_per_address))) {
+        !tally_add(&by_address, p->address, most(broker.conf.max_connections_per_address))) {
         tally_drop(&by_user, (uint64_t)p->user);
         return false;
     }

@@ -1,7 +1,7 @@
 /*
- * How many clients are online on this host for each user, and through trusted proxies from each
- * address: max_connections_per_user and max_clients_per_address. Those that connect directly the
- * master has counted before, more strictly.
+ * How many WebSockets and event streams there are on this host for each user and from each address:
+ * max_connections_per_user and max_connections_per_address. Behind a proxy the master sees only the
+ * proxy's address; here each client counts by its own.
  */
 #ifndef CONNECTIONS_H
 #define CONNECTIONS_H

@@ -49,7 +49,7 @@ KEY(INT, max_spare, "64", RANGE(1, 10000), MASTER | RELOAD, NULL,
     "sessions that wait for a client, at most")
 KEY(INT, max_clients, "1000", RANGE(1, 100000), MASTER | BROKER, NULL,
     "clients at one time")
-KEY(INT, max_clients_per_address, "0", RANGE(0, 100000), MASTER | BROKER | RELOAD, NULL,
+KEY(INT, max_clients_per_address, "0", RANGE(0, 100000), MASTER | RELOAD, NULL,
     "clients at one time from one address; 0: no limit of its own")
 KEY(DURATION, idle_exit, "0", RANGE(0, DAY), MASTER | RELOAD, NULL,
     "exit after so long without a client, when the sockets were handed over; 0: never")
@@ -117,6 +117,8 @@ KEY(INT, login_failures, "100", RANGE(0, 1000000), BROKER, NULL,
     "failed logins from one address in an hour; 429 beyond; 0: no limit")
 KEY(INT, register_rate, "1000", RANGE(0, 1000000), BROKER, NULL,
     "registrations from one address in an hour; 429 beyond; 0: no limit")
+KEY(INT, max_connections_per_address, "10000", RANGE(0, 100000), BROKER, NULL,
+    "WebSockets and event streams from one address at one time; 0: no limit")
 KEY(INT, max_connections_per_user, "1000", RANGE(0, 100000), BROKER, NULL,
     "WebSockets and event streams of one user at one time; 0: no limit")
 KEY(INT, frame_rate, "10000", RANGE(0, 1000000), SESSION | BROKER, NULL,
