@@ -197,7 +197,7 @@ PY
     local folder=$T/changed
     mkdir "$folder"
     cp "$T/jwt_secret" "$folder"
-    sed -n '/^\.Sh CHANGING THE KEY/,/^\.Sh ENVIRONMENT/p' "$ROOT/man/chatd.8" |
+    sed -n '/^\.Sh CHANGING THE KEY/,/^\.Sh /p' "$ROOT/man/chatd.8" |
         sed -n '/^\.Bd/,/^\.Ed/p' | grep -v '^\.' >"$T/change"
     (($(wc -l <"$T/change") == 2))
     (cd "$folder" && bash -e "$T/change")
