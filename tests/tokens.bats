@@ -289,6 +289,28 @@ c.until("ack")
 PY
 }
 
+@test "10,500 users revoked at once: all are read, and who connects meanwhile is judged rightly" {
+    py - <<'PY'
+from chat import *
+import signal
+first, good = user(), user()
+sql("insert into users (username, email, password_hash) select 'many' || i, 'many' || i || '@b', 'x' from generate_series(1, 10500) i")
+last = user()
+f, l, g = connect(first.token), connect(last.token, "two"), connect(good.token)
+sql(f"update users set token_generation = token_generation + 1 where username like 'many%' or id in ({first.id}, {last.id})")
+assert f.closed() == l.closed() == 4401
+[broker] = children("broker")
+os.kill(broker, signal.SIGKILL)
+for n in range(3):
+    for u, expected in ((first, 401), (last, 401), (good, 200)):
+        assert api("GET", "/users", token=u.token)[0] == expected
+g.ping()
+sql("delete from users where username like 'many%'")
+for u, expected in ((first, 401), (last, 401), (good, 200)):
+    assert api("GET", "/users", token=u.token)[0] == expected
+PY
+}
+
 @test "the doorbell cut off: the database is asked about each token, and connections end when it is back" {
     server_start cut -o presence_lease=1h -o presence=off
     py - <<'PY'
