@@ -159,11 +159,11 @@ from rawhttp import *
 import signal
 def meanwhile(u, path, body, change):
     """The answer to a request that has read the hash, and waits for a worker, while SQL is run."""
-    workers = children("auth")
+    workers, began = children("auth"), sql("select clock_timestamp()")
     for pid in workers:
         os.kill(pid, signal.SIGSTOP)
     try:
-        began, c = sql("select clock_timestamp()"), Http()
+        c = Http()
         c.send(post(path, {**body, "password": password()}, {"Authorization": f"Bearer {u.token}"}))
         eventually(lambda: sql(f"""select count(*) from pg_stat_activity where application_name = 'chatd pool' and state = 'idle'
             and query like '%user_credentials%' and query_start > '{began}' and datname = current_database()""") == "1")
