@@ -65,7 +65,7 @@ static void refuse(const struct claim *c, enum ipc_error error, const char *why)
     peer_fail(c->peer, IPC_AUTH, c->seq, error);
 }
 
-static void bind(struct peer *p, const struct claim *c)
+static void bind_peer(struct peer *p, const struct claim *c)
 {
     const struct token *t = &c->token;
     p->user = t->user;
@@ -93,7 +93,7 @@ static void settle(const struct claim *c)
     else if (p && p->user && p->user != c->token.user)
         refuse(c, IPC_E_OTHER_USER, "it is of another user than the one before");
     else if (p)
-        bind(p, c);
+        bind_peer(p, c);
 }
 
 /* Both that and what is known here have to be good: the row may be older than what a bell brought

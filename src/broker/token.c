@@ -170,6 +170,16 @@ static const char *check_times(jwt_t *jwt, int64_t now, struct token *t)
     return NULL;
 }
 
+/* It ends in titles and in the log: what is no username is not let in. */
+static void read_name(jwt_t *jwt, struct token *t)
+{
+    static const char allowed[] =
+        "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-";
+    const char *name = jwt_get_grant(jwt, "username");
+    if (name && strlen(name) < sizeof(t->name) && strspn(name, allowed) == strlen(name))
+        memcpy(t->name, name, strlen(name) + 1);
+}
+
 static const char *check_claims(jwt_t *jwt, const struct token_keys *k, int64_t now,
                                 struct token *t)
 {
@@ -178,11 +188,9 @@ static const char *check_claims(jwt_t *jwt, const struct token_keys *k, int64_t 
     const char *why = check_times(jwt, now, t);
     if (!why)
         why = t->proof.foreign ? check_foreign(jwt, k) : check_ours(jwt, t);
-    if (why)
-        return why;
-    const char *name = jwt_get_grant(jwt, "username");
-    snprintf(t->name, sizeof(t->name), "%s", name ? name : "");
-    return NULL;
+    if (!why)
+        read_name(jwt, t);
+    return why;
 }
 
 /* --- the signature --- */

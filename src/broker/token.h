@@ -22,7 +22,7 @@ struct token {
     int64_t user;    /* sub */
     int64_t expires; /* exp, Unix time */
     struct proof proof;
-    char name[64]; /* username; a convenience for titles and logs, empty if it is not there */
+    char name[64]; /* username, for titles and logs; empty if it is not there, or none of ours */
 };
 
 /* Issues a token for a user, signed with the first of the keys and valid for lifetime seconds from

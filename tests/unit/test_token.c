@@ -408,6 +408,29 @@ static void every_claim_is_checked(void)
     }
 }
 
+#define LONG_NAME "\"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa\""
+
+/* A name ends in the log. */
+static void a_name_is_a_username_or_not_there(void)
+{
+    static const char *const names[] = {
+        "\"two words\"", "\"a\\nb\"", "\"\\u001b[2J\"", "\"%s\"", "7", "null", LONG_NAME};
+    struct token t;
+    char claims[300];
+    snprintf(claims, sizeof(claims), "{" GOOD ",\"username\":\"A.b_c-9\"}");
+    char *text = sign_with(JWT_ALG_ES256, ec.private, NULL, claims);
+    CHECK(verify_by(&all, text, &t));
+    CHECK_STR(t.name, "A.b_c-9");
+    free(text);
+    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+        snprintf(claims, sizeof(claims), "{" GOOD ",\"username\":%s}", names[i]);
+        text = sign_with(JWT_ALG_ES256, ec.private, NULL, claims);
+        CHECK(verify_by(&all, text, &t));
+        CHECK_STR(t.name, "");
+        free(text);
+    }
+}
+
 /* One host's clock is behind that of the one that issued it. */
 static void a_token_from_the_future_verifies(void)
 {
@@ -452,6 +475,7 @@ int main(void)
     RUN(issuer_and_audience_are_those_of_the_configuration);
     RUN(a_generation_is_a_whole_number_or_not_there);
     RUN(every_claim_is_checked);
+    RUN(a_name_is_a_username_or_not_there);
     RUN(garbage_is_no_token);
     free_keys();
     return DONE();
