@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "answers.h"
+#include "bearer.h"
 #include "broker.h"
 #include "clock.h"
 #include "connections.h"
@@ -18,7 +19,6 @@
 #include "feed.h"
 #include "hashing.h"
 #include "hosts.h"
-#include "identity.h"
 #include "limits.h"
 #include "link.h"
 #include "log.h"
@@ -83,7 +83,7 @@ int main(int argc, char **argv)
     process_need_descriptors((unsigned long)broker.conf.max_clients + 64);
     broker.loop = loop_new();
     watch_signals();
-    identity_init();
+    bearer_init();
     limits_init(&broker.conf, LIMITS_MOST);
     hashing_init(ROLE_FD_AUTH);
     pool_init();
@@ -108,7 +108,7 @@ int main(int argc, char **argv)
     hosts_free();
     rows_free();
     revocations_free();
-    identity_free();
+    bearer_free();
     answers_free();
     feed_free();
     loop_free(broker.loop);

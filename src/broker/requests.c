@@ -9,12 +9,12 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "bearer.h"
 #include "broker.h"
 #include "clock.h"
 #include "connections.h"
 #include "feed.h"
 #include "hashing.h"
-#include "identity.h"
 #include "limits.h"
 #include "log.h"
 #include "logins.h"
@@ -99,7 +99,7 @@ static const char *serve_auth(struct peer *p, const struct ipc_message *m)
     struct ipc_text text = ipc_get_text(&r, IPC_MAX_TOKEN);
     if (!ipc_read_end(&r))
         return malformed;
-    identity_prove(p, m->seq, text);
+    bearer_prove(p, m->seq, text);
     return NULL;
 }
 
@@ -108,7 +108,7 @@ static const char *serve_auth(struct peer *p, const struct ipc_message *m)
 /* The first three end with a token and the user. */
 static void reply_token(struct request *q, int status)
 {
-    char *token = identity_issue(q->user, q->generation, q->name);
+    char *token = bearer_issue(q->user, q->generation, q->name);
     if (!token) {
         log_error("issuing a token failed");
         request_fail(q, IPC_E_INTERNAL);

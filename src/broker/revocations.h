@@ -3,7 +3,7 @@
  * void, read when the link comes up and whenever a doorbell rings.
  *
  * While the link is down nothing is known for sure: the database is then asked about each token
- * that is shown (identity.c), and channels that were bound before go on until the link is back.
+ * that is shown (bearer.c), and channels that were bound before go on until the link is back.
  */
 #ifndef REVOCATIONS_H
 #define REVOCATIONS_H

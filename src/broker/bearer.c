@@ -1,5 +1,5 @@
-/* Who a client is; see identity.h. */
-#include "identity.h"
+/* Bearer tokens; see bearer.h. */
+#include "bearer.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -26,7 +26,7 @@ static void tell_of_old_key(void)
              text);
 }
 
-void identity_init(void)
+void bearer_init(void)
 {
     const struct conf *c = &broker.conf;
     token_keys_add_secret(&keys, c->jwt_secret);
@@ -39,12 +39,12 @@ void identity_init(void)
     keys.audience = c->jwt_audience;
 }
 
-void identity_free(void)
+void bearer_free(void)
 {
     token_keys_free(&keys);
 }
 
-char *identity_issue(int64_t user, int64_t generation, const char *name)
+char *bearer_issue(int64_t user, int64_t generation, const char *name)
 {
     return token_issue(&keys, user, generation, name, time(NULL),
                        broker.conf.token_lifetime / 1000);
@@ -126,7 +126,7 @@ static void ask_database(const struct claim *c)
     pool_run(STATEMENT_USER_STANDING, &params, on_standing, copy);
 }
 
-void identity_prove(struct peer *p, uint32_t seq, struct ipc_text text)
+void bearer_prove(struct peer *p, uint32_t seq, struct ipc_text text)
 {
     struct claim c = {.peer = p->id, .seq = seq};
     const char *why;
