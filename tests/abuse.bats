@@ -193,6 +193,43 @@ for c in left:
 PY
 }
 
+@test "logins that wait are bounded: a thousand strangers' get 503 for the next stranger, and not for who is known" {
+    server_start deep -o trusted_proxies=127.0.0.1 -o proxy_protocol=on -o presence=off -o auth_workers=1 \
+        -o login_failures=0 -o login_delay=0 -o auth_queue=5000
+    py - <<'PY'
+from proxied import *
+n = "deep"
+alice = member("203.0.113.1", n)
+text = lambda t: struct.pack("I", len(t)) + t.encode()
+message = lambda type_, payload, seq: struct.pack("III", len(payload), type_, seq) + payload
+hello = message(1, struct.pack("=IQ", 3, 5) + text("192.0.2.1"), 1)
+[auth] = children("auth", n)
+os.kill(auth, signal.SIGSTOP)
+try:
+    first = via("192.0.2.1", n).send(post("/login", {"username": alice.name, "password": "wrong-words"}))
+    eventually(lambda: turns(n))
+    # Sessions of an attacker, who leave; that the broker ends them at the end says that it has read all.
+    for _ in range(1100):
+        s = socket.socket(socket.AF_UNIX)
+        s.settimeout(WAIT)
+        s.connect(f"{T}/{n}.run/broker.sock")
+        s.sendall(hello + message(4, text(alice.name) + text("wrong-words"), 2) + message(5, b"", 3))
+        read_all(s)
+        s.close()
+    r = login("somebody", "192.0.2.2", "wrong-words", n).error(503, "overloaded")
+    assert int(r.headers["retry-after"]) > 0
+    known = via("203.0.113.1", n).send(post("/login", {"username": alice.name, "password": password()}))
+    eventually(lambda: len(turns(n)) == 2)
+finally:
+    os.kill(auth, signal.SIGCONT)
+first.answer("POST").error(401)
+assert known.answer("POST").status == 200
+# Those who had left are forgotten, and there is room again.
+eventually(lambda: login("somebody", "192.0.2.2", "wrong-words", n).status == 401)
+PY
+    server_stop deep
+}
+
 # --- registrations, connections ---
 
 @test "register_rate: beyond, 429 with Retry-After for that address only" {

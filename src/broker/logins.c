@@ -9,7 +9,9 @@
 #include "log.h"
 #include "map.h"
 
-enum { WAITING_MOST = 1024 }; /* logins of all sources that wait for their turn */
+/* Logins of all sources that wait for their turn. Strangers may fill no more than half of the
+ * places: the others are for those from known addresses. */
+enum { WAITING_MOST = 2048, WAITING_STRANGERS = WAITING_MOST / 2 };
 
 /* An account and an address. Exists while there is a login from there. */
 struct source {
@@ -66,23 +68,27 @@ static void forget_source(struct source *s)
 
 /* From where the account is known nobody is refused for what others at the same address do: their
  * own wrong passwords slow them down. */
-static bool is_allowed(struct login *l, uint64_t account, uint64_t address)
+static enum ipc_error admit(struct login *l, uint64_t account, uint64_t address)
 {
-    l->charged = !limits_known(account, address);
-    return !l->charged || limits_take_failure(address, clock_ms());
+    const struct source *s = map_get(&sources, key_of(account, address));
+    bool stranger = !limits_known(account, address);
+    if (waiting >= (stranger ? WAITING_STRANGERS : WAITING_MOST))
+        return IPC_E_OVERLOADED;
+    if (s && s->count > broker.conf.auth_queue)
+        return IPC_E_LOGINS;
+    if (stranger && !limits_take_failure(address, clock_ms()))
+        return IPC_E_LOGINS;
+    l->charged = stranger;
+    return IPC_E_NONE;
 }
 
 enum ipc_error logins_enter(struct login *l, struct ipc_text name, uint64_t address,
                             void (*turn)(void *arg, enum ipc_error error), void *arg)
 {
     uint64_t account = limits_account(name.p, name.n);
-    const struct source *before = map_get(&sources, key_of(account, address));
-    if (waiting >= WAITING_MOST)
-        return IPC_E_OVERLOADED;
-    if (before && before->count > broker.conf.auth_queue)
-        return IPC_E_LOGINS;
-    if (!is_allowed(l, account, address))
-        return IPC_E_LOGINS;
+    enum ipc_error error = admit(l, account, address);
+    if (error)
+        return error;
     struct source *s = find_source(account, address);
     l->source = s;
     l->next = NULL;
