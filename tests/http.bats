@@ -84,14 +84,14 @@ for path, methods in allowed.items():
 PY
 }
 
-@test "501 for an unknown method or Transfer-Encoding" {
+@test "501 for an unknown method or coding before chunked; 400 where chunked is not the last" {
     py - <<'PY'
 from rawhttp import *
 for method in ("BREW", "get", "PROPFIND", "CONNECTX", "X"):
     ask(method, "/users").error(501)
 sent("CONNECT localhost:80 HTTP/1.1\r\nHost: localhost\r\n\r\n").error(501)
-for coding in ("gzip", "gzip, chunked", "br", "x"):
-    r = ask("POST", "/login", {"Transfer-Encoding": coding}).error(501, "chunked")
+for coding, status in (("gzip, chunked", 501), ("x,chunked", 501), ("gzip", 400), ("br", 400), ("chunked, gzip", 400)):
+    r = ask("POST", "/login", {"Transfer-Encoding": coding}).error(status, "chunked")
     assert r.headers["connection"] == "close"
 PY
 }

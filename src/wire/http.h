@@ -72,9 +72,10 @@ struct http_body {
         HTTP_BODY_TRAILER,
         HTTP_BODY_DONE
     } state;
-    uint64_t left;        /* bytes still to come: of the body, or of the present chunk */
-    uint64_t total;       /* bytes of payload passed on */
-    size_t trailer_bytes; /* of trailer fields dropped so far */
+    uint64_t left;          /* bytes still to come: of the body, or of the present chunk */
+    uint64_t total;         /* bytes of payload passed on */
+    size_t extension_bytes; /* of the extensions of chunks dropped so far */
+    size_t trailer_bytes;   /* of trailer fields dropped so far */
 };
 
 /* Begins the body that follows the head of *r, which is not needed afterwards. */

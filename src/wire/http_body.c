@@ -9,7 +9,7 @@
 #include "http_syntax.h"
 
 /* In bytes, with every CRLF. */
-enum { MAX_CHUNK_LINE = 256, MAX_TRAILERS = 4096 };
+enum { MAX_CHUNK_LINE = 256, MAX_EXTENSIONS = 4096, MAX_TRAILERS = 4096 };
 
 enum { MAX_SIZE_DIGITS = 16 };
 
@@ -87,11 +87,12 @@ static int hex_value(char c)
     return -1;
 }
 
-/* Size and extension of a chunk line, which may still lack its end. False if it is malformed. */
-static bool parse_chunk_line(struct http_text line, uint64_t *size)
+/* Size and extensions of a chunk line, which may still lack its end. False if it is malformed. */
+static bool parse_chunk_line(struct http_text line, uint64_t *size, struct http_text *extensions)
 {
     size_t n = 0;
     *size = 0;
+    *extensions = (struct http_text){"", 0};
     for (; n < line.n && hex_value(line.p[n]) >= 0; n++) {
         if (n == MAX_SIZE_DIGITS)
             return false;
@@ -100,39 +101,58 @@ static bool parse_chunk_line(struct http_text line, uint64_t *size)
     if (n == line.n)
         return true;
     /* Space may precede the ';' of an extension, and nothing else (RFC 9112 7.1.1). */
-    struct http_text extension = {line.p + n, line.n - n};
-    struct http_text text = http_text_trim(extension);
-    return n > 0 && text.n > 0 && text.p[0] == ';' && http_text_is_printable(extension);
+    *extensions = (struct http_text){line.p + n, line.n - n};
+    struct http_text text = http_text_trim(*extensions);
+    return n > 0 && text.n > 0 && text.p[0] == ';' && http_text_is_printable(*extensions);
+}
+
+/* They mean nothing here, but a quote that never ends could mean another end of line to somebody
+ * else. */
+static bool extensions_are_valid(struct http_text extensions)
+{
+    struct http_text name, value;
+    int got;
+    while ((got = http_parameter_next(&extensions, &name, &value)) > 0)
+        ;
+    return got == 0;
 }
 
 /* As parse_chunk_line(), for a line that is not whole: spaces may still get their ';'. */
 static bool chunk_line_is_possible(struct http_text line)
 {
     uint64_t size;
+    struct http_text extensions;
     size_t n = line.n;
     while (n > 0 && (line.p[n - 1] == ' ' || line.p[n - 1] == '\t'))
         n--;
-    return line.n == 0 || (n > 0 && parse_chunk_line((struct http_text){line.p, n}, &size));
+    return line.n == 0 ||
+           (n > 0 && parse_chunk_line((struct http_text){line.p, n}, &size, &extensions));
 }
 
 static int read_chunk_size(struct http_body *body, struct buf *in, size_t max_body,
                            const char **error)
 {
     static const char form[] = "a chunk does not begin with its size in hexadecimal and CR LF";
-    struct http_text line;
+    static const char too_long[] = "the extensions of chunks are too long: leave them out";
+    struct http_text line, extensions;
     int got = peek_line(in, MAX_CHUNK_LINE, &line, error);
     if (got == HTTP_LINE_BAD)
         return -400;
     if (got == LINE_TOO_LONG)
-        return refuse(error, 400, "a chunk's extension is too long: leave it out");
+        return refuse(error, 400, too_long);
     if (got == HTTP_LINE_MORE)
         return chunk_line_is_possible(line) ? 0 : refuse(error, 400, form);
     uint64_t size;
-    if (line.n == 0 || !parse_chunk_line(line, &size))
+    if (line.n == 0 || !parse_chunk_line(line, &size, &extensions))
         return refuse(error, 400, form);
+    if (!extensions_are_valid(extensions))
+        return refuse(error, 400, "a chunk's extension is malformed: leave it out");
+    if (extensions.n > MAX_EXTENSIONS - body->extension_bytes)
+        return refuse(error, 400, too_long);
     if (body->total > max_body || size > max_body - body->total)
         return refuse_too_large(error);
     buf_consume(in, line.n + 2);
+    body->extension_bytes += extensions.n;
     body->left = size;
     body->state = size > 0 ? HTTP_BODY_CHUNK_DATA : HTTP_BODY_TRAILER;
     return 1;

@@ -57,6 +57,19 @@ static struct tally list_tally(const struct http_request *r, const char *name, c
     return tally;
 }
 
+/* Whether the token is the last element of the list that all fields of this name form. */
+static bool list_ends_with(const struct http_request *r, const char *name, const char *token)
+{
+    struct http_text last = empty;
+    for (size_t i = 0; i < r->field_count; i++) {
+        struct http_text rest = r->fields[i].value, element;
+        while (http_text_is_nocase(r->fields[i].name, name) && http_list_next(&rest, &element))
+            if (element.n > 0)
+                last = element;
+    }
+    return http_text_is_nocase(last, token);
+}
+
 bool http_request_has_token(const struct http_request *r, const char *name, const char *token)
 {
     return list_tally(r, name, token).same > 0;
@@ -220,6 +233,9 @@ static int settle_transfer_encoding(struct http_request *r)
         return refuse(r, 400, "Transfer-Encoding needs HTTP/1.1: send Content-Length");
     if (r->content_length >= 0)
         return refuse(r, 400, "both Content-Length and Transfer-Encoding: send one of them");
+    /* Where such a body ends cannot be known, whatever the codings are (RFC 9112 6.3). */
+    if (!list_ends_with(r, "Transfer-Encoding", "chunked"))
+        return refuse(r, 400, "Transfer-Encoding does not end with chunked: send chunked alone");
     if (list_tally(r, "Transfer-Encoding", "chunked").other > 0)
         return refuse(r, 501, "this Transfer-Encoding is not known here: use chunked");
     if (http_request_field_count(r, "Transfer-Encoding") != 1 ||

@@ -143,6 +143,69 @@ bool http_list_next(struct http_text *rest, struct http_text *element)
     return true;
 }
 
+static void skip_spaces(struct http_text *t)
+{
+    while (t->n > 0 && is_blank(t->p[0])) {
+        t->p++;
+        t->n--;
+    }
+}
+
+static struct http_text cut(struct http_text *rest, size_t n)
+{
+    struct http_text t = {rest->p, n};
+    rest->p += n;
+    rest->n -= n;
+    return t;
+}
+
+/* The length of the quoted string at the start, with its quotes, or 0 (RFC 9110 5.6.4). */
+static size_t quoted_len(struct http_text t)
+{
+    for (size_t i = 1; i < t.n; i++) {
+        if (t.p[i] == '"')
+            return i + 1;
+        if (t.p[i] == '\\')
+            i++;
+    }
+    return 0;
+}
+
+static bool cut_value(struct http_text *rest, struct http_text *value)
+{
+    if (rest->n > 0 && rest->p[0] == '"') {
+        size_t n = quoted_len(*rest);
+        if (n == 0)
+            return false;
+        *value = cut(rest, n);
+        *value = (struct http_text){value->p + 1, n - 2};
+        return http_text_is_printable(*value);
+    }
+    *value = cut(rest, http_token_len(*rest));
+    return value->n > 0;
+}
+
+int http_parameter_next(struct http_text *rest, struct http_text *name, struct http_text *value)
+{
+    *value = (struct http_text){NULL, 0};
+    skip_spaces(rest);
+    if (rest->n == 0)
+        return 0;
+    if (rest->p[0] != ';')
+        return -1;
+    cut(rest, 1);
+    skip_spaces(rest);
+    *name = cut(rest, http_token_len(*rest));
+    if (name->n == 0)
+        return -1;
+    skip_spaces(rest);
+    if (rest->n == 0 || rest->p[0] != '=')
+        return 1;
+    cut(rest, 1);
+    skip_spaces(rest);
+    return cut_value(rest, value) ? 1 : -1;
+}
+
 /* The length of "[" address "]" at the start, or 0. */
 static size_t ip_literal_len(struct http_text t)
 {
@@ -152,11 +215,13 @@ static size_t ip_literal_len(struct http_text t)
     return i > 1 && i < t.n && t.p[i] == ']' ? i + 1 : 0;
 }
 
+/* Without the comma, which RFC 3986 allows: no host has one, and some proxies join two Host fields
+ * by it. */
 static size_t reg_name_len(struct http_text t)
 {
     size_t i = 0;
     while (i < t.n) {
-        if (is_alnum(t.p[i]) || is_one_of(t.p[i], "-._~!$&'()*+,;="))
+        if (is_alnum(t.p[i]) || is_one_of(t.p[i], "-._~!$&'()*+;="))
             i++;
         else if (t.p[i] == '%' && t.n - i > 2 && is_hex(t.p[i + 1]) && is_hex(t.p[i + 2]))
             i += 3;

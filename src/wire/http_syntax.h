@@ -24,6 +24,11 @@ bool http_field_split(struct http_text line, struct http_text *name, struct http
  * element is left; rest->p is then NULL. */
 bool http_list_next(struct http_text *rest, struct http_text *element);
 
+/* Takes the first parameter, ";" name ["=" value], with spaces around its parts, off *rest. Returns
+ * 1, or 0 when nothing but spaces is left, or -1 if that is malformed. value->p is NULL without a
+ * value; that of a quoted string is what stands between the quotes. */
+int http_parameter_next(struct http_text *rest, struct http_text *name, struct http_text *value);
+
 /* The text without spaces and tabs at both ends. */
 struct http_text http_text_trim(struct http_text t);
 
