@@ -6,7 +6,7 @@ STATE   ?= run
 PORT    ?= 8080
 CC      ?= cc
 
-PKG     := libpq libssl libcrypto libjwt json-c libcrypt
+PKG     := zlib libpq libssl libcrypto libjwt json-c libcrypt
 WARN    := -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wsign-conversion -Wstrict-prototypes \
            -Wmissing-prototypes -Wformat=2 -Wundef -Wvla -Wwrite-strings -Werror
 HARDEN  := -fPIE -fstack-protector-strong -fstack-clash-protection -fcf-protection
@@ -51,7 +51,7 @@ endif
 
 $(BUILD)/chatd: $(BUILD)/chatd.o $(call objects,lib conf ipc wire master session)
 	$(call say,LINK,$@)
-	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) $(LINK) -o $@ $^ -ljson-c -lcrypto
+	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) $(LINK) -o $@ $^ -ljson-c -lcrypto -lz
 
 $(BUILD)/chatd-broker: $(call objects,lib conf ipc broker)
 	$(call say,LINK,$@)
@@ -77,7 +77,7 @@ $(BUILD)/unit/%: tests/unit/%.c tests/unit/test.h $(UNIT_OBJECTS)
 	@mkdir -p $(@D)
 	$(call say,TEST,$@)
 	$(Q)$(CC) $(CFLAGS) $(CPPFLAGS) -Itests/unit $(addprefix -Isrc/,lib conf ipc wire master auth broker) \
-	    -o $@ $< $(UNIT_OBJECTS) $(LDFLAGS) $(LINK) -ljson-c -lcrypto -lcrypt -ljwt
+	    -o $@ $< $(UNIT_OBJECTS) $(LDFLAGS) $(LINK) -ljson-c -lcrypto -lcrypt -ljwt -lz
 
 unit: $(UNITS)
 

@@ -109,6 +109,8 @@ KEY(DURATION, presence_debounce, "500ms", RANGE(0, MINUTE), BROKER, NULL,
     "who comes back within this time was never gone")
 KEY(STRING, cors_origins, "", ANY, SESSION | RELOAD, NULL,
     "origins whose pages may use the server, by comma, or *")
+KEY(ENUM, websocket_deflate, "off", WORDS("off", "on"), SESSION | RELOAD, NULL,
+    "compress WebSocket messages for clients that offer it")
 
 /* Limits */
 KEY(DURATION, login_delay, "5s", RANGE(0, MINUTE), MASTER | BROKER, NULL,

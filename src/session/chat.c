@@ -15,9 +15,10 @@ enum {
 struct chat {
     struct live live; /* first: the two have one address */
     struct ws_reader reader;
-    uint64_t paid;     /* frames of the reader that frame_rate was asked about */
-    unsigned owed;     /* what is to be added for errors */
-    int64_t pinged_at; /* clock_ms() of our ping that waits for an answer; 0: none */
+    const struct ws_deflate *deflate; /* what was agreed on */
+    uint64_t paid;                    /* frames of the reader that frame_rate was asked about */
+    unsigned owed;                    /* what is to be added for errors */
+    int64_t pinged_at;                /* clock_ms() of our ping that waits for an answer; 0: none */
 };
 
 static struct chat *chat_of(struct live *l)
@@ -28,7 +29,7 @@ static struct chat *chat_of(struct live *l)
 static void put_frame(struct live *l, const void *json, size_t n, const struct cursor *at)
 {
     (void)at; /* the frame carries it */
-    ws_put_frame(&l->client->out, WS_OP_TEXT, json, n);
+    ws_put_message(&l->client->out, WS_OP_TEXT, json, n, chat_of(l)->deflate);
 }
 
 static void say_goodbye(struct live *l, int code, const char *reason)
@@ -152,8 +153,9 @@ static int64_t tick(struct live *l, int64_t now)
 void chat_run(struct client *c, struct ask *a, const struct next *next)
 {
     static const struct live_kind kind = {put_frame, take_events, say_goodbye, tick};
-    struct chat t = {0};
+    struct chat t = {.deflate = &next->deflate};
     ws_reader_init(&t.reader, c->conf->max_message, c->conf->max_message * MAX_SKIP_TIMES);
+    ws_reader_allow_deflate(&t.reader, t.deflate);
     live_init(&t.live, &kind, c, a, next);
     live_run(&t.live);
     ws_reader_free(&t.reader);

@@ -4,13 +4,16 @@
 
 #include <stdbool.h>
 
+#include "ws_deflate.h"
+
 struct next {
     enum { NEXT_NOTHING, NEXT_WEBSOCKET, NEXT_STREAM } kind;
     /* From where the client is live. The last two wait for a "resumed" frame: at once, or when
      * what the client missed has been sent. */
     enum { FROM_NOW, FROM_NOW_TOLD, FROM_CURSOR } start;
-    bool event_stream; /* NEXT_STREAM: server-sent events, not JSON lines */
-    bool chunked;      /* NEXT_STREAM: with the chunked coding */
+    bool event_stream;         /* NEXT_STREAM: server-sent events, not JSON lines */
+    bool chunked;              /* NEXT_STREAM: with the chunked coding */
+    struct ws_deflate deflate; /* NEXT_WEBSOCKET: what was agreed on */
 };
 
 #endif

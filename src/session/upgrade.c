@@ -47,22 +47,12 @@ static struct http_text find_token(const struct exchange *x)
 /* Is this a handshake? Otherwise it was answered. */
 static bool check_handshake(struct exchange *x)
 {
-    const struct http_request *r = &x->request;
-    const struct http_text *key = http_request_field(r, "Sec-WebSocket-Key");
-    const struct http_text *version = http_request_field(r, "Sec-WebSocket-Version");
+    const char *error;
+    int status = ws_handshake_check(&x->request, &x->next.deflate, &error);
     if (client_stop)
         exchange_error(x, 503, "The server is restarting; try again");
-    else if (r->minor < 1 || x->close || !http_request_has_token(r, "Upgrade", "websocket") ||
-             !http_request_has_token(r, "Connection", "upgrade"))
-        exchange_error(x, 426,
-                       "This is a WebSocket: send Connection: Upgrade and "
-                       "Upgrade: websocket");
-    else if (!version || !http_text_is(*version, "13") ||
-             http_request_field_count(r, "Sec-WebSocket-Version") != 1)
-        exchange_error(x, 426, "Sec-WebSocket-Version must be 13");
-    else if (!key || http_request_field_count(r, "Sec-WebSocket-Key") != 1 ||
-             !ws_key_valid(key->p, key->n))
-        exchange_error(x, 400, "Sec-WebSocket-Key must be the base64 form of 16 bytes");
+    else if (status != 0)
+        exchange_error(x, status, error);
     else
         return exchange_origin_allowed(x);
     return false;
@@ -70,17 +60,11 @@ static bool check_handshake(struct exchange *x)
 
 static void switch_protocols(struct exchange *x)
 {
-    const struct http_text *key = http_request_field(&x->request, "Sec-WebSocket-Key");
-    struct buf *out = &x->client->out;
-    char accept[29];
-    ws_accept_key(key->p, key->n, accept);
-    http_response_begin(out, 101, time(NULL));
-    http_response_field(out, "Upgrade", "websocket");
-    http_response_field(out, "Connection", "Upgrade");
-    http_response_field(out, "Sec-WebSocket-Accept", accept);
-    if (find_protocol(&x->request, PROTOCOL, true).p)
-        http_response_field(out, "Sec-WebSocket-Protocol", PROTOCOL);
-    http_response_end(out);
+    bool found = find_protocol(&x->request, PROTOCOL, true).p;
+    if (x->conf->websocket_deflate == CONF_OFF)
+        x->next.deflate.on = false;
+    ws_handshake_accept(&x->client->out, &x->request, found ? PROTOCOL : NULL, &x->next.deflate,
+                        time(NULL));
     x->answered = true;
     x->next.kind = NEXT_WEBSOCKET;
 }

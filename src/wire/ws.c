@@ -5,6 +5,7 @@
 
 #include "log.h"
 
+enum { FIN = 0x80, RSV1 = 0x40, RSV = 0x70 };
 enum { CONTROL_MAX = 125, PROTOCOL_ERROR = 1002, NO_CODE = 1005, BAD_TEXT = 1007, TOO_BIG = 1009 };
 
 void ws_reader_init(struct ws_reader *r, size_t max_message, uint64_t max_skip)
@@ -12,16 +13,27 @@ void ws_reader_init(struct ws_reader *r, size_t max_message, uint64_t max_skip)
     *r = (struct ws_reader){.max_message = max_message, .max_skip = max_skip};
 }
 
-void ws_reader_free(struct ws_reader *r)
+void ws_reader_allow_deflate(struct ws_reader *r, const struct ws_deflate *agreed)
+{
+    r->deflate = *agreed;
+}
+
+/* Nothing more will be read. */
+static void end(struct ws_reader *r)
 {
     buf_free(&r->message);
+    ws_inflate_free(&r->inflate);
     r->ended = true;
+}
+
+void ws_reader_free(struct ws_reader *r)
+{
+    end(r);
 }
 
 static enum ws_event fail(struct ws_reader *r, struct ws_data *out, int code, const char *reason)
 {
-    buf_free(&r->message);
-    r->ended = true;
+    end(r);
     *out = (struct ws_data){.code = code, .reason = reason};
     return WS_FAIL;
 }
@@ -50,17 +62,25 @@ static bool is_control(unsigned opcode)
     return opcode >= WS_OP_CLOSE;
 }
 
+/* RSV1 of a message's first frame says that the message is compressed (RFC 7692 7.2.3). */
+static bool rsv_allowed(const struct ws_reader *r, unsigned first)
+{
+    unsigned opcode = first & 0x0f;
+    return (first & RSV) == 0 || ((first & RSV) == RSV1 && r->deflate.on &&
+                                  (opcode == WS_OP_TEXT || opcode == WS_OP_BINARY));
+}
+
 /* What is wrong with a frame, as far as its first two bytes tell. NULL: nothing. */
 static const char *start_fault(const struct ws_reader *r, const uint8_t *p)
 {
     unsigned opcode = p[0] & 0x0f;
-    if (p[0] & 0x70)
-        return "a reserved bit is set, and no extension was agreed on";
+    if (!rsv_allowed(r, p[0]))
+        return "a reserved bit is set, and no extension that was agreed on explains it";
     if ((opcode > WS_OP_BINARY && opcode < WS_OP_CLOSE) || opcode > WS_OP_PONG)
         return "the opcode is a reserved one";
     if (!(p[1] & 0x80))
         return "a client must mask its frames";
-    if (is_control(opcode) && !(p[0] & 0x80))
+    if (is_control(opcode) && !(p[0] & FIN))
         return "a control frame must not be fragmented";
     if (is_control(opcode) && (p[1] & 0x7f) > CONTROL_MAX)
         return "a control frame must not be longer than 125 bytes";
@@ -74,7 +94,7 @@ static const char *start_fault(const struct ws_reader *r, const uint8_t *p)
 struct header {
     size_t size; /* of the header itself */
     unsigned opcode;
-    bool fin;
+    bool fin, rsv1;
     uint64_t length;
     const uint8_t *mask;
 };
@@ -102,7 +122,8 @@ static bool read_header(const struct ws_reader *r, const struct buf *in, struct 
     if (*fault || buf_len(in) < h->size)
         return false;
     h->opcode = p[0] & 0x0f;
-    h->fin = p[0] & 0x80;
+    h->fin = p[0] & FIN;
+    h->rsv1 = p[0] & RSV1;
     h->length = wide ? load_length(p + 2, wide) : small;
     h->mask = p + 2 + wide;
     if (h->length >> 63)
@@ -122,8 +143,7 @@ static bool close_code_valid(int code)
 
 static enum ws_event read_close(struct ws_reader *r, struct ws_data *out)
 {
-    r->ended = true;
-    buf_free(&r->message);
+    end(r);
     out->code = NO_CODE;
     if (out->n == 0)
         return WS_CLOSE;
@@ -160,20 +180,40 @@ static enum ws_event read_control(struct ws_reader *r, struct buf *in, const str
     return h->opcode == WS_OP_PING ? WS_PING : WS_PONG;
 }
 
-static void begin_data(struct ws_reader *r, const struct header *h)
+static void begin_message(struct ws_reader *r, const struct header *h)
+{
+    r->opcode = (uint8_t)h->opcode;
+    r->compressed = h->rsv1;
+    if (r->compressed)
+        r->inflate = ws_inflate_new(&r->deflate);
+}
+
+/* How long a message may be by its headers. Compressed ones that do not get shorter by it grow by a
+ * little; what goes beyond that is no compression but work for the server. */
+static uint64_t most_bytes(const struct ws_reader *r)
+{
+    return r->compressed ? r->max_message + r->max_message / 4 + 64 : r->max_skip;
+}
+
+/* False: the message is too large to read on. */
+static bool begin_data(struct ws_reader *r, const struct header *h)
 {
     if (h->opcode != WS_OP_CONTINUATION)
-        r->opcode = (uint8_t)h->opcode;
+        begin_message(r, h);
+    uint64_t most = most_bytes(r);
+    if (h->length > most || r->length > most - h->length)
+        return false;
     memcpy(r->mask, h->mask, sizeof(r->mask));
     r->frames++;
     r->length += h->length;
     r->left = h->length;
     r->fin = h->fin;
     r->in_frame = true;
-    if (r->length > r->max_message && !r->skip) {
+    if (r->length > r->max_message && !r->skip && !r->compressed) {
         r->skip = true;
         buf_free(&r->message);
     }
+    return true;
 }
 
 static void forget_message(struct ws_reader *r)
@@ -183,6 +223,7 @@ static void forget_message(struct ws_reader *r)
     r->opcode = 0;
     r->length = 0;
     r->skip = false;
+    r->compressed = false;
 }
 
 /* The last byte of a message has come; out points to it if it is still in the input. */
@@ -201,27 +242,61 @@ static enum ws_event end_message(struct ws_reader *r, struct ws_data *out)
     return text ? WS_TEXT : WS_BINARY;
 }
 
+/* The n bytes at the front of in, which are unmasked, belong to the message. */
+static enum ws_event store_plain(struct ws_reader *r, struct buf *in, size_t n, struct ws_data *out)
+{
+    uint8_t *p = buf_head(in);
+    if (r->opcode == WS_OP_TEXT && !utf8_feed(&r->utf8, p, n))
+        return fail(r, out, BAD_TEXT, "the text is not UTF-8");
+    if (r->left == 0 && r->fin && !r->skip && buf_len(&r->message) == 0) {
+        *out = (struct ws_data){.p = p, .n = n};
+        r->held = n;
+    } else {
+        if (!r->skip)
+            buf_append(&r->message, p, n);
+        buf_consume(in, n);
+    }
+    return WS_NEED_MORE;
+}
+
+/* As store_plain(), of a compressed message; n is 0 where its last frame is empty. */
+static enum ws_event store_compressed(struct ws_reader *r, struct buf *in, size_t n,
+                                      struct ws_data *out)
+{
+    size_t before = buf_len(&r->message);
+    enum ws_inflated got = WS_INFLATE_OK;
+    if (n > 0)
+        got = ws_inflate(r->inflate, buf_head(in), n, r->max_message, &r->message);
+    if (got == WS_INFLATE_OK && r->left == 0 && r->fin) {
+        got = ws_inflate_end(r->inflate, r->max_message, &r->message);
+        ws_inflate_free(&r->inflate);
+    }
+    buf_consume(in, n);
+    if (got == WS_INFLATE_TOO_LARGE)
+        return fail(r, out, TOO_BIG, "the message is too large when it is inflated");
+    if (got == WS_INFLATE_BROKEN)
+        return fail(r, out, BAD_TEXT, "the compressed data is broken");
+    size_t added = buf_len(&r->message) - before;
+    if (r->opcode == WS_OP_TEXT && added > 0 &&
+        !utf8_feed(&r->utf8, buf_head(&r->message) + before, added))
+        return fail(r, out, BAD_TEXT, "the text is not UTF-8");
+    return WS_NEED_MORE;
+}
+
 /* Takes what is there of the payload of the data frame in progress. */
 static enum ws_event read_payload(struct ws_reader *r, struct buf *in, struct ws_data *out)
 {
     size_t n = buf_len(in) < r->left ? buf_len(in) : (size_t)r->left;
-    if (n > 0) {
-        uint8_t *p = buf_head(in);
-        unmask(p, n, r->mask);
-        if (r->opcode == WS_OP_TEXT && !utf8_feed(&r->utf8, p, n))
-            return fail(r, out, BAD_TEXT, "the text is not UTF-8");
-        r->left -= n;
-        if (r->left == 0 && r->fin && !r->skip && buf_len(&r->message) == 0) {
-            *out = (struct ws_data){.p = p, .n = n};
-            r->held = n;
-        } else {
-            if (!r->skip)
-                buf_append(&r->message, p, n);
-            buf_consume(in, n);
-        }
-    }
-    if (r->left > 0)
-        return WS_NEED_MORE;
+    enum ws_event event = WS_NEED_MORE;
+    r->left -= n;
+    if (n > 0)
+        unmask(buf_head(in), n, r->mask);
+    if (r->compressed)
+        event = store_compressed(r, in, n, out);
+    else if (n > 0)
+        event = store_plain(r, in, n, out);
+    if (event != WS_NEED_MORE || r->left > 0)
+        return event;
     r->in_frame = false;
     return r->fin ? end_message(r, out) : WS_NEED_MORE;
 }
@@ -235,9 +310,8 @@ static enum ws_event read_frame(struct ws_reader *r, struct buf *in, struct ws_d
             return fault ? fail(r, out, PROTOCOL_ERROR, fault) : WS_NEED_MORE;
         if (is_control(h.opcode))
             return read_control(r, in, &h, out);
-        if (h.length > r->max_skip || r->length > r->max_skip - h.length)
+        if (!begin_data(r, &h))
             return fail(r, out, TOO_BIG, "the message is too large");
-        begin_data(r, &h);
         buf_consume(in, h.size);
     }
     return read_payload(r, in, out);
@@ -264,11 +338,11 @@ enum ws_event ws_read(struct ws_reader *r, struct buf *in, struct ws_data *out)
     return event;
 }
 
-static void put_header(struct buf *out, enum ws_opcode op, size_t n)
+static void put_header(struct buf *out, unsigned first, size_t n)
 {
     size_t wide = n <= 125 ? 0 : n <= UINT16_MAX ? 2 : 8;
     uint8_t *p = buf_reserve(out, 2 + wide);
-    p[0] = (uint8_t)(0x80 | op);
+    p[0] = (uint8_t)(FIN | first);
     p[1] = (uint8_t)(wide == 8 ? 127 : wide == 2 ? 126 : n);
     for (size_t i = 0; i < wide; i++)
         p[2 + i] = (uint8_t)(n >> (8 * (wide - 1 - i)));
@@ -281,6 +355,19 @@ void ws_put_frame(struct buf *out, enum ws_opcode op, const void *p, size_t n)
         bug("ws_put_frame: a control frame of %zu bytes", n);
     put_header(out, op, n);
     buf_append(out, p, n);
+}
+
+void ws_put_message(struct buf *out, enum ws_opcode op, const void *p, size_t n,
+                    const struct ws_deflate *agreed)
+{
+    struct buf packed = BUF_INIT;
+    if (!agreed->on || !ws_deflate_pack(&packed, p, n, agreed)) {
+        ws_put_frame(out, op, p, n);
+    } else {
+        put_header(out, RSV1 | op, buf_len(&packed));
+        buf_append(out, buf_head(&packed), buf_len(&packed));
+    }
+    buf_free(&packed);
 }
 
 void ws_put_close(struct buf *out, int code, const char *reason)

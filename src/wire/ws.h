@@ -1,6 +1,6 @@
 /*
- * WebSocket (RFC 6455), the server's side, without any I/O: frames in, frames out, the handshake's
- * key.
+ * WebSocket (RFC 6455), the server's side, without any I/O: frames in, frames out, the
+ * handshake.
  *
  * The reader turns the bytes of one client into messages and control frames. It refuses what the
  * RFC says must fail the connection, and says with which close code. It trusts no length: a frame's
@@ -13,9 +13,12 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <time.h>
 
 #include "buf.h"
+#include "http.h"
 #include "utf8.h"
+#include "ws_deflate.h"
 
 enum ws_opcode {
     WS_OP_CONTINUATION = 0,
@@ -45,7 +48,7 @@ struct ws_data {
     const char *reason;
 };
 
-/* All state of one incoming direction. At rest it holds no memory besides itself. */
+/* All state of one incoming direction. Between messages it holds no memory besides itself. */
 struct ws_reader {
     size_t max_message;
     uint64_t max_skip;
@@ -55,18 +58,26 @@ struct ws_reader {
     struct buf message; /* payload of the message in progress */
     size_t held;        /* bytes at the front of the input that the last event points to */
     struct utf8 utf8;   /* of the text in progress; each that ends well leaves it at the start */
-    uint8_t mask[4];    /* turned so that mask[0] is for the next byte */
-    uint8_t opcode;     /* of the message in progress; 0 between messages */
-    bool fin;           /* the frame in progress is its message's last */
-    bool in_frame;      /* a data frame's header has been read, its payload not all */
-    bool skip;          /* the message in progress is too large to store */
-    bool reported;      /* the last event was a message: forget it at the next call */
-    bool ended;         /* after WS_CLOSE and WS_FAIL */
+    struct ws_deflate deflate;  /* what was agreed on */
+    struct ws_inflate *inflate; /* of the message in progress, if that is a compressed one */
+    uint8_t mask[4];            /* turned so that mask[0] is for the next byte */
+    uint8_t opcode;             /* of the message in progress; 0 between messages */
+    bool fin;                   /* the frame in progress is its message's last */
+    bool in_frame;              /* a data frame's header has been read, its payload not all */
+    bool compressed;            /* the message in progress is, in all its frames */
+    bool skip;                  /* the message in progress is too large to store */
+    bool reported;              /* the last event was a message: forget it at the next call */
+    bool ended;                 /* after WS_CLOSE and WS_FAIL */
 };
 
 /* Messages up to max_message bytes are delivered, those above are read over up to max_skip bytes,
  * and one that says it is longer still fails with 1009 as soon as it says so. */
 void ws_reader_init(struct ws_reader *r, size_t max_message, uint64_t max_skip);
+
+/* Lets the client send compressed messages from now on, if that was agreed. One that inflates to
+ * more than max_message bytes fails with 1009 at once: reading over it would cost more than the
+ * client's own bytes. */
+void ws_reader_allow_deflate(struct ws_reader *r, const struct ws_deflate *agreed);
 
 /* Frees what the reader holds. It must be initialised again before further use. */
 void ws_reader_free(struct ws_reader *r);
@@ -81,9 +92,24 @@ enum ws_event ws_read(struct ws_reader *r, struct buf *in, struct ws_data *out);
 /* Appends one unfragmented frame, unmasked as a server's must be. Control frames: n at most 125. */
 void ws_put_frame(struct buf *out, enum ws_opcode op, const void *p, size_t n);
 
+/* Appends a message in one frame, compressed if that was agreed and makes it shorter. */
+void ws_put_message(struct buf *out, enum ws_opcode op, const void *p, size_t n,
+                    const struct ws_deflate *agreed);
+
 /* Appends a close frame. Code 0 or 1005: without a payload. The reason (UTF-8, may be NULL) is cut
  * to what fits, at the boundary of a code point. */
 void ws_put_close(struct buf *out, int code, const char *reason);
+
+/* Whether the request, which is a GET, is an opening handshake (RFC 6455 4.2.1). Returns 0, or the
+ * status to refuse with; *error is then static text that says why. *deflate is what the client's
+ * offers lead to, for the server to take or to leave. */
+int ws_handshake_check(const struct http_request *r, struct ws_deflate *deflate,
+                       const char **error);
+
+/* Appends the response 101 to a handshake that was found right. protocol: the subprotocol that is
+ * selected, or NULL. */
+void ws_handshake_accept(struct buf *out, const struct http_request *r, const char *protocol,
+                         const struct ws_deflate *agreed, time_t now);
 
 /* Whether a Sec-WebSocket-Key is what the RFC asks for: 16 bytes in base64. */
 bool ws_key_valid(const char *key, size_t n);

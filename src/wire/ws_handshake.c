@@ -1,5 +1,5 @@
 /*
- * The one computation of the WebSocket handshake; see ws.h.
+ * The opening handshake (RFC 6455 4.2); see ws.h.
  *
  * SHA-1 protects nothing here: it shows a client that it speaks to a WebSocket server and not to
  * something that echoes what it is sent.
@@ -42,4 +42,59 @@ void ws_accept_key(const char *key, size_t n, char accept[29])
     memcpy(text + KEY_LEN, guid, sizeof(guid) - 1);
     SHA1(text, sizeof(text), digest);
     EVP_EncodeBlock((unsigned char *)accept, digest, sizeof(digest));
+}
+
+/* The value of the only field of this name; NULL if there is none, or more than one. */
+static const struct http_text *lone_field(const struct http_request *r, const char *name)
+{
+    return http_request_field_count(r, name) == 1 ? http_request_field(r, name) : NULL;
+}
+
+/* An upgrade changes what the bytes behind it mean: a body between the two is what one server
+ * reads as frames and another as a body. */
+static bool has_body(const struct http_request *r)
+{
+    return r->chunked || r->content_length > 0;
+}
+
+static int refuse(const char **error, int status, const char *why)
+{
+    *error = why;
+    return status;
+}
+
+int ws_handshake_check(const struct http_request *r, struct ws_deflate *deflate, const char **error)
+{
+    const struct http_text *version = lone_field(r, "Sec-WebSocket-Version");
+    const struct http_text *key = lone_field(r, "Sec-WebSocket-Key");
+    if (r->minor < 1 || !r->keep_alive || !http_request_has_token(r, "Upgrade", "websocket") ||
+        !http_request_has_token(r, "Connection", "upgrade"))
+        return refuse(error, 426,
+                      "This is a WebSocket: send Connection: Upgrade and Upgrade: websocket");
+    if (!version || !http_text_is(*version, "13"))
+        return refuse(error, 426, "Sec-WebSocket-Version must be 13");
+    if (!key || !ws_key_valid(key->p, key->n))
+        return refuse(error, 400, "Sec-WebSocket-Key must be the base64 form of 16 bytes");
+    if (has_body(r))
+        return refuse(error, 400, "A handshake has no body: leave it out");
+    if (!ws_deflate_agree(r, deflate))
+        return refuse(error, 400, "Sec-WebSocket-Extensions is malformed");
+    return 0;
+}
+
+void ws_handshake_accept(struct buf *out, const struct http_request *r, const char *protocol,
+                         const struct ws_deflate *agreed, time_t now)
+{
+    const struct http_text *key = http_request_field(r, "Sec-WebSocket-Key");
+    char accept[29];
+    ws_accept_key(key->p, key->n, accept);
+    http_response_begin(out, 101, now);
+    http_response_field(out, "Upgrade", "websocket");
+    http_response_field(out, "Connection", "Upgrade");
+    http_response_field(out, "Sec-WebSocket-Accept", accept);
+    if (protocol)
+        http_response_field(out, "Sec-WebSocket-Protocol", protocol);
+    if (agreed->on)
+        ws_deflate_put_field(out, agreed);
+    http_response_end(out);
 }
