@@ -79,7 +79,15 @@ $(BUILD)/unit/%: tests/unit/%.c tests/unit/test.h $(UNIT_OBJECTS)
 	$(Q)$(CC) $(CFLAGS) $(CPPFLAGS) -Itests/unit $(addprefix -Isrc/,lib conf ipc wire master auth broker) \
 	    -o $@ $< $(UNIT_OBJECTS) $(LDFLAGS) $(LINK) -ljson-c -lcrypto -lcrypt -ljwt -lz
 
-unit: $(UNITS)
+# The server's own HTTP and WebSocket code behind an echo: what conformance suites are run against.
+$(BUILD)/ws_echo: tests/ws_echo.c $(call objects,lib) $(patsubst src/%.c,$(BUILD)/%.o,$(wildcard src/wire/http*.c src/wire/ws*.c))
+	$(call say,LINK,$@)
+	$(Q)$(CC) $(CFLAGS) $(CPPFLAGS) -Isrc/lib -Isrc/wire -o $@ $^ $(LDFLAGS) $(LINK) -lcrypto -lz
+
+tests/ws_echo: $(BUILD)/ws_echo
+	$(Q)cp $< $@
+
+unit: $(UNITS) $(BUILD)/ws_echo
 
 # Preloaded into programs that know nothing of it: no sanitizer.
 $(BUILD)/faults/shim.so: tests/faults/shim.c Makefile
