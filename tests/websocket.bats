@@ -9,6 +9,7 @@ setup_file() {
     # No presence: nothing comes that a test did not ask for.
     server_start main -o presence=off -o max_message=4k -o max_content=1k
     server_start strict -o presence=off -o mode=production -o cors_origins=https://a.example,https://b.example:8443
+    server_start deflating -o presence=off -o websocket_deflate=on -o max_message=64k
     server_start pinging -o presence=off -o ping_interval=200ms -o ping_timeout=600ms
 }
 
@@ -565,6 +566,65 @@ end = read_all(w.socket)
 took = time.monotonic() - begin
 assert 0.7 <= took < 8, took
 eventually(lambda: sql(f"select count(*) from sessions where user_id = {u.id}") == "0")
+PY
+}
+
+# --- permessage-deflate; its rules one by one are in ws_echo.bats ---
+
+@test "websocket_deflate: messages are compressed both ways, for a client that offers it" {
+    py - <<'PY'
+from frames import *
+import zlib
+a, b = user(instance="deflating"), user(instance="deflating")
+receiver = connect(b.token, "deflating")                    # offers, as the library does by itself
+assert receiver.socket.response_headers["sec-websocket-extensions"].startswith("permessage-deflate; ")
+plain = connect(b.token, "deflating", compression=None)
+w = Raw(a.token, "deflating", fields={"Sec-WebSocket-Extensions": "permessage-deflate"})
+assert w.answer.fields["sec-websocket-extensions"] == "permessage-deflate; server_no_context_takeover; client_no_context_takeover"
+z = zlib.compressobj(9, zlib.DEFLATED, -15)
+m = json.dumps({"type": "message", "id": "z-1", "content": "x" * 5000, "data": {"receiver_id": b.id}}).encode()
+packed = (z.compress(m) + z.flush(zlib.Z_SYNC_FLUSH))[:-4]
+w.send(frame(TEXT, packed[:9], rsv=4, fin=False) + frame(CONTINUATION, packed[9:]))
+assert w.json()["id"] == "z-1"                              # short: not worth it
+for c in (receiver, plain):
+    assert c.until("message")["content"] == "x" * 5000
+receiver.message(a.id, "y" * 5000)
+compressed, opcode, payload = w.any_frame()
+assert compressed and opcode == TEXT and len(payload) < 400
+assert json.loads(zlib.decompressobj(-15).decompress(payload + b"\0\0\xff\xff"))["content"] == "y" * 5000
+w.usable()
+PY
+}
+
+@test "websocket_deflate: off by default, and then not even an offer that could be met is taken" {
+    py - <<'PY'
+from frames import *
+w = Raw(fields={"Sec-WebSocket-Extensions": "permessage-deflate"})
+assert "sec-websocket-extensions" not in w.answer.fields
+w.send(frame(TEXT, b"\xf2\x48\xcd\xc9\xc9\x07\x00", rsv=4))
+w.fails(1002)
+PY
+}
+
+@test "websocket_deflate: 16 MiB of zeros in 16 kB are 1009; max_message bounds what is inflated" {
+    py - <<'PY'
+from frames import *
+import zlib
+token = user(instance="deflating").token
+def deflating(data):
+    z = zlib.compressobj(9, zlib.DEFLATED, -15)
+    w = Raw(token, "deflating", fields={"Sec-WebSocket-Extensions": "permessage-deflate"})
+    packed = (z.compress(data) + z.flush(zlib.Z_SYNC_FLUSH))[:-4]
+    w.send(frame(TEXT, packed, rsv=4))
+    return w, len(packed)
+w, n = deflating(bytes(16 << 20))
+assert n < 17000
+w.fails(1009)
+w, n = deflating(b" " * 65537)
+w.fails(1009)
+w, n = deflating(b'{"type":"ping"}' + b" " * (65536 - 15))
+assert w.json() == {"type": "pong"}
+w.usable()
 PY
 }
 

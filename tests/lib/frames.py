@@ -1,6 +1,6 @@
 """A WebSocket client by hand, for what no client library would send.
 
-    w = Raw()                             # a user of its own; or Raw(token)
+    w = Raw()                             # a user of its own; or Raw(token), "" for none
     w.send(frame(TEXT, b"{}", fin=False)) # any bytes
     opcode, payload = w.frame()           # the next frame from the server
     w.usable()                            # the connection still serves
@@ -85,7 +85,8 @@ def ask(token=None, fields=None, name="main", line="GET /ws HTTP/1.1"):
 class Raw:
     def __init__(self, token=None, name="main", more=b"", fields=None):
         """more: bytes that go in one packet with the handshake."""
-        self.socket = raw(handshake(token or user(instance=name).token, fields) + more, name)
+        token = user(instance=name).token if token is None else token
+        self.socket = raw(handshake(token, fields) + more, name)
         self.answer = Answer(self.socket)
         assert self.answer.status == 101, (self.answer.status, self.answer.body)
 
@@ -101,15 +102,24 @@ class Raw:
         return got
 
     def frame(self, timeout=WAIT):
+        """(opcode, payload) of the next frame, which is not compressed."""
+        compressed, opcode, payload = self.any_frame(timeout)
+        assert not compressed, "a reserved bit is set"
+        return opcode, payload
+
+    def any_frame(self, timeout=WAIT):
+        """(compressed, opcode, payload as it came)"""
         self.socket.settimeout(timeout)
         first, second = self.read(2)
         assert not second & 0x80, "a server must not mask"
-        assert first & 0x70 == 0, "a reserved bit is set"
+        assert first & 0x30 == 0, "a reserved bit is set"
         n = second & 0x7f
         if n >= 126:
-            n = int.from_bytes(self.read(2 if n == 126 else 8), "big")
+            wide = 2 if n == 126 else 8
+            n = int.from_bytes(self.read(wide), "big")
+            assert n > (125 if wide == 2 else 65535), "not the shortest form of a length"
         assert first & 0x80, "the server never fragments"
-        return first & 0x0f, self.read(n)
+        return bool(first & 0x40), first & 0x0f, self.read(n)
 
     def json(self):
         opcode, payload = self.frame()
