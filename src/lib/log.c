@@ -28,8 +28,14 @@ void log_init(int fd, enum log_level level)
 {
     log_fd = fd;
     log_max = level;
+    tzset();
     if (fd < 0)
-        openlog("chatd", LOG_PID, LOG_DAEMON);
+        openlog("chatd", LOG_PID | LOG_NDELAY, LOG_DAEMON);
+}
+
+void log_close(void)
+{
+    closelog();
 }
 
 /* Control characters in a line could forge another line or drive a terminal. */

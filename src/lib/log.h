@@ -12,8 +12,13 @@
 
 enum log_level { LOG_L_ERROR, LOG_L_WARN, LOG_L_INFO, LOG_L_DEBUG };
 
-/* Starts logging to fd (not owned; -1: syslog(3), facility daemon) up to level. */
+/* Starts logging to fd (not owned; -1: syslog(3), facility daemon) up to level. Opens at once what
+ * there is to open: this process may be one that cannot later. */
 void log_init(int fd, enum log_level level);
+
+/* Gives up the descriptor of syslog(3), if there is one, before descriptors are closed and put in
+ * place; log_init() gets another. */
+void log_close(void);
 
 /* Sets the name at the start of each line, such as "session[4711] alice". Copied, cut at 63 bytes.
  */

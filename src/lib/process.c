@@ -36,6 +36,14 @@ bool process_out_of_descriptors(int error)
     return error == EMFILE || error == ENFILE || error == ENOBUFS || error == ENOMEM;
 }
 
+void process_leave_terminal(void)
+{
+    int fd = open("/dev/null", O_RDWR | O_CLOEXEC);
+    if (fd < 0 || dup2(fd, STDIN_FILENO) < 0 || dup2(fd, STDOUT_FILENO) < 0)
+        die("/dev/null: %s", strerror(errno));
+    close(fd);
+}
+
 void process_place_descriptors(int first, const int *fds, int count)
 {
     enum { MOST = 32 };

@@ -16,6 +16,10 @@ void process_hide(void);
  * Then trying again at once is of no use. */
 bool process_out_of_descriptors(int error);
 
+/* Puts /dev/null at descriptors 0 and 1: what the master's were, a terminal perhaps, is not for its
+ * children. 2 stays, for the last words of libc. */
+void process_leave_terminal(void);
+
 /* In a child that is about to run a program: puts fds[i] at the number first + i, where it is not
  * -1, and closes all descriptors above these. */
 void process_place_descriptors(int first, const int *fds, int count);

@@ -1,0 +1,234 @@
+/* Closing a process in; see sandbox.h. */
+#include "sandbox.h"
+
+#include <errno.h>
+#include <linux/audit.h>
+#include <linux/filter.h>
+#include <signal.h>
+#include <stdbool.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "log.h"
+
+#if defined(__x86_64__)
+#define ARCHITECTURE AUDIT_ARCH_X86_64
+#elif defined(__aarch64__)
+#define ARCHITECTURE AUDIT_ARCH_AARCH64
+#else
+#error "sandbox.c: add the AUDIT_ARCH_ of this processor, and look at the lists of the roles"
+#endif
+
+/* --- the filter of system calls --- */
+
+enum { PROGRAM_MAX = 1024, RULE_MAX = 64, X32_BIT = 0x40000000 };
+
+#define PLACE(member) ((uint32_t)offsetof(struct seccomp_data, member))
+
+struct program {
+    struct sock_filter code[PROGRAM_MAX];
+    unsigned short length;
+};
+
+/* An instruction; a jump skips so many instructions when its comparison holds, or when not. */
+static void emit(struct program *p, unsigned code, uint32_t k, unsigned yes, unsigned no)
+{
+    if (p->length == PROGRAM_MAX)
+        bug("sandbox: more than %d instructions", (int)PROGRAM_MAX);
+    p->code[p->length++] =
+        (struct sock_filter){(unsigned short)code, (unsigned char)yes, (unsigned char)no, k};
+}
+
+static void emit_load(struct program *p, uint32_t place)
+{
+    emit(p, BPF_LD | BPF_W | BPF_ABS, place, 0, 0);
+}
+
+static void emit_return(struct program *p, uint32_t action)
+{
+    emit(p, BPF_RET | BPF_K, action, 0, 0);
+}
+
+/* Both halves of an argument; both processors are little-endian. */
+static uint32_t low_half(unsigned arg)
+{
+    return PLACE(args) + 8 * arg;
+}
+
+/* A jump out of the rule: how far is known at its end. */
+enum { OUT = 255 };
+
+static void emit_equal(struct program *p, uint32_t place, uint32_t mask, uint32_t value)
+{
+    if (mask == 0)
+        return;
+    emit_load(p, place);
+    if (mask != UINT32_MAX)
+        emit(p, BPF_ALU | BPF_AND | BPF_K, mask, 0, 0);
+    emit(p, BPF_JMP | BPF_JEQ | BPF_K, value, 0, OUT);
+}
+
+static void emit_above(struct program *p, uint32_t low, uint64_t value)
+{
+    uint32_t high_half = (uint32_t)(value >> 32);
+    emit_load(p, low + 4);
+    emit(p, BPF_JMP | BPF_JGT | BPF_K, high_half, 3, 0);
+    emit(p, BPF_JMP | BPF_JEQ | BPF_K, high_half, 0, OUT);
+    emit_load(p, low);
+    emit(p, BPF_JMP | BPF_JGT | BPF_K, (uint32_t)value, 0, OUT);
+}
+
+static void emit_match(struct program *p, const struct sandbox_match *m)
+{
+    uint32_t low = low_half(m->arg);
+    if (m->how == SANDBOX_EQUAL) {
+        emit_equal(p, low, (uint32_t)m->mask, (uint32_t)m->value);
+        emit_equal(p, low + 4, (uint32_t)(m->mask >> 32), (uint32_t)(m->value >> 32));
+    } else {
+        emit_above(p, low, m->value);
+    }
+}
+
+/* The number of the call is loaded before and after each rule. */
+static void emit_rule(struct program *p, const struct sandbox_rule *rule)
+{
+    unsigned begin = p->length;
+    bool matches = rule->when[0].how != SANDBOX_NO_MATCH;
+    emit(p, BPF_JMP | BPF_JEQ | BPF_K, (uint32_t)rule->call, 0, OUT);
+    for (int i = 0; i < SANDBOX_MATCHES && rule->when[i].how != SANDBOX_NO_MATCH; i++)
+        emit_match(p, &rule->when[i]);
+    emit_return(p, rule->action);
+    for (unsigned i = begin; i < p->length; i++)
+        if (BPF_CLASS(p->code[i].code) == BPF_JMP && p->code[i].jf == OUT)
+            p->code[i].jf = (unsigned char)(p->length - i - 1);
+    if (p->length - begin > RULE_MAX)
+        bug("sandbox: a rule of more than %d instructions", (int)RULE_MAX);
+    if (matches)
+        emit_load(p, PLACE(nr));
+}
+
+/* Numbers mean something only for the architecture that they belong to: others could pass one off
+ * as another. x32 has the same architecture as x86_64 and a bit of its own in the number. */
+static void emit_architecture(struct program *p)
+{
+    emit_load(p, PLACE(arch));
+    emit(p, BPF_JMP | BPF_JEQ | BPF_K, ARCHITECTURE, 1, 0);
+    emit_return(p, SECCOMP_RET_KILL_PROCESS);
+    emit_load(p, PLACE(nr));
+#ifdef __x86_64__
+    emit(p, BPF_JMP | BPF_JGE | BPF_K, X32_BIT, 0, 1);
+    emit_return(p, SECCOMP_RET_KILL_PROCESS);
+#endif
+}
+
+/* What every process may do: know its number, and end. */
+static void emit_end(struct program *p)
+{
+    const struct sandbox_rule rules[] = {
+        ALLOW(exit_group, "the end"),
+        ALLOW(getpid, "the name in the log"),
+        ALLOW(gettid, "abort(3)"),
+        ALLOW(rt_sigprocmask, "abort(3)"),
+        ALLOW_IF(tgkill, "abort(3): to itself", ARG_IS(0, getpid()), ARG_IS(2, SIGABRT)),
+        ALLOW_IF(writev, "what libc says before it aborts", ARG_IS(0, STDERR_FILENO)),
+    };
+    for (size_t i = 0; i < sizeof(rules) / sizeof(rules[0]); i++)
+        emit_rule(p, &rules[i]);
+}
+
+static void filter_calls(const struct sandbox *s)
+{
+    struct program p = {.length = 0};
+    emit_architecture(&p);
+    for (size_t i = 0; i < s->count; i++)
+        emit_rule(&p, &s->rules[i]);
+    emit_end(&p);
+    emit_return(&p, s->otherwise);
+    struct sock_fprog program = {.len = p.length, .filter = p.code};
+    if (prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program, 0, 0) < 0)
+        die("the filter of system calls: %s; chatd needs a kernel with CONFIG_SECCOMP_FILTER",
+            strerror(errno));
+}
+
+/* --- Landlock --- */
+
+/* As landlock(7) describes it, for headers that are older than the kernel. */
+struct landlock_rules {
+    uint64_t files, net, scopes;
+};
+
+enum {
+    LL_VERSION = 1 << 0, /* a flag: say which version there is */
+    LL_TCP = 3,          /* bind, connect */
+    LL_TCP_BIND = 1,
+    LL_SCOPES = 3, /* abstract Unix sockets, signals */
+    LL_SCOPE_SIGNAL = 2,
+    LL_FILES_READ = 4 | 8, /* files, folders */
+};
+
+/* The rights on files that a version of Landlock knows: their number. */
+static unsigned landlock_file_rights(long version)
+{
+    return version >= 5 ? 16 : version >= 3 ? 15 : version == 2 ? 14 : 13;
+}
+
+/* A right that is handled, and that no rule gives, is denied. Where the kernel knows less, less is:
+ * the filter of system calls does not depend on it. */
+static void close_landlock(unsigned keeps)
+{
+    long version = syscall(SYS_landlock_create_ruleset, NULL, 0, LL_VERSION);
+    if (version < 1)
+        return;
+    struct landlock_rules rules = {.files = (1ULL << landlock_file_rights(version)) - 1};
+    if (keeps & SANDBOX_READS_FILES)
+        rules.files &= ~(uint64_t)LL_FILES_READ;
+    if (version >= 4)
+        rules.net = keeps & SANDBOX_CONNECTS ? LL_TCP_BIND : LL_TCP;
+    if (version >= 6)
+        rules.scopes = keeps & SANDBOX_CONNECTS ? LL_SCOPE_SIGNAL : LL_SCOPES;
+    int fd = (int)syscall(SYS_landlock_create_ruleset, &rules, sizeof(rules), 0);
+    if (fd < 0 || syscall(SYS_landlock_restrict_self, fd, 0) < 0)
+        die("Landlock: %s", strerror(errno));
+    close(fd);
+}
+
+/* --- all of it --- */
+
+static void limit(const struct sandbox_limit *limits)
+{
+    for (; limits->resource || limits->most; limits++) {
+        struct rlimit l;
+        if (getrlimit((__rlimit_resource_t)limits->resource, &l) < 0)
+            die("getrlimit: %s", strerror(errno));
+        if (l.rlim_max > limits->most)
+            l.rlim_max = limits->most;
+        if (l.rlim_cur > l.rlim_max)
+            l.rlim_cur = l.rlim_max;
+        if (setrlimit((__rlimit_resource_t)limits->resource, &l) < 0)
+            die("setrlimit: %s", strerror(errno));
+    }
+}
+
+rlim_t sandbox_file_size(int log_fd)
+{
+    struct stat st;
+    return log_fd >= 0 && fstat(log_fd, &st) == 0 && S_ISREG(st.st_mode) ? RLIM_INFINITY : 0;
+}
+
+void sandbox_close(const struct sandbox *s)
+{
+#ifndef __SANITIZE_ADDRESS__
+    if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
+        die("PR_SET_NO_NEW_PRIVS: %s", strerror(errno));
+    close_landlock(s->keeps);
+    limit(s->limits);
+    filter_calls(s);
+#else
+    (void)s;
+    (void)limit;
+    (void)close_landlock;
+    (void)filter_calls;
+#endif
+}

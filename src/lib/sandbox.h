@@ -1,0 +1,117 @@
+/*
+ * Closing a process in, for good: no new privileges, limits of resources, Landlock, and a filter of
+ * system calls, seccomp(2).
+ *
+ * This is the mechanism. What a role may still do is the list of rules in that role's folder, one
+ * row for each system call with the reason for it. Of the rows for one call the first that matches
+ * decides. That a process may know its number and end, by abort(3) too, needs no row. In a build
+ * for AddressSanitizer nothing is closed: its runtime opens files, makes processes that look into
+ * this one by ptrace(2), and maps terabytes.
+ */
+#ifndef SANDBOX_H
+#define SANDBOX_H
+
+#include <linux/seccomp.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/resource.h>
+#include <sys/syscall.h>
+
+enum { SANDBOX_MATCHES = 3, SANDBOX_LIMITS = 8 };
+
+/* What an argument of a call has to be; all matches of a rule must hold. */
+struct sandbox_match {
+    enum { SANDBOX_NO_MATCH, SANDBOX_EQUAL, SANDBOX_ABOVE } how;
+    unsigned arg; /* the first is 0 */
+    uint64_t mask, value;
+};
+
+struct sandbox_rule {
+    int call;
+    uint32_t action; /* SECCOMP_RET_… */
+    struct sandbox_match when[SANDBOX_MATCHES];
+};
+
+/* Rows of a list of rules. The reason is for the reader. */
+#define ALLOW(call, why)                                                                           \
+    {                                                                                              \
+        SYS_##call, SECCOMP_RET_ALLOW,                                                             \
+        {                                                                                          \
+            {                                                                                      \
+                SANDBOX_NO_MATCH, 0, 0, 0                                                          \
+            }                                                                                      \
+        }                                                                                          \
+    }
+#define ALLOW_IF(call, why, ...)                                                                   \
+    {                                                                                              \
+        SYS_##call, SECCOMP_RET_ALLOW,                                                             \
+        {                                                                                          \
+            __VA_ARGS__                                                                            \
+        }                                                                                          \
+    }
+#define FAIL(call, error, why)                                                                     \
+    {                                                                                              \
+        SYS_##call, SANDBOX_ERRNO(error),                                                          \
+        {                                                                                          \
+            {                                                                                      \
+                SANDBOX_NO_MATCH, 0, 0, 0                                                          \
+            }                                                                                      \
+        }                                                                                          \
+    }
+#define KILL(call, why)                                                                            \
+    {                                                                                              \
+        SYS_##call, SECCOMP_RET_KILL_PROCESS,                                                      \
+        {                                                                                          \
+            {                                                                                      \
+                SANDBOX_NO_MATCH, 0, 0, 0                                                          \
+            }                                                                                      \
+        }                                                                                          \
+    }
+
+/* Arguments: an int, or a pointer and the like with all of its bits, is this; of an int these bits
+ * are those; a pointer is above this. */
+#define ARG_IS(arg, value)                                                                         \
+    {                                                                                              \
+        SANDBOX_EQUAL, (arg), 0xffffffff, (uint32_t)(value)                                        \
+    }
+#define ARG_WHOLE(arg, value)                                                                      \
+    {                                                                                              \
+        SANDBOX_EQUAL, (arg), UINT64_MAX, (uint64_t)(value)                                        \
+    }
+#define ARG_BITS(arg, mask, value)                                                                 \
+    {                                                                                              \
+        SANDBOX_EQUAL, (arg), (uint32_t)(mask), (uint32_t)(value)                                  \
+    }
+#define ARG_ABOVE(arg, value)                                                                      \
+    {                                                                                              \
+        SANDBOX_ABOVE, (arg), UINT64_MAX, (uint64_t)(value)                                        \
+    }
+
+#define SANDBOX_ERRNO(error) (SECCOMP_RET_ERRNO | (uint32_t)(error))
+
+/* What Landlock leaves, where the kernel has it; everything else that it knows is denied. */
+enum {
+    SANDBOX_READS_FILES = 1 << 0,
+    SANDBOX_CONNECTS = 1 << 1, /* TCP, and abstract Unix sockets */
+};
+
+struct sandbox {
+    const struct sandbox_rule *rules;
+    size_t count;
+    uint32_t otherwise; /* what becomes of a call that no rule matches */
+    unsigned keeps;
+    /* Most of each resource; ends with a row of zeros, which is no limit that anybody sets. */
+    struct sandbox_limit {
+        int resource; /* RLIMIT_… */
+        rlim_t most;
+    } limits[SANDBOX_LIMITS];
+};
+
+/* Closes this process in. Dies if the kernel cannot: it must not go on. */
+void sandbox_close(const struct sandbox *s);
+
+/* RLIMIT_FSIZE for a process that logs to this descriptor (-1: none): 0, unless that is a file,
+ * which has to grow. Nothing else that the process holds is one. */
+rlim_t sandbox_file_size(int log_fd);
+
+#endif
