@@ -87,7 +87,16 @@ $(BUILD)/ws_echo: tests/ws_echo.c $(call objects,lib) $(patsubst src/%.c,$(BUILD
 tests/ws_echo: $(BUILD)/ws_echo
 	$(Q)cp $< $@
 
-unit: $(UNITS) $(BUILD)/ws_echo
+# Tries what the roles must not do, with the very objects that forbid it.
+PROBE_OBJECTS = $(call objects,lib conf) $(BUILD)/session/session_sandbox.o \
+                $(BUILD)/broker/broker_sandbox.o $(BUILD)/auth/auth_sandbox.o
+$(BUILD)/unit/probe: tests/probe/probe.c $(PROBE_OBJECTS)
+	@mkdir -p $(@D)
+	$(call say,TEST,$@)
+	$(Q)$(CC) $(CFLAGS) $(CPPFLAGS) $(addprefix -Isrc/,lib conf session broker auth) \
+	    -o $@ $< $(PROBE_OBJECTS) $(LDFLAGS) $(LINK)
+
+unit: $(UNITS) $(BUILD)/unit/probe $(BUILD)/ws_echo
 
 # Preloaded into programs that know nothing of it: no sanitizer.
 $(BUILD)/faults/shim.so: tests/faults/shim.c Makefile

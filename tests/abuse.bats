@@ -104,11 +104,10 @@ PY
 
 @test "of a session that has gone meanwhile no password is looked at" {
     py - <<'PY'
+import ipc
 from proxied import *
 alice = member("203.0.113.1")
 before, queued = len(waits()), len(turns())
-text = lambda t: struct.pack("I", len(t)) + t.encode()
-message = lambda type_, payload, seq: struct.pack("III", len(payload), type_, seq) + payload
 [auth] = children("auth")
 os.kill(auth, signal.SIGSTOP)
 try:
@@ -116,9 +115,9 @@ try:
     eventually(lambda: len(turns()) > queued)           # it is the first, and stays that for now
     # Sessions of an attacker, with the right password, who leave at once.
     for _ in range(3):
-        s = socket.socket(socket.AF_UNIX)
-        s.connect(f"{T}/main.run/broker.sock")
-        s.sendall(message(1, struct.pack("=IQ", 3, 5) + text("192.0.2.1"), 1) + message(4, text(alice.name) + text(password()), 2))
+        s = ipc.broker()
+        s.sendall(ipc.hello(address=b"192.0.2.1")
+                  + ipc.message(ipc.LOGIN, ipc.text(alice.name.encode()) + ipc.text(password().encode()), 2))
         s.close()
 finally:
     os.kill(auth, signal.SIGCONT)
@@ -197,12 +196,10 @@ PY
     server_start deep -o trusted_proxies=127.0.0.1 -o proxy_protocol=on -o presence=off -o auth_workers=1 \
         -o login_failures=0 -o login_delay=0 -o auth_queue=5000
     py - <<'PY'
+import ipc
 from proxied import *
 n = "deep"
 alice = member("203.0.113.1", n)
-text = lambda t: struct.pack("I", len(t)) + t.encode()
-message = lambda type_, payload, seq: struct.pack("III", len(payload), type_, seq) + payload
-hello = message(1, struct.pack("=IQ", 3, 5) + text("192.0.2.1"), 1)
 [auth] = children("auth", n)
 os.kill(auth, signal.SIGSTOP)
 try:
@@ -210,10 +207,10 @@ try:
     eventually(lambda: turns(n))
     # Sessions of an attacker, who leave; that the broker ends them at the end says that it has read all.
     for _ in range(1100):
-        s = socket.socket(socket.AF_UNIX)
-        s.settimeout(WAIT)
-        s.connect(f"{T}/{n}.run/broker.sock")
-        s.sendall(hello + message(4, text(alice.name) + text("wrong-words"), 2) + message(5, b"", 3))
+        s = ipc.broker(n)
+        s.sendall(ipc.hello(address=b"192.0.2.1")
+                  + ipc.message(ipc.LOGIN, ipc.text(alice.name.encode()) + ipc.text(b"wrong-words"), 2)
+                  + ipc.message(ipc.USERS, b"", 3))
         read_all(s)
         s.close()
     r = login("somebody", "192.0.2.2", "wrong-words", n).error(503, "overloaded")
@@ -313,18 +310,13 @@ PY
 
 @test "a session that sends the broker more than its client may lead to is ended alone" {
     py - <<'PY'
-from chat import *
-import struct
+from ipc import *
 alice = user(instance="slow")
-text = lambda t: struct.pack("I", len(t)) + t
-message = lambda type_, payload=b"", seq=1: struct.pack("III", len(payload), type_, seq) + payload
 other = connect(alice.token, "slow")
-s = socket.socket(socket.AF_UNIX)
-s.settimeout(WAIT)
-s.connect(f"{T}/slow.run/broker.sock")
-auth = message(2, text(alice.token.encode()), 2)
+s = broker("slow")
+auth = message(AUTH, text(alice.token.encode()), 2)
 try:
-    s.sendall(message(1, struct.pack("=IQ", 3, 5) + text(b"192.0.2.1")) + auth * 1000)
+    s.sendall(hello() + auth * 1000)
 except (BrokenPipeError, ConnectionResetError):
     pass
 read_all(s)

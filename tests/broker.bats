@@ -14,7 +14,7 @@ teardown_file() {
 
 @test "connections that the database ends are built up again by the same broker, nothing is lost" {
     py - <<'PY'
-from chat import *
+from server import *
 alice, bob = user(), user()
 a, b = connect(alice.token), connect(bob.token)
 [broker] = children("broker")
@@ -47,7 +47,7 @@ PY
 
 @test "a message whose COMMIT fails is not acknowledged" {
     py - <<'PY'
-from chat import *
+from server import *
 alice, bob = user(), user()
 a = connect(alice.token)
 sql("create function refuse() returns trigger language plpgsql as $$ begin"
@@ -68,7 +68,7 @@ PY
 
 @test "a bell that promises more than there is makes nobody busy, and presence goes on" {
     py - <<'PY'
-from chat import *
+from server import *
 alice, bob = user(), user()
 a = connect(alice.token)
 host = sql(f"select host_id from sessions where user_id = {alice.id}")

@@ -154,8 +154,8 @@ folder = f"{T}/{some_name('d')}"
 os.mkdir(folder)
 def serves(env):
     name = some_name()
-    with Process([CHATD, "-o", f"run_dir={T}/{name}.run", "-o", "db_readers=1"], name, env=env,
-                 cwd=folder) as p:
+    with Process([CHATD, "-o", f"run_dir={T}/{name}.run", "-o", "db_readers=1", "-o", "user=daemon"],
+                 name, env=env, cwd=folder) as p:
         p.logged("ready: ")
         set_address(name, p.log().rsplit("ready: ", 1)[1].split()[0])
         u = user(instance=name)

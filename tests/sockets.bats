@@ -23,6 +23,8 @@ bcrypt_cost = 4
 db_readers = 1
 auth_workers = 1
 presence = off
+user = daemon
+session_user = nobody
 END
 }
 

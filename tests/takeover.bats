@@ -121,7 +121,7 @@ with Service() as s:
     clients[1].close()
     all_gone([masters[1]])
     says(clients[0], clients[2], people[2], "first-last")
-    assert s.run_dir() == ["broker.sock", "lock", f"tree.{masters[2]}"]
+    assert s.run_dir() == sorted(["lock", f"tree.{masters[0]}", f"tree.{masters[2]}"])
     clients[0].close()
     assert s.ended() == 0
     clients[2].ping()
@@ -190,7 +190,7 @@ with Service("-f", conf) as s, Visitors(s, u.token) as visitors:
     s.take_over()
     visitors.more()
     a.ping()
-    assert s.run_dir() == sorted(["broker.sock", "lock", f"tree.{s.master}"])
+    assert s.run_dir() == sorted(["lock", f"tree.{s.pid}", f"tree.{s.master}"])
 PY
 }
 
@@ -234,7 +234,7 @@ with Service() as s, Visitors(s, u.token) as visitors:
     pid = s.ask()
     s.stays(pid)
     assert words in s.log(), s.log()
-    assert s.run_dir() == ["broker.sock", "lock"]
+    assert s.run_dir() == ["lock", f"tree.{s.pid}"]
     a.ping()
     visitors.more()
     s.update()
@@ -334,7 +334,7 @@ with Service() as s:
     # What kill -9 left behind is removed by the next one that starts here.
     assert f"tree.{new}" in s.run_dir()
     with Server("-o", f"run_dir={T}/{s.name}.run") as again:
-        assert s.run_dir() == ["broker.sock", "lock"]
+        assert s.run_dir() == ["lock", f"tree.{again.pid}"]
 PY
 }
 
@@ -499,12 +499,12 @@ with Service(name=name) as s:
     os.symlink(places[1], link)
     new = s.take_over()
     b = connect(v.token, name)
-    assert [sorted(os.listdir(p)) for p in places] == [["broker.sock", "lock"]] * 2
+    assert [sorted(os.listdir(p)) for p in places] == [["lock", f"tree.{s.pid}"], ["lock", f"tree.{new}"]]
     says(a, b, v, "across")
     a.close()
     assert s.ended() == 0
     b.ping()
-    assert [sorted(os.listdir(p)) for p in places] == [["lock"], ["broker.sock", "lock"]]
+    assert [sorted(os.listdir(p)) for p in places] == [["lock"], ["lock", f"tree.{new}"]]
 PY
 }
 

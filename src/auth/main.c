@@ -12,6 +12,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "auth_sandbox.h"
 #include "bcrypt.h"
 #include "ipc.h"
 #include "log.h"
@@ -64,6 +65,7 @@ int main(int argc, char **argv)
     if (nice(NICE) < 0)
         log_warn("nice: %s", strerror(errno));
     bcrypt_init(conf.bcrypt_cost);
+    auth_sandbox(&conf);
     conf_free(&conf);
 
     uint8_t packet[PACKET_MAX];

@@ -13,6 +13,7 @@
 #include "answers.h"
 #include "bearer.h"
 #include "broker.h"
+#include "broker_sandbox.h"
 #include "clock.h"
 #include "connections.h"
 #include "events.h"
@@ -86,6 +87,7 @@ int main(int argc, char **argv)
     bearer_init();
     limits_init(&broker.conf, LIMITS_MOST);
     hashing_init(ROLE_FD_AUTH);
+    broker_sandbox(&broker.conf);
     pool_init();
     link_init(ROLE_FD_STATUS);
     peers_init(ROLE_FD_BROKER);

@@ -25,6 +25,10 @@ KEY(ENUM, log_level, "info", WORDS("error", "warn", "info", "debug"), ALL | RELO
     "least important kind of line that is logged")
 KEY(STRING, log_file, "", ANY, ALL, NULL,
     "file to log to; empty: standard error; syslog: syslog(3)")
+KEY(STRING, user, "chatd", ANY, MASTER, NULL,
+    "who broker and auth workers are, when the server is started as root")
+KEY(STRING, session_user, "", ANY, MASTER, NULL,
+    "who the sessions are, when the server is started as root; empty: the same")
 
 /* Listening */
 KEY(STRING, listen, "127.0.0.1, [::1]", ANY, MASTER, NULL,

@@ -25,6 +25,11 @@ static void receive_conf(struct conf *conf, const char *name)
     close(ROLE_FD_CONF);
 }
 
+int role_log_fd(const struct conf *conf)
+{
+    return strcmp(conf->log_file, "syslog") == 0 ? -1 : ROLE_FD_LOG;
+}
+
 void role_start(struct conf *conf, const char *name, int argc, char **argv)
 {
     pid_t master = argc == 2 ? (pid_t)atoi(argv[1]) : 0;
@@ -33,8 +38,7 @@ void role_start(struct conf *conf, const char *name, int argc, char **argv)
     receive_conf(conf, name);
     if (conf->mode == CONF_PRODUCTION)
         process_hide();
-    log_init(strcmp(conf->log_file, "syslog") == 0 ? -1 : ROLE_FD_LOG,
-             (enum log_level)conf->log_level);
+    log_init(role_log_fd(conf), (enum log_level)conf->log_level);
     proctitle_set("%s", name);
     prctl(PR_SET_NAME, name);
     prctl(PR_SET_PDEATHSIG, SIGTERM);

@@ -22,4 +22,7 @@ enum {
  * when the master does. Dies when the program was not started by chatd. */
 void role_start(struct conf *conf, const char *name, int argc, char **argv);
 
+/* Where the log of this role goes: a descriptor, or -1 for syslog(3). */
+int role_log_fd(const struct conf *conf);
+
 #endif

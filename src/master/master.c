@@ -13,6 +13,7 @@
 #include "addresses.h"
 #include "buf.h"
 #include "clock.h"
+#include "identity.h"
 #include "log.h"
 #include "netaddr.h"
 #include "notify.h"
@@ -321,14 +322,19 @@ static void wait_for_work(const struct master *m, int64_t deadline)
 int master_run(const struct master *m)
 {
     bool single = m->sockets->count == 0;
-    int listener = rundir_enter(m->conf->run_dir, m->conf->backlog, single, m->inherited.lock);
-    roles_init(m->conf, listener, m->log_fd, single ? 1 : m->conf->auth_workers);
+    static struct identity user, session_user;
+    identity_find(&user, "user", m->conf->user);
+    bool same = !*m->conf->session_user;
+    identity_find(&session_user, "session_user", same ? m->conf->user : m->conf->session_user);
+    int listener =
+        rundir_enter(m->conf->run_dir, m->conf->backlog, single, m->inherited.lock, &session_user);
+    roles_init(m->conf, listener, m->log_fd, single ? 1 : m->conf->auth_workers, &user);
     conf_wipe_secrets(m->conf);
     conf_wipe_environment();
 
     proctitle_set("master");
     catch_signals();
-    sessions_init(m->conf, m->log_fd, m->session);
+    sessions_init(m->conf, m->log_fd, &session_user, m->session);
     roles_start_due();
     if (single)
         sessions_serve(m->sockets->client, NULL);

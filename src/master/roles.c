@@ -37,6 +37,7 @@ struct role {
 
 static struct role *roles;
 static int role_count;
+static const struct identity *identity;
 static int status_pipe[2];
 
 /* Writes the keys that the roles get into memory that cannot be changed any more. */
@@ -82,8 +83,10 @@ static struct role role_of(const char *name, const char *program, int conf_fd, i
     return r;
 }
 
-void roles_init(const struct conf *conf, int listener, int log_fd, int auth_workers)
+void roles_init(const struct conf *conf, int listener, int log_fd, int auth_workers,
+                const struct identity *who)
 {
+    identity = who;
     int pair[2];
     if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0 ||
         pipe2(status_pipe, O_CLOEXEC | O_NONBLOCK) < 0)
@@ -112,8 +115,11 @@ static void __attribute__((noreturn)) become(const struct role *r, pid_t parent)
     sigset_t none;
     sigemptyset(&none);
     sigprocmask(SIG_SETMASK, &none, NULL);
+    log_close();
+    process_leave_terminal();
     process_place_descriptors(0, r->fds, PLACES);
     fcntl(PROGRAM_PLACE, F_SETFD, FD_CLOEXEC);
+    identity_assume(identity, IDENTITY_PROGRAM);
     char name[32], master[16];
     snprintf(name, sizeof(name), "%s", r->program);
     snprintf(master, sizeof(master), "%d", (int)parent);

@@ -14,11 +14,14 @@
 #include <sys/types.h>
 
 #include "conf.h"
+#include "identity.h"
 
 /* Prepares to start them: the programs that are in the directory of this executable now, whatever
  * an update puts there later. conf still holds the secrets; the copies that are made here are in no
- * process's memory. listener: for the broker, taken over. Dies if a program is missing. */
-void roles_init(const struct conf *conf, int listener, int log_fd, int auth_workers);
+ * process's memory. listener: for the broker, taken over. who: whom they run as; kept. Dies if a
+ * program is missing. */
+void roles_init(const struct conf *conf, int listener, int log_fd, int auth_workers,
+                const struct identity *who);
 
 /* The sealed memory with the broker's part of the configuration, secrets and all. */
 int roles_conf_fd(void);

@@ -14,13 +14,14 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "identity.h"
 #include "log.h"
 
 #define SOCKET_NAME "broker.sock"
 #define LOCK_NAME   "lock"
-#define TREE_PREFIX "tree." /* and the pid of the master: below run_dir, after a takeover */
+#define TREE_PREFIX "tree." /* and the pid of the master */
 
-static char own_path[PATH_MAX]; /* absolute; empty: the directory is not ours to remove */
+static char own[32]; /* our directory, below run_dir */
 static int run_dir = -1;
 static int lock = -1;
 
@@ -50,24 +51,13 @@ static bool inherit_lock(int fd)
     return false;
 }
 
-static int listen_here(const char *path, int backlog)
-{
-    struct sockaddr_un address = {.sun_family = AF_UNIX, .sun_path = SOCKET_NAME};
-    unlink(SOCKET_NAME);
-    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-    if (fd < 0 || bind(fd, (const struct sockaddr *)&address, sizeof(address)) < 0 ||
-        chmod(SOCKET_NAME, 0600) < 0 || listen(fd, backlog) < 0)
-        die("run_dir: %s/%s: %s", path, SOCKET_NAME, strerror(errno));
-    return fd;
-}
-
 static void go_to(const char *path)
 {
     if (chdir(path) < 0)
         die("run_dir: %s: %s", path, strerror(errno));
 }
 
-/* The working directory must be ours alone: a session trusts the name of the socket in it. */
+/* The directory must be ours alone: a session trusts the name of the socket in it. */
 static void check_owner(const char *path)
 {
     struct stat st;
@@ -108,37 +98,39 @@ void rundir_clear(pid_t pid)
     clear_tree(name);
 }
 
-static void enter_own(const char *name)
+/* Makes the directory of our own. */
+static void make_own(const char *path, bool single)
 {
-    if (!realpath(name, own_path))
-        die("run_dir: %s: %s", name, strerror(errno));
-    go_to(own_path);
-    check_owner(own_path);
-}
-
-/* For one connection: no lock of the others matters. */
-static void enter_single(const char *path)
-{
-    char fresh[] = "single.XXXXXX";
-    if (!mkdtemp(fresh))
+    snprintf(own, sizeof(own), single ? "single.XXXXXX" : TREE_PREFIX "%d", (int)getpid());
+    if (single ? !mkdtemp(own) : mkdir(own, 0700) < 0)
         die("run_dir: cannot create a directory in %s: %s", path, strerror(errno));
-    enter_own(fresh);
-    take_lock(own_path);
+    go_to(own);
+    check_owner(own);
 }
 
-/* Beside the server that this one takes over from. */
-static void enter_tree(const char *path)
+/* Whoever may connect to the socket is in the group of the sessions, and passes this directory
+ * only if it is there already: run_dir above is closed to others. */
+static void let_in(const char *path, const struct identity *who)
 {
-    char name[32];
-    snprintf(name, sizeof(name), TREE_PREFIX "%d", (int)getpid());
-    /* Whoever had this pid is dead. */
-    clear_tree(name);
-    if (mkdir(name, 0700) < 0)
-        die("run_dir: cannot create %s/%s: %s", path, name, strerror(errno));
-    enter_own(name);
+    if (who->changes &&
+        (chown(".", (uid_t)-1, who->gid) < 0 || chown(SOCKET_NAME, (uid_t)-1, who->gid) < 0 ||
+         chmod(".", 0710) < 0 || chmod(SOCKET_NAME, 0660) < 0))
+        die("run_dir: %s/%s: %s", path, own, strerror(errno));
 }
 
-int rundir_enter(const char *path, int backlog, bool single, int inherited)
+static int listen_here(const char *path, int backlog, const struct identity *who)
+{
+    struct sockaddr_un address = {.sun_family = AF_UNIX, .sun_path = SOCKET_NAME};
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    if (fd < 0 || bind(fd, (const struct sockaddr *)&address, sizeof(address)) < 0 ||
+        chmod(SOCKET_NAME, 0600) < 0 || listen(fd, backlog) < 0)
+        die("run_dir: %s/%s/%s: %s", path, own, SOCKET_NAME, strerror(errno));
+    let_in(path, who);
+    return fd;
+}
+
+int rundir_enter(const char *path, int backlog, bool single, int inherited,
+                 const struct identity *who)
 {
     if (mkdir(path, 0700) < 0 && errno != EEXIST)
         die("run_dir: cannot create %s: %s", path, strerror(errno));
@@ -146,18 +138,16 @@ int rundir_enter(const char *path, int backlog, bool single, int inherited)
     run_dir = open(".", O_PATH | O_DIRECTORY | O_CLOEXEC);
     if (run_dir < 0)
         die("run_dir: %s: %s", path, strerror(errno));
-    if (single) {
-        enter_single(path);
-        return listen_here(own_path, backlog);
-    }
-    check_owner(path);
-    if (inherit_lock(inherited)) {
-        enter_tree(path);
-    } else {
+    if (!single)
+        check_owner(path);
+    if (!single && inherit_lock(inherited)) {
+        rundir_clear(getpid()); /* who had this pid is dead */
+    } else if (!single) {
         take_lock(path);
         clear_all_trees();
     }
-    return listen_here(path, backlog);
+    make_own(path, single);
+    return listen_here(path, backlog, who);
 }
 
 int rundir_lock(void)
@@ -167,9 +157,5 @@ int rundir_lock(void)
 
 void rundir_leave(void)
 {
-    unlink(SOCKET_NAME);
-    if (!*own_path)
-        return;
-    unlink(LOCK_NAME);
-    rmdir(own_path);
+    clear_tree(own);
 }

@@ -16,6 +16,7 @@
 #include "fdpass.h"
 #include "log.h"
 #include "map.h"
+#include "process.h"
 #include "refuse.h"
 
 enum { FORKS_AT_ONCE = 4, SETTLE_MS = 1000, DRAIN_STEP_MS = 10 };
@@ -30,6 +31,7 @@ struct session {
 
 static const struct conf *conf;
 static int log_fd;
+static const struct identity *identity;
 static session_function *run;
 static struct map sessions; /* pid -> struct session */
 static struct session *spares;
@@ -48,28 +50,36 @@ static struct {
     int64_t begun, span; /* clock_ms(), and the milliseconds in which all of them are told */
 } drain;
 
-void sessions_init(const struct conf *the_conf, int the_log_fd, session_function *function)
+void sessions_init(const struct conf *the_conf, int the_log_fd, const struct identity *the_identity,
+                   session_function *function)
 {
     conf = the_conf;
     log_fd = the_log_fd;
+    identity = the_identity;
     run = function;
     target = conf->min_spare;
     settle_at = clock_ms() + SETTLE_MS;
 }
 
-/* In the child: keeps its client or handover socket, the log, and nothing else of the master. */
-static void __attribute__((noreturn)) become(pid_t master, int client, int handover)
+enum { KEEP = 3, LOG = 4 };
+
+/* Keeps client or handover socket at KEEP, the log, and nothing else of the master. Returns where
+ * the log is, -1: syslog(3). */
+static int keep_descriptors(int fd)
 {
-    enum { KEEP = 3, LOG = 4 };
-    prctl(PR_SET_PDEATHSIG, SIGTERM);
-    if (getppid() != master)
-        _exit(0);
+    log_close();
     int log = log_fd >= 0 ? fcntl(log_fd, F_DUPFD_CLOEXEC, 32) : -1;
-    dup2(client >= 0 ? client : handover, KEEP);
+    dup2(fd, KEEP);
     if (log >= 0)
         dup2(log, LOG);
-    log_init(log >= 0 ? LOG : -1, (enum log_level)conf->log_level);
     close_range(log >= 0 ? LOG + 1 : KEEP + 1, ~0U, 0);
+    process_leave_terminal();
+    log_init(log >= 0 ? LOG : -1, (enum log_level)conf->log_level);
+    return log >= 0 ? LOG : -1;
+}
+
+static void set_signals(void)
+{
     signal(SIGCHLD, SIG_DFL);
     signal(SIGINT, SIG_IGN); /* a terminal sends it to all; the master decides what becomes of it */
     signal(SIGHUP, SIG_IGN);
@@ -80,7 +90,18 @@ static void __attribute__((noreturn)) become(pid_t master, int client, int hando
     sigemptyset(&term);
     sigaddset(&term, SIGTERM);
     sigprocmask(SIG_SETMASK, &term, NULL);
-    run(conf, client >= 0 ? KEEP : -1, client >= 0 ? -1 : KEEP);
+}
+
+/* In the child: lets go of all that is the master's, its privileges last. */
+static void __attribute__((noreturn)) become(pid_t master, int client, int handover)
+{
+    int log = keep_descriptors(client >= 0 ? client : handover);
+    set_signals();
+    identity_assume(identity, IDENTITY_CHROOT);
+    prctl(PR_SET_PDEATHSIG, SIGTERM); /* another user's process has none any more */
+    if (getppid() != master)
+        _exit(0);
+    run(conf, client >= 0 ? KEEP : -1, client >= 0 ? -1 : KEEP, log);
     _exit(0);
 }
 

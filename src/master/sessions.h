@@ -14,11 +14,14 @@
 
 #include "addresses.h"
 #include "conf.h"
+#include "identity.h"
 
 /* What a forked child does: serves client, or the one that comes over handover. Never returns. */
-typedef void session_function(const struct conf *conf, int client, int handover);
+typedef void session_function(const struct conf *conf, int client, int handover, int log_fd);
 
-void sessions_init(const struct conf *conf, int log_fd, session_function *run);
+/* who: whom the sessions run as; kept. */
+void sessions_init(const struct conf *conf, int log_fd, const struct identity *who,
+                   session_function *run);
 
 /* Gives a connection to a spare, or to a session forked for it. Takes over fd, and address, which
  * is left when the session ends; NULL for none. */

@@ -6,7 +6,6 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <sys/un.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -15,6 +14,7 @@
 #include "log.h"
 #include "proctitle.h"
 #include "random.h"
+#include "session_sandbox.h"
 
 void ask_init(struct ask *a, struct client *c)
 {
@@ -39,10 +39,9 @@ bool ask_connect(struct ask *a)
     int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     if (fd < 0)
         return false;
-    /* Relative to the working directory, run_dir. The master holds the listening socket, so this
-     * succeeds even while no broker runs; EAGAIN says that too many wait already. */
-    struct sockaddr_un address = {.sun_family = AF_UNIX, .sun_path = "broker.sock"};
-    if (connect(fd, (const struct sockaddr *)&address, sizeof(address)) < 0) {
+    /* The master holds the listening socket, so this succeeds even while no broker runs; EAGAIN
+     * says that too many wait already. */
+    if (connect(fd, (const struct sockaddr *)&session_broker, sizeof(session_broker)) < 0) {
         int saved = errno;
         close(fd);
         errno = saved;

@@ -13,6 +13,7 @@
 #include "proctitle.h"
 #include "proxied.h"
 #include "serve.h"
+#include "session_sandbox.h"
 #include "stream.h"
 #include "ws.h"
 
@@ -23,9 +24,10 @@ void session_warm_up(void)
     json_object_put(json_tokener_parse("{\"a\":1}"));
 }
 
-void session_main(const struct conf *conf, int client, int handover)
+void session_main(const struct conf *conf, int client, int handover, int log_fd)
 {
     log_ident("session[%d]", (int)getpid());
+    session_sandbox(conf, log_fd);
     if (client < 0) {
         proctitle_set("spare");
         client = fdpass_receive(handover);

@@ -11,8 +11,10 @@
 #include "conf.h"
 
 /* Runs a session and never returns. client: a connected socket, or -1: wait for one to arrive over
- * the socket handover (SCM_RIGHTS). conf holds no secrets. The working directory is run_dir. */
-void session_main(const struct conf *conf, int client, int handover) __attribute__((noreturn));
+ * the socket handover (SCM_RIGHTS). log_fd: where the log goes, -1: syslog(3). conf holds no
+ * secrets. The working directory is the one with the broker's socket; it may be the root. */
+void session_main(const struct conf *conf, int client, int handover, int log_fd)
+    __attribute__((noreturn));
 
 /* Loads what every session needs before the first one is forked, so that they share its memory. */
 void session_warm_up(void);

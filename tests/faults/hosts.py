@@ -238,7 +238,8 @@ class Host:
             "db_host": ",".join(f"{self.dir}/{c.name}" for c in self.database.clusters),
             "db_user": self.role, "db_password_file": f"{self.dir}/db_password",
             "jwt_secret_file": f"{self.dir}/jwt_secret", "run_dir": f"{self.dir}/run", "bcrypt_cost": 4,
-            "max_clients": 5000, "session_queue": "32k", "ready_fd": theirs}
+            "max_clients": 5000, "session_queue": "32k", "ready_fd": theirs,
+            "user": "daemon", "session_user": "nobody"}
         log = open(f"{self.folder}/{self.name}.log", "ab")
         self.process = self.spawn([f"{BUILD}/chatd", *(a for k, v in options.items() for a in ("-o", f"{k}={v}"))],
                                   self.control, stdin=subprocess.DEVNULL, stdout=log, stderr=log, pass_fds=(theirs,))

@@ -35,6 +35,7 @@ class Network:
         listener = socket.socket(socket.AF_UNIX)
         listener.setblocking(False)
         listener.bind(path)
+        os.chmod(path, 0o666)  # the broker of a chatd that root started is another user's
         listener.listen(100)
         while True:
             client, _ = await loop.sock_accept(listener)

@@ -5,7 +5,7 @@
 import re
 import struct
 
-from chat import *
+from server import *
 
 _ipc = os.path.join(os.path.dirname(os.path.abspath(__file__)), "../../src/ipc")
 with open(f"{_ipc}/ipc_table.h") as f:
@@ -32,5 +32,5 @@ def broker(name="main"):
     """A channel of a session of its own."""
     s = socket.socket(socket.AF_UNIX)
     s.settimeout(WAIT)
-    s.connect(f"{T}/{name}.run/broker.sock")
+    s.connect(broker_socket(name))
     return s

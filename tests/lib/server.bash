@@ -20,9 +20,20 @@ py() {
     /usr/bin/python3 "$@"
 }
 
+# Started by root, chatd's processes are other users', who have to reach sockets in these folders.
+open_way() {
+    local folder=$T
+    ((EUID == 0)) || return 0
+    while [[ -O $folder && $folder == "$BATS_RUN_TMPDIR"* ]]; do
+        chmod a+x "$folder"
+        folder=$(dirname "$folder")
+    done
+}
+
 server_setup_file() {
     export BUILD=${BUILD:-$ROOT/build}
     export T=$BATS_FILE_TMPDIR
+    open_way
     if [[ -z ${TEST_CLUSTER:-} ]]; then
         export TEST_CLUSTER=$T/cluster OWN_CLUSTER=1
         mkdir "$TEST_CLUSTER"
@@ -46,7 +57,7 @@ server_options() {
     printf '%s\n' -o mode=development -o port=0 -o "db_host=$PGHOST" -o "db_name=$DB" \
         -o "db_user=$DB" -o "db_password_file=$T/db_password" -o "jwt_secret_file=$T/jwt_secret" \
         -o "run_dir=$T/$1.run" -o bcrypt_cost=4 -o log_level=debug \
-        -o presence_debounce=0 -o register_rate=0
+        -o presence_debounce=0 -o register_rate=0 -o user=daemon -o session_user=nobody
 }
 
 # server_start [NAME [-o key=value ...]]: starts an instance on a free port and waits until it is

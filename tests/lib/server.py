@@ -26,8 +26,15 @@ def options(name):
     pairs = {"mode": "development", "port": 0, "db_host": os.environ["PGHOST"],
              "db_name": os.environ["DB"], "db_user": os.environ["DB"], "run_dir": f"{T}/{name}.run",
              "bcrypt_cost": 4, "log_level": "debug", "db_readers": 1, "auth_workers": 1,
-             "presence": "off", "presence_debounce": 0, "register_rate": 0}
+             "presence": "off", "presence_debounce": 0, "register_rate": 0,
+             "user": "daemon", "session_user": "nobody"}
     return [a for k, v in pairs.items() for a in ("-o", f"{k}={v}")]
+
+
+def broker_socket(name="main"):
+    """Where the sessions of an instance find their broker."""
+    with open(f"{T}/{name}.pid") as f:
+        return f"{T}/{name}.run/tree.{f.read().strip()}/broker.sock"
 
 
 def some_name(prefix="s"):

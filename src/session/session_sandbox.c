@@ -1,0 +1,100 @@
+/*
+ * The list of what a session may do; see session_sandbox.h.
+ *
+ * It lives on memory, its client, its broker, the log and the clock. There is nothing on it with
+ * which a session could open a file, run a program, make a process or look into another one; it may
+ * make a Unix stream socket, and connect it to nobody but the broker. That holds without a chroot
+ * too: the only address that passes is a constant, and its page can neither be made writable, nor
+ * be unmapped, moved or mapped over. A test reads this list and counts it.
+ */
+#include "session_sandbox.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/futex.h>
+#include <linux/sockios.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
+
+#include "sandbox.h"
+
+enum {
+    FILES = 16,      /* standard ones, client or handover, log, broker, and one that is replaced */
+    TREE_SPACE = 64, /* bytes that a byte of JSON may take once it was read */
+};
+
+#define ROOM ((rlim_t)512 << 20) /* programs, libraries, and copies of the largest answer */
+
+/* Aligned so that it does not reach into a second page. */
+__attribute__((aligned(128)))
+const struct sockaddr_un session_broker = {.sun_family = AF_UNIX, .sun_path = "broker.sock"};
+
+static const struct sandbox_rule rules[] = {
+    /* The client, the broker, the log. */
+    ALLOW(read, "client and broker"),
+    ALLOW(write, "client and log"),
+    ALLOW_IF(sendto, "broker and syslog(3); to nobody else", ARG_WHOLE(4, 0), ARG_WHOLE(5, 0)),
+    ALLOW(recvfrom, "what a client still sends is thrown away"),
+    ALLOW(recvmsg, "a spare gets its client"),
+    ALLOW(ppoll, "waiting for either"),
+#ifdef SYS_poll
+    ALLOW(poll, "waiting for the client's end"),
+#endif
+    ALLOW(shutdown, "the end of what is sent, before the end of the connection"),
+    ALLOW(close, "client, and a broker that is gone"),
+    ALLOW(getpeername, "the client's address"),
+    ALLOW_IF(fcntl, "is it non-blocking?", ARG_IS(1, F_GETFL)),
+    ALLOW_IF(fcntl, "non-blocking from now on", ARG_IS(1, F_SETFL)),
+    ALLOW_IF(setsockopt, "answers leave at once", ARG_IS(1, IPPROTO_TCP), ARG_IS(2, TCP_NODELAY)),
+    ALLOW_IF(ioctl, "does a slow client take anything?", ARG_IS(1, SIOCOUTQ)),
+
+    /* The broker again, after it has died. */
+    ALLOW_IF(socket, "a channel to the broker", ARG_IS(0, AF_UNIX),
+             ARG_BITS(1, ~(SOCK_NONBLOCK | SOCK_CLOEXEC), SOCK_STREAM), ARG_IS(2, 0)),
+    FAIL(socket, EACCES, "syslog(3) tries to come back to a syslogd that has restarted"),
+    ALLOW_IF(connect, "the broker, and nobody else", ARG_WHOLE(1, &session_broker),
+             ARG_IS(2, sizeof(session_broker))),
+
+    /* Memory: no page that is executable, none at a place of one's choice. */
+    ALLOW(brk, "malloc(3)"),
+    ALLOW_IF(mmap, "malloc(3), large pieces", ARG_IS(2, PROT_READ | PROT_WRITE),
+             ARG_IS(3, MAP_PRIVATE | MAP_ANONYMOUS)),
+    ALLOW_IF(munmap, "free(3), large pieces", ARG_ABOVE(0, &session_broker)),
+    FAIL(munmap, EINVAL, "the broker's address stays; free(3) lives with it"),
+    FAIL(mremap, ENOMEM, "a moved page would leave a hole; realloc(3) copies instead"),
+
+    /* Time and chance. */
+    ALLOW(clock_gettime, "deadlines and the log, where the vDSO cannot tell"),
+#ifdef SYS_time
+    ALLOW(time, "the same"),
+#endif
+    ALLOW(gettimeofday, "the same, for libraries"),
+    ALLOW(getrandom, "ids and cursors"),
+
+    /* Signals and locks. */
+    ALLOW(rt_sigaction, "SIGTERM: the server ends"),
+    ALLOW(rt_sigprocmask, "SIGTERM only while waiting"),
+    ALLOW(rt_sigpending, "has it come meanwhile?"),
+    ALLOW(rt_sigreturn, "the end of its handler"),
+    ALLOW(restart_syscall, "waiting goes on after SIGCONT"),
+    ALLOW_IF(futex, "libraries wake whoever waits for their locks: nobody",
+             ARG_IS(1, FUTEX_WAKE_PRIVATE)),
+};
+
+void session_sandbox(const struct conf *conf, int log_fd)
+{
+    const struct sandbox sandbox = {
+        .rules = rules,
+        .count = sizeof(rules) / sizeof(rules[0]),
+        .otherwise = SECCOMP_RET_KILL_PROCESS,
+        .limits = {{RLIMIT_NPROC, 0},
+                   {RLIMIT_NOFILE, FILES},
+                   {RLIMIT_FSIZE, sandbox_file_size(log_fd)},
+                   {RLIMIT_AS, ROOM + (conf->max_message + conf->max_body) * TREE_SPACE},
+                   {RLIMIT_CORE, conf->mode == CONF_PRODUCTION ? 0 : RLIM_INFINITY}},
+    };
+    sandbox_close(&sandbox);
+}
