@@ -1,0 +1,166 @@
+/* Work for helpers; see work.h. */
+#include "work.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
+
+#include "broker.h"
+#include "clock.h"
+#include "log.h"
+#include "random.h"
+
+enum { LOOK_MS = 500, REPLY_MAX = 2048 };
+
+struct work_job {
+    struct work_job *next;
+    uint32_t seq;
+    int64_t until; /* clock_ms() */
+    struct buf packet;
+    work_done *done;
+    void *arg;
+};
+
+static void finish(struct work_job *job, const struct ipc_message *answer)
+{
+    job->done(job->arg, answer);
+    buf_wipe(&job->packet);
+    free(job);
+}
+
+static struct work_job *take_waiting(struct work *w)
+{
+    struct work_job *job = w->waiting_first;
+    if (!job)
+        return NULL;
+    w->waiting_first = job->next;
+    if (!w->waiting_first)
+        w->waiting_last = NULL;
+    w->waiting--;
+    return job;
+}
+
+static bool send_job(struct work *w, struct work_job *job)
+{
+    ssize_t n = send(w->watch.fd, buf_head(&job->packet), buf_len(&job->packet),
+                     MSG_NOSIGNAL | MSG_DONTWAIT);
+    if (n < 0)
+        log_error("sending to %s: %s", w->who, strerror(errno));
+    buf_wipe(&job->packet);
+    return n >= 0;
+}
+
+static void send_next(struct work *w)
+{
+    struct work_job *job;
+    while (w->out < w->at_once && (job = take_waiting(w))) {
+        if (!send_job(w, job)) {
+            finish(job, NULL);
+            continue;
+        }
+        job->next = w->out_first;
+        w->out_first = job;
+        w->out++;
+    }
+    if (w->out > 0 && !w->look.armed)
+        loop_timer_set(broker.loop, &w->look, LOOK_MS);
+}
+
+/* Takes the request with this number, or one whose time was over by now, out of those that are out;
+ * NULL if there is none. */
+static struct work_job *take_out(struct work *w, uint32_t seq, int64_t now)
+{
+    for (struct work_job **at = &w->out_first; *at; at = &(*at)->next) {
+        struct work_job *job = *at;
+        if (job->seq != seq && job->until > now)
+            continue;
+        *at = job->next;
+        w->out--;
+        return job;
+    }
+    return NULL;
+}
+
+static void on_look(void *arg)
+{
+    struct work *w = arg;
+    struct work_job *job;
+    int64_t now = clock_ms();
+    while ((job = take_out(w, 0, now))) {
+        log_warn("%s did not answer", w->who);
+        finish(job, NULL);
+    }
+    while (w->waiting_first && w->waiting_first->until <= now)
+        finish(take_waiting(w), NULL);
+    send_next(w);
+}
+
+static void on_reply(struct work *w, const uint8_t *packet, size_t n)
+{
+    struct ipc_message m;
+    if (ipc_take(packet, n, w->role, &m) != (long)n) {
+        log_error("a reply that %s may not send", w->who);
+        return;
+    }
+    struct work_job *job = m.seq ? take_out(w, m.seq, INT64_MIN) : NULL;
+    if (!job)
+        return; /* it was given up, or asked by the broker before this one */
+    finish(job, &m);
+    send_next(w);
+}
+
+static void on_socket(void *arg, uint32_t events)
+{
+    (void)events;
+    struct work *w = arg;
+    uint8_t packet[REPLY_MAX];
+    ssize_t n;
+    while ((n = recv(w->watch.fd, packet, sizeof(packet), MSG_DONTWAIT)) > 0)
+        on_reply(w, packet, (size_t)n);
+    explicit_bzero(packet, sizeof(packet));
+}
+
+uint32_t work_seq(struct work *w)
+{
+    if (++w->last_seq == 0)
+        w->last_seq = 1;
+    return w->last_seq;
+}
+
+void work_ask(struct work *w, struct buf *packet, uint32_t seq, work_done *done, void *arg)
+{
+    struct work_job *job = xcalloc(1, sizeof(*job));
+    *job = (struct work_job){NULL, seq, clock_ms() + w->patience, *packet, done, arg};
+    *packet = (struct buf)BUF_INIT;
+    if (w->waiting >= w->most) {
+        finish(job, NULL);
+        return;
+    }
+    if (w->waiting_last)
+        w->waiting_last->next = job;
+    else
+        w->waiting_first = job;
+    w->waiting_last = job;
+    w->waiting++;
+    send_next(w);
+}
+
+void work_init(struct work *w, int fd)
+{
+    /* Replies to the broker before this one may still be in the socket: start at a random number.
+     */
+    w->last_seq = (uint32_t)random_u64();
+    w->watch = (struct loop_watch){fd, EPOLLIN, on_socket, w};
+    w->look.call = on_look;
+    w->look.arg = w;
+    loop_add(broker.loop, &w->watch);
+}
+
+void work_free(struct work *w)
+{
+    struct work_job *job;
+    while ((job = take_out(w, 0, INT64_MAX)) || (job = take_waiting(w)))
+        finish(job, NULL);
+}
