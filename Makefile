@@ -20,23 +20,25 @@ OPTIM   := -O1 -g -fno-omit-frame-pointer -fsanitize=$(SANITIZE) -fno-sanitize-r
 endif
 CFLAGS  += -std=gnu11 -D_GNU_SOURCE $(OPTIM) $(WARN) $(FORTIFY) $(HARDEN)
 
-FOLDERS := lib conf ipc wire master session broker auth
+FOLDERS := lib conf ipc wire tls master session broker auth signer
 SOURCES := $(wildcard src/*.c) $(foreach d,$(FOLDERS),$(wildcard src/$(d)/*.c))
 OBJECTS := $(SOURCES:src/%.c=$(BUILD)/%.o)
 UNITS   := $(patsubst tests/unit/%.c,$(BUILD)/unit/%,$(wildcard tests/unit/test_*.c))
 objects  = $(foreach d,$(1),$(patsubst src/%.c,$(BUILD)/%.o,$(wildcard src/$(d)/*.c)))
 
-PROGRAMS := $(BUILD)/chatd $(BUILD)/chatd-broker $(BUILD)/chatd-auth
+PROGRAMS := $(BUILD)/chatd $(BUILD)/chatd-broker $(BUILD)/chatd-auth $(BUILD)/chatd-signer
 
 # What a folder may include is what stands here: the layers hold by construction.
 SEES_lib     := lib
 SEES_conf    := lib conf
 SEES_ipc     := lib ipc
 SEES_wire    := lib wire
-SEES_master  := lib conf master
-SEES_session := lib conf ipc wire session
+SEES_tls     := tls
+SEES_master  := lib conf tls master
+SEES_session := lib conf ipc wire tls session
 SEES_broker  := lib conf ipc broker
 SEES_auth    := lib conf ipc auth
+SEES_signer  := lib conf ipc tls signer
 # src/chatd.c puts the master and its sessions together into one executable.
 SEES_.       := lib conf master session
 
@@ -49,9 +51,9 @@ Q := @
 say = @printf '  %-5s %s\n' $(1) $(2)
 endif
 
-$(BUILD)/chatd: $(BUILD)/chatd.o $(call objects,lib conf ipc wire master session)
+$(BUILD)/chatd: $(BUILD)/chatd.o $(call objects,lib conf ipc wire tls master session)
 	$(call say,LINK,$@)
-	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) $(LINK) -o $@ $^ -ljson-c -lcrypto -lz
+	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) $(LINK) -o $@ $^ -ljson-c -lssl -lcrypto -lz
 
 $(BUILD)/chatd-broker: $(call objects,lib conf ipc broker)
 	$(call say,LINK,$@)
@@ -60,6 +62,10 @@ $(BUILD)/chatd-broker: $(call objects,lib conf ipc broker)
 $(BUILD)/chatd-auth: $(call objects,lib conf ipc auth)
 	$(call say,LINK,$@)
 	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) $(LINK) -o $@ $^ -lcrypt
+
+$(BUILD)/chatd-signer: $(call objects,lib conf ipc tls signer)
+	$(call say,LINK,$@)
+	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) $(LINK) -o $@ $^ -lcrypto
 
 folder   = $(patsubst %/,%,$(dir $(1)))
 includes = $(addprefix -Isrc/,$(SEES_$(call folder,$(1))))
@@ -70,13 +76,13 @@ $(BUILD)/%.o: src/%.c Makefile
 	    $(if $(filter broker,$(call folder,$*.c)),$$(pkg-config --cflags libpq libjwt)) -MMD -MP -c -o $@ $<
 
 # A unit test links the object under test and what lies below it, never a whole program.
-UNIT_OBJECTS = $(call objects,lib conf ipc wire) $(BUILD)/master/addresses.o \
+UNIT_OBJECTS = $(call objects,lib conf ipc wire tls) $(BUILD)/master/addresses.o \
                $(BUILD)/auth/bcrypt.o $(BUILD)/broker/limits.o $(BUILD)/broker/token.o \
-               $(BUILD)/broker/token_keys.o
+               $(BUILD)/broker/token_keys.o $(BUILD)/signer/content.o
 $(BUILD)/unit/%: tests/unit/%.c tests/unit/test.h $(UNIT_OBJECTS)
 	@mkdir -p $(@D)
 	$(call say,TEST,$@)
-	$(Q)$(CC) $(CFLAGS) $(CPPFLAGS) -Itests/unit $(addprefix -Isrc/,lib conf ipc wire master auth broker) \
+	$(Q)$(CC) $(CFLAGS) $(CPPFLAGS) -Itests/unit $(addprefix -Isrc/,lib conf ipc wire tls master auth broker signer) \
 	    -o $@ $< $(UNIT_OBJECTS) $(LDFLAGS) $(LINK) -ljson-c -lcrypto -lcrypt -ljwt -lz
 
 # The server's own HTTP and WebSocket code behind an echo: what conformance suites are run against.

@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "conf.h"
+#include "keyring.h"
 #include "log.h"
 #include "master.h"
 #include "notify.h"
@@ -20,6 +21,7 @@
 #include "public_keys.h"
 #include "refuse.h"
 #include "session.h"
+#include "tls.h"
 
 #ifndef CHATD_VERSION
 #define CHATD_VERSION "0.1"
@@ -148,11 +150,26 @@ static void forget_secret_options(void)
     }
 }
 
+/* Certificate and key of TLS, which must belong together, come into force for new connections. */
+static int load_tls(const struct conf *conf, struct conf_error *e)
+{
+    if (!*conf->tls_certificate_file)
+        return 0;
+    struct tls_context *t = tls_context_new(conf, e);
+    if (!t || !keyring_load(conf, tls_context_fingerprint(t), e)) {
+        tls_context_free(t);
+        return -1;
+    }
+    tls_context_use(t);
+    return 0;
+}
+
 /* For SIGHUP. The secrets are long gone from here, and are not what a reload changes. */
 static bool reload(struct conf *fresh)
 {
     struct conf_error e;
-    bool good = load_sources(fresh, &e) == 0 && conf_check(fresh, &e) == 0;
+    bool good =
+        load_sources(fresh, &e) == 0 && conf_check(fresh, &e) == 0 && load_tls(fresh, &e) == 0;
     if (!good)
         log_error("not reloaded: %s", e.text);
     conf_wipe_secrets(fresh);
@@ -193,7 +210,7 @@ static void load_conf(struct conf *conf, const struct inheritance *in)
 {
     struct conf_error e;
     if (load_sources(conf, &e) < 0 || take_secrets(conf, in->secrets, &e) < 0 ||
-        conf_finish(conf, &e) < 0 || public_keys_check(conf, &e) < 0) {
+        conf_finish(conf, &e) < 0 || public_keys_check(conf, &e) < 0 || load_tls(conf, &e) < 0) {
         takeover_refuse(in, e.text);
         if (stderr_is_client())
             die("%s", e.text);

@@ -19,10 +19,12 @@ os.chdir(sys.argv[1] + "/src")
 below = {
     "lib": set(),
     "conf": {"lib"}, "ipc": {"lib"}, "wire": {"lib"},
-    "master": {"lib", "conf"},
-    "session": {"lib", "conf", "ipc", "wire"},
+    "tls": set(),
+    "master": {"lib", "conf", "tls"},
+    "session": {"lib", "conf", "ipc", "wire", "tls"},
     "broker": {"lib", "conf", "ipc"},
     "auth": {"lib", "conf", "ipc"},
+    "signer": {"lib", "conf", "ipc", "tls"},
     "": {"lib", "conf", "master", "session"},
 }
 files = [os.path.join(d, f)[2:] for d, _, names in os.walk(".") for f in names]
@@ -53,8 +55,9 @@ PY
 import os, re, sys
 os.chdir(sys.argv[1] + "/src")
 allowed = {"libpq-fe.h": ("broker/",), "jwt.h": ("broker/token.c",), "crypt.h": ("auth/bcrypt.c",),
-           "json-c/": ("wire/", "session/"), "openssl/": ("wire/", "broker/token_keys.c", "master/public_keys.c"),
-           "zlib.h": ("wire/ws_deflate.c",)}
+           "json-c/": ("wire/", "session/"), "zlib.h": ("wire/ws_deflate.c",), "openssl/ssl.h": ("session/tls.c",),
+           "openssl/": ("wire/", "tls/", "signer/", "session/tls.c", "session/remote_key.", "master/keyring.c",
+                        "master/public_keys.c", "broker/token_keys.c")}
 wrong, seen = [], set()
 for d, _, names in os.walk("."):
     for f in (os.path.join(d, n)[2:] for n in names):
@@ -151,7 +154,7 @@ is_sanitized() {
 
 @test "the programs are position-independent, bind at start, and have no executable stack" {
     local program
-    for program in chatd chatd-broker chatd-auth; do
+    for program in chatd chatd-broker chatd-auth chatd-signer; do
         echo "$program"
         readelf -hW "$BUILD/$program" | grep -E 'Type: +DYN'
         readelf -dW "$BUILD/$program" >"$T/dynamic"
@@ -167,7 +170,7 @@ is_sanitized() {
 
 @test "the programs carry stack protectors and fortified functions; a sanitizer build its checks instead" {
     local program
-    for program in chatd chatd-broker chatd-auth; do
+    for program in chatd chatd-broker chatd-auth chatd-signer; do
         nm -D "$BUILD/$program" >"$T/symbols"
         if is_sanitized; then
             grep -w __asan_init "$T/symbols"
@@ -186,7 +189,7 @@ is_sanitized() {
     while read -r object; do
         readelf -nW "$object" | grep -q 'x86 feature:.*IBT.*SHSTK' || fail "$object"
         count=$((count + 1))
-    done < <(find "$BUILD"/{lib,conf,ipc,wire,master,session,broker,auth} -name '*.o')
+    done < <(find "$BUILD"/{lib,conf,ipc,wire,tls,master,session,broker,auth,signer} -name '*.o')
     ((count > 30))
 }
 
@@ -195,6 +198,6 @@ is_sanitized() {
     run make -s -j2 -C "$ROOT" BUILD="$T/clang" CC=clang all
     echo "$output"
     [[ $status == 0 && $output != *warning:* ]]
-    [[ -x $T/clang/chatd && -x $T/clang/chatd-broker && -x $T/clang/chatd-auth ]]
+    [[ -x $T/clang/chatd && -x $T/clang/chatd-broker && -x $T/clang/chatd-auth && -x $T/clang/chatd-signer ]]
     rm -rf "$T/clang"
 }

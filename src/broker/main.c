@@ -31,6 +31,7 @@
 #include "role.h"
 #include "rows.h"
 #include "sends.h"
+#include "signing.h"
 #include "statuses.h"
 
 enum { FINISH_MS = 3000 };
@@ -87,6 +88,7 @@ int main(int argc, char **argv)
     bearer_init();
     limits_init(&broker.conf, LIMITS_MOST);
     hashing_init(ROLE_FD_AUTH);
+    signing_init(ROLE_FD_SIGN);
     broker_sandbox(&broker.conf);
     pool_init();
     link_init(ROLE_FD_STATUS);
@@ -105,6 +107,7 @@ int main(int argc, char **argv)
     logins_free();
     limits_free();
     connections_free();
+    signing_free();
     sends_free();
     statuses_free();
     hosts_free();

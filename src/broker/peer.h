@@ -42,6 +42,7 @@ struct peer {
     struct proof proof;              /* of the token that it was bound by */
     uint64_t address;                /* netaddr_owner() of its client, as it says; 0: none */
     bool counted;                    /* among the connections of its user and address */
+    bool signs;                      /* a signature for its handshake was asked for */
     bool closing;                    /* ended; freed by peers_reap() */
     bool look;                       /* there is something to be done when its queue is empty */
     struct peer *next_ended;

@@ -1,8 +1,8 @@
 /*
  * The requests of sessions; see requests.h.
  *
- * Each answer comes later, from the database or an auth worker. Until then a struct request keeps
- * what is needed; the peer may be gone by the time the answer comes.
+ * Each answer comes later, from the database, an auth worker or the signer. Until then a struct
+ * request keeps what is needed; the peer may be gone by the time the answer comes.
  */
 #include "requests.h"
 
@@ -22,6 +22,7 @@
 #include "pool.h"
 #include "resume.h"
 #include "sends.h"
+#include "signing.h"
 #include "utf8.h"
 
 static const char *const malformed = "a message with a malformed payload";
@@ -100,6 +101,40 @@ static const char *serve_auth(struct peer *p, const struct ipc_message *m)
     if (!ipc_read_end(&r))
         return malformed;
     bearer_prove(p, m->seq, text);
+    return NULL;
+}
+
+/* --- SIGN --- */
+
+static void on_signed(void *arg, bool done, struct ipc_text signature)
+{
+    struct request *q = arg;
+    if (!done || signature.n == 0) {
+        request_fail(q, done ? IPC_E_INTERNAL : IPC_E_OVERLOADED);
+        return;
+    }
+    struct peer *p = peer_answering(q->peer, q->type);
+    if (p) {
+        size_t begin = ipc_begin(&p->channel.out, IPC_SIGNED, q->seq);
+        ipc_put_text(&p->channel.out, signature.p, signature.n);
+        ipc_end(&p->channel.out, begin);
+        peer_flush(p);
+    }
+    request_free(q);
+}
+
+static const char *serve_sign(struct peer *p, const struct ipc_message *m)
+{
+    struct ipc_reader r = ipc_read(m);
+    struct signing_order order = {.scheme = ipc_get_u32(&r)};
+    order.key = ipc_get_text(&r, IPC_MAX_KEY);
+    order.content = ipc_get_text(&r, IPC_MAX_HANDSHAKE);
+    if (!ipc_read_end(&r))
+        return malformed;
+    if (p->signs)
+        return "a second signature for one handshake";
+    p->signs = true;
+    signing_ask(&order, on_signed, request_new(p, m));
     return NULL;
 }
 
@@ -470,7 +505,7 @@ static const char *(*const servers[IPC_TYPE_COUNT])(struct peer *, const struct 
     [IPC_HELLO] = serve_hello,       [IPC_AUTH] = serve_auth,     [IPC_REGISTER] = serve_register,
     [IPC_LOGIN] = serve_login,       [IPC_USERS] = serve_users,   [IPC_HISTORY] = serve_history,
     [IPC_SEND] = serve_send,         [IPC_ATTACH] = serve_attach, [IPC_RESUME] = serve_resume,
-    [IPC_PASSWORD] = serve_password, [IPC_LOGOUT] = serve_logout,
+    [IPC_PASSWORD] = serve_password, [IPC_LOGOUT] = serve_logout, [IPC_SIGN] = serve_sign,
 };
 
 const char *request_serve(struct peer *p, const struct ipc_message *m)

@@ -3,7 +3,7 @@
  *
  * What is set later wins, so the order of the caller's calls is the precedence: conf_init(),
  * conf_load_file(), conf_load_env_file(), conf_load_environment(), conf_set_option(), then
- * conf_finish(). That is the master's part; broker and auth receive a conf_dump() over a
+ * conf_finish(). That is the master's part; broker, auth and signer receive a conf_dump() over a
  * descriptor and only call conf_init() and conf_load_text().
  *
  * It refuses every key, value and line that it does not understand, and says where it stands, what
@@ -24,7 +24,8 @@ enum {
     CONF_SESSION = 1 << 1,
     CONF_BROKER = 1 << 2,
     CONF_AUTH = 1 << 3,
-    CONF_RELOADABLE = 1 << 4, /* not a role: a reload may change the key */
+    CONF_SIGNER = 1 << 4,
+    CONF_RELOADABLE = 1 << 5, /* not a role: a reload may change the key */
 };
 
 /* The values of the ENUM keys, in the order of their words in the table. */
@@ -100,6 +101,19 @@ int conf_finish(struct conf *c, struct conf_error *e);
 
 /* The part of that which has nothing to do with secrets: for a reload. Reads the public keys. */
 int conf_check(struct conf *c, struct conf_error *e);
+
+/* Says what is wrong with the value of a key, where it was set: "chatd.conf:12: listen: ...".
+ * Returns -1. */
+int conf_fault(const struct conf *c, enum conf_id id, struct conf_error *e, const char *fmt, ...)
+    __attribute__((format(printf, 4, 5)));
+
+/* Opens the file that a key names for reading. private refuses a file that every user may read or
+ * write. The descriptor, for the caller to close, or -1. */
+int conf_open(const struct conf *c, enum conf_id id, const char *path, bool private,
+              struct conf_error *e);
+
+/* Will the server listen for TLS, by what stands in the configuration? */
+bool conf_wants_tls(const struct conf *c);
 
 /* What is accepted but not advisable, or NULL. Valid until conf_wipe_secrets(). */
 const char *conf_warning(const struct conf *c);

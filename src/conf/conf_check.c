@@ -6,6 +6,7 @@
  */
 #include "conf_table.h"
 
+#include <stdarg.h>
 #include <string.h>
 #include <sys/stat.h>
 
@@ -21,6 +22,25 @@ enum { JWT_SECRET_MIN = 32 };
 static const char *place(const struct conf *c, int id)
 {
     return c->where[id] ? c->where[id] : "configuration";
+}
+
+int conf_fault(const struct conf *c, enum conf_id id, struct conf_error *e, const char *fmt, ...)
+{
+    va_list ap;
+    va_start(ap, fmt);
+    int n =
+        snprintf(e->text, sizeof(e->text), "%.200s: %s: ", place(c, (int)id), conf_table[id].name);
+    vsnprintf(e->text + n, sizeof(e->text) - (size_t)n, fmt, ap);
+    va_end(ap);
+    return -1;
+}
+
+int conf_open(const struct conf *c, enum conf_id id, const char *path, bool private,
+              struct conf_error *e)
+{
+    char prefix[256];
+    snprintf(prefix, sizeof(prefix), "%.200s: %s: ", place(c, (int)id), conf_table[id].name);
+    return conf_open_file(path, private ? S_IROTH | S_IWOTH : 0, prefix, e);
 }
 
 static size_t trimmed(const char *text, size_t n)
@@ -182,6 +202,28 @@ static int check_spare(const struct conf *c, struct conf_error *e)
                      place(c, id), c->min_spare, c->max_spare);
 }
 
+bool conf_wants_tls(const struct conf *c)
+{
+    const char *entry = c->listen;
+    while (entry && strncmp(entry += strspn(entry, " \t,"), "tls:", 4) != 0)
+        entry = strchr(entry, ',');
+    return entry || c->tls_handed_over;
+}
+
+static int check_tls(const struct conf *c, struct conf_error *e)
+{
+    if (*c->tls_certificate_file && !*c->tls_key_file)
+        return conf_fault(c, CONF_K_tls_certificate_file, e,
+                          "needs the private key, too: set tls_key_file");
+    if (*c->tls_key_file && !*c->tls_certificate_file)
+        return conf_fault(c, CONF_K_tls_key_file, e,
+                          "needs the certificate, too: set tls_certificate_file");
+    if (conf_wants_tls(c) && !*c->tls_certificate_file)
+        return conf_fault(c, c->tls_handed_over ? CONF_K_tls_handed_over : CONF_K_listen, e,
+                          "TLS needs a certificate: set tls_certificate_file and tls_key_file");
+    return 0;
+}
+
 int conf_finish(struct conf *c, struct conf_error *e)
 {
     if (read_secret(c, CONF_K_db_password, c->db_password, CONF_K_db_password_file,
@@ -198,6 +240,6 @@ int conf_check(struct conf *c, struct conf_error *e)
 {
     bool good = conf_read_public_keys(c, e) == 0 && check_audience(c, e) == 0 &&
                 check_origins(c, e) == 0 && check_spare(c, e) == 0 && check_proxies(c, e) == 0 &&
-                check_login_delay(c, e) == 0;
+                check_login_delay(c, e) == 0 && check_tls(c, e) == 0;
     return good ? 0 : -1;
 }

@@ -32,7 +32,7 @@ KEY(STRING, session_user, "", ANY, MASTER, NULL,
 
 /* Listening */
 KEY(STRING, listen, "127.0.0.1, [::1]", ANY, MASTER, NULL,
-    "addresses to listen on: IPv4, [IPv6], either with :port, *, unix:/path")
+    "addresses to listen on: IPv4, [IPv6], either with :port, *, unix:/path; TLS: tls: in front")
 KEY(INT, port, "8080", RANGE(0, 65535), MASTER, "PORT",
     "port of the addresses that name none; 0: any free one")
 KEY(INT, backlog, "1024", RANGE(1, 65535), MASTER, NULL,
@@ -45,6 +45,18 @@ KEY(ENUM, forwarded_for, "off", WORDS("off", "on"), SESSION | RELOAD, NULL,
     "on: X-Forwarded-For of trusted_proxies counts")
 KEY(INT, ready_fd, "-1", RANGE(-1, 1023), MASTER, NULL,
     "descriptor that gets a line when the server is ready; -1: none")
+
+/* TLS */
+KEY(STRING, tls_certificate_file, "", ANY, MASTER | RELOAD, NULL,
+    "certificate of the server and those between it and the root, in PEM")
+KEY(STRING, tls_key_file, "", ANY, MASTER | RELOAD, NULL,
+    "private key of that certificate, in PEM")
+KEY(STRING, tls_ciphers, "ECDHE+AESGCM:ECDHE+CHACHA20", ANY, MASTER | RELOAD, NULL,
+    "cipher suites of TLS 1.2; those of TLS 1.3 are all good")
+KEY(ENUM, tls_handed_over, "off", WORDS("off", "on"), MASTER, NULL,
+    "sockets that are handed over without a name speak TLS")
+KEY(INT, https_redirect, "0", RANGE(0, 65535), SESSION | RELOAD, NULL,
+    "port of HTTPS that plain HTTP is sent to by status 308; 0: plain HTTP is served")
 
 /* Processes */
 KEY(INT, min_spare, "4", RANGE(0, 1000), MASTER | RELOAD, NULL,

@@ -192,14 +192,15 @@ int conf_load_text(struct conf *c, const char *text, size_t n, const char *name,
     return each_line(&src, text, n, conf_line);
 }
 
-static int check_closed(int fd, const char *path, struct conf_read how, struct conf_error *e)
+static int check_closed(int fd, const char *path, unsigned closed, const char *prefix,
+                        struct conf_error *e)
 {
     struct stat st;
     if (fstat(fd, &st) < 0)
-        return conf_fail(e, "%s%.200s: %s", how.prefix, path, strerror(errno));
-    if (st.st_mode & how.closed)
-        return conf_fail(e, "%s%.150s is open to every user; run: chmod %s %.150s", how.prefix,
-                         path, how.closed & S_IROTH ? "o-rwx" : "o-w", path);
+        return conf_fail(e, "%s%.200s: %s", prefix, path, strerror(errno));
+    if (st.st_mode & closed)
+        return conf_fail(e, "%s%.150s is open to every user; run: chmod %s %.150s", prefix, path,
+                         closed & S_IROTH ? "o-rwx" : "o-w", path);
     return 0;
 }
 
@@ -218,17 +219,26 @@ static int read_all(struct buf *out, int fd, size_t max)
     return -1;
 }
 
-int conf_read_file(struct buf *out, const char *path, struct conf_read how, struct conf_error *e)
+int conf_open_file(const char *path, unsigned closed, const char *prefix, struct conf_error *e)
 {
     int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
-    if (fd < 0) {
-        if (how.missing_ok && errno == ENOENT)
-            return 0;
-        return conf_fail(e, "%s%.200s: %s; correct the path or the permissions", how.prefix, path,
+    if (fd < 0)
+        return conf_fail(e, "%s%.200s: %s; correct the path or the permissions", prefix, path,
                          strerror(errno));
+    if (closed && check_closed(fd, path, closed, prefix, e) < 0) {
+        close(fd);
+        errno = EACCES;
+        return -1;
     }
-    int result = how.closed ? check_closed(fd, path, how, e) : 0;
-    if (result == 0 && read_all(out, fd, how.max) < 0)
+    return fd;
+}
+
+int conf_read_file(struct buf *out, const char *path, struct conf_read how, struct conf_error *e)
+{
+    int fd = conf_open_file(path, how.closed, how.prefix, e), result = 0;
+    if (fd < 0)
+        return how.missing_ok && errno == ENOENT ? 0 : -1;
+    if (read_all(out, fd, how.max) < 0)
         result = conf_fail(e, "%s%.200s: %s; a file of at most %zu bytes is expected", how.prefix,
                            path, strerror(errno), how.max);
     close(fd);

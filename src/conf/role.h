@@ -15,7 +15,9 @@ enum {
     ROLE_FD_BROKER = 5, /* broker only: the listening socket of the sessions */
     ROLE_FD_STATUS = 6, /* broker only: lines to the master */
     ROLE_FD_LOG = 7,    /* where the log goes, unless it is syslog(3) */
-    ROLE_FD_COUNT = 8,
+    ROLE_FD_SIGN = 8,   /* packets between the broker and the signer; each has one end */
+    ROLE_FD_KEYS = 9,   /* signer only: sealed memory with the private keys of TLS */
+    ROLE_FD_COUNT = 10,
 };
 
 /* Reads the configuration, starts the log, sets the title and sees to it that this process ends

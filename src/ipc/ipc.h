@@ -3,9 +3,9 @@
  *
  * A message is a header (struct ipc_header) and a payload, written by an encoder and read by a
  * decoder that must end exactly at the end. The same bytes travel over stream sockets, between
- * sessions and the broker, and as packets, between the broker and the auth workers. The
- * reading side trusts nothing: type, sender and size are checked against ipc_table.h before
- * any field is looked at.
+ * sessions and the broker, and as packets, between the broker and its helpers: auth workers,
+ * signer. The reading side trusts nothing: type, sender and size are checked against ipc_table.h
+ * before any field is looked at.
  */
 #ifndef IPC_H
 #define IPC_H
@@ -20,7 +20,7 @@
 
 enum { IPC_VERSION = 3 };
 
-enum ipc_role { IPC_BY_SESSION, IPC_BY_BROKER, IPC_BY_AUTH };
+enum ipc_role { IPC_BY_SESSION, IPC_BY_BROKER, IPC_BY_AUTH, IPC_BY_SIGNER };
 
 #define IPC_ENUM_TYPE(name, sender, max, when, waiting) IPC_##name,
 enum ipc_type { IPC_NONE, IPC_MESSAGES(IPC_ENUM_TYPE) IPC_TYPE_COUNT };

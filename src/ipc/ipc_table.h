@@ -3,8 +3,8 @@
  *
  * From a row follow the number, the name, who may send it, how large its payload may be, and,
  * for what a session sends, in which states of its channel and how many of it may await their
- * answer at once. The broker ends a session that breaks its row; a session, or an auth worker,
- * that gets such a message drops the channel.
+ * answer at once. The broker ends a session that breaks its row; a session, an auth worker or the
+ * signer that gets such a message drops it, or the channel.
  *
  * The payload is the listed fields in that order and nothing else: u8, u32, u64 in the
  * machine's byte order (both ends are on one machine), text as a u32 length and its bytes.
@@ -13,15 +13,18 @@
 #define IPC_TABLE_H
 
 /* Sizes: what a field can hold at most, plus its length. */
-#define IPC_MAX_TOKEN    8192
-#define IPC_MAX_NAME     256
-#define IPC_MAX_PASSWORD 256
-#define IPC_MAX_ID       64
-#define IPC_MAX_CURSOR   64
-#define IPC_MAX_TAG      16
-#define IPC_MAX_CONTENT  65536
-#define IPC_MAX_FRAME    (6 * IPC_MAX_CONTENT + 1024) /* JSON may write a byte as \u00XX */
-#define IPC_MAX_REPLY    (IPC_MAX_HISTORY * IPC_MAX_FRAME + 1024 * 1024)
+#define IPC_MAX_TOKEN     8192
+#define IPC_MAX_NAME      256
+#define IPC_MAX_PASSWORD  256
+#define IPC_MAX_ID        64
+#define IPC_MAX_CURSOR    64
+#define IPC_MAX_TAG       16
+#define IPC_MAX_CONTENT   65536
+#define IPC_MAX_KEY       32  /* fingerprint of a key of TLS */
+#define IPC_MAX_HANDSHAKE 256 /* what a server signs in a handshake of TLS */
+#define IPC_MAX_SIGNATURE 1024
+#define IPC_MAX_FRAME     (6 * IPC_MAX_CONTENT + 1024) /* JSON may write a byte as \u00XX */
+#define IPC_MAX_REPLY     (IPC_MAX_HISTORY * IPC_MAX_FRAME + 1024 * 1024)
 
 /* States of a session's channel, as a set. */
 #define IPC_IS_NEW      1u /* connected */
@@ -58,6 +61,8 @@
     M(RESUME, SESSION, 4 + IPC_MAX_CURSOR, IPC_IS_ATTACHED, 1)      /* text cursor */              \
     M(PASSWORD, SESSION, 8 + 2 * IPC_MAX_PASSWORD, IPC_IS_BOUND, 1) /* old, new -> REPLY */        \
     M(LOGOUT, SESSION, 0, IPC_IS_BOUND, 1) /* every token of the user is void -> REPLY */          \
+    /* A handshake of TLS, once on a channel: u32 scheme, text key, text content -> SIGNED */      \
+    M(SIGN, SESSION, 12 + IPC_MAX_KEY + IPC_MAX_HANDSHAKE, IPC_IS_NEW, 1)                          \
                                                                                                    \
     M(AUTHED, BROKER, 20 + IPC_MAX_NAME, 0, 0) /* u64 user, text name, u64 expires (Unix time) */  \
     M(REPLY, BROKER, 8 + IPC_MAX_REPLY, 0, 0)  /* u32 HTTP status, text JSON */                    \
@@ -72,11 +77,15 @@
     M(FAILED, BROKER, 4, 0, 0)                  /* u32 enum ipc_error */                           \
     M(EVENT, BROKER, 16 + IPC_MAX_FRAME, 0, 0)  /* u64 u32 cursor, text frame: a durable change */ \
     M(STATUS, BROKER, 12 + IPC_MAX_FRAME, 0, 0) /* u64 presence, text frame: not durable */        \
+    M(SIGNED, BROKER, 4 + IPC_MAX_SIGNATURE, 0, 0) /* text signature */                            \
                                                                                                    \
     M(HASH, BROKER, 4 + IPC_MAX_PASSWORD, 0, 0)                  /* text password -> HASHED */     \
     M(VERIFY, BROKER, 8 + IPC_MAX_PASSWORD + IPC_MAX_NAME, 0, 0) /* password, hash -> VERIFIED */  \
     M(HASHED, AUTH, 4 + IPC_MAX_NAME, 0, 0)                      /* text hash; empty: failed */    \
-    M(VERIFIED, AUTH, 1, 0, 0)                                   /* u8 1: the password is right */
+    M(VERIFIED, AUTH, 1, 0, 0)                                   /* u8 1: the password is right */ \
+                                                                                                   \
+    M(MAKE, BROKER, 12 + IPC_MAX_KEY + IPC_MAX_HANDSHAKE, 0, 0) /* as SIGN -> MADE */              \
+    M(MADE, SIGNER, 4 + IPC_MAX_SIGNATURE, 0, 0)                /* text signature; empty: refused */
 
 /* What can go wrong with a request, a row each: name; code on a WebSocket; HTTP status; whether
  * trying again later makes sense; what the client is told. */

@@ -11,10 +11,9 @@ union control {
     char space[CMSG_SPACE(sizeof(int))];
 };
 
-bool fdpass_send(int socket, int fd)
+bool fdpass_send(int socket, int fd, uint8_t kind)
 {
-    char byte = 0;
-    struct iovec iov = {&byte, 1};
+    struct iovec iov = {&kind, 1};
     union control control = {0};
     struct msghdr message = {.msg_iov = &iov,
                              .msg_iovlen = 1,
@@ -28,10 +27,9 @@ bool fdpass_send(int socket, int fd)
     return sendmsg(socket, &message, MSG_NOSIGNAL | MSG_DONTWAIT) == 1;
 }
 
-int fdpass_receive(int socket)
+int fdpass_receive(int socket, uint8_t *kind)
 {
-    char byte;
-    struct iovec iov = {&byte, 1};
+    struct iovec iov = {kind, 1};
     union control control;
     struct msghdr message = {.msg_iov = &iov,
                              .msg_iovlen = 1,

@@ -14,6 +14,7 @@
 #include "buf.h"
 #include "clock.h"
 #include "identity.h"
+#include "keyring.h"
 #include "log.h"
 #include "netaddr.h"
 #include "notify.h"
@@ -34,7 +35,7 @@ static enum phase {
     RETIRING, /* another master serves; sessions go on as long as they last */
     DRAINING, /* sessions were told to end */
     ENDING,   /* the broker was: what it accepted is being written */
-    CLEARING, /* the auth workers were */
+    CLEARING, /* its helpers were */
 } phase;
 static int64_t phase_ends; /* clock_ms(): then force is used */
 static int64_t accept_at;  /* not before: there were no descriptors left */
@@ -91,12 +92,12 @@ static void reap(void)
 
 /* Serves or refuses a new client. The clients of a trusted proxy, who all have its address here,
  * are for the broker to count. */
-static void admit(const struct master *m, int fd, const struct sockaddr_storage *peer)
+static void admit(const struct master *m, int fd, bool tls, const struct sockaddr_storage *peer)
 {
     struct netaddr from;
     netaddr_from_socket(&from, peer);
     if (!sessions_room()) {
-        refuse_client(fd, REFUSE_CLIENTS);
+        refuse_client(fd, tls, REFUSE_CLIENTS);
         return;
     }
     int most = m->conf->max_clients_per_address;
@@ -104,13 +105,13 @@ static void admit(const struct master *m, int fd, const struct sockaddr_storage 
     struct address *address = proxy ? NULL : addresses_enter(&from);
     if (most > 0 && addresses_clients(address) > most) {
         addresses_leave(address);
-        refuse_client(fd, REFUSE_ADDRESS);
+        refuse_client(fd, tls, REFUSE_ADDRESS);
         return;
     }
-    sessions_serve(fd, address);
+    sessions_serve(fd, tls, address);
 }
 
-static void accept_some(const struct master *m, int listener)
+static void accept_some(const struct master *m, int listener, bool tls)
 {
     for (int i = 0; i < ACCEPTS_AT_ONCE; i++) {
         struct sockaddr_storage peer = {0};
@@ -123,7 +124,7 @@ static void accept_some(const struct master *m, int listener)
             }
             return;
         }
-        admit(m, fd, &peer);
+        admit(m, fd, tls, &peer);
     }
 }
 
@@ -162,6 +163,7 @@ static void reload(const struct master *m)
                      (const char *)buf_head(&fixed));
         buf_free(&fixed);
         log_init(m->log_fd, (enum log_level)m->conf->log_level);
+        roles_renew_signer(keyring_fd());
         sessions_renew_spares();
         log_info("configuration reloaded; connections that are open keep theirs");
     }
@@ -238,12 +240,12 @@ static void move_on(const struct master *m)
     } else if (phase == DRAINING && late) {
         force(sessions_stop);
     } else if (phase == ENDING && roles_broker_gone()) {
-        roles_stop_auth(SIGTERM);
+        roles_stop_helpers(SIGTERM);
         enter(CLEARING, FINISH_MS);
     } else if (phase == ENDING && late) {
         force(roles_stop_broker);
     } else if (phase == CLEARING && late) {
-        force(roles_stop_auth);
+        force(roles_stop_helpers);
     }
 }
 
@@ -316,7 +318,7 @@ static void wait_for_work(const struct master *m, int64_t deadline)
         takeover_listen();
     for (nfds_t i = 0; i < listeners; i++)
         if (fds[i].revents)
-            accept_some(m, fds[i].fd);
+            accept_some(m, fds[i].fd, m->sockets->tls[i]);
 }
 
 int master_run(const struct master *m)
@@ -329,6 +331,7 @@ int master_run(const struct master *m)
     int listener =
         rundir_enter(m->conf->run_dir, m->conf->backlog, single, m->inherited.lock, &session_user);
     roles_init(m->conf, listener, m->log_fd, single ? 1 : m->conf->auth_workers, &user);
+    roles_renew_signer(keyring_fd());
     conf_wipe_secrets(m->conf);
     conf_wipe_environment();
 
@@ -337,7 +340,7 @@ int master_run(const struct master *m)
     sessions_init(m->conf, m->log_fd, &session_user, m->session);
     roles_start_due();
     if (single)
-        sessions_serve(m->sockets->client, NULL);
+        sessions_serve(m->sockets->client, m->sockets->client_tls, NULL);
 
     while (!finished(m)) {
         int64_t next = do_chores(m);

@@ -4,6 +4,7 @@
 #include <limits.h>
 #include <poll.h>
 #include <stdio.h>
+#include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -39,16 +40,29 @@ static void let_go(int i)
     kept[i].until = 0;
 }
 
-void refuse_client(int fd, enum refusal why)
+static int write_answer(char *answer, size_t size, enum refusal why)
+{
+    return snprintf(answer, size,
+                    "HTTP/1.1 503 Service Unavailable\r\n"
+                    "Content-Type: application/json\r\n"
+                    "Retry-After: 2\r\n"
+                    "Connection: close\r\n\r\n"
+                    "{\"error\":\"%s\"}",
+                    texts[why]);
+}
+
+/* A record of TLS with the fatal alert internal_error (RFC 8446, sections 5.1 and 6). */
+static int write_alert(char *answer)
+{
+    static const unsigned char alert[] = {21, 3, 3, 0, 2, 2, 80};
+    memcpy(answer, alert, sizeof(alert));
+    return sizeof(alert);
+}
+
+void refuse_client(int fd, bool tls, enum refusal why)
 {
     char answer[400];
-    int n = snprintf(answer, sizeof(answer),
-                     "HTTP/1.1 503 Service Unavailable\r\n"
-                     "Content-Type: application/json\r\n"
-                     "Retry-After: 2\r\n"
-                     "Connection: close\r\n\r\n"
-                     "{\"error\":\"%s\"}",
-                     texts[why]);
+    int n = tls ? write_alert(answer) : write_answer(answer, sizeof(answer), why);
     /* A fresh socket has room for this; if not, there is nothing better to do than to close. */
     if (send(fd, answer, (size_t)n, MSG_NOSIGNAL | MSG_DONTWAIT) < 0 || shutdown(fd, SHUT_WR) < 0) {
         close(fd);

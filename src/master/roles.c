@@ -1,4 +1,4 @@
-/* Broker and auth workers; see roles.h. */
+/* Broker, signer and auth workers; see roles.h. */
 #include "roles.h"
 
 #include <errno.h>
@@ -31,9 +31,12 @@ struct role {
     int fds[PLACES]; /* what it gets at each place; -1: nothing */
     pid_t pid;       /* 0: not running */
     bool stopped;
+    bool renewed; /* was told to end, for another one to start */
     int64_t started_at, start_at;
     struct backoff backoff;
 };
+
+enum { BROKER, SIGNER, FIRST_AUTH }; /* their places in the array */
 
 static struct role *roles;
 static int role_count;
@@ -71,42 +74,78 @@ static int open_program(const char *name)
     return fd;
 }
 
-static struct role role_of(const char *name, const char *program, int conf_fd, int auth_fd,
-                           int log_fd)
+static struct role role_of(const char *name, const char *program, int conf_fd, int log_fd)
 {
     struct role r = {.name = name, .program = program, .backoff = {.first = 100, .most = 10000}};
     for (int i = 0; i < PLACES; i++)
         r.fds[i] = -1;
     r.fds[ROLE_FD_CONF] = conf_fd;
-    r.fds[ROLE_FD_AUTH] = auth_fd;
     r.fds[ROLE_FD_LOG] = log_fd;
     return r;
+}
+
+static void init_broker(const struct conf *conf, int listener, int log_fd, int auth, int sign)
+{
+    struct role *r = &roles[BROKER];
+    *r = role_of("broker", "chatd-broker", seal_conf(conf, CONF_BROKER), log_fd);
+    r->fds[ROLE_FD_BROKER] = listener;
+    r->fds[ROLE_FD_STATUS] = status_pipe[1];
+    r->fds[ROLE_FD_AUTH] = auth;
+    r->fds[ROLE_FD_SIGN] = sign;
+    r->fds[PROGRAM_PLACE] = open_program(r->program);
+}
+
+/* It starts when there are keys for it. */
+static void init_signer(const struct conf *conf, int log_fd, int sign)
+{
+    struct role *r = &roles[SIGNER];
+    *r = role_of("signer", "chatd-signer", seal_conf(conf, CONF_SIGNER), log_fd);
+    r->fds[ROLE_FD_SIGN] = sign;
+    r->fds[PROGRAM_PLACE] = open_program(r->program);
+    r->stopped = true;
+}
+
+static void init_auth(const struct conf *conf, int log_fd, int auth)
+{
+    int conf_fd = seal_conf(conf, CONF_AUTH), program = open_program("chatd-auth");
+    for (int i = FIRST_AUTH; i < role_count; i++) {
+        roles[i] = role_of("auth worker", "chatd-auth", conf_fd, log_fd);
+        roles[i].fds[ROLE_FD_AUTH] = auth;
+        roles[i].fds[PROGRAM_PLACE] = program;
+    }
 }
 
 void roles_init(const struct conf *conf, int listener, int log_fd, int auth_workers,
                 const struct identity *who)
 {
     identity = who;
-    int pair[2];
-    if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0 ||
+    int auth[2], sign[2];
+    if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, auth) < 0 ||
+        socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, sign) < 0 ||
         pipe2(status_pipe, O_CLOEXEC | O_NONBLOCK) < 0)
-        die("connecting broker and auth workers: %s", strerror(errno));
-    role_count = 1 + auth_workers;
+        die("connecting the broker with its helpers: %s", strerror(errno));
+    role_count = FIRST_AUTH + auth_workers;
     roles = xcalloc((size_t)role_count, sizeof(*roles));
-    roles[0] = role_of("broker", "chatd-broker", seal_conf(conf, CONF_BROKER), pair[0], log_fd);
-    roles[0].fds[ROLE_FD_BROKER] = listener;
-    roles[0].fds[ROLE_FD_STATUS] = status_pipe[1];
-    roles[0].fds[PROGRAM_PLACE] = open_program(roles[0].program);
-    int auth_conf = seal_conf(conf, CONF_AUTH), auth_program = open_program("chatd-auth");
-    for (int i = 1; i < role_count; i++) {
-        roles[i] = role_of("auth worker", "chatd-auth", auth_conf, pair[1], log_fd);
-        roles[i].fds[PROGRAM_PLACE] = auth_program;
-    }
+    init_broker(conf, listener, log_fd, auth[0], sign[0]);
+    init_signer(conf, log_fd, sign[1]);
+    init_auth(conf, log_fd, auth[1]);
+}
+
+void roles_renew_signer(int fd)
+{
+    struct role *r = &roles[SIGNER];
+    if (r->fds[ROLE_FD_KEYS] == fd)
+        return;
+    r->fds[ROLE_FD_KEYS] = fd;
+    r->stopped = false;
+    r->renewed = r->pid != 0;
+    if (r->pid)
+        kill(r->pid, SIGTERM);
 }
 
 int roles_conf_fd(void)
 {
-    return roles[0].fds[ROLE_FD_CONF];
+    return roles[BROKER].fds[ROLE_FD_CONF];
 }
 
 /* In the child: puts each descriptor in its place and runs the program. */
@@ -162,6 +201,8 @@ static void describe_end(const struct role *r, int status)
 {
     if (r->stopped && WIFSIGNALED(status) && WTERMSIG(status) == SIGTERM)
         return;
+    if (r->renewed && WIFEXITED(status) && WEXITSTATUS(status) == 0)
+        return;
     if (WIFSIGNALED(status))
         log_error("%s[%d] was killed by signal %d (%s)", r->name, (int)r->pid, WTERMSIG(status),
                   strsignal(WTERMSIG(status)));
@@ -180,8 +221,9 @@ bool roles_reaped(pid_t pid, int status)
         r->start_at = clock_ms();
         if (r->start_at - r->started_at >= STABLE_MS)
             backoff_reset(&r->backoff);
-        else
+        else if (!r->renewed)
             r->start_at += backoff_failed(&r->backoff);
+        r->renewed = false;
         return true;
     }
     return false;
@@ -212,18 +254,18 @@ static void stop(struct role *r, int signal)
 
 void roles_stop_broker(int signal)
 {
-    stop(&roles[0], signal);
+    stop(&roles[BROKER], signal);
 }
 
-void roles_stop_auth(int signal)
+void roles_stop_helpers(int signal)
 {
-    for (int i = 1; i < role_count; i++)
+    for (int i = SIGNER; i < role_count; i++)
         stop(&roles[i], signal);
 }
 
 bool roles_broker_gone(void)
 {
-    return roles[0].pid == 0;
+    return roles[BROKER].pid == 0;
 }
 
 bool roles_all_gone(void)

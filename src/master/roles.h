@@ -1,10 +1,11 @@
 /*
- * The programs that run beside the sessions: one broker and some auth workers. They are started,
- * and started again when they die, at once the first time and with back-off when they keep dying.
+ * The programs that run beside the sessions: one broker, some auth workers and, for TLS, a signer.
+ * They are started, and started again when they die, at once the first time and with back-off when
+ * they keep dying.
  *
  * What joins them is made once and outlives each of them: the socket that sessions connect to, the
- * packet socket between broker and auth workers, and the configuration in sealed memory. A client
- * that connects while no broker runs waits in the socket's queue.
+ * packet sockets between the broker and the others, and the configuration in sealed memory. A
+ * client that connects while no broker runs waits in the socket's queue.
  */
 #ifndef ROLES_H
 #define ROLES_H
@@ -23,6 +24,10 @@
 void roles_init(const struct conf *conf, int listener, int log_fd, int auth_workers,
                 const struct identity *who);
 
+/* The signer's keys are now those in the memory behind fd, which the caller keeps open: a signer
+ * that has others finishes what it is at and is replaced. */
+void roles_renew_signer(int fd);
+
 /* The sealed memory with the broker's part of the configuration, secrets and all. */
 int roles_conf_fd(void);
 
@@ -38,9 +43,9 @@ bool roles_reaped(pid_t pid, int status);
 int roles_status_fd(void);
 int roles_read_status(void);
 
-/* Sends a signal to the broker, or to the auth workers; after that they are not started again. */
+/* Sends a signal to the broker, or to its helpers; after that they are not started again. */
 void roles_stop_broker(int signal);
-void roles_stop_auth(int signal);
+void roles_stop_helpers(int signal);
 bool roles_broker_gone(void);
 bool roles_all_gone(void);
 

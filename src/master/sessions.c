@@ -93,7 +93,7 @@ static void set_signals(void)
 }
 
 /* In the child: lets go of all that is the master's, its privileges last. */
-static void __attribute__((noreturn)) become(pid_t master, int client, int handover)
+static void __attribute__((noreturn)) become(pid_t master, int client, bool tls, int handover)
 {
     int log = keep_descriptors(client >= 0 ? client : handover);
     set_signals();
@@ -101,12 +101,12 @@ static void __attribute__((noreturn)) become(pid_t master, int client, int hando
     prctl(PR_SET_PDEATHSIG, SIGTERM); /* another user's process has none any more */
     if (getppid() != master)
         _exit(0);
-    run(conf, client >= 0 ? KEEP : -1, client >= 0 ? -1 : KEEP, log);
+    run(conf, client >= 0 ? KEEP : -1, tls, client >= 0 ? -1 : KEEP, log);
     _exit(0);
 }
 
 /* Forks a session; NULL if the system has no room for it. */
-static struct session *make(int client, int handover, int handover_child)
+static struct session *make(int client, bool tls, int handover, int handover_child)
 {
     pid_t master = getpid();
     pid_t pid = fork();
@@ -115,7 +115,7 @@ static struct session *make(int client, int handover, int handover_child)
         return NULL;
     }
     if (pid == 0)
-        become(master, client, handover_child);
+        become(master, client, tls, handover_child);
     struct session *s = xcalloc(1, sizeof(*s));
     *s = (struct session){.pid = pid, .handover = handover};
     map_put(&sessions, (uint64_t)pid, s);
@@ -129,7 +129,7 @@ static bool make_spare(void)
         log_error("socketpair: %s", strerror(errno));
         return false;
     }
-    struct session *s = make(-1, pair[0], pair[1]);
+    struct session *s = make(-1, false, pair[0], pair[1]);
     close(pair[1]);
     if (!s) {
         close(pair[0]);
@@ -163,36 +163,36 @@ static void dismiss(struct session *s)
     dismissed_count++;
 }
 
-static bool hand_over(struct session *s, int fd)
+static bool hand_over(struct session *s, int fd, bool tls)
 {
-    bool sent = fdpass_send(s->handover, fd);
+    bool sent = fdpass_send(s->handover, fd, tls);
     close_handover(s);
     return sent;
 }
 
 /* The spare that has got the client; NULL if there is none. */
-static struct session *give_to_spare(int fd)
+static struct session *give_to_spare(int fd, bool tls)
 {
     while (spares) {
         struct session *s = pop_spare();
-        if (hand_over(s, fd))
+        if (hand_over(s, fd, tls))
             return s;
     }
     return NULL;
 }
 
-void sessions_serve(int fd, struct address *address)
+void sessions_serve(int fd, bool tls, struct address *address)
 {
-    struct session *s = give_to_spare(fd);
+    struct session *s = give_to_spare(fd, tls);
     if (!s) {
         /* Clients come faster than spares are made: keep more of them for a while. */
         target = target * 2 < conf->max_spare ? target * 2 + 1 : conf->max_spare;
         settle_at = clock_ms() + SETTLE_MS;
-        s = make(fd, -1, -1);
+        s = make(fd, tls, -1, -1);
     }
     if (!s) {
         addresses_leave(address);
-        refuse_client(fd, REFUSE_CLIENTS);
+        refuse_client(fd, tls, REFUSE_CLIENTS);
         return;
     }
     s->address = address;

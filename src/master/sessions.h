@@ -16,16 +16,18 @@
 #include "conf.h"
 #include "identity.h"
 
-/* What a forked child does: serves client, or the one that comes over handover. Never returns. */
-typedef void session_function(const struct conf *conf, int client, int handover, int log_fd);
+/* What a forked child does: serves client, which speaks TLS or not, or the one that comes over
+ * handover, with a byte that says which. Never returns. */
+typedef void session_function(const struct conf *conf, int client, bool tls, int handover,
+                              int log_fd);
 
 /* who: whom the sessions run as; kept. */
 void sessions_init(const struct conf *conf, int log_fd, const struct identity *who,
                    session_function *run);
 
-/* Gives a connection to a spare, or to a session forked for it. Takes over fd, and address, which
- * is left when the session ends; NULL for none. */
-void sessions_serve(int fd, struct address *address);
+/* Gives a connection, of TLS or not, to a spare, or to a session forked for it. Takes over fd, and
+ * address, which is left when the session ends; NULL for none. */
+void sessions_serve(int fd, bool tls, struct address *address);
 
 /* True while max_clients allows one more. */
 bool sessions_room(void);

@@ -33,7 +33,7 @@ static void set_flags(int fd)
 }
 
 /* Appends the address of a listening socket to the names. Returns its port, or 0. */
-static int add_name(struct sockets *s, int fd)
+static int add_name(struct sockets *s, int fd, bool tls)
 {
     struct sockaddr_storage ss = {0};
     socklen_t size = sizeof(ss);
@@ -55,43 +55,56 @@ static int add_name(struct sockets *s, int fd)
         snprintf(text, sizeof(text), "unix:%.*s", (int)sizeof(a->sun_path), a->sun_path);
     }
     size_t used = strlen(s->names);
-    snprintf(s->names + used, sizeof(s->names) - used, "%s%s", used ? " " : "", text);
+    snprintf(s->names + used, sizeof(s->names) - used, "%s%s%s", used ? " " : "", tls ? "tls:" : "",
+             text);
     return port;
 }
 
-static int add(struct sockets *s, int fd)
+static int add(struct sockets *s, int fd, bool tls)
 {
     if (s->count == SOCKETS_MAX)
         die("more than %d addresses to listen on", SOCKETS_MAX);
     set_flags(fd);
-    s->fds[s->count++] = fd;
-    return add_name(s, fd);
+    s->fds[s->count] = fd;
+    s->tls[s->count++] = tls;
+    return add_name(s, fd, tls);
 }
 
-static void take(struct sockets *s, int fd)
+static void take(struct sockets *s, const struct conf *conf, int fd, bool tls)
 {
+    if (tls && !*conf->tls_certificate_file)
+        die("descriptor %d is to speak TLS: set tls_certificate_file and tls_key_file", fd);
     s->handed_over = true;
-    if (is_listening(fd))
-        add(s, fd);
-    else if (s->client < 0)
+    if (is_listening(fd)) {
+        add(s, fd, tls);
+    } else if (s->client < 0) {
         s->client = fd;
-    else
+        s->client_tls = tls;
+    } else {
         die("descriptor %d is a second connection: one chatd -i serves one", fd);
+    }
 }
 
-/* The number of descriptors that systemd says are ours. */
-static int listen_fds(void)
+/* Takes the descriptors that systemd says are ours, with their names. */
+static void take_listen_fds(struct sockets *s, const struct conf *conf)
 {
     const char *pid = getenv("LISTEN_PID"), *fds = getenv("LISTEN_FDS");
+    const char *names = getenv("LISTEN_FDNAMES");
     int n = pid && fds && atol(pid) == (long)getpid() ? atoi(fds) : 0;
+    char *list = xstrdup(names ? names : ""), *rest = list;
+    for (int i = 0; i < n; i++) {
+        const char *name = rest ? strsep(&rest, ":") : "";
+        bool tls = conf->tls_handed_over ? strcmp(name, "plain") != 0 : strcmp(name, "tls") == 0;
+        take(s, conf, FIRST_LISTEN_FD + i, tls);
+    }
+    free(list);
     unsetenv("LISTEN_PID");
     unsetenv("LISTEN_FDS");
     unsetenv("LISTEN_FDNAMES");
-    return n;
 }
 
 /* inetd uses descriptors 0 to 2 for the socket: keep it elsewhere, put /dev/null there. */
-static void take_inetd(struct sockets *s)
+static void take_inetd(struct sockets *s, const struct conf *conf)
 {
     struct stat st;
     if (fstat(STDIN_FILENO, &st) < 0 || !S_ISSOCK(st.st_mode))
@@ -105,7 +118,7 @@ static void take_inetd(struct sockets *s)
             dup2(null, i);
     close(null);
     s->inetd = true;
-    take(s, fd);
+    take(s, conf, fd, conf->tls_handed_over);
 }
 
 /* --- binding --- */
@@ -122,7 +135,7 @@ static void remove_stale(const struct sockaddr_un *address)
     close(fd);
 }
 
-static void bind_unix(struct sockets *s, const struct conf *conf, const char *path)
+static void bind_unix(struct sockets *s, const struct conf *conf, const char *path, bool tls)
 {
     struct sockaddr_un address = {.sun_family = AF_UNIX};
     if (strlen(path) >= sizeof(address.sun_path) || *path != '/')
@@ -135,7 +148,7 @@ static void bind_unix(struct sockets *s, const struct conf *conf, const char *pa
         listen(fd, conf->backlog) < 0)
         die("listen: unix:%s: %s", path, strerror(errno));
     s->paths[s->count] = xstrdup(path);
-    add(s, fd);
+    add(s, fd, tls);
 }
 
 static int bind_one(const struct addrinfo *a, int backlog)
@@ -162,7 +175,8 @@ static bool family_missing(int error)
 }
 
 /* Binds all addresses of an entry. Returns the port that was taken. */
-static int bind_inet(struct sockets *s, const struct conf *conf, const char *host, const char *port)
+static int bind_inet(struct sockets *s, const struct conf *conf, const char *host, const char *port,
+                     bool tls)
 {
     struct addrinfo hints = {.ai_socktype = SOCK_STREAM,
                              .ai_flags = AI_PASSIVE | AI_NUMERICHOST | AI_NUMERICSERV};
@@ -176,7 +190,7 @@ static int bind_inet(struct sockets *s, const struct conf *conf, const char *hos
     for (const struct addrinfo *a = list; a; a = a->ai_next) {
         int fd = bind_one(a, conf->backlog);
         if (fd >= 0)
-            bound = add(s, fd);
+            bound = add(s, fd, tls);
         else if (family_missing(errno))
             log_warn("listen: %s port %s: %s; left out", *host ? host : "*", port, strerror(errno));
         else
@@ -190,7 +204,8 @@ static void bad_entry(const char *entry) __attribute__((noreturn));
 static void bad_entry(const char *entry)
 {
     die("listen: \"%s\": give an IPv4 address, an IPv6 address in [], * or unix:/path, each but "
-        "the last with :port or without; entries are separated by commas",
+        "the last with :port or without, and for TLS with tls: in front; entries are separated by "
+        "commas",
         entry);
 }
 
@@ -207,11 +222,15 @@ static const char *read_port(const char *entry, const char *text, const char *ow
     return text + 1;
 }
 
-/* One entry of the list: 127.0.0.1, 127.0.0.1:80, [::1], [::1]:80, *, *:80, unix:/path. */
+/* One entry of the list: 127.0.0.1, 127.0.0.1:80, [::1], [::1]:80, *, *:80, unix:/path, each with
+ * tls: in front or without. */
 static void bind_entry(struct sockets *s, const struct conf *conf, const char *entry, int *port)
 {
+    bool tls = strncmp(entry, "tls:", 4) == 0;
+    if (tls)
+        entry += 4;
     if (strncmp(entry, "unix:", 5) == 0) {
-        bind_unix(s, conf, entry + 5);
+        bind_unix(s, conf, entry + 5, tls);
         return;
     }
     bool bracket = *entry == '[';
@@ -224,7 +243,7 @@ static void bind_entry(struct sockets *s, const struct conf *conf, const char *e
     snprintf(own, sizeof(own), "%d", *port);
     const char *taken = read_port(entry, entry + n + bracket, own);
     char *host = xstrndup(entry + bracket, n - bracket);
-    int bound = bind_inet(s, conf, strcmp(host, "*") == 0 ? "" : host, taken);
+    int bound = bind_inet(s, conf, strcmp(host, "*") == 0 ? "" : host, taken, tls);
     free(host);
     if (*port == 0)
         *port = bound; /* any free one, but the same for all */
@@ -264,11 +283,9 @@ static void own(struct sockets *s)
 void sockets_open(struct sockets *s, const struct conf *conf, bool inetd, bool bound)
 {
     *s = (struct sockets){.client = -1};
-    int handed = listen_fds();
-    for (int i = 0; i < handed; i++)
-        take(s, FIRST_LISTEN_FD + i);
-    if (!handed && inetd)
-        take_inetd(s);
+    take_listen_fds(s, conf);
+    if (!s->handed_over && inetd)
+        take_inetd(s, conf);
     if (!s->handed_over)
         bind_all(s, conf);
     else if (bound)

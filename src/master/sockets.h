@@ -3,6 +3,9 @@
  *
  * systemd: LISTEN_PID and LISTEN_FDS, sd_listen_fds(3). inetd: descriptor 0, which is a listening
  * socket for "wait" services and a connection for "nowait"; SO_ACCEPTCONN tells them apart.
+ *
+ * Whether a socket that is handed over speaks TLS says its name in LISTEN_FDNAMES: "tls", "plain";
+ * of those that have another one, or none, tls_handed_over does.
  */
 #ifndef SOCKETS_H
 #define SOCKETS_H
@@ -14,9 +17,11 @@
 enum { SOCKETS_MAX = 16 };
 
 struct sockets {
-    int fds[SOCKETS_MAX]; /* listening, non-blocking, close-on-exec */
+    int fds[SOCKETS_MAX];  /* listening, non-blocking, close-on-exec */
+    bool tls[SOCKETS_MAX]; /* who connects there speaks TLS */
     int count;
     int client;       /* the one connection to serve; -1: none */
+    bool client_tls;  /* which is one of TLS */
     bool handed_over; /* not bound by a chatd, be it this one or the one that it took over from */
     bool inetd;       /* handed over by inetd, which waits for this process to end */
     char *paths[SOCKETS_MAX]; /* owned: Unix sockets to be removed at the end */

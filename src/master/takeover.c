@@ -49,6 +49,18 @@ static void set_number(const char *name, int number)
     setenv(name, text, 1);
 }
 
+/* The names tell which of them speak TLS; see sockets.h. */
+static void set_names(const struct sockets *sockets)
+{
+    char text[SOCKETS_MAX * 8] = "";
+    for (int i = 0; i < sockets->count; i++) {
+        size_t n = strlen(text);
+        snprintf(text + n, sizeof(text) - n, "%s%s", i ? ":" : "",
+                 sockets->tls[i] ? "tls" : "plain");
+    }
+    setenv("LISTEN_FDNAMES", text, 1);
+}
+
 static void set_environment(const struct sockets *sockets)
 {
     char text[80];
@@ -58,6 +70,7 @@ static void set_environment(const struct sockets *sockets)
     setenv(VARIABLE, text, 1);
     set_number("LISTEN_PID", (int)getpid());
     set_number("LISTEN_FDS", sockets->count);
+    set_names(sockets);
     notify_restore();
 }
 

@@ -147,6 +147,40 @@ bool ask_take_attached(struct ask *a, const struct ipc_message *m)
     return ipc_read_end(&r);
 }
 
+static enum ipc_error sign(struct ask *a, const void *key, uint32_t scheme, const void *content,
+                           size_t n, struct buf *signature)
+{
+    ask_close(a); /* a channel gets one signature */
+    enum ipc_error error = ask_require(a);
+    if (error)
+        return error;
+    struct ipc_message m;
+    struct buf *out = &a->channel.out;
+    size_t begin = ask_begin(a, IPC_SIGN);
+    ipc_put_u32(out, scheme);
+    ipc_put_text(out, key, IPC_MAX_KEY);
+    ipc_put_text(out, content, n);
+    error = ask_end(a, begin, IPC_SIGNED, &m);
+    if (error)
+        return error;
+    struct ipc_reader r = ipc_read(&m);
+    struct ipc_text made = ipc_get_text(&r, IPC_MAX_SIGNATURE);
+    buf_append(signature, made.p, made.n);
+    return ipc_read_end(&r) ? IPC_E_NONE : IPC_E_INTERNAL;
+}
+
+bool ask_signature(struct ask *a, const void *key, uint32_t scheme, const void *content, size_t n,
+                   struct buf *signature)
+{
+    enum ipc_error error = n > IPC_MAX_HANDSHAKE ? IPC_E_INTERNAL : IPC_E_UNAVAILABLE;
+    /* A broker that dies with the question is followed by another one. */
+    for (int i = 0; i < 2 && error == IPC_E_UNAVAILABLE && !client_stop; i++)
+        error = sign(a, key, scheme, content, n, signature);
+    if (error)
+        log_warn("no signature for the handshake: %s", ipc_failure(error)->code);
+    return error == IPC_E_NONE;
+}
+
 static size_t begin_attach(struct ask *a, const char *cursor, size_t n)
 {
     size_t begin = ask_begin(a, IPC_ATTACH);

@@ -1,4 +1,4 @@
-/* The client's socket; see client.h. */
+/* The client's connection; see client.h. */
 #include "client.h"
 
 #include <errno.h>
@@ -16,6 +16,7 @@
 #include "clock.h"
 #include "log.h"
 #include "proctitle.h"
+#include "tls.h"
 
 enum { READ_AT_ONCE = 16 * 1024, LINGER_MS = 1000 };
 
@@ -110,16 +111,68 @@ bool client_read_exactly(struct client *c, void *p, size_t n, int64_t deadline)
     return true;
 }
 
+bool client_start_tls(struct client *c, struct ask *ask)
+{
+    c->tls = tls_new(c->fd, ask);
+    int64_t deadline = clock_ms() + c->conf->header_timeout;
+    int done = c->tls ? 0 : -1;
+    while (done == 0 && (done = tls_accept(c->tls)) == 0) {
+        struct pollfd fd = {.fd = c->fd, .events = tls_read_events(c->tls)};
+        if (client_stop || clock_ms() >= deadline || client_poll(&fd, 1, deadline) == 0) {
+            log_info("TLS: the handshake did not end in time");
+            done = -1;
+        }
+    }
+    char text[128];
+    if (done > 0)
+        log_debug("TLS: %s", tls_describe(c->tls, text, sizeof(text)));
+    return done > 0;
+}
+
+void client_free(struct client *c)
+{
+    tls_free(c->tls);
+    buf_wipe(&c->in);
+    buf_wipe(&c->out);
+    close(c->fd);
+}
+
+short client_events(const struct client *c, bool input)
+{
+    short events = 0;
+    if (input)
+        events |= c->tls ? tls_read_events(c->tls) : POLLIN;
+    if (buf_len(&c->out) > 0)
+        events |= c->tls ? tls_write_events(c->tls) : POLLOUT;
+    return events;
+}
+
+bool client_readable(const struct client *c, short events)
+{
+    short wanted = c->tls ? tls_read_events(c->tls) : POLLIN;
+    return events & (wanted | POLLIN | POLLHUP | POLLERR);
+}
+
+long client_receive(struct client *c)
+{
+    return c->tls ? tls_read(c->tls, &c->in) : buf_read(&c->in, c->fd, READ_AT_ONCE);
+}
+
+static long send_some(struct client *c)
+{
+    return c->tls ? tls_write(c->tls, &c->out) : buf_write(&c->out, c->fd);
+}
+
 int client_read(struct client *c, int64_t deadline)
 {
     for (;;) {
-        long n = buf_read(&c->in, c->fd, READ_AT_ONCE);
+        long n = client_receive(c);
         if (n > 0)
             return 1;
         if (n == 0 || (errno != EAGAIN && errno != EINTR))
             return 0;
-        struct pollfd fd = {.fd = c->fd, .events = POLLIN};
-        if (client_stop || client_poll(&fd, 1, deadline) == 0)
+        struct pollfd fd = {.fd = c->fd, .events = c->tls ? tls_read_events(c->tls) : POLLIN};
+        if (client_stop || clock_ms() >= deadline || client_poll(&fd, 1, deadline) == 0)
             return -1;
     }
 }
@@ -134,7 +187,7 @@ static int in_kernel(const struct client *c)
 int client_write(struct client *c)
 {
     while (buf_len(&c->out) > 0) {
-        if (buf_write(&c->out, c->fd) <= 0) {
+        if (send_some(c) <= 0) {
             if (errno != EAGAIN && errno != EINTR)
                 return -1;
             if (!c->stuck_since)
@@ -160,7 +213,7 @@ bool client_flush(struct client *c)
 {
     int done;
     while ((done = client_write(c)) == 0) {
-        struct pollfd fd = {.fd = c->fd, .events = POLLOUT};
+        struct pollfd fd = {.fd = c->fd, .events = client_events(c, false)};
         client_poll(&fd, 1, client_write_deadline(c));
     }
     return done > 0;
@@ -168,6 +221,8 @@ bool client_flush(struct client *c)
 
 void client_linger(struct client *c)
 {
+    if (c->tls)
+        tls_close(c->tls);
     /* Closing with unread input would send a reset, which can overtake the last answer. */
     shutdown(c->fd, SHUT_WR);
     int64_t deadline = clock_ms() + LINGER_MS;

@@ -1,4 +1,7 @@
-/* The client's socket: what is read from it and what waits to be written, with deadlines. */
+/*
+ * The client's connection, with TLS or without: what is read from it and what waits to be written,
+ * with deadlines.
+ */
 #ifndef CLIENT_H
 #define CLIENT_H
 
@@ -13,6 +16,7 @@
 struct client {
     const struct conf *conf;
     int fd;
+    struct tls *tls;            /* NULL: plain */
     struct netaddr peer;        /* who connected; after a PROXY header, on whose behalf */
     char address[NETADDR_TEXT]; /* of the client, as it is now known, as text */
     struct bucket frames;       /* what frame_rate allows it yet */
@@ -40,9 +44,26 @@ void client_name(struct client *c, const struct netaddr *address);
 /* Takes from frame_rate's allowance; false if the client sends more than that. */
 bool client_may(struct client *c, int64_t amount);
 
-/* Reads exactly n bytes from the socket into p, and none of those that follow. False if they did
- * not come before the deadline. */
+/* Reads exactly n bytes from the socket, before TLS begins, into p, and none of those that follow.
+ * False if they did not come before the deadline. */
 bool client_read_exactly(struct client *c, void *p, size_t n, int64_t deadline);
+
+struct ask;
+/* Speaks TLS from now on: the handshake, within header_timeout. ask: for the signature. False if
+ * there was none, which was logged. */
+bool client_start_tls(struct client *c, struct ask *ask);
+
+/* Ends and frees everything; the socket is closed. */
+void client_free(struct client *c);
+
+/* The events of poll(2) to wait for: to read, if input is set, and to write, if something waits. */
+short client_events(const struct client *c, bool input);
+
+/* With these events, is there something to read? */
+bool client_readable(const struct client *c, short events);
+
+/* Reads once: the number of bytes, 0: the client has closed, -1 with errno. */
+long client_receive(struct client *c);
 
 /* Reads more into c->in. 1: there is more, 0: the client has closed, or the connection failed;
  * -1: nothing came before the deadline, or the server is stopping. */

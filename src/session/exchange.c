@@ -1,6 +1,7 @@
 /* Answering a request; see exchange.h. */
 #include "exchange.h"
 
+#include <stdio.h>
 #include <string.h>
 #include <strings.h>
 #include <time.h>
@@ -193,6 +194,27 @@ void exchange_not_allowed(struct exchange *x, const char *allow)
     exchange_begin(x, 405);
     http_response_field(&x->client->out, "Allow", allow);
     put_error_body(x, "This method is not allowed here; the Allow field lists those that are");
+}
+
+void exchange_redirect(struct exchange *x)
+{
+    struct http_text host = x->request.host, path = x->request.path, query = x->request.query;
+    if (host.n == 0) {
+        exchange_error(x, 400, "HTTPS is spoken here; send a Host to be shown the way");
+        return;
+    }
+    /* Without its port; an IPv6 address has colons of its own. */
+    const char *end = memchr(host.p, host.p[0] == '[' ? ']' : ':', host.n);
+    if (end)
+        host.n = (size_t)(end - host.p) + (*end == ']');
+    char port[8] = "";
+    if (x->conf->https_redirect != 443)
+        snprintf(port, sizeof(port), ":%d", x->conf->https_redirect);
+    exchange_begin(x, 308);
+    http_response_fieldf(&x->client->out, "Location", "https://%.*s%s%.*s%s%.*s", (int)host.n,
+                         host.p, port, (int)path.n, path.p, query.n ? "?" : "", (int)query.n,
+                         query.p);
+    put_error_body(x, "HTTPS is spoken here; see the Location field");
 }
 
 void exchange_failure(struct exchange *x, enum ipc_error error)

@@ -48,6 +48,9 @@ void exchange_not_allowed(struct exchange *x, const char *allow);
 /* As exchange_error(), for what the broker said or did not say. */
 void exchange_failure(struct exchange *x, enum ipc_error error);
 
+/* Sends the client to the same place on https_redirect's port. */
+void exchange_redirect(struct exchange *x);
+
 /* The answer to OPTIONS: what is allowed here, for HTTP and for CORS. */
 void exchange_options(struct exchange *x, const char *allow);
 

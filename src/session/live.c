@@ -335,7 +335,7 @@ void live_resume(struct live *l, const struct chat_frame *f)
 
 static void read_client(struct live *l)
 {
-    long n = buf_read(&l->client->in, l->client->fd, 16 * 1024);
+    long n = client_receive(l->client);
     if (n > 0)
         l->heard_at = clock_ms();
     else if (n == 0 || (errno != EAGAIN && errno != EINTR))
@@ -390,10 +390,7 @@ static void wait_and_read(struct live *l, int64_t deadline)
 {
     struct ipc_channel *channel = &l->ask->channel;
     struct pollfd fds[2] = {{.fd = l->client->fd}, {.fd = channel->fd}};
-    if (live_may_send(l))
-        fds[0].events |= POLLIN;
-    if (buf_len(&l->client->out) > 0)
-        fds[0].events |= POLLOUT;
+    fds[0].events = client_events(l->client, live_may_send(l));
     if (may_hear_broker(l))
         fds[1].events |= POLLIN;
     if (ipc_channel_queued(channel) > 0)
@@ -403,7 +400,7 @@ static void wait_and_read(struct live *l, int64_t deadline)
     deadline = min(deadline, client_write_deadline(l->client));
     if (client_poll(fds, channel->fd >= 0 ? 2 : 1, deadline) < 0)
         return;
-    if (fds[0].revents & (POLLIN | POLLHUP | POLLERR))
+    if (client_readable(l->client, fds[0].revents))
         read_client(l);
     if (channel->fd >= 0 && (fds[1].revents & (POLLIN | POLLHUP | POLLERR)) &&
         ipc_channel_fill(channel) < 0)

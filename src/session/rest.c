@@ -418,9 +418,20 @@ static bool method_fits(const struct route *route, struct http_text method)
            (http_text_is(method, "HEAD") && strstr(route->allow, "HEAD"));
 }
 
+/* Plain HTTP that came over a network, where there is HTTPS for it. */
+static bool redirect_wanted(const struct exchange *x)
+{
+    const struct client *c = x->client;
+    return x->conf->https_redirect && !c->tls && strcmp(c->address, "unix") != 0;
+}
+
 void rest_serve(struct exchange *x)
 {
     struct http_text method = x->request.method;
+    if (redirect_wanted(x)) {
+        exchange_redirect(x);
+        return;
+    }
     if (!method_known(method)) {
         exchange_error(x, 501, "This method is not implemented");
         return;

@@ -24,13 +24,15 @@ void session_warm_up(void)
     json_object_put(json_tokener_parse("{\"a\":1}"));
 }
 
-void session_main(const struct conf *conf, int client, int handover, int log_fd)
+void session_main(const struct conf *conf, int client, bool tls, int handover, int log_fd)
 {
     log_ident("session[%d]", (int)getpid());
     session_sandbox(conf, log_fd);
     if (client < 0) {
         proctitle_set("spare");
-        client = fdpass_receive(handover);
+        uint8_t kind = 0;
+        client = fdpass_receive(handover, &kind);
+        tls = kind;
         close(handover);
         if (client < 0)
             exit(0); /* one spare too many, or the end of the service */
@@ -43,7 +45,7 @@ void session_main(const struct conf *conf, int client, int handover, int log_fd)
     ask_init(&a, &c);
 
     struct next next = {.kind = NEXT_NOTHING};
-    if (proxied_begin(&c))
+    if (proxied_begin(&c) && (!tls || client_start_tls(&c, &a)))
         next = serve_http(&c, &a);
     if (next.kind == NEXT_WEBSOCKET)
         chat_run(&c, &a, &next);
@@ -51,8 +53,6 @@ void session_main(const struct conf *conf, int client, int handover, int log_fd)
         stream_run(&c, &a, &next);
 
     ask_close(&a);
-    buf_wipe(&c.in);
-    buf_wipe(&c.out);
-    close(c.fd);
+    client_free(&c);
     exit(0);
 }

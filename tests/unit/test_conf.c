@@ -507,7 +507,7 @@ static void a_dump_is_read_back_unchanged(void)
     CHECK(conf_set(&c, "jwt_secret", " # \\\" \\ \t'=\xff\xc3\xa9 ", "-o", &e) == 0);
     CHECK(load("mode = development\nbody_timeout = 1500ms\nmax_message = 1025\nready_fd = -1\n"
                "db_host = \"\"\ntoken_lifetime = 90m\nidle_exit = 0\nmax_clients = 7") == 0);
-    unsigned all = CONF_MASTER | CONF_SESSION | CONF_BROKER | CONF_AUTH;
+    unsigned all = CONF_MASTER | CONF_SESSION | CONF_BROKER | CONF_AUTH | CONF_SIGNER;
     char *first = xstrdup(dump(all));
     fresh();
     CHECK(load(first) == 0);
@@ -527,7 +527,7 @@ static void each_role_gets_its_own_and_only_the_broker_secrets(void)
     CHECK(strstr(dump(CONF_BROKER), "jwt_secret = \"S3CRET\"\n") != NULL);
     CHECK(strstr(dump(CONF_BROKER), "db_password = \"S3CRET\"\n") != NULL);
     CHECK(strstr(dump(CONF_BROKER), "jwt_secret_file") == NULL);
-    unsigned others = CONF_MASTER | CONF_SESSION | CONF_AUTH | CONF_RELOADABLE;
+    unsigned others = CONF_MASTER | CONF_SESSION | CONF_AUTH | CONF_SIGNER | CONF_RELOADABLE;
     CHECK(strstr(dump(others), "S3CRET") == NULL);
     CHECK(strstr(dump(CONF_AUTH), "bcrypt_cost = 10\n") != NULL);
     CHECK(strstr(dump(CONF_AUTH), "db_host") == NULL);

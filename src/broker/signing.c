@@ -1,0 +1,62 @@
+/* Requests to the signer; see signing.h. */
+#include "signing.h"
+
+#include <stdlib.h>
+
+#include "log.h"
+#include "work.h"
+
+enum {
+    AT_ONCE = 4,        /* it signs one after the other: a few, so that it need not wait for us */
+    QUEUE = 256,        /* as many handshakes as a signer manages in half a second with RSA */
+    PATIENCE_MS = 5000, /* the client waits as long */
+};
+
+static struct work work = {.who = "the signer",
+                           .role = IPC_BY_SIGNER,
+                           .at_once = AT_ONCE,
+                           .most = QUEUE,
+                           .patience = PATIENCE_MS};
+
+struct job {
+    signing_done *done;
+    void *arg;
+};
+
+static void on_answer(void *arg, const struct ipc_message *m)
+{
+    struct job *job = arg;
+    struct ipc_text signature = {"", 0};
+    bool done = false;
+    if (m) {
+        struct ipc_reader r = ipc_read(m);
+        signature = ipc_get_text(&r, IPC_MAX_SIGNATURE);
+        done = ipc_read_end(&r);
+    }
+    job->done(job->arg, done, signature);
+    free(job);
+}
+
+void signing_ask(const struct signing_order *order, signing_done *done, void *arg)
+{
+    struct job *job = xcalloc(1, sizeof(*job));
+    *job = (struct job){done, arg};
+    struct buf packet = BUF_INIT;
+    uint32_t seq = work_seq(&work);
+    size_t begin = ipc_begin(&packet, IPC_MAKE, seq);
+    ipc_put_u32(&packet, order->scheme);
+    ipc_put_text(&packet, order->key.p, order->key.n);
+    ipc_put_text(&packet, order->content.p, order->content.n);
+    ipc_end(&packet, begin);
+    work_ask(&work, &packet, seq, on_answer, job);
+}
+
+void signing_init(int fd)
+{
+    work_init(&work, fd);
+}
+
+void signing_free(void)
+{
+    work_free(&work);
+}

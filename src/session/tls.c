@@ -1,0 +1,289 @@
+/* TLS; see tls.h. */
+#include "tls.h"
+
+#include <errno.h>
+#include <openssl/err.h>
+#include <openssl/ssl.h>
+#include <poll.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "ask.h"
+#include "log.h"
+#include "remote_key.h"
+#include "tls_key.h"
+
+enum {
+    RECORD = 16 * 1024,     /* of plain bytes, at most (RFC 8446 section 5.1) */
+    KEY_UPDATES_MAX = 1000, /* in a connection: one is due after 2^24 records */
+    DEPTH = 10,             /* certificates from ours to the root */
+};
+
+struct tls_context {
+    SSL_CTX *ssl;
+    unsigned char fingerprint[TLS_FINGERPRINT];
+};
+
+struct tls {
+    SSL *ssl;
+    short read_events, write_events;
+    unsigned key_updates;
+};
+
+static struct tls_context *current;
+static struct ask *asked; /* for the signature of the handshake that goes on */
+
+/* --- the context --- */
+
+/* The reason that libssl gives, without its numbers. Forgets all of them. */
+static const char *reason(void)
+{
+    unsigned long first = ERR_get_error();
+    ERR_clear_error();
+    if (!first)
+        return "no reason given";
+    if (ERR_SYSTEM_ERROR(first))
+        return strerror(ERR_GET_REASON(first));
+    const char *text = ERR_reason_error_string(first);
+    return text ? text : "unknown reason";
+}
+
+static bool sign(const EVP_PKEY *public_key, const struct tls_scheme *scheme,
+                 const unsigned char *content, size_t n, struct buf *signature)
+{
+    unsigned char key[TLS_FINGERPRINT];
+    return asked && tls_fingerprint(public_key, key) &&
+           ask_signature(asked, key, scheme->number, content, n, signature);
+}
+
+static bool register_keys(void)
+{
+    static bool done;
+    done = done || remote_key_init(sign);
+    return done;
+}
+
+/* TLS 1.2: an ephemeral key on an elliptic curve, and authenticated encryption. */
+static bool is_good(const SSL_CIPHER *c)
+{
+    return strcmp(SSL_CIPHER_get_version(c), "TLSv1.3") == 0 ||
+           (SSL_CIPHER_get_kx_nid(c) == NID_kx_ecdhe && SSL_CIPHER_is_aead(c));
+}
+
+static int set_ciphers(SSL_CTX *ssl, const struct conf *conf, struct conf_error *e)
+{
+    if (SSL_CTX_set_cipher_list(ssl, conf->tls_ciphers) != 1)
+        return conf_fault(conf, CONF_K_tls_ciphers, e, "\"%.100s\" selects no cipher suite: %s",
+                          conf->tls_ciphers, reason());
+    STACK_OF(SSL_CIPHER) *list = SSL_CTX_get_ciphers(ssl);
+    for (int i = 0; i < sk_SSL_CIPHER_num(list); i++)
+        if (!is_good(sk_SSL_CIPHER_value(list, i)))
+            return conf_fault(conf, CONF_K_tls_ciphers, e,
+                              "%s is among them, but only suites with ECDHE and AEAD are used; "
+                              "\"openssl ciphers -v LIST\" shows what a list selects",
+                              SSL_CIPHER_get_name(sk_SSL_CIPHER_value(list, i)));
+    return 0;
+}
+
+/* The key, too, is as public as the certificate. */
+static int set_certificate(struct tls_context *t, const struct conf *conf, struct conf_error *e)
+{
+    const char *path = conf->tls_certificate_file;
+    if (SSL_CTX_use_certificate_chain_file(t->ssl, path) != 1)
+        return conf_fault(conf, CONF_K_tls_certificate_file, e,
+                          "%.200s: %s; it must hold certificates in PEM, the server's own first",
+                          path, reason());
+    const EVP_PKEY *public_key = X509_get0_pubkey(SSL_CTX_get0_certificate(t->ssl));
+    EVP_PKEY *key = public_key ? remote_key_new(public_key) : NULL;
+    bool done = key && SSL_CTX_use_PrivateKey(t->ssl, key) == 1 &&
+                tls_fingerprint(public_key, t->fingerprint);
+    EVP_PKEY_free(key);
+    if (done)
+        return 0;
+    return conf_fault(conf, CONF_K_tls_certificate_file, e,
+                      "%.200s: %s; its key must be RSA with 2048 bits or more, or P-256, or P-384",
+                      path, reason());
+}
+
+static void count_key_updates(int sent, int version, int type, const void *p, size_t n, SSL *ssl,
+                              void *arg)
+{
+    (void)version;
+    (void)arg;
+    struct tls *t = SSL_get_app_data(ssl);
+    if (!sent && type == SSL3_RT_HANDSHAKE && n > 0 &&
+        *(const unsigned char *)p == SSL3_MT_KEY_UPDATE)
+        t->key_updates++;
+}
+
+static bool set_options(SSL_CTX *ssl)
+{
+    SSL_CTX_set_options(ssl, SSL_OP_NO_TICKET | SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION |
+                                 SSL_OP_IGNORE_UNEXPECTED_EOF);
+    SSL_CTX_set_mode(ssl, SSL_MODE_RELEASE_BUFFERS | SSL_MODE_ENABLE_PARTIAL_WRITE |
+                              SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
+    /* A record that brings no bytes of the client's is a reason to look at the clock. */
+    SSL_CTX_clear_mode(ssl, SSL_MODE_AUTO_RETRY);
+    SSL_CTX_set_session_cache_mode(ssl, SSL_SESS_CACHE_OFF);
+    SSL_CTX_set_msg_callback(ssl, count_key_updates);
+    return SSL_CTX_set_min_proto_version(ssl, TLS1_2_VERSION) == 1 &&
+           SSL_CTX_set_num_tickets(ssl, 0) == 1 &&
+           SSL_CTX_set1_sigalgs_list(ssl, tls_scheme_list()) == 1;
+}
+
+struct tls_context *tls_context_new(const struct conf *conf, struct conf_error *e)
+{
+    struct tls_context *t = xcalloc(1, sizeof(*t));
+    ERR_clear_error();
+    if (!register_keys() || !(t->ssl = SSL_CTX_new(TLS_server_method())) || !set_options(t->ssl))
+        conf_fault(conf, CONF_K_tls_certificate_file, e, "libssl cannot be used: %s", reason());
+    else if (set_ciphers(t->ssl, conf, e) == 0 && set_certificate(t, conf, e) == 0)
+        return t;
+    tls_context_free(t);
+    return NULL;
+}
+
+void tls_context_free(struct tls_context *t)
+{
+    if (!t)
+        return;
+    SSL_CTX_free(t->ssl);
+    free(t);
+}
+
+const unsigned char *tls_context_fingerprint(const struct tls_context *t)
+{
+    return t->fingerprint;
+}
+
+void tls_context_use(struct tls_context *t)
+{
+    tls_context_free(current);
+    current = t;
+}
+
+/* --- a connection --- */
+
+struct tls *tls_new(int fd, struct ask *ask)
+{
+    if (!current) {
+        log_error("TLS is not set up");
+        return NULL;
+    }
+    struct tls *t = xcalloc(1, sizeof(*t));
+    *t = (struct tls){.read_events = POLLIN, .write_events = POLLOUT};
+    t->ssl = SSL_new(current->ssl);
+    if (!t->ssl || SSL_set_fd(t->ssl, fd) != 1)
+        die("libssl: %s", reason());
+    SSL_set_app_data(t->ssl, t);
+    asked = ask;
+    return t;
+}
+
+void tls_free(struct tls *t)
+{
+    if (!t)
+        return;
+    SSL_free(t->ssl);
+    free(t);
+}
+
+/* What a call that brought nothing means: as read(2) would say it. events: to wait for before it
+ * is called again. */
+static long outcome(struct tls *t, int result, short *events)
+{
+    int saved = errno;
+    switch (SSL_get_error(t->ssl, result)) {
+    case SSL_ERROR_WANT_READ:
+        *events = POLLIN;
+        errno = EAGAIN;
+        break;
+    case SSL_ERROR_WANT_WRITE:
+        *events = POLLOUT;
+        errno = EAGAIN;
+        break;
+    case SSL_ERROR_ZERO_RETURN:
+        return 0;
+    case SSL_ERROR_SYSCALL:
+        errno = saved ? saved : ECONNRESET;
+        break;
+    default:
+        log_info("TLS: %s", reason());
+        errno = EPROTO;
+    }
+    ERR_clear_error();
+    if (errno == EAGAIN && t->key_updates > KEY_UPDATES_MAX) {
+        log_info("TLS: too many key updates");
+        errno = EPROTO;
+    }
+    return -1;
+}
+
+int tls_accept(struct tls *t)
+{
+    ERR_clear_error();
+    errno = 0;
+    int result = SSL_accept(t->ssl);
+    if (result == 1) {
+        asked = NULL;
+        t->read_events = POLLIN;
+        return 1;
+    }
+    long n = outcome(t, result, &t->read_events);
+    if (n < 0 && errno == EAGAIN)
+        return 0;
+    if (n == 0 || errno != EPROTO)
+        log_info("TLS: the client left during the handshake");
+    return -1;
+}
+
+const char *tls_describe(struct tls *t, char *text, size_t size)
+{
+    snprintf(text, size, "%s, %s", SSL_get_version(t->ssl), SSL_get_cipher_name(t->ssl));
+    return text;
+}
+
+long tls_read(struct tls *t, struct buf *b)
+{
+    static unsigned char scratch[RECORD]; /* as in buf_read() */
+    ERR_clear_error();
+    errno = 0;
+    int n = SSL_read(t->ssl, scratch, sizeof(scratch));
+    if (n <= 0)
+        return outcome(t, n, &t->read_events);
+    t->read_events = POLLIN;
+    buf_append(b, scratch, (size_t)n);
+    explicit_bzero(scratch, (size_t)n);
+    return n;
+}
+
+long tls_write(struct tls *t, struct buf *b)
+{
+    size_t most = buf_len(b) < RECORD ? buf_len(b) : RECORD;
+    ERR_clear_error();
+    errno = 0;
+    int n = SSL_write(t->ssl, buf_head(b), (int)most);
+    if (n <= 0)
+        return outcome(t, n, &t->write_events);
+    t->write_events = POLLOUT;
+    buf_consume(b, (size_t)n);
+    return n;
+}
+
+short tls_read_events(const struct tls *t)
+{
+    return t->read_events;
+}
+
+short tls_write_events(const struct tls *t)
+{
+    return t->write_events;
+}
+
+void tls_close(struct tls *t)
+{
+    ERR_clear_error();
+    SSL_shutdown(t->ssl);
+    ERR_clear_error();
+}

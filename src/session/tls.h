@@ -1,0 +1,55 @@
+/*
+ * TLS 1.2 and 1.3 for the client's connection, by libssl.
+ *
+ * What all sessions share, the certificate and what was agreed on about ciphers, is made before
+ * they are forked. There are no tickets and no stored sessions, no renegotiation, no compression.
+ * The private key is not here: each handshake asks for one signature (remote_key.h).
+ */
+#ifndef TLS_H
+#define TLS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "conf.h"
+
+struct ask;
+struct buf;
+struct tls_context;
+struct tls;
+
+/* Reads tls_certificate_file. Owned by the caller; NULL with an error text. */
+struct tls_context *tls_context_new(const struct conf *conf, struct conf_error *e);
+void tls_context_free(struct tls_context *t);
+
+/* Of the certificate's key (tls_key.h). */
+const unsigned char *tls_context_fingerprint(const struct tls_context *t);
+
+/* New connections are made with this one, which is taken over, and no more with another. */
+void tls_context_use(struct tls_context *t);
+
+/* A connection on a socket, which stays the caller's; ask: for the signature. NULL with a line in
+ * the log if there is no context. */
+struct tls *tls_new(int fd, struct ask *ask);
+void tls_free(struct tls *t);
+
+/* The handshake: 1: done, 0: more of the client is needed, -1: failed, which was logged. */
+int tls_accept(struct tls *t);
+
+/* Protocol and cipher suite, for the log. */
+const char *tls_describe(struct tls *t, char *text, size_t size);
+
+/* As buf_read() and buf_write(), once. -1 with EAGAIN can mean, for either of them, to wait until
+ * the socket is readable or until it is writable: tls_events(). A whole record is read at a time:
+ * nothing stays here that poll(2) would not show. */
+long tls_read(struct tls *t, struct buf *b);
+long tls_write(struct tls *t, struct buf *b);
+
+/* The events of poll(2) to wait for, to read and to write. */
+short tls_read_events(const struct tls *t);
+short tls_write_events(const struct tls *t);
+
+/* Says that nothing follows, if that can be written at once. */
+void tls_close(struct tls *t);
+
+#endif

@@ -1,0 +1,104 @@
+/*
+ * chatd-signer: holds the private key of TLS, signs handshakes with it, and does nothing else.
+ *
+ * Sessions speak TLS for themselves but for this one step, which they ask the broker for; the
+ * broker passes it on here, over a packet socket. There is no way to get anything decrypted, nor
+ * anything signed but the server's part of a handshake (content.h).
+ */
+#include <errno.h>
+#include <poll.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "content.h"
+#include "ipc.h"
+#include "keys.h"
+#include "log.h"
+#include "role.h"
+#include "tls_key.h"
+
+enum { PACKET_MAX = 1024 };
+
+static volatile sig_atomic_t stop;
+static sigset_t while_waiting;
+
+static void on_term(int signal)
+{
+    (void)signal;
+    stop = 1;
+}
+
+/* SIGTERM comes between two requests only: whoever takes this one's place gets the next. */
+static void catch_term(void)
+{
+    sigset_t term;
+    sigemptyset(&term);
+    sigaddset(&term, SIGTERM);
+    sigprocmask(SIG_BLOCK, &term, &while_waiting);
+    sigdelset(&while_waiting, SIGTERM);
+    sigaction(SIGTERM, &(struct sigaction){.sa_handler = on_term}, NULL);
+}
+
+/* Makes the signature that a packet asks for; empty if it may not be made. False if the packet is
+ * none that the broker may send. */
+static bool serve(const uint8_t *packet, size_t n, struct buf *reply)
+{
+    struct ipc_message m;
+    if (ipc_take(packet, n, IPC_BY_BROKER, &m) != (long)n || m.type != IPC_MAKE)
+        return false;
+    struct ipc_reader r = ipc_read(&m);
+    const struct tls_scheme *scheme = tls_scheme(ipc_get_u32(&r));
+    struct ipc_text key = ipc_get_text(&r, IPC_MAX_KEY);
+    struct ipc_text content = ipc_get_text(&r, IPC_MAX_HANDSHAKE);
+    const unsigned char *p = (const unsigned char *)content.p;
+    struct buf signature = BUF_INIT;
+    if (!ipc_read_end(&r) || !scheme || key.n != TLS_FINGERPRINT ||
+        !content_is_handshake(scheme, p, content.n))
+        log_warn("refused to sign what is no handshake");
+    else if (!keys_sign((const unsigned char *)key.p, scheme, p, content.n, &signature))
+        log_warn("cannot sign with scheme 0x%04x and the key asked for", scheme->number);
+    size_t begin = ipc_begin(reply, IPC_MADE, m.seq);
+    ipc_put_text(reply, buf_len(&signature) ? (const char *)buf_head(&signature) : "",
+                 buf_len(&signature));
+    ipc_end(reply, begin);
+    buf_free(&signature);
+    return true;
+}
+
+static void answer(const uint8_t *packet, size_t n)
+{
+    struct buf reply = BUF_INIT;
+    if (!serve(packet, n, &reply))
+        log_error("a request that the broker may not send");
+    else if (send(ROLE_FD_SIGN, buf_head(&reply), buf_len(&reply), MSG_NOSIGNAL) < 0)
+        log_error("sending a reply: %s", strerror(errno));
+    buf_free(&reply);
+}
+
+int main(int argc, char **argv)
+{
+    struct conf conf;
+    role_start(&conf, "signer", argc, argv);
+    conf_free(&conf);
+    keys_read(ROLE_FD_KEYS);
+    close(ROLE_FD_KEYS);
+    catch_term();
+
+    uint8_t packet[PACKET_MAX];
+    while (!stop) {
+        struct pollfd fd = {.fd = ROLE_FD_SIGN, .events = POLLIN};
+        if (ppoll(&fd, 1, NULL, &while_waiting) <= 0)
+            continue;
+        /* Another signer, whose place this one takes, may have been faster. */
+        ssize_t n = recv(ROLE_FD_SIGN, packet, sizeof(packet), MSG_DONTWAIT);
+        if (n == 0)
+            return 0; /* the master and the broker are gone */
+        if (n > 0)
+            answer(packet, (size_t)n);
+        else if (errno != EAGAIN && errno != EINTR)
+            die("receiving a request: %s", strerror(errno));
+    }
+    return 0;
+}
