@@ -301,9 +301,9 @@ PY
     [[ " ${lines[*]} " == *$'port\tint\t8080'* && " ${lines[*]} " == *$'jwt_secret\tsecret\t '* ]]
 }
 
-@test "broker and auth, started by hand, say that chatd starts them" {
+@test "broker, auth and signer, started by hand, say that chatd starts them" {
     local name
-    for name in chatd-broker chatd-auth; do
+    for name in chatd-broker chatd-auth chatd-signer; do
         run "$BUILD/$name" 3<&-
         echo "$output"
         [[ $status == 1 && $output == *'is started by chatd, not by hand'* ]]

@@ -144,6 +144,24 @@ PY
 
 # --- manual pages ---
 
+@test "the lines that start TLS in chatd(8) do it" {
+    sed -n '/^\.Ss TLS/,/^\.Ss Database/p' "$ROOT/man/chatd.8" | sed -n '/^\.Bd/,/^\.Ed/p' |
+        grep -v '^\.' | sed 's/\\e$/\\/' >"$T/tls"
+    (($(grep -cE '^(openssl|chatd|curl) ' "$T/tls") == 3))
+    mkdir "$T/tls.d"
+    cd "$T/tls.d"
+    sed '/^chatd/,$d' "$T/tls" | bash -e
+    local options
+    # The options of the line that starts chatd, with a port of this test's.
+    mapfile -t options < <(sed -n '/^chatd/,/^curl/p' "$T/tls" | grep -oE -- '[a-z_]+=[^ ]+' |
+        sed -e 's|=chatd\.|=tls.d/chatd.|' -e 's/:8443$/:0/')
+    ((${#options[@]} == 3))
+    server_start tls "${options[@]/#/-o}"
+    sed -n '/^curl/p' "$T/tls" | sed "s/8443/$(server_port tls)/" >"$T/curl"
+    bash -e "$T/curl" | jq -e .error
+    server_stop tls
+}
+
 @test "manual pages are clean under mandoc -Tlint" {
     run mandoc -Tlint -Wwarning "$ROOT"/man/*.[0-9]
     echo "$output"

@@ -222,7 +222,7 @@ try:
     if os.geteuid() == 0:
         program = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"]
         os.chown(folder, 65534, 65534)
-    for name in ("chatd", "chatd-broker", "chatd-auth"):
+    for name in ("chatd", "chatd-broker", "chatd-auth", "chatd-signer"):
         shutil.copy(f"{BUILD}/{name}", folder)
     name = some_name()
     p = Process([*program, f"{folder}/chatd", *options(name), "-o", f"run_dir={folder}/run",
@@ -870,7 +870,7 @@ try:
     if me == 0:
         program = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"]
         os.chown(folder, 65534, 65534)
-    for name in ("chatd", "chatd-broker", "chatd-auth"):
+    for name in ("chatd", "chatd-broker", "chatd-auth", "chatd-signer"):
         shutil.copy(f"{BUILD}/{name}", folder)
         os.chmod(f"{folder}/{name}", 0o755)
     if b"__asan_init" in open(CHATD, "rb").read():
@@ -923,7 +923,10 @@ has_none() {
     nm -D "$BUILD/chatd-auth" | grep -qwE 'crypt_r(@.*)?'
 }
 
-@test "chatd-auth needs no library of the database, of tokens, of JSON; chatd-broker none of hashes" {
+@test "chatd-auth and chatd-signer need no library of the database, of tokens, of JSON; chatd-broker none of hashes" {
+    # Keys, but no TLS: the signer reads nothing that a stranger has sent.
+    readelf -d "$BUILD/chatd-signer" | grep NEEDED >"$T/needed"
+    has_none "$T/needed" -E 'libpq|libjwt|libjson-c|libcrypt\.so|libssl'
     readelf -d "$BUILD/chatd-auth" | grep NEEDED >"$T/needed"
     has_none "$T/needed" -E 'libpq|libjwt|libjson-c'
     readelf -d "$BUILD/chatd-broker" | grep NEEDED >"$T/needed"

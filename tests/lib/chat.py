@@ -105,7 +105,7 @@ def connect(token=None, name="main", subprotocols=None, headers=None, path="/ws"
 
     async def go():
         return await websockets.connect(
-            f"ws://127.0.0.1:{port(name)}{path}", extra_headers=extra, subprotocols=subprotocols,
+            f"{'wss' if 'ssl' in options else 'ws'}://127.0.0.1:{port(name)}{path}", extra_headers=extra, subprotocols=subprotocols,
             ping_interval=None, close_timeout=5, max_size=None, **options)
     try:
         return Client(run(go()))

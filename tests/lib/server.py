@@ -82,7 +82,8 @@ def regions(pid):
 def holds(pid, needles):
     """Which of these bytes are in the memory of a process. Parts count: free(3) overwrites a
     beginning."""
-    parts = {n: (n[:16].encode(), n[-16:].encode()) for n in needles}
+    whole = {n: n if isinstance(n, bytes) else n.encode() for n in needles}
+    parts = {n: (b[:16], b[-16:]) for n, b in whole.items()}
     found = set()
     with open(f"/proc/{pid}/mem", "rb", 0) as f:
         for start, end in regions(pid):
@@ -210,10 +211,10 @@ class Server(Process):
         return children(title, self.name)
 
 
-def handed(listener):
+def handed(listener, name=""):
     """How to start a Server that is handed this socket, as systemd does it."""
     number = listener.fileno()
-    script = f'export LISTEN_PID=$$ LISTEN_FDS=1; exec "$@" 3<&{number}'
+    script = f'export LISTEN_PID=$$ LISTEN_FDS=1 LISTEN_FDNAMES={name}; exec "$@" 3<&{number}'
     return {"program": ["bash", "-c", script, "bash"], "pass_fds": (number,)}
 
 

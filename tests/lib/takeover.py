@@ -9,7 +9,7 @@ import shutil
 
 from server import *
 
-PROGRAMS = "chatd", "chatd-broker", "chatd-auth"
+PROGRAMS = "chatd", "chatd-broker", "chatd-auth", "chatd-signer"
 
 
 class Service(Server):

@@ -1,0 +1,190 @@
+"""Certificates that are made for a test, and clients that speak TLS.
+
+    pair = Pair("rsa")                          # key and certificate, in files
+    with Server(*pair.options(), "-o", "listen=tls:127.0.0.1") as s:
+        a = connect(u.token, s.name, ssl=pair.trust())
+        t = dial(s, pair)                       # an ssl.SSLSocket
+"""
+import ssl
+
+from server import *
+
+KEYS = {"rsa": ["-newkey", "rsa:2048"],
+        "p256": ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256"],
+        "p384": ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-384"]}
+NAMES = "subjectAltName=IP:127.0.0.1,DNS:localhost,DNS:chat.example"
+
+
+def openssl(*arguments):
+    subprocess.run(["openssl", *arguments], check=True, capture_output=True, stdin=subprocess.DEVNULL)
+
+
+class Pair:
+    """A private key and its certificate: signed by itself, or by issuer, another Pair. chain: the
+    certificate and those between it and the root."""
+
+    def __init__(self, kind="p256", issuer=None, authority=False, name=None):
+        self.name = name or some_name("tls-")
+        self.key, self.certificate, self.chain = (
+            f"{T}/{self.name}.{end}" for end in ("key", "pem", "chain"))
+        self.root = issuer.root if issuer else self
+        use = "basicConstraints=critical,CA:TRUE" if authority else "basicConstraints=CA:FALSE"
+        by = ["-CA", issuer.certificate, "-CAkey", issuer.key] if issuer else []
+        if issuer:
+            openssl("req", *KEYS[kind], "-nodes", "-keyout", self.key, "-out", f"{self.key}.req",
+                    "-subj", f"/CN={self.name}", "-addext", NAMES, "-addext", use)
+            openssl("x509", "-req", "-in", f"{self.key}.req", *by, "-CAcreateserial", "-days", "2",
+                    "-copy_extensions", "copy", "-out", self.certificate)
+        else:
+            openssl("req", "-x509", *KEYS[kind], "-nodes", "-keyout", self.key, "-days", "2",
+                    "-out", self.certificate, "-subj", f"/CN={self.name}", "-addext", NAMES,
+                    "-addext", use)
+        os.chmod(self.key, 0o600)
+        between = open(issuer.chain).read() if issuer and issuer.root is not issuer else ""
+        with open(self.chain, "w") as out:
+            out.write(open(self.certificate).read() + between)
+
+    def options(self):
+        return ["-o", f"tls_certificate_file={self.chain}", "-o", f"tls_key_file={self.key}"]
+
+    def trust(self):
+        """A client's context that accepts what this pair's root has signed."""
+        context = ssl.create_default_context(cafile=self.root.certificate)
+        context.minimum_version = ssl.TLSVersion.TLSv1_2
+        return context
+
+    def serial(self):
+        out = subprocess.run(["openssl", "x509", "-in", self.certificate, "-noout", "-serial"],
+                             check=True, capture_output=True, text=True).stdout
+        return out.strip().split("=")[1]
+
+
+def dial(server, pair, context=None, timeout=WAIT):
+    """A connection after its handshake."""
+    plain = socket.create_connection(("127.0.0.1", port(server.name)), timeout)
+    try:
+        return (context or pair.trust()).wrap_socket(plain, server_hostname="127.0.0.1")
+    except BaseException:
+        plain.close()
+        raise
+
+
+def fetch(t, token=None, path="/users", close=False):
+    """One request; (status, body)."""
+    lines = [f"GET {path} HTTP/1.1", "Host: chat.example"]
+    if token:
+        lines.append(f"Authorization: Bearer {token}")
+    if close:
+        lines.append("Connection: close")
+    t.sendall("\r\n".join([*lines, "", ""]).encode())
+    return read_answer(t)
+
+
+def read_answer(t):
+    head = b""
+    while not head.endswith(b"\r\n\r\n"):
+        byte = t.recv(1)
+        assert byte, f"the server closed after {head!r}"
+        head += byte
+    size = int([line for line in head.split(b"\r\n")
+                if line.lower().startswith(b"content-length:")][0].split(b":")[1])
+    body = b""
+    while len(body) < size:
+        body += t.recv(size - len(body))
+    return int(head.split()[1]), body
+
+
+class Manual:
+    """A client's end whose bytes are carried by hand: server sees them when, and in what parts, the
+    test wants."""
+
+    def __init__(self, server, context):
+        self.socket = socket.create_connection(("127.0.0.1", port(server.name)), WAIT)
+        self.come, self.go = ssl.MemoryBIO(), ssl.MemoryBIO()
+        self.tls = context.wrap_bio(self.come, self.go, server_hostname="127.0.0.1")
+
+    def send(self, part):
+        data = self.go.read()
+        for at in range(0, len(data), part):
+            self.socket.sendall(data[at:at + part])
+
+    def step(self, what, part=1 << 20):
+        """what() of the TLS object, once the bytes that it needs have come and gone."""
+        while True:
+            try:
+                result = what()
+                self.send(part)
+                return result
+            except ssl.SSLWantReadError:
+                self.send(part)
+                data = self.socket.recv(65536)
+                if data:
+                    self.come.write(data)
+                else:
+                    self.come.write_eof()
+
+
+def closed_by_server(s):
+    """Waits until the server ends a connection; what came before that."""
+    s.settimeout(WAIT)
+    return read_all(s)
+
+
+def handshake_fails(server, context):
+    """Why a client with this context gets no connection."""
+    try:
+        t = dial(server, Pair.__new__(Pair), context)
+    except OSError as e:
+        return e
+    t.close()
+    raise AssertionError("the handshake went well")
+
+
+# --- the signer's channel, by hand ---
+
+def ipc_types():
+    """The numbers of the messages, in the order of the table."""
+    import re
+    table = open(f"{ROOT}/src/ipc/ipc_table.h").read().split("#define IPC_MESSAGES(M)")[1]
+    table = re.sub(r"/\*.*?\*/", "", table.split("#define IPC_ERRORS")[0], flags=re.S)
+    return {name: n for n, name in enumerate(re.findall(r"\bM\(\s*([A-Z]+)\s*,", table), 1)}
+
+
+class Channel:
+    """A session's channel to the broker, for a session that does what ours would not."""
+
+    def __init__(self, server):
+        self.types = ipc_types()
+        here = os.getcwd()
+        self.socket = socket.socket(socket.AF_UNIX)
+        self.socket.settimeout(WAIT)
+        os.chdir(f"{T}/{server.name}.run")
+        self.socket.connect("broker.sock")
+        os.chdir(here)
+        self.seq = 0
+
+    @staticmethod
+    def text(value):
+        return len(value).to_bytes(4, sys.byteorder) + value
+
+    def send(self, name, payload):
+        self.seq += 1
+        head = b"".join(n.to_bytes(4, sys.byteorder)
+                        for n in (len(payload), self.types[name], self.seq))
+        self.socket.sendall(head + payload)
+
+    def sign(self, key, content, scheme=0x0403):
+        self.send("SIGN", scheme.to_bytes(4, sys.byteorder) + self.text(key) + self.text(content))
+
+    def answer(self):
+        """(name, payload) of the next message; None when the broker has closed."""
+        head = self.socket.recv(12, socket.MSG_WAITALL)
+        if not head:
+            return None
+        size, number = (int.from_bytes(head[i:i + 4], sys.byteorder) for i in (0, 4))
+        payload = self.socket.recv(size, socket.MSG_WAITALL) if size else b""
+        return next(k for k, v in self.types.items() if v == number), payload
+
+
+VERIFY_13 = b" " * 64 + b"TLS 1.3, server CertificateVerify\0" + bytes(32)
+EXCHANGE_12 = bytes(64) + b"\x03\x00\x1d\x20" + bytes(32)
