@@ -15,6 +15,7 @@
 #include "serve.h"
 #include "session_sandbox.h"
 #include "stream.h"
+#include "tls.h"
 #include "ws.h"
 
 void session_warm_up(void)
@@ -22,6 +23,7 @@ void session_warm_up(void)
     char accept[29];
     ws_accept_key("AAAAAAAAAAAAAAAAAAAAAA==", 24, accept);
     json_object_put(json_tokener_parse("{\"a\":1}"));
+    tls_warm_up();
 }
 
 void session_main(const struct conf *conf, int client, bool tls, int handover, int log_fd)

@@ -28,6 +28,10 @@ const unsigned char *tls_context_fingerprint(const struct tls_context *t);
 /* New connections are made with this one, which is taken over, and no more with another. */
 void tls_context_use(struct tls_context *t);
 
+/* Has libssl and libcrypto load what a handshake needs, so that the sessions that are forked share
+ * its memory. */
+void tls_warm_up(void);
+
 /* A connection on a socket, which stays the caller's; ask: for the signature. NULL with a line in
  * the log if there is no context. */
 struct tls *tls_new(int fd, struct ask *ask);
