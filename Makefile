@@ -95,11 +95,12 @@ tests/ws_echo: $(BUILD)/ws_echo
 
 # Tries what the roles must not do, with the very objects that forbid it.
 PROBE_OBJECTS = $(call objects,lib conf) $(BUILD)/session/session_sandbox.o \
-                $(BUILD)/broker/broker_sandbox.o $(BUILD)/auth/auth_sandbox.o
+                $(BUILD)/broker/broker_sandbox.o $(BUILD)/auth/auth_sandbox.o \
+                $(BUILD)/signer/signer_sandbox.o
 $(BUILD)/unit/probe: tests/probe/probe.c $(PROBE_OBJECTS)
 	@mkdir -p $(@D)
 	$(call say,TEST,$@)
-	$(Q)$(CC) $(CFLAGS) $(CPPFLAGS) $(addprefix -Isrc/,lib conf session broker auth) \
+	$(Q)$(CC) $(CFLAGS) $(CPPFLAGS) $(addprefix -Isrc/,lib conf session broker auth signer) \
 	    -o $@ $< $(PROBE_OBJECTS) $(LDFLAGS) $(LINK)
 
 unit: $(UNITS) $(BUILD)/unit/probe $(BUILD)/ws_echo

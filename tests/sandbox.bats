@@ -5,6 +5,7 @@
 load lib/server
 
 setup_file() {
+    export SIGSYS_EXPECTED=1
     server_setup_file
     server_start main -o presence=off -o min_spare=2 -o db_readers=1
 }
@@ -38,6 +39,7 @@ connect_to_broker allowed
 use_memory allowed
 talk allowed
 compute allowed
+sign allowed
 unix_datagram denied EACCES
 unix_packet denied EACCES
 tcp_socket denied EACCES
@@ -56,6 +58,28 @@ END
     expects auth 'killed 31' <<'END'
 use_memory allowed
 compute allowed
+unix_stream denied EACCES
+connect_to_broker denied EACCES
+connect_to_others denied EACCES
+connect_abstract denied EACCES
+unix_datagram denied EACCES
+unix_packet denied EACCES
+tcp_socket denied EACCES
+udp_socket denied EACCES
+raw_socket denied EACCES
+packet_socket denied EACCES
+connect_tcp denied EACCES
+serve_tcp denied EACCES
+unmap_address allowed
+move_address denied ENOMEM
+abort_itself killed 6
+END
+}
+
+@test "a signer that tries anything but to answer the broker ends, or is denied" {
+    expects signer 'killed 31' <<'END'
+use_memory allowed
+sign allowed
 unix_stream denied EACCES
 connect_to_broker denied EACCES
 connect_to_others denied EACCES
@@ -93,9 +117,11 @@ connect_to_others allowed
 connect_abstract allowed
 send_to_address allowed
 pass_descriptor allowed
+other_option allowed
 use_memory allowed
 talk allowed
 compute allowed
+sign allowed
 serve_tcp denied EACCES
 run_program killed 31
 run_open_program killed 31
@@ -137,7 +163,7 @@ PY
 @test "every call on the lists has its reason, and the lists are short" {
     py - "$ROOT/src" <<'PY'
 import re, sys
-most = {"session": 36, "broker": 66, "auth": 16}
+most = {"session": 37, "broker": 66, "auth": 16, "signer": 20}
 for role, limit in most.items():
     text = open(f"{sys.argv[1]}/{role}/{role}_sandbox.c").read()
     text = text[text.index("rules[] = {"):].split("\n};")[0]

@@ -541,8 +541,8 @@ with Server(*pair.options(), "-o", "listen=tls:127.0.0.1") as s:
     for content in VERIFY_13, EXCHANGE_12:
         c = Channel(s)
         c.sign(key, content)
-        name, signature = c.answer()
-        assert name == "SIGNED"
+        type_, signature = c.answer()
+        assert type_ == ipc.SIGNED
         with open(f"{T}/{s.name}.signature", "wb") as f:
             f.write(signature[4:])
         with open(f"{T}/{s.name}.content", "wb") as f:
@@ -557,13 +557,13 @@ with Server(*pair.options(), "-o", "listen=tls:127.0.0.1") as s:
                   (key, VERIFY_13, 0x0804), (key, VERIFY_13, 0x0401), (key, VERIFY_13, 0x9999):
         c = Channel(s)
         c.sign(*wanted)
-        assert c.answer()[0] == "FAILED", wanted
+        assert c.answer()[0] == ipc.FAILED, wanted
     c = Channel(s)
     c.sign(key, bytes(257))
     assert c.answer() is None
     c = Channel(s)
-    c.send("AUTH", c.text(u.token.encode()))
-    assert c.answer()[0] == "AUTHED"
+    c.send(ipc.AUTH, ipc.text(u.token.encode()))
+    assert c.answer()[0] == ipc.AUTHED
     c.sign(key, VERIFY_13)
     assert c.answer() is None
     s.logged("a message that its state does not allow")

@@ -49,6 +49,8 @@ static const struct sandbox_rule rules[] = {
     ALLOW_IF(fcntl, "is it non-blocking?", ARG_IS(1, F_GETFL)),
     ALLOW_IF(fcntl, "non-blocking from now on", ARG_IS(1, F_SETFL)),
     ALLOW_IF(setsockopt, "answers leave at once", ARG_IS(1, IPPROTO_TCP), ARG_IS(2, TCP_NODELAY)),
+    ALLOW_IF(setsockopt, "a stream's client that is gone", ARG_IS(1, IPPROTO_TCP),
+             ARG_IS(2, TCP_USER_TIMEOUT)),
     ALLOW_IF(ioctl, "does a slow client take anything?", ARG_IS(1, SIOCOUTQ)),
 
     /* The broker again, after it has died. */

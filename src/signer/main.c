@@ -17,6 +17,7 @@
 #include "keys.h"
 #include "log.h"
 #include "role.h"
+#include "signer_sandbox.h"
 #include "tls_key.h"
 
 enum { PACKET_MAX = 1024 };
@@ -81,10 +82,11 @@ int main(int argc, char **argv)
 {
     struct conf conf;
     role_start(&conf, "signer", argc, argv);
-    conf_free(&conf);
     keys_read(ROLE_FD_KEYS);
     close(ROLE_FD_KEYS);
     catch_term();
+    signer_sandbox(&conf);
+    conf_free(&conf);
 
     uint8_t packet[PACKET_MAX];
     while (!stop) {

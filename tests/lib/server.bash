@@ -133,6 +133,10 @@ server_teardown_file() {
         cat "$T"/*.log >&2
         status=1
     fi
+    # A call that a process needs and must not make; which one, the kernel's log may say (dmesg).
+    if [[ -z ${SIGSYS_EXPECTED:-} ]] && grep -h 'killed by signal 31 ' "$T"/*.log >&2; then
+        status=1
+    fi
     psql -qX -d postgres -c "drop database if exists $DB with (force)" \
         -c "drop role if exists $DB" >/dev/null || status=1
     [[ -z ${OWN_CLUSTER:-} ]] || "$ROOT/tests/tools/cluster" stop "$TEST_CLUSTER"

@@ -7,6 +7,7 @@
 """
 import ssl
 
+import ipc
 from server import *
 
 KEYS = {"rsa": ["-newkey", "rsa:2048"],
@@ -142,48 +143,29 @@ def handshake_fails(server, context):
 
 # --- the signer's channel, by hand ---
 
-def ipc_types():
-    """The numbers of the messages, in the order of the table."""
-    import re
-    table = open(f"{ROOT}/src/ipc/ipc_table.h").read().split("#define IPC_MESSAGES(M)")[1]
-    table = re.sub(r"/\*.*?\*/", "", table.split("#define IPC_ERRORS")[0], flags=re.S)
-    return {name: n for n, name in enumerate(re.findall(r"\bM\(\s*([A-Z]+)\s*,", table), 1)}
-
-
 class Channel:
     """A session's channel to the broker, for a session that does what ours would not."""
 
     def __init__(self, server):
-        self.types = ipc_types()
-        here = os.getcwd()
-        self.socket = socket.socket(socket.AF_UNIX)
-        self.socket.settimeout(WAIT)
-        os.chdir(f"{T}/{server.name}.run")
-        self.socket.connect("broker.sock")
-        os.chdir(here)
-        self.seq = 0
+        self.socket = ipc.broker(server.name)
+        self.socket.sendall(ipc.hello())
+        self.seq = 1
 
-    @staticmethod
-    def text(value):
-        return len(value).to_bytes(4, sys.byteorder) + value
-
-    def send(self, name, payload):
+    def send(self, type_, payload):
         self.seq += 1
-        head = b"".join(n.to_bytes(4, sys.byteorder)
-                        for n in (len(payload), self.types[name], self.seq))
-        self.socket.sendall(head + payload)
+        self.socket.sendall(ipc.message(type_, payload, self.seq))
 
     def sign(self, key, content, scheme=0x0403):
-        self.send("SIGN", scheme.to_bytes(4, sys.byteorder) + self.text(key) + self.text(content))
+        self.send(ipc.SIGN, ipc.struct.pack("I", scheme) + ipc.text(key) + ipc.text(content))
 
     def answer(self):
-        """(name, payload) of the next message; None when the broker has closed."""
+        """(type, payload) of the next message; None when the broker has closed."""
         head = self.socket.recv(12, socket.MSG_WAITALL)
         if not head:
             return None
         size, number = (int.from_bytes(head[i:i + 4], sys.byteorder) for i in (0, 4))
         payload = self.socket.recv(size, socket.MSG_WAITALL) if size else b""
-        return next(k for k, v in self.types.items() if v == number), payload
+        return number, payload
 
 
 VERIFY_13 = b" " * 64 + b"TLS 1.3, server CertificateVerify\0" + bytes(32)

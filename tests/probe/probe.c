@@ -41,6 +41,7 @@
 #include "role.h"
 #include "sandbox.h"
 #include "session_sandbox.h"
+#include "signer_sandbox.h"
 
 static struct conf conf;
 static pid_t parent;
@@ -338,6 +339,12 @@ static long copy_descriptor(void)
     return fcntl(pair[0], F_DUPFD, 0);
 }
 
+static long other_option(void)
+{
+    int size = 100000;
+    return setsockopt(pair[0], SOL_SOCKET, SO_SNDBUF, &size, sizeof(size));
+}
+
 static long write_elsewhere(void)
 {
     return pwrite(file_fd, "x", 1, 0);
@@ -450,6 +457,15 @@ static long compute(void)
     return send(pair[0], "x", 1, MSG_NOSIGNAL) == 1 ? recv(ROLE_FD_AUTH, &byte, 1, 0) : -1;
 }
 
+static long sign(void)
+{
+    char byte;
+    struct pollfd fd = {.fd = ROLE_FD_SIGN, .events = POLLIN};
+    if (send(pair[0], "x", 1, MSG_NOSIGNAL) != 1 || ppoll(&fd, 1, NULL, NULL) != 1)
+        return -1;
+    return recv(ROLE_FD_SIGN, &byte, 1, 0);
+}
+
 static long abort_itself(void)
 {
     abort();
@@ -480,12 +496,13 @@ static const struct probe {
     PROBE(go_elsewhere),      PROBE(raise_limit),       PROBE(be_looked_at),
     PROBE(another_filter),    PROBE(new_namespace),     PROBE(terminal_input),
     PROBE(own_descriptor),    PROBE(copy_descriptor),   PROBE(set_timer),
+    PROBE(other_option),
     PROBE(io_ring),           PROBE(load_bpf),          PROBE(watch_performance),
     PROBE(page_faults),       PROBE(keys),              PROBE(mount_something),
 #ifdef __x86_64__
     PROBE(x32_call),          PROBE(i386_call),
 #endif
-    PROBE(use_memory),        PROBE(talk),              PROBE(compute),
+    PROBE(use_memory),        PROBE(talk),              PROBE(compute), PROBE(sign),
     PROBE(abort_itself),
 };
 /* clang-format on */
@@ -500,6 +517,11 @@ static void close_session(void)
 static void close_broker(void)
 {
     broker_sandbox(&conf);
+}
+
+static void close_signer(void)
+{
+    signer_sandbox(&conf);
 }
 
 static void close_auth(void)
@@ -517,10 +539,8 @@ static const struct role {
     const char *name;
     void (*close)(void);
 } roles[] = {
-    {"session", close_session},
-    {"broker", close_broker},
-    {"auth", close_auth},
-    {"landlock", close_landlock_alone},
+    {"session", close_session}, {"broker", close_broker},           {"auth", close_auth},
+    {"signer", close_signer},   {"landlock", close_landlock_alone},
 };
 
 static void try_one(const struct role *role, const struct probe *probe)
@@ -589,6 +609,7 @@ static void prepare(void)
     pair[0] = high(pair[0]);
     pair[1] = high(pair[1]);
     dup2(pair[1], ROLE_FD_AUTH);
+    dup2(pair[1], ROLE_FD_SIGN);
 }
 
 int main(int argc, char **argv)
