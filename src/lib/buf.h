@@ -39,7 +39,7 @@ static inline size_t buf_len(const struct buf *b)
 
 static inline uint8_t *buf_head(const struct buf *b)
 {
-    return b->data + b->start;
+    return b->start ? b->data + b->start : b->data; /* no sum with NULL */
 }
 
 /* Makes room for n more bytes at the end and returns where they go. Exits on lack of memory. */

@@ -360,8 +360,10 @@ static void give_up_old_messages(struct live *l, int64_t now)
 
 static int64_t token_left(const struct live *l)
 {
-    int64_t seconds = l->ask->expires - (int64_t)time(NULL);
-    return seconds > 0 ? seconds * 1000 : 0;
+    int64_t now = (int64_t)time(NULL);
+    if (l->ask->expires <= now)
+        return 0;
+    return min(l->ask->expires - now, INT32_MAX) * 1000; /* who signs may say the end of time */
 }
 
 /* Does what is due although nobody sent anything; returns when that is the case next. */
