@@ -42,7 +42,7 @@ SEES_signer  := lib conf ipc tls signer
 # src/chatd.c puts the master and its sessions together into one executable.
 SEES_.       := lib conf master session
 
-.PHONY: all run check check-faults faults clean install unit
+.PHONY: all run check check-faults faults fuzz fuzzers analyze clean install unit
 all: $(PROGRAMS)
 
 # V=1 shows the commands.
@@ -104,6 +104,28 @@ $(BUILD)/unit/probe: tests/probe/probe.c $(PROBE_OBJECTS)
 	    -o $@ $< $(PROBE_OBJECTS) $(LDFLAGS) $(LINK)
 
 unit: $(UNITS) $(BUILD)/unit/probe $(BUILD)/ws_echo
+
+# A fuzzer, tests/fuzz/fuzz_NAME.c, takes out of one archive the objects that it fuzzes, and what
+# these need. FUZZ_BUILD makes all of them; see CONTRIBUTING.md.
+FUZZERS    := $(patsubst tests/fuzz/fuzz_%.c,$(BUILD)/fuzzers/%,$(wildcard tests/fuzz/fuzz_*.c))
+FUZZ_BUILD := BUILD=$(BUILD)/fuzz CC=clang SANITIZE=fuzzer-no-link,address,undefined fuzzers
+$(BUILD)/fuzzers/chatd.a: $(filter-out %/main.o,$(call objects,lib conf ipc wire session broker))
+	@mkdir -p $(@D)
+	$(Q)rm -f $@ && $(AR) rcs $@ $^
+
+$(BUILD)/fuzzers/%: tests/fuzz/fuzz_%.c tests/fuzz/fuzz.h $(BUILD)/fuzzers/chatd.a
+	$(call say,FUZZ,$@)
+	$(Q)$(CC) $(CFLAGS) $(CPPFLAGS) -fsanitize=fuzzer -Itests/fuzz \
+	    $(addprefix -Isrc/,lib conf ipc wire session broker) $$(pkg-config --cflags libpq libjwt) \
+	    -o $@ $< $(BUILD)/fuzzers/chatd.a $(LDFLAGS) $(LINK) -ljson-c -lcrypto -lpq -ljwt
+
+fuzzers: $(FUZZERS)
+
+# TIME: seconds each; TARGET: only this one.
+fuzz:
+	@tests/tools/install check
+	@$(MAKE) --no-print-directory $(FUZZ_BUILD)
+	@TIME="$(TIME)" exec tests/fuzz/run $(TARGET)
 
 # Preloaded into programs that know nothing of it: no sanitizer.
 $(BUILD)/faults/shim.so: tests/faults/shim.c Makefile
