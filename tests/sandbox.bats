@@ -1,4 +1,6 @@
 #!/usr/bin/env bats
+# bats file_tags=once
+#
 # What the processes must not do: a program tries it, closed in as they are, and the live ones are
 # looked at. A build for AddressSanitizer closes nothing in, so this is for the other one alone.
 

@@ -135,17 +135,6 @@ PY
     [[ $status == 1 ]]
 }
 
-@test "shell scripts pass shellcheck" {
-    local scripts
-    mapfile -t scripts < <(
-        find "$ROOT" \( -name .git -o -path "$ROOT/build" -o -path "$ROOT/run" \) -prune -o -type f \
-            -exec awk 'FNR == 1 && /^#!.*\/(ba)?sh$/ { print FILENAME } FNR > 1 { nextfile }' {} +
-    )
-    ((${#scripts[@]} >= 7)) || fail "only ${scripts[*]}"
-    shellcheck "${scripts[@]}"
-    shellcheck -s bash "$ROOT"/tests/lib/*.bash
-}
-
 # --- what is built ---
 
 is_sanitized() {

@@ -234,20 +234,11 @@ void db_connect(struct db *db)
                                 "keepalives_count",
                                 "tcp_user_timeout",
                                 NULL};
-    const char *const values[] = {db->conf->db_host,
-                                  db->conf->db_port,
-                                  db->conf->db_user,
-                                  db->conf->db_password,
-                                  db->conf->db_name,
-                                  application,
-                                  "read-write",
-                                  "UTF8",
-                                  SESSION_OPTIONS,
-                                  "5",
-                                  "2",
-                                  "3",
-                                  "10000",
-                                  NULL};
+    const char *const values[] = {db->conf->db_host, db->conf->db_port, db->conf->db_user,
+                                  db->conf->db_password, db->conf->db_name, application,
+                                  "read-write", "UTF8",
+                                  /* NOLINTNEXTLINE(bugprone-suspicious-missing-comma): one text */
+                                  SESSION_OPTIONS, "5", "2", "3", "10000", NULL};
     db->preparing = 0;
     db->pg = PQconnectStartParams(keys, values, 0);
     if (!db->pg)

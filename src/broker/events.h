@@ -14,12 +14,12 @@
 /* Up to here everything has been handed out. 0 before the first session is attached. */
 struct cursor events_position(void);
 
-/* Nothing up to position concerns anybody here. For the first session of a fresh broker. */
-void events_start(struct cursor position);
+/* Nothing up to start concerns anybody here. For the first session of a fresh broker. */
+void events_start(struct cursor start);
 
 /* The database is not what it was: what comes next is what comes after this position. No reading
  * may be under way. */
-void events_restart(struct cursor position);
+void events_restart(struct cursor to);
 
 /* A doorbell: the change with this id has been committed. */
 void events_rung(uint64_t id);

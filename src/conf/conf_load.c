@@ -40,7 +40,7 @@ static char *skip_blanks(char *s)
     return s;
 }
 
-static void trim_end(char *start, char *end)
+static void trim_end(const char *start, char *end)
 {
     while (end > start && is_blank(end[-1]))
         end--;

@@ -202,7 +202,7 @@ void takeover_inherit(struct inheritance *in)
 {
     *in = (struct inheritance){-1, -1, -1, false};
     const char *text = getenv(VARIABLE);
-    struct inheritance found;
+    struct inheritance found = *in;
     int pid, bound;
     if (text &&
         sscanf(text, "%d %d %d %d %d", &pid, &found.word, &found.lock, &found.secrets, &bound) ==

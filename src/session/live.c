@@ -10,7 +10,10 @@
 #include "clock.h"
 #include "log.h"
 
-enum { OUT_HIGH = 64 * 1024 }; /* above this the broker is not read, so that its queue fills up */
+enum {
+    OUT_HIGH = 64 * 1024, /* above this the broker is not read, so that its queue fills up */
+    READ_AT_ONCE = 16 * 1024,
+};
 
 /* --- to the client --- */
 
