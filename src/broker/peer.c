@@ -20,6 +20,7 @@
 
 enum {
     CHANNELS_EACH = 4, /* of one session: the one it uses, and some that it has just left */
+    LATE_LOOKS = 4,    /* at those who owe a message, within request_timeout */
     PAUSE_MS = 100,    /* without accepting, when there are no descriptors left */
     /* The largest answer fits on top of what the queue may hold; more is our own mistake. */
     QUEUE_HARD = 2 * IPC_MAX_REPLY,
@@ -31,6 +32,7 @@ static struct tally channels; /* of each process */
 static uint64_t last_id;
 static struct loop_watch listener;
 static struct loop_timer accept_pause; /* of the listener, when there are no descriptors left */
+static struct loop_timer late_look;
 
 struct peer *peer_find(uint64_t id)
 {
@@ -149,8 +151,9 @@ static const char *give(struct peer *p, const struct ipc_message *m)
 static void serve(struct peer *p)
 {
     struct ipc_message m;
-    int got;
+    int got = -1;
     while (!p->closing && has_room(p) && (got = ipc_channel_next(&p->channel, &m)) != 0) {
+        p->due_since = 0;
         const char *wrong = got < 0 ? "a message that is none of a session's" : refuse(p, &m);
         if (!wrong) {
             p->waiting[m.type]++;
@@ -159,6 +162,25 @@ static void serve(struct peer *p)
         if (wrong)
             peer_end(p, wrong);
     }
+    if (!p->closing && got == 0 && buf_len(&p->channel.in) > 0 && !p->due_since)
+        p->due_since = clock_ms();
+}
+
+/* Ends those who owe a message for too long. */
+static void on_late_look(void *arg)
+{
+    (void)arg;
+    int64_t now = clock_ms();
+    struct peer *p;
+    for (size_t at = 0; (p = peer_next(&at));) {
+        if (!p->due_since)
+            continue;
+        if (ipc_channel_queued(&p->channel) > broker.conf.session_queue)
+            p->due_since = now; /* the rest may be there: it is not being read */
+        else if (now - p->due_since >= broker.conf.request_timeout)
+            peer_end(p, p->state == IPC_IS_SILENT ? "it did not say hello" : "half a message");
+    }
+    loop_timer_set(broker.loop, &late_look, broker.conf.request_timeout / LATE_LOOKS + 1);
 }
 
 /* The queue has been written: now for what waited for that. */
@@ -200,7 +222,8 @@ static void add(int fd)
     ipc_channel_init(&p->channel, fd, IPC_BY_SESSION);
     p->id = ++last_id;
     p->pid = cred.pid;
-    p->state = IPC_IS_NEW;
+    p->state = IPC_IS_SILENT;
+    p->due_since = clock_ms();
     p->watch = (struct loop_watch){fd, EPOLLIN, on_channel, p};
     map_put(&peers, p->id, p);
     loop_add(broker.loop, &p->watch);
@@ -235,12 +258,15 @@ void peers_init(int fd)
 {
     listener = (struct loop_watch){fd, EPOLLIN, on_accept, NULL};
     accept_pause.call = on_pause_over;
+    late_look.call = on_late_look;
     loop_add(broker.loop, &listener);
+    on_late_look(NULL);
 }
 
 void peers_stop(void)
 {
     loop_timer_stop(broker.loop, &accept_pause);
+    loop_timer_stop(broker.loop, &late_look);
     loop_remove(broker.loop, &listener);
     close(listener.fd);
 }

@@ -2,7 +2,8 @@
  * The sessions of this host as the broker sees them: one peer for each connected channel.
  *
  * A session is not trusted. Whatever it sends must fit its row of ipc_table.h for the state that
- * its channel is in; anything else ends that channel and nothing but that channel.
+ * its channel is in; anything else ends that channel and nothing but that channel. So does a
+ * message that is not there as a whole within request_timeout, or no first one.
  */
 #ifndef PEER_H
 #define PEER_H
@@ -35,7 +36,9 @@ struct peer {
     uint64_t id;                     /* of the channel: never used twice by this broker */
     uint64_t origin;                 /* the session's own number, the same after it reconnects */
     int pid;                         /* SO_PEERCRED */
-    unsigned state;                  /* IPC_IS_NEW, IPC_IS_BOUND or IPC_IS_ATTACHED */
+    unsigned state;                  /* one of IPC_IS_... */
+    int64_t due_since;               /* clock_ms(): its first message, or the rest of one, is due;
+                                      * 0: none is */
     uint8_t waiting[IPC_TYPE_COUNT]; /* requests of each type without an answer yet */
     struct bucket messages;          /* what it may yet send */
     int64_t user;                    /* 0 until bound */

@@ -3,8 +3,9 @@
  *
  * From a row follow the number, the name, who may send it, how large its payload may be, and,
  * for what a session sends, in which states of its channel and how many of it may await their
- * answer at once. The broker ends a session that breaks its row; a session, an auth worker or the
- * signer that gets such a message drops it, or the channel.
+ * answer at once. What may be said only once leads to a state in which it may not be said. The
+ * broker ends a session that breaks its row, or that leaves a message half said; a session, an auth
+ * worker or the signer that gets such a message drops it, or the channel.
  *
  * The payload is the listed fields in that order and nothing else: u8, u32, u64 in the
  * machine's byte order (both ends are on one machine), text as a u32 length and its bytes.
@@ -27,7 +28,8 @@
 #define IPC_MAX_REPLY     (IPC_MAX_HISTORY * IPC_MAX_FRAME + 1024 * 1024)
 
 /* States of a session's channel, as a set. */
-#define IPC_IS_NEW      1u /* connected */
+#define IPC_IS_SILENT   8u /* connected, without a word */
+#define IPC_IS_NEW      1u /* has said hello */
 #define IPC_IS_BOUND    2u /* acts for a user, until it ends */
 #define IPC_IS_ATTACHED 4u /* and that user is online through it */
 #define IPC_ANY         (IPC_IS_NEW | IPC_IS_BOUND | IPC_IS_ATTACHED)
@@ -43,7 +45,7 @@
 /*   name      sent by  payload at most               when       waiting  fields */
 #define IPC_MESSAGES(M)                                                                            \
     /* A session introduces itself: version, the number that it signs its messages with, peer. */  \
-    M(HELLO, SESSION, 16 + IPC_MAX_NAME, IPC_IS_NEW, 1) /* u32 u64 text */                         \
+    M(HELLO, SESSION, 16 + IPC_MAX_NAME, IPC_IS_SILENT, 1) /* u32 u64 text */                      \
     /* Proves who the client is; afterwards the channel acts as that user, and as no other. */     \
     M(AUTH, SESSION, 4 + IPC_MAX_TOKEN, IPC_ANY, 1) /* text token -> AUTHED */                     \
     M(REGISTER, SESSION, 12 + 3 * IPC_MAX_NAME, IPC_IS_NEW | IPC_IS_BOUND,                         \
