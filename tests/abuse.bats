@@ -104,8 +104,8 @@ PY
 
 @test "of a session that has gone meanwhile no password is looked at" {
     py - <<'PY'
-import ipc
 from proxied import *
+from impersonate import *
 alice = member("203.0.113.1")
 before, queued = len(waits()), len(turns())
 [auth] = children("auth")
@@ -115,10 +115,9 @@ try:
     eventually(lambda: len(turns()) > queued)           # it is the first, and stays that for now
     # Sessions of an attacker, with the right password, who leave at once.
     for _ in range(3):
-        s = ipc.broker()
-        s.sendall(ipc.hello(address=b"192.0.2.1")
-                  + ipc.message(ipc.LOGIN, ipc.text(alice.name.encode()) + ipc.text(password().encode()), 2))
-        s.close()
+        c = Channel(NEW)
+        c.say("LOGIN", text(alice.name) + text(password()))
+        c.close()
 finally:
     os.kill(auth, signal.SIGCONT)
 first.answer("POST").error(401)
@@ -196,8 +195,8 @@ PY
     server_start deep -o trusted_proxies=127.0.0.1 -o proxy_protocol=on -o presence=off -o auth_workers=1 \
         -o login_failures=0 -o login_delay=0 -o auth_queue=5000
     py - <<'PY'
-import ipc
 from proxied import *
+from impersonate import *
 n = "deep"
 alice = member("203.0.113.1", n)
 [auth] = children("auth", n)
@@ -207,12 +206,10 @@ try:
     eventually(lambda: turns(n))
     # Sessions of an attacker, who leave; that the broker ends them at the end says that it has read all.
     for _ in range(1100):
-        s = ipc.broker(n)
-        s.sendall(ipc.hello(address=b"192.0.2.1")
-                  + ipc.message(ipc.LOGIN, ipc.text(alice.name.encode()) + ipc.text(b"wrong-words"), 2)
-                  + ipc.message(ipc.USERS, b"", 3))
-        read_all(s)
-        s.close()
+        c = Channel(NEW, name=n)
+        c.say("LOGIN", text(alice.name) + text("wrong-words"))
+        c.say("USERS")
+        c.ended()
     r = login("somebody", "192.0.2.2", "wrong-words", n).error(503, "overloaded")
     assert int(r.headers["retry-after"]) > 0
     known = via("203.0.113.1", n).send(post("/login", {"username": alice.name, "password": password()}))
@@ -310,17 +307,12 @@ PY
 
 @test "a session that sends the broker more than its client may lead to is ended alone" {
     py - <<'PY'
-from ipc import *
+from impersonate import *
 alice = user(instance="slow")
 other = connect(alice.token, "slow")
-s = broker("slow")
-auth = message(AUTH, text(alice.token.encode()), 2)
-try:
-    s.sendall(hello() + auth * 1000)
-except (BrokenPipeError, ConnectionResetError):
-    pass
-read_all(s)
-s.close()
+c = Channel(NEW, alice, "slow")
+c.raw(message(TABLE["AUTH"].number, good("AUTH", alice), 2) * 1000)
+c.ended()
 with open(f"{T}/slow.log") as f:
     assert "ended: more messages than frame_rate allows" in f.read()
 other.ping()

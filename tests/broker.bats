@@ -84,113 +84,10 @@ assert b.until("message")["content"] == "still here"
 PY
 }
 
-# A session that has gone over to an attacker: speaks to the broker's socket directly.
-@test "a session that sends what PostgreSQL refuses, or what its state forbids, is ended alone" {
-    py - <<'PY'
-from ipc import *
-alice, bob = user(), user()
-a, b = connect(alice.token), connect(bob.token)
-auth = message(AUTH, text(alice.token.encode()), 2)
-
-def ended(data):
-    s = broker()
-    s.sendall(data)
-    read_all(s)     # comes to an end: the broker has closed
-    s.close()
-
-send = lambda id_, content: struct.pack("Q", bob.id) + text(id_) + text(content) + b"\0"
-ended(hello() + message(USERS))                                   # not bound
-ended(hello() + message(SEND, send(b"a", b"x")))
-ended(hello() + message(ATTACH, text(b"") + struct.pack("Q", 0)))
-ended(hello() + auth + message(RESUME, text(b""), 3))              # not attached
-ended(hello() + hello())                                            # only once
-ended(message(99))                                              # no such type
-ended(message(AUTHED))                                         # a type of the broker
-ended(struct.pack("III", 0xffffffff, SEND, 1))                  # too large
-ended(message(HELLO, b"short"))
-ended(hello(VERSION + 1))                                       # another version
-ended(hello(address=b"x"))                                      # no address
-ended(hello() + message(AUTH, text(b"x"), 0))                     # no number
-ended(hello() + auth + message(SEND, send(b"a", b"nul\0")))
-ended(hello() + auth + message(SEND, send(b"a\0", b"x")))
-ended(hello() + auth + message(SEND, send(b"a", b"\xff\xfe")))
-ended(hello() + auth + message(SEND, send(b"", b"x")))
-ended(hello() + auth + message(SEND, send(b"a", b"x") + b"more"))
-ended(hello() + auth + message(SEND, send(b"a", b"x" * 20000)))
-ended(hello() + auth + message(HISTORY, struct.pack("=QQQI", 1, 0, 0, 1000000)))
-ended(hello() + auth + message(USERS, seq=3) + message(USERS, seq=4))
-
-attach = message(ATTACH, text(b"") + struct.pack("Q", 0), 3)
-ended(hello() + auth + attach + attach)                           # only once
-ended(hello() + auth + message(ATTACH, text(b"c" * 65) + struct.pack("Q", 0), 3))
-def attached():
-    s = broker()
-    s.sendall(hello() + auth + attach)
-    got = b""
-    while struct.pack("I", 3) not in got:       # the number of the request, in its answer
-        part = s.recv(65536)
-        assert part, got
-        got += part
-    return s
-for bad in (message(RESUME, text(b"c" * 65), 4), message(RESUME, text(b"c") + b"x", 4), message(RESUME, b"", 4),
-            message(RESUME, text(b""), 0), attach,
-            message(RESUME, text(b"0123456789ab-1-1"), 4) * 70):
-    s = attached()
-    s.sendall(bad)
-    read_all(s)
-    s.close()
-
-# Another user's token on a bound channel is refused, and the channel stays whose it was.
-s = broker()
-s.sendall(hello() + auth + message(AUTH, text(bob.token.encode()), 3) + message(USERS, seq=4))
-got = b""
-while b'"id":' not in got:
-    part = s.recv(65536)
-    assert part, got
-    got += part
-s.close()
-
-# What needs an attached channel, or one that is not, is refused to the other.
-ended(hello() + message(LOGOUT))
-ended(hello() + message(PASSWORD, text(b"a") + text(b"b")))
-ended(hello() + auth + message(PASSWORD, text(b"a"), 3))
-ended(hello() + auth + message(PASSWORD, text(b"a" * 300) + text(b"b"), 3))
-for late in (LOGOUT, PASSWORD):
-    s = attached()
-    s.sendall(message(late, b"", 4))
-    read_all(s)
-    s.close()
-
-# Once its user's token is void, a channel that is kept gets nothing but refusals.
-carol = user()
-s = broker()
-s.sendall(hello() + message(AUTH, text(carol.token.encode()), 2))
-assert s.recv(65536)
-assert api("POST", "/logout", token=carol.token)[0] == 204
-eventually(lambda: api("GET", "/users", token=carol.token)[0] == 401)
-for n, request in enumerate((message(USERS, seq=7), message(SEND, send(b"a", b"x"), 7), message(LOGOUT, seq=7),
-                             message(ATTACH, text(b"") + struct.pack("Q", 0), 7))):
-    s.sendall(request)
-    size, type_, seq, error = struct.unpack("IIII", s.recv(65536))
-    assert (size, type_, seq) == (4, FAILED, 7), (n, type_)
-s.close()
-
-# More channels than a session has use for are closed.
-many = [broker() for _ in range(10)]
-for s in many[5:]:
-    assert s.recv(1) == b""
-for s in many:
-    s.close()
-
-assert len(children("broker")) == 1
-a.message(bob.id, "unharmed", "c-1")
-assert b.until("message")["content"] == "unharmed"
-PY
-}
-
+# What a session may say at all, impersonation.bats tries.
 @test "a session that does not read its answers costs the broker little" {
     py - <<'PY'
-from ipc import *
+from impersonate import *
 alice = user()
 sql("insert into users (username, email, password_hash)"
     " select 'filler' || i, 'filler' || i || '@example.com', 'x' from generate_series(1, 5000) i")
@@ -199,12 +96,10 @@ def resident():
     with open(f"/proc/{pid}/status") as f:
         return next(int(line.split()[1]) for line in f if line.startswith("VmRSS"))
 before = resident()
-s = broker()
-s.sendall(hello() + message(AUTH, text(alice.token.encode()), 2))
-s.recv(4096)
+c = Channel(BOUND, alice)
 # One request at a time is its due; the answers are some 300 kB each and stay unread.
-for seq in range(3, 33):
-    s.sendall(message(USERS, seq=seq))
+for _ in range(30):
+    c.say("USERS")
     for _ in range(2):
         status, users = api("GET", "/users", token=alice.token)   # the broker has had its turn
         assert status == 200 and len(users) > 5000
@@ -213,7 +108,7 @@ grown = resident() - before
 with open(f"/proc/{pid}/maps") as f:
     sanitized = "libasan" in f.read()
 assert grown < (300000 if sanitized else 30000), f"{grown} kB"
-s.close()
+c.close()
 sql("delete from users where username like 'filler%'")
 PY
 }

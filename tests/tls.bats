@@ -539,33 +539,29 @@ import hashlib
 key = hashlib.sha256(der).digest()
 with Server(*pair.options(), "-o", "listen=tls:127.0.0.1") as s:
     for content in VERIFY_13, EXCHANGE_12:
-        c = Channel(s)
-        c.sign(key, content)
-        type_, signature = c.answer()
-        assert type_ == ipc.SIGNED
+        c = Channel(NEW, name=s.name)
+        kind, signature = c.ask("SIGN", sign_payload(key, content))
+        assert kind == "SIGNED"
         with open(f"{T}/{s.name}.signature", "wb") as f:
             f.write(signature[4:])
         with open(f"{T}/{s.name}.content", "wb") as f:
             f.write(content)
         openssl("dgst", "-sha256", "-prverify", pair.key, "-signature", f"{T}/{s.name}.signature",
                 f"{T}/{s.name}.content")
-        c.sign(key, content)
-        assert c.answer() is None
+        c.say("SIGN", sign_payload(key, content))
+        c.ended("a second one")
     assert "a second signature for one handshake" in s.log()
     # Nothing but a handshake, with a key and a scheme that fit, is signed.
     for wanted in (key, b"pay the bearer"), (key, bytes(32)), (key[:-1], VERIFY_13), (bytes(32), VERIFY_13), \
                   (key, VERIFY_13, 0x0804), (key, VERIFY_13, 0x0401), (key, VERIFY_13, 0x9999):
-        c = Channel(s)
-        c.sign(*wanted)
-        assert c.answer()[0] == ipc.FAILED, wanted
-    c = Channel(s)
-    c.sign(key, bytes(257))
-    assert c.answer() is None
-    c = Channel(s)
-    c.send(ipc.AUTH, ipc.text(u.token.encode()))
-    assert c.answer()[0] == ipc.AUTHED
-    c.sign(key, VERIFY_13)
-    assert c.answer() is None
+        c = Channel(NEW, name=s.name)
+        assert c.ask("SIGN", sign_payload(*wanted))[0] == "FAILED", wanted
+    c = Channel(NEW, name=s.name)
+    c.say("SIGN", sign_payload(key, bytes(257)))
+    c.ended("too long")
+    c = Channel(BOUND, u, s.name)
+    c.say("SIGN", sign_payload(key, VERIFY_13))
+    c.ended("it acts for a user")
     s.logged("a message that its state does not allow")
     assert fetch(dial(s, pair))[0] == 401
 PY

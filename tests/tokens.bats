@@ -269,6 +269,19 @@ a.ping()
 PY
 }
 
+@test "a channel that a session keeps when its token is void gets nothing but refusals" {
+    py - <<'PY'
+from impersonate import *
+alice = user()
+c = Channel(BOUND, alice)
+assert api("POST", "/logout", token=alice.token)[0] == 204
+eventually(lambda: api("GET", "/users", token=alice.token)[0] == 401)
+for name in ("USERS", "SEND", "LOGOUT", "ATTACH", "HISTORY", "AUTH"):
+    assert c.ask(name)[0] == "FAILED", name
+c.close()
+PY
+}
+
 @test "a broker that is started again knows what was revoked before and meanwhile" {
     py - <<'PY'
 from chat import *

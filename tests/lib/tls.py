@@ -7,8 +7,7 @@
 """
 import ssl
 
-import ipc
-from server import *
+from impersonate import *
 
 KEYS = {"rsa": ["-newkey", "rsa:2048"],
         "p256": ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256"],
@@ -141,31 +140,10 @@ def handshake_fails(server, context):
     raise AssertionError("the handshake went well")
 
 
-# --- the signer's channel, by hand ---
+# --- asking for signatures, as a session does that is not ours ---
 
-class Channel:
-    """A session's channel to the broker, for a session that does what ours would not."""
-
-    def __init__(self, server):
-        self.socket = ipc.broker(server.name)
-        self.socket.sendall(ipc.hello())
-        self.seq = 1
-
-    def send(self, type_, payload):
-        self.seq += 1
-        self.socket.sendall(ipc.message(type_, payload, self.seq))
-
-    def sign(self, key, content, scheme=0x0403):
-        self.send(ipc.SIGN, ipc.struct.pack("I", scheme) + ipc.text(key) + ipc.text(content))
-
-    def answer(self):
-        """(type, payload) of the next message; None when the broker has closed."""
-        head = self.socket.recv(12, socket.MSG_WAITALL)
-        if not head:
-            return None
-        size, number = (int.from_bytes(head[i:i + 4], sys.byteorder) for i in (0, 4))
-        payload = self.socket.recv(size, socket.MSG_WAITALL) if size else b""
-        return number, payload
+def sign_payload(key, content, scheme=0x0403):
+    return u32(scheme) + text(key) + text(content)
 
 
 VERIFY_13 = b" " * 64 + b"TLS 1.3, server CertificateVerify\0" + bytes(32)

@@ -1,0 +1,320 @@
+#!/usr/bin/env bats
+# The broker trusts no session: one that has gone over to an attacker speaks to it directly, with
+# every message in every wrong state, with wrong lengths, and as another user. That ends its own
+# channel, and nobody else notices (impersonate.py).
+
+load lib/server
+
+setup_file() {
+    server_setup_file
+    server_start main -o presence_debounce=0 -o min_spare=2 -o max_spare=4
+}
+
+teardown_file() {
+    local status=0
+    # What the broker calls its own mistake.
+    ! grep -hE ' error broker\[' "$T"/*.log >&2 || status=1
+    server_teardown_file || status=1
+    return $status
+}
+
+@test "in each state, a message that its row does not allow there ends the channel, whoever it is of" {
+    py - <<'PY'
+from impersonate import *
+with Innocents():
+    who, tried = user(), 0
+    unknown = [0, len(TABLE) + 1, 255, 2**31, 2**32 - 1]
+    for state in IN:
+        for number in list(NAMES) + unknown:
+            name = NAMES.get(number)
+            if name and TABLE[name].sender == "SESSION" and state in TABLE[name].states:
+                continue
+            c = Channel(state, who)
+            c.raw(message(number, (name and good(name, who)) or b"", 77))
+            c.ended(f"{name or number} while {state}")
+            tried += 1
+    assert tried >= 4 * (len(TABLE) - len(MINE) + len(unknown)), tried
+PY
+}
+
+@test "in each state, a message that its row allows is answered" {
+    py - <<'PY'
+from impersonate import *
+with Innocents():
+    for row in MINE:
+        for state in row.states:
+            who = user()            # LOGOUT makes the token void
+            c = Channel(state, who)
+            payload = good(row.name, who)
+            seq = c.say(row.name, b"" if payload is None else payload)
+            if payload is None:
+                continue            # whether that fits, its own test must say
+            if row.name == "HELLO":
+                seq = c.say("AUTH")
+            kind, _ = c.answer(seq)
+            assert kind != "FAILED" or row.name in ("LOGIN", "PASSWORD", "SIGN"), (row.name, state, kind)
+            c.close()
+PY
+}
+
+@test "only the first message is HELLO, and it is so once" {
+    py - <<'PY'
+from impersonate import *
+who = user()
+for row in MINE:
+    assert (SILENT in row.states) == (row.name == "HELLO") and (row.name != "HELLO" or row.states == [SILENT])
+for state in (NEW, BOUND, ATTACHED):
+    c = Channel(state, who)
+    c.say("HELLO")
+    c.ended(f"a second HELLO while {state}")
+c = Channel(SILENT)
+c.say("HELLO", hello(version=VERSION + 1))
+c.ended("another version")
+c = Channel(SILENT)
+c.say("HELLO", hello("x"))
+c.ended("no address")
+PY
+}
+
+@test "a length above its row's ends the channel from the header on" {
+    py - <<'PY'
+from impersonate import *
+with Innocents():
+    who = user()
+    for row in MINE:
+        for state in row.states[:1]:
+            for size in (row.max + 1, 2**31 - 1, 2**31, 2**32 - 12, 2**32 - 1):
+                c = Channel(state, who)
+                c.raw(message(row.number, b"", 77, size))
+                c.ended(f"{row.name} of {size} bytes")
+PY
+}
+
+@test "a payload that is cut, runs on, or says that a text is longer than it is, ends the channel" {
+    py - <<'PY'
+from impersonate import *
+with Innocents():
+    for row in MINE:
+        who = user()                # LOGOUT makes the token void
+        state, fits = row.states[0], good(row.name, who)
+        if fits is None:
+            fits = b""
+        bad = {fits[:n] for n in {0, 1, 3, 4, len(fits) // 2, len(fits) - 1} if 0 <= n < len(fits)}
+        bad |= {fits + b"\0", fits + b"more"}
+        if row.name not in ("USERS", "HISTORY", "LOGOUT") and good(row.name, who) is not None:
+            at = {"HELLO": 12, "SEND": 8, "SIGN": 4}.get(row.name, 0)      # of its first text
+            size = struct.unpack_from("=I", fits, at)[0]
+            for n in (size + 1, 2**31, 2**32 - 1, len(fits)):
+                bad.add(fits[:at] + u32(n) + fits[at + 4:])
+        for payload in bad:
+            c = Channel(state, who)
+            c.say(row.name, payload)
+            c.ended(f"{row.name} {payload!r}")
+        # As long as it may be, of zeros: answered or ended, no more.
+        c = Channel(state, who)
+        c.say(row.name, bytes(row.max))
+        c.close()
+PY
+}
+
+@test "what PostgreSQL would refuse, or nobody could mean, ends the channel" {
+    py - <<'PY'
+from impersonate import *
+with Innocents() as them:
+    who, to = user(), them.b.id
+    for id_, content in ((b"a", b"nul\0"), (b"a\0", b"x"), (b"a", b"\xff\xfe"), (b"\xff", b"x"), (b"a" * 65, b"x"),
+                         (b"a", b"x" * 20000)):
+        c = Channel(BOUND, who)
+        c.say("SEND", u64(to) + text(id_) + text(content) + b"\0")
+        c.ended((id_, content[:9]))
+    c = Channel(BOUND, who)
+    c.say("SEND", u64(to) + text(b"") + text(b"x") + b"\0")
+    c.ended("no id")
+    for limit in (0, 101, 2**31, 2**32 - 1):
+        c = Channel(BOUND, who)
+        c.say("HISTORY", history_payload(to, limit))
+        c.ended(f"limit {limit}")
+    for state, name, rest in ((BOUND, "ATTACH", u64(0)), (ATTACHED, "RESUME", b"")):
+        c = Channel(state, who)
+        c.say(name, text("c" * 65) + rest)
+        c.ended("a long cursor")
+    # Ids that are nobody's are answered.
+    c = Channel(BOUND, who)
+    for nobody in (0, -1, 2**63 - 1, -2**63):
+        assert c.ask("SEND", send_payload(nobody, "x"))[0] == "FAILED"
+        assert c.ask("HISTORY", history_payload(nobody))[0] == "FAILED"
+    c.close()
+PY
+}
+
+@test "a request without a number ends the channel; one whose number was used is answered" {
+    py - <<'PY'
+from impersonate import *
+with Innocents():
+    who = user()
+    for row in MINE:
+        c = Channel(row.states[0], who)
+        c.raw(message(row.number, good(row.name, who) or b"", 0))
+        c.ended(row.name)
+    c = Channel(BOUND, who)
+    for _ in range(3):
+        c.seq = 41
+        assert reply(c.ask("USERS"))[0] == 200
+    c.close()
+PY
+}
+
+@test "more requests than may wait for an answer end the channel" {
+    py - <<'PY'
+from impersonate import *
+with Innocents():
+    who = user()
+    # AUTH is answered at once, HELLO is said once.
+    for row in (r for r in MINE if r.name not in ("HELLO", "AUTH") and good(r.name, who) is not None):
+        c = Channel(row.states[-1], who)
+        c.raw(b"".join(message(row.number, good(row.name, who), 50 + i) for i in range(row.waiting + 1)))
+        c.ended(row.name)
+PY
+}
+
+@test "a message that comes byte by byte is one" {
+    py - <<'PY'
+from impersonate import *
+who = user()
+c = Channel(SILENT, who)
+for seq, name in enumerate(("HELLO", "AUTH", "USERS"), 1):
+    for byte in message(TABLE[name].number, good(name, who), seq):
+        c.raw(bytes([byte]))
+assert reply(c.answer(3))[0] == 200
+c.close()
+PY
+}
+
+@test "who says nothing, or half a message, is ended after request_timeout; who owes nothing stays" {
+    server_start hasty -o presence=off -o request_timeout=1s -o min_spare=1 -o max_spare=2
+    py - <<'PY'
+from impersonate import *
+who = user(instance="hasty")
+idle = [Channel(NEW, who, "hasty"), Channel(ATTACHED, who, "hasty")]
+late = Channel(SILENT, who, "hasty")
+half = Channel(BOUND, who, "hasty")
+half.raw(message(TABLE["SEND"].number, good("SEND", who), 9)[:-1])
+late.ended("nothing said")
+half.ended("half a message")
+again = Channel(SILENT, who, "hasty")
+again.raw(message(TABLE["HELLO"].number, good("HELLO"), 1)[:5])
+again.ended("half a hello")
+assert idle[0].ask("AUTH")[0] == "AUTHED" and reply(idle[1].ask("USERS"))[0] == 200
+PY
+    server_stop hasty
+}
+
+@test "a process has no more channels than a session has use for" {
+    py - <<'PY'
+from impersonate import *
+with Innocents():
+    who = user()
+    mine = [Channel(BOUND, who) for _ in range(4)]
+    for _ in range(3):
+        Channel(SILENT).ended("one too many")
+    for c in mine:
+        assert reply(c.ask("USERS"))[0] == 200
+    mine.pop().close()
+    # There is room for one again, as soon as the broker has noticed.
+    def room():
+        c = Channel(SILENT)
+        c.say("HELLO")
+        c.who = who
+        c.say("AUTH")
+        got = c.recv()
+        c.close()
+        return got is not None
+    eventually(room)
+PY
+}
+
+@test "a bound channel acts for its user and no other: tokens, messages, history, changes" {
+    py - <<'PY'
+from impersonate import *
+with Innocents() as them:
+    mallory, a, b = user(), them.a, them.b
+    them.talk()
+    c = Channel(BOUND, mallory)
+    kind, payload = c.ask("AUTH", text(a.token))
+    assert kind == "FAILED", kind
+    assert c.ask("AUTH", text(mallory.token[:-2]))[0] == "FAILED"
+    # There is no field for a sender: who sends is who is bound.
+    kind, payload = c.ask("SEND", send_payload(b.id, "as whom?"))
+    assert kind == "SENT", kind
+    [number] = struct.unpack_from("=Q", payload)
+    assert sql(f"select sender_id from messages where id = {number}") == str(mallory.id)
+    # The history with somebody is one's own with them.
+    _, history = reply(c.ask("HISTORY", history_payload(a.id)))
+    assert history == [], history
+    _, history = reply(c.ask("HISTORY", history_payload(b.id)))
+    assert [m["content"] for m in history] == ["as whom?"], history
+    c.close()
+    # From another's cursor on, one gets one's own changes.
+    status, _ = api("GET", "/users", token=a.token)
+    them.clients[0].send({"type": "resume", "id": "r"})
+    cursor = them.clients[0].until("resumed")["data"]["cursor"]
+    them.talk()
+    status, _ = api("POST", "/messages", {"receiver_id": mallory.id, "content": "for mallory"}, token=b.token)
+    assert status in (200, 201), status
+    c = Channel(ATTACHED, mallory, cursor=cursor)
+    seq = c.say("RESUME", text(cursor))
+    frames = []
+    while (got := c.recv())[:2] != ("RESUMED", seq):
+        if got[0] == "EVENT":
+            frames.append(json.loads(got[2][16:]))
+    assert frames and all(mallory.id in (f["data"]["sender_id"] if "sender_id" in f["data"] else mallory.id,
+                                         f["data"]["receiver_id"]) for f in frames), frames
+    assert {f["content"] for f in frames} == {"for mallory"}, frames
+    c.close()
+PY
+}
+
+@test "a walk through mutated messages harms nobody" {
+    py - <<'PY'
+from impersonate import *
+seed = int(os.environ.get("WALK_SEED", "0")) or random.randrange(1, 2**31)
+print("WALK_SEED", seed)
+dice = random.Random(seed)
+with Innocents() as them:
+    mallory = user()
+    untouched = f"select md5(string_agg(u::text, ',' order by id)) from users u where id <> {mallory.id}"
+    before = sql(untouched)
+    def mutated(data):
+        data = bytearray(data)
+        for _ in range(dice.choice((0, 0, 1, 1, 2, 8))):
+            at = dice.randrange(len(data))
+            how = dice.randrange(4)
+            if how == 0:
+                data[at] = dice.choice((0, 1, 127, 128, 255, dice.randrange(256)))
+            elif how == 1:
+                del data[at:at + dice.choice((1, 4, 12))]
+            elif how == 2:
+                data[at:at] = bytes(dice.randrange(256) for _ in range(dice.choice((1, 4, 12))))
+            else:
+                data[at:at + 4] = u32(dice.choice((0, 1, 2**31, 2**32 - 1)))
+            if not data:
+                return b"\0"
+        return bytes(data)
+    for step in range(150):
+        c = Channel(dice.choice(list(IN)), mallory)
+        for seq in range(100, 100 + dice.randrange(1, 12)):
+            row = dice.choice([r for r in MINE if r.name != "REGISTER"])
+            c.raw(mutated(message(row.number, good(row.name, mallory) or b"", seq)))
+        if dice.randrange(2):
+            c.socket.settimeout(0.01)
+            with contextlib.suppress(socket.timeout, AssertionError):
+                c.ended()
+        c.close()
+        # The limit of channels is for those who are: let the broker see that this one is not.
+        if step % 25 == 0:
+            them.talk()
+    assert sql(untouched) == before
+    assert sql(f"select count(*) from messages where sender_id not in ({mallory.id}, {them.a.id})"
+               f" and receiver_id = {mallory.id}") == "0"
+PY
+}
