@@ -130,6 +130,11 @@ with Innocents() as them:
     c = Channel(BOUND, who)
     c.say("SEND", u64(to) + text(b"") + text(b"x") + b"\0")
     c.ended("no id")
+    for bad in (b"nul\0", b"\xff\xfe", b"\xed\xa0\x80"):
+        for name, texts in (("LOGIN", (bad, b"p")), ("REGISTER", (bad, b"e@x", b"p")), ("REGISTER", (b"n", bad, b"p"))):
+            c = Channel(NEW)
+            c.say(name, b"".join(map(text, texts)))
+            c.ended((name, texts))
     for limit in (0, 101, 2**31, 2**32 - 1):
         c = Channel(BOUND, who)
         c.say("HISTORY", history_payload(to, limit))

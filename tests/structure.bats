@@ -123,7 +123,7 @@ PY
     if command -v clang-format >/dev/null; then
         find "$ROOT/src" "$ROOT/tests/unit" -name '*.[ch]' -exec clang-format --dry-run -Werror {} +
     fi
-    run grep -rnIE '[[:blank:]]$' "$ROOT"/{src,sql,tests,man,Makefile,chatd.conf} --include='*' --exclude-dir=__pycache__
+    run grep -rnIE '[[:blank:]]$' "$ROOT"/{src,sql,tests,man,Makefile,chatd.conf} --include='*' --exclude-dir={__pycache__,corpus,regressions}
     echo "$output"
     [[ $status == 1 ]]
 }

@@ -79,6 +79,12 @@ static char *copy_text(struct ipc_text t)
     return xstrndup(t.p, t.n);
 }
 
+/* Can PostgreSQL store it? */
+static bool is_text(struct ipc_text t)
+{
+    return utf8_valid((const uint8_t *)t.p, t.n) && !memchr(t.p, 0, t.n);
+}
+
 /* --- HELLO, AUTH --- */
 
 static const char *serve_hello(struct peer *p, const struct ipc_message *m)
@@ -223,7 +229,7 @@ static const char *serve_register(struct peer *p, const struct ipc_message *m)
     struct ipc_text name = ipc_get_text(&r, IPC_MAX_NAME);
     struct ipc_text email = ipc_get_text(&r, IPC_MAX_NAME);
     struct ipc_text password = ipc_get_text(&r, IPC_MAX_PASSWORD);
-    if (!ipc_read_end(&r))
+    if (!ipc_read_end(&r) || !is_text(name) || !is_text(email))
         return malformed;
     if (!limits_register(p->address, clock_ms())) {
         peer_fail(p->id, IPC_REGISTER, m->seq, IPC_E_REGISTRATIONS);
@@ -343,7 +349,7 @@ static const char *serve_login(struct peer *p, const struct ipc_message *m)
     struct ipc_reader r = ipc_read(m);
     struct ipc_text name = ipc_get_text(&r, IPC_MAX_NAME);
     struct ipc_text password = ipc_get_text(&r, IPC_MAX_PASSWORD);
-    if (!ipc_read_end(&r))
+    if (!ipc_read_end(&r) || !is_text(name))
         return malformed;
     struct request *q = request_new(p, m);
     q->name = copy_text(name);
@@ -455,12 +461,6 @@ static const char *serve_history(struct peer *p, const struct ipc_message *m)
 }
 
 /* --- SEND, ATTACH --- */
-
-/* Can PostgreSQL store it? */
-static bool is_text(struct ipc_text t)
-{
-    return utf8_valid((const uint8_t *)t.p, t.n) && !memchr(t.p, 0, t.n);
-}
 
 static const char *serve_send(struct peer *p, const struct ipc_message *m)
 {
