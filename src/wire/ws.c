@@ -62,19 +62,20 @@ static bool is_control(unsigned opcode)
     return opcode >= WS_OP_CLOSE;
 }
 
-/* RSV1 of a message's first frame says that the message is compressed (RFC 7692 7.2.3). */
+/* Whether what is set of RSV may be: RSV1 of a message's first frame says that the message is
+ * compressed (RFC 7692 7.2.3). */
 static bool rsv_allowed(const struct ws_reader *r, unsigned first)
 {
     unsigned opcode = first & 0x0f;
-    return (first & RSV) == 0 || ((first & RSV) == RSV1 && r->deflate.on &&
-                                  (opcode == WS_OP_TEXT || opcode == WS_OP_BINARY));
+    return (first & RSV) == RSV1 && r->deflate.on &&
+           (opcode == WS_OP_TEXT || opcode == WS_OP_BINARY);
 }
 
 /* What is wrong with a frame, as far as its first two bytes tell. NULL: nothing. */
 static const char *start_fault(const struct ws_reader *r, const uint8_t *p)
 {
     unsigned opcode = p[0] & 0x0f;
-    if (!rsv_allowed(r, p[0]))
+    if ((p[0] & RSV) && !rsv_allowed(r, p[0]))
         return "a reserved bit is set, and no extension that was agreed on explains it";
     if ((opcode > WS_OP_BINARY && opcode < WS_OP_CLOSE) || opcode > WS_OP_PONG)
         return "the opcode is a reserved one";
@@ -360,12 +361,16 @@ void ws_put_frame(struct buf *out, enum ws_opcode op, const void *p, size_t n)
 void ws_put_message(struct buf *out, enum ws_opcode op, const void *p, size_t n,
                     const struct ws_deflate *agreed)
 {
-    struct buf packed = BUF_INIT;
-    if (!agreed->on || !ws_deflate_pack(&packed, p, n, agreed)) {
+    if (!agreed->on) {
         ws_put_frame(out, op, p, n);
-    } else {
+        return;
+    }
+    struct buf packed = BUF_INIT;
+    if (ws_deflate_pack(&packed, p, n, agreed)) {
         put_header(out, RSV1 | op, buf_len(&packed));
         buf_append(out, buf_head(&packed), buf_len(&packed));
+    } else {
+        ws_put_frame(out, op, p, n);
     }
     buf_free(&packed);
 }
