@@ -119,7 +119,7 @@ PY
     run make -s -n -C "$ROOT" tests/ws_echo
     echo "$output"
     [[ $status == 0 ]]
-    git -C "$ROOT" check-ignore -q tests/ws_echo
+    grep -qx /tests/ws_echo "$ROOT/.gitignore"
     run -1 timeout 20 "$BUILD/ws_echo"
     [[ $output == *usage* ]]
     run -1 timeout 20 "$BUILD/ws_echo" 70000
