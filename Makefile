@@ -42,7 +42,7 @@ SEES_signer  := lib conf ipc tls signer
 # src/chatd.c puts the master and its sessions together into one executable.
 SEES_.       := lib conf master session
 
-.PHONY: all run check check-faults faults fuzz fuzzers analyze analysis clean install unit
+.PHONY: all run check check-faults faults fuzz fuzzers analyze analysis bench clean install unit
 all: $(PROGRAMS)
 
 # V=1 shows the commands.
@@ -103,8 +103,6 @@ $(BUILD)/unit/probe: tests/probe/probe.c $(PROBE_OBJECTS)
 	$(Q)$(CC) $(CFLAGS) $(CPPFLAGS) $(addprefix -Isrc/,lib conf session broker auth signer) \
 	    -o $@ $< $(PROBE_OBJECTS) $(LDFLAGS) $(LINK)
 
-unit: $(UNITS) $(BUILD)/unit/probe $(BUILD)/ws_echo
-
 # A fuzzer, tests/fuzz/fuzz_NAME.c, takes out of one archive the objects that it fuzzes, and what
 # these need. FUZZ_BUILD makes all of them; see CONTRIBUTING.md.
 FUZZERS    := $(patsubst tests/fuzz/fuzz_%.c,$(BUILD)/fuzzers/%,$(wildcard tests/fuzz/fuzz_*.c))
@@ -157,6 +155,29 @@ analyze:
 
 analysis: $(ANALYSED) $(BUILD)/analysis/cppcheck
 
+# The bench: a load generator, what it is measured against, and what tests/guard.bats counts in. The
+# generator shares nothing with src; wire is under test in the last.
+LOAD := $(wildcard tests/bench/load/*.c)
+$(BUILD)/bench/load: $(LOAD) tests/bench/load/load.h Makefile
+	@mkdir -p $(@D)
+	$(call say,LINK,$@)
+	$(Q)$(CC) $(CFLAGS) $(CPPFLAGS) -o $@ $(LOAD) $(LDFLAGS) $(LINK) -lm
+
+$(BUILD)/bench/crypt: tests/bench/crypt.c Makefile
+	@mkdir -p $(@D)
+	$(call say,LINK,$@)
+	$(Q)$(CC) $(CFLAGS) $(CPPFLAGS) -o $@ $< $(LDFLAGS) $(LINK) -lcrypt
+
+$(BUILD)/bench/parse: tests/bench/parse.c $(call objects,lib wire)
+	@mkdir -p $(@D)
+	$(call say,LINK,$@)
+	$(Q)$(CC) $(CFLAGS) $(CPPFLAGS) -Isrc/lib -Isrc/wire -o $@ $^ $(LDFLAGS) $(LINK) -ljson-c -lcrypto -lz
+
+TOOLS := $(addprefix $(BUILD)/bench/,load crypt parse)
+
+# All programs of the tests.
+unit: $(UNITS) $(BUILD)/unit/probe $(BUILD)/ws_echo $(TOOLS)
+
 # Preloaded into programs that know nothing of it: no sanitizer.
 $(BUILD)/faults/shim.so: tests/faults/shim.c Makefile
 	@mkdir -p $(@D)
@@ -181,6 +202,15 @@ check-faults:
 	@tests/tools/install check
 	@$(MAKE) --no-print-directory all faults
 	@BUILD="$(BUILD)" exec tests/faults/run --seeds "$(SEEDS)" --seconds "$(SECONDS_EACH)"
+
+# How fast chatd is, beside the usual way to do the same; see CONTRIBUTING.md. BENCH names the modes.
+BENCH   ?=
+SYSTEMS ?= chatd,baseline
+bench:
+	@tests/tools/install bench
+	@$(MAKE) --no-print-directory all $(TOOLS)
+	@BUILD="$(BUILD)" exec tests/bench/run --systems "$(SYSTEMS)" $(if $(QUICK),--quick) \
+	    $(if $(RUNS),--runs $(RUNS)) $(BENCH)
 
 install: all
 	install -d $(DESTDIR)$(PREFIX)/sbin $(DESTDIR)$(PREFIX)/share/chatd/sql \

@@ -1,0 +1,340 @@
+"""The modes of the bench. Each is a function of a Bench: it starts servers, puts load on them in turn,
+and records what came out. A record is a dict: mode, case, system, run, and the figures.
+
+Runs of the two servers alternate, so that what the machine does beside this meets both.
+"""
+import contextlib
+import http.client
+import json
+import os
+import re
+import shutil
+import subprocess
+import time
+
+import proc
+from scene import BUILD, SYSTEMS, Failed, eventually, read_users
+
+FULL = {
+    "warm": 2, "seconds": 5, "runs": 5,
+    "pairs": [(1, 1), (10, 1), (50, 1), (200, 1), (500, 1), (50, 8)],
+    "idle": [10000], "rest": 10,
+    "crowd": [0, 1000, 5000, 10000], "crowd_pairs": 50,
+    "connections": 16, "logins": 16, "cost": 10,
+    "storm": [5000],
+    "history": [10_000, 10_000_000], "resumes": 200,
+}
+QUICK = FULL | {
+    "warm": 0.2, "seconds": 0.5, "runs": 1,
+    "pairs": [(1, 1), (4, 1), (4, 8)],
+    "idle": [50], "rest": 1,
+    "crowd": [0, 50], "crowd_pairs": 4,
+    "connections": 4, "logins": 4, "cost": 6,
+    "storm": [50],
+    "history": [2_000, 20_000], "resumes": 20,
+}
+SHARED_USERS = 500  # sessions beyond so many are further devices of the same users
+DIALS = 64  # connections in the making at one time, where a storm is not the point
+
+
+class Bench:
+    """What the modes share: the scene, the sizes, who is measured, and where records go."""
+
+    def __init__(self, scene, sizes, systems, out):
+        self.scene, self.sizes, self.systems, self.out = scene, sizes, systems, out
+        self.records = []
+
+    def record(self, mode, case, system, run, figures):
+        """Written at once, so that what an interrupted run has measured is not lost."""
+        record = {"mode": mode, "case": case, "system": system, "run": run} | {
+            k: v for k, v in figures.items() if k != "mode"}
+        self.records.append(record)
+        print(json.dumps(record), file=self.out, flush=True)
+
+    @contextlib.contextmanager
+    def started(self, only=None, **settings):
+        """The servers, by name."""
+        with contextlib.ExitStack() as stack:
+            yield {name: stack.enter_context(SYSTEMS[name](self.scene, **settings))
+                   for name in self.systems if not only or name in only}
+
+    def alternating(self, systems):
+        """(run, name, server): each server goes first in every other run."""
+        for run in range(self.sizes["runs"]):
+            order = list(systems.items())
+            for name, server in order if run % 2 == 0 else reversed(order):
+                yield run, name, server
+
+
+def pairs(bench):
+    """P pairs with W messages in flight each, every message durable and acknowledged."""
+    z = bench.sizes
+    most = max(p for p, _ in z["pairs"])
+    with bench.started(sessions=2 * most) as systems:
+        users = {name: s.register(2 * most) for name, s in systems.items()}
+        for p, w in z["pairs"]:
+            for run, name, s in bench.alternating(systems):
+                bench.record("pairs", {"P": p, "W": w}, name, run,
+                             s.pairs("pairs", p, w, z["warm"], z["seconds"], users=users[name]))
+
+
+@contextlib.contextmanager
+def resting(server, count, at_once, users):
+    """Sessions at rest; gives what their opening was like, as a dict."""
+    process = server.spawn("idle", count, at_once, users=users, stdin=subprocess.PIPE)
+    line = process.stdout.readline()
+    if not line:
+        raise Failed(f"{server.name}: {process.stderr.read().strip()}")
+    opened = json.loads(line)
+    yield opened
+    rest = server.result(process)
+    if rest["sessions"] != count:
+        raise Failed(f"{rest['sessions']} of {count} sessions are left")
+    opened["rest"] = rest
+
+
+def settle(server, seconds=120):
+    """Waits until nothing of a server runs any more: presence has been told to all."""
+    def at_rest():
+        before = proc.switches(server.tree())
+        time.sleep(0.5)
+        return proc.switches(server.tree()) - before < 25
+    eventually(at_rest, seconds)
+
+
+def memory(server):
+    return {"pss": proc.pss(server.tree())} | proc.kernel()
+
+
+def idle(bench):
+    """N sessions at rest. The kernel's part has the sockets of both ends in it. Pings are put off: what
+    a session does beside them is what is counted."""
+    z = bench.sizes
+    for n in z["idle"]:
+        for name in bench.systems:
+            with bench.started(only=[name], sessions=n, ping=3600) as systems:
+                server = systems[name]
+                users = server.register(min(n, SHARED_USERS))
+                settle(server)
+                before = memory(server)
+                with resting(server, n, min(n, DIALS), users) as opened:
+                    settle(server)
+                    figures = opened | rest_figures(server, z["rest"])
+                    after = memory(server)
+                    figures["connections"] = server.connections()
+                grown = {k: (after[k] - before[k]) / n for k in after}
+                figures |= {"pss_kb": grown.pop("pss"), "kernel_kb": sum(grown.values())} | grown
+                figures["session_kb"] = figures["pss_kb"] + figures["kernel_kb"]
+                bench.record("idle", {"N": n}, name, 0, figures)
+
+
+def rest_figures(server, seconds):
+    """How often the sessions, or else all of the server, ran in that time."""
+    pids = server.sessions() if hasattr(server, "sessions") else server.tree()
+    before = proc.switches(pids)
+    time.sleep(seconds)
+    return {"processes": len(pids), "wakeups": (proc.switches(pids) - before) / len(pids)}
+
+
+def crowd(bench):
+    """Pairs amid N sessions at rest, who all hear of the pairs' coming and going."""
+    z = bench.sizes
+    most, p = max(z["crowd"]), z["crowd_pairs"]
+    with bench.started(sessions=most + 2 * p) as systems:
+        users = {name: s.register(2 * p) for name, s in systems.items()}
+        others = {name: s.register(min(most, SHARED_USERS), "others") for name, s in systems.items()}
+        for n in z["crowd"]:
+            warm = z["warm"] + n / 500  # until all have heard
+            for run, name, s in bench.alternating(systems):
+                with resting(s, n, min(n, DIALS), others[name]) if n else contextlib.nullcontext():
+                    settle(s)
+                    bench.record("crowd", {"N": n, "P": p}, name, run,
+                                 s.pairs("pairs", p, 1, warm, z["seconds"], users=users[name]))
+
+
+def pgbench(bench, server, query):
+    """What PostgreSQL alone answers, to as many clients, with the same query."""
+    path = f"{bench.scene.folder}/query.sql"
+    with open(path, "w") as f:
+        f.write(query + ";\n")
+    clients = str(bench.sizes["connections"])
+    out = subprocess.run(["pgbench", "-n", "-M", "prepared", "-f", path, "-c", clients, "-j", "2", "-T",
+                          str(max(1, int(bench.sizes["seconds"]))), server.id], env=bench.scene.env,
+                         check=True, capture_output=True, text=True, timeout=600).stdout
+    [rate] = [float(line.split()[2]) for line in out.splitlines() if line.startswith("tps = ")]
+    return {"per_second": rate}
+
+
+def http_requests(bench):
+    """GET /users of 10 users, and GET /messages/:id of 50 messages."""
+    z = bench.sizes
+    c = z["connections"]
+    with bench.started() as systems:
+        users = {name: s.register(10) for name, s in systems.items()}
+        ids = {name: [u[0] for u in read_users(path)] for name, path in users.items()}
+        for name, s in systems.items():
+            s.pairs("count", 1, 1, 50, users=users[name])
+        queries = {"/users": "select chatd_api.user_list()"}
+        if "chatd" in systems:
+            queries["/messages"] = ("select * from chatd_api.message_history"
+                                    f"({ids['chatd'][0]}, {ids['chatd'][1]}, null, null, 50)")
+        for resource in "/users", "/messages":
+            for run, name, s in bench.alternating(systems):
+                path = resource if resource == "/users" else f"/messages/{ids[name][1]}"
+                for kind in "keepalive", "close":
+                    bench.record("http", {"resource": resource, "kind": kind, "connections": c}, name, run,
+                                 s.load("http", c, z["seconds"], kind, path, users=users[name]))
+                if name == "chatd":
+                    bench.record("http", {"resource": resource, "kind": "keepalive", "connections": c},
+                                 "pgbench", run, pgbench(bench, s, queries[resource]))
+
+
+def login(bench):
+    """Logins, and what they do to messages; beside them a loop that does nothing but hash."""
+    z = bench.sizes
+    with bench.started(cost=z["cost"]) as systems:
+        users = {name: s.register(20) for name, s in systems.items()}
+        for run, name, s in bench.alternating(systems):
+            message = ("pairs", 2, 1, z["warm"], z["seconds"])
+            quiet = s.pairs(*message, users=users[name])
+            storm = s.spawn("login", z["logins"], z["seconds"] + z["warm"] + 1, users=users[name])
+            busy = s.pairs(*message, users=users[name])
+            figures = s.result(storm)
+            figures |= {"quiet_p99_ms": quiet["receipt_p99_ms"], "busy_p99_ms": busy["receipt_p99_ms"]}
+            bench.record("login", {"connections": z["logins"], "cost": z["cost"]}, name, run, figures)
+            if name == "chatd":
+                bare = subprocess.run([f"{BUILD}/bench/crypt", "2", str(z["cost"]), str(z["seconds"])],
+                                      check=True, capture_output=True, text=True, timeout=600).stdout
+                bench.record("login", {"connections": z["logins"], "cost": z["cost"]}, "crypt", run,
+                             json.loads(bare))
+
+
+def online(server, token):
+    """The ids of those who are online, as GET /users has them."""
+    c = http.client.HTTPConnection("127.0.0.1", server.port, timeout=60)
+    c.request("GET", "/users", headers={"Authorization": f"Bearer {token}"})
+    answer = c.getresponse()
+    body = answer.read()
+    c.close()
+    if answer.status != 200:
+        raise Failed(f"GET /users: {answer.status} {body!r}")
+    return {u["id"] for u in json.loads(body) if u["online"]}
+
+
+def storm(bench):
+    """N clients connect at once; then exactly they are online, and after their end nobody."""
+    for n in bench.sizes["storm"]:
+        with bench.started(sessions=n) as systems:
+            users = {name: s.register(min(n, SHARED_USERS)) for name, s in systems.items()}
+            watchers = {name: read_users(s.register(3, "watchers"))[0][3] for name, s in systems.items()}
+            for run, name, s in bench.alternating(systems):
+                everyone = {u[0] for u in read_users(users[name])}
+                with resting(s, n, n, users[name]) as figures:
+                    figures["right_after_s"] = eventually(
+                        lambda: online(s, watchers[name]) == everyone, 120)
+                figures["empty_after_s"] = eventually(lambda: not online(s, watchers[name]), 120)
+                bench.record("storm", {"N": n}, name, run, figures)
+
+
+FILL = """
+insert into chatd.messages (sender_id, receiver_id, content)
+select case when n % 10 = 0 then {a} else u[1 + n % cardinality(u)] end,
+       case when n % 10 = 0 then {b} else u[1 + n / cardinality(u) % cardinality(u)] end,
+       'message ' || n || ' of the history'
+  from generate_series({first}, {last}) n, (select array_agg(id order by id) u from chatd.users) everyone
+"""
+CHUNK = 100_000
+
+
+def fill(server, a, b, have, want):
+    """Every tenth message is between two users, the rest among all."""
+    for first in range(have, want, CHUNK):
+        server.sql(FILL.format(a=a, b=b, first=first, last=min(first + CHUNK, want) - 1))
+    server.sql("vacuum analyze")
+    if server.rows() != want:
+        raise Failed(f"{server.rows()} messages in the history in place of {want}")
+
+
+def current_cursor(server, token):
+    c = http.client.HTTPConnection("127.0.0.1", server.port, timeout=60)
+    c.request("GET", "/events?cursor=", headers={"Authorization": f"Bearer {token}"})
+    frame = json.loads(c.getresponse().readline())
+    c.close()
+    if frame["type"] != "resumed":
+        raise Failed(f"not resumed: {frame}")
+    return frame["data"]["cursor"]
+
+
+PLANS = """
+load 'auto_explain';
+set auto_explain.log_min_duration = 0; set auto_explain.log_nested_statements = on;
+set auto_explain.log_analyze = on; set auto_explain.log_timing = off;
+set client_min_messages = log;
+\\echo -- history, the last page
+select known from chatd_api.message_history({a}, {b}, null, null, 50);
+\\echo -- history, a page in the middle
+select known from chatd_api.message_history({a}, {b}, {middle}, null, 50);
+\\echo -- resume, the last 100 changes
+select count(*) from chatd_api.event_read_user({a}, {after}, {last}, 200);
+"""
+
+
+def plans(bench, server, a, b, size):
+    """Writes how PostgreSQL goes about it, and returns the most messages that a step of it reads."""
+    last = int(server.sql("select max(id) from chatd.messages"))
+    text = PLANS.format(a=a, b=b, middle=last // 2, after=last - 100, last=last)
+    out = subprocess.run(["psql", "-qXAt", "-v", "ON_ERROR_STOP=1", "-d", server.id], input=text,
+                         env=bench.scene.env, check=True, stdout=subprocess.PIPE,
+                         stderr=subprocess.STDOUT, text=True).stdout
+    with open(f"{os.path.dirname(bench.out.name)}/plans-{size}.txt", "w") as f:
+        f.write(out)
+    read = re.findall(r"-> .*Scan.* on messages .*\(actual rows=(\d+) loops=1\)", out)
+    if not read:
+        raise Failed("auto_explain showed no plan that reads messages")
+    return max(map(int, read + re.findall(r"Rows Removed by Filter: (\d+)", out)))
+
+
+def history(bench):
+    """Pages and resume, with few and with many stored messages; chatd only, compared with itself."""
+    z = bench.sizes
+    if "chatd" not in bench.systems:
+        return
+    with bench.started(only=["chatd"]) as systems:
+        server = systems["chatd"]
+        users = server.register(100)
+        (a, _, _, token), (b, *_) = read_users(users)[:2]
+        have = 0
+        for size in z["history"]:
+            fill(server, a, b, have, size)
+            have = size + history_figures(bench, server, users, a, b, token, size)
+
+
+def history_figures(bench, server, users, a, b, token, size):
+    """Returns how many messages it added."""
+    z, added = bench.sizes, 100
+    figures = {"rows_read": plans(bench, server, a, b, size)}
+    cursor = current_cursor(server, token)
+    server.sql("insert into chatd.messages (sender_id, receiver_id, content)"
+               f" select {b}, {a}, 'missed ' || n from generate_series(1, {added}) n")
+    middle = int(server.sql("select max(id) / 2 from chatd.messages"))
+    for run in range(z["runs"]):
+        last = server.load("http", 1, z["seconds"], "keepalive", f"/messages/{b}", users=users)
+        page = server.load("http", 1, z["seconds"], "keepalive", f"/messages/{b}?before={middle}", users=users)
+        resume = server.load("resume", cursor, z["resumes"], users=users)
+        if resume["frames_each"] != added:
+            raise Failed(f"resume brought {resume['frames_each']} of {added} messages")
+        bench.record("history", {"messages": size}, "chatd", run, figures | {
+            "last_p50_ms": last["answer_p50_ms"], "middle_p50_ms": page["answer_p50_ms"],
+            "resume_p50_ms": resume["resume_p50_ms"]})
+    return added
+
+
+MODES = {"pairs": pairs, "idle": idle, "crowd": crowd, "http": http_requests, "login": login,
+         "storm": storm, "history": history}
+
+
+def missing(modes, systems):
+    """Programs that these modes need and this machine lacks."""
+    wanted = {"psql"} | ({"node", "npm"} if "baseline" in systems else set())
+    wanted |= {"pgbench"} if "http" in modes and "chatd" in systems else set()
+    return sorted(program for program in wanted if not shutil.which(program))

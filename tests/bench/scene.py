@@ -1,0 +1,286 @@
+"""The scene of a bench: a PostgreSQL cluster with its default settings, and the two servers, each
+with a database of its own. All that runs belongs to one folder below the build, and ends with it:
+a keeper, who waits for the end of this process, stops the cluster and removes the folder.
+"""
+import ctypes
+import json
+import os
+import secrets
+import select
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+
+import proc
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+ROOT = os.path.dirname(os.path.dirname(HERE))
+BUILD = os.path.abspath(os.environ.get("BUILD") or f"{ROOT}/build")
+CLUSTER = f"{ROOT}/tests/tools/cluster"
+PR_SET_PDEATHSIG = 1
+READY_SECONDS = 60
+
+# Who is killed cannot clean up. The keeper ignores what a terminal sends to all.
+KEEPER = """
+trap '' INT TERM HUP QUIT
+read -r _
+"$1" stop "$2/cluster"
+rm -rf -- "$2"
+"""
+
+_libc = ctypes.CDLL(None)
+
+
+class Failed(Exception):
+    """A result that does not count."""
+
+
+def _die_with_us():
+    _libc.prctl(PR_SET_PDEATHSIG, ctypes.c_ulong(signal.SIGTERM), 0, 0, 0)
+
+
+def start(command, **how):
+    """A process in a session of its own, which a terminal's signals do not reach."""
+    return subprocess.Popen(command, start_new_session=True, preexec_fn=_die_with_us, **how)
+
+
+def end(process, seconds=60):
+    if process.poll() is None:
+        process.terminate()
+        try:
+            process.wait(seconds)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+
+
+def check_counts(result, rows, in_order):
+    """Sent, acknowledged, received and stored must be one number; the order is chatd's promise."""
+    numbers = {name: result[name] for name in ("sent", "acked", "received")} | {"rows": rows}
+    if len(set(numbers.values())) != 1:
+        raise Failed(f"the counts differ: {numbers}")
+    if in_order and result["reordered"]:
+        raise Failed(f"{result['reordered']} messages came out of order")
+
+
+class Scene:
+    """folder, and the processes in it; systems: which servers are wanted."""
+
+    def __init__(self):
+        os.makedirs(f"{BUILD}/bench", exist_ok=True)
+        self.folder = tempfile.mkdtemp(prefix="work.", dir=f"{BUILD}/bench")
+        os.chmod(self.folder, 0o711)
+        self.running = []
+        self.keeper = subprocess.Popen(["bash", "-c", KEEPER, "keeper", CLUSTER, self.folder],
+                                       stdin=subprocess.PIPE, start_new_session=True)
+
+    def __enter__(self):
+        os.mkdir(f"{self.folder}/cluster")
+        subprocess.run([CLUSTER, "start", f"{self.folder}/cluster"], check=True, start_new_session=True)
+        text = subprocess.run([CLUSTER, "env", f"{self.folder}/cluster"], check=True, capture_output=True,
+                              text=True).stdout
+        self.env = {k: v for k, v in os.environ.items() if not k.startswith(("PG", "DB_"))}
+        self.env |= dict(line.split("=", 1) for line in text.splitlines())
+        return self
+
+    def __exit__(self, *how):
+        for process in reversed(self.running):
+            end(process)
+        self.keeper.stdin.close()
+        self.keeper.wait()
+
+    def sql(self, text, database="postgres"):
+        return subprocess.run(["psql", "-qXAt", "-v", "ON_ERROR_STOP=1", "-d", database, "-c", text],
+                              env=self.env, check=True, capture_output=True, text=True).stdout.strip()
+
+
+class System:
+    """One of the servers, running. Subclasses say how it is made and started."""
+
+    in_order = True
+
+    def __init__(self, scene, **settings):
+        """settings: sessions (at most), cost (of bcrypt), ping (seconds between two)."""
+        self.scene = scene
+        self.id = f"{self.name}_{secrets.token_hex(4)}"
+        self.password = secrets.token_urlsafe(24)
+        self.secret = secrets.token_urlsafe(32)
+        self.settings = {"sessions": 1000, "cost": 4, "ping": 30} | settings
+        scene.sql(f"create database {self.id}")
+        self.make_database()
+        self.log = open(f"{scene.folder}/{self.id}.log", "wb")
+        ready, theirs = os.pipe()
+        self.process = self.run(theirs)
+        scene.running.append(self.process)
+        os.close(theirs)
+        self.port = self._wait(ready)
+
+    def _wait(self, ready):
+        """"ready …PORT" comes from the server; the end of the pipe: it has ended."""
+        if select.select([ready], [], [], READY_SECONDS)[0]:
+            line = os.read(ready, 1000).decode()
+            os.close(ready)
+            if line.startswith("ready "):
+                return int(line.split()[1].rsplit(":", 1)[-1])
+        with open(self.log.name) as f:
+            raise Failed(f"{self.name} did not start: {f.read()[-2000:]}")
+
+    def stop(self):
+        end(self.process)
+        self.scene.running.remove(self.process)
+        self.log.close()
+        self.scene.sql(f"drop database {self.id} with (force)")
+        self.scene.sql(f"drop role {self.id}")
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *how):
+        self.stop()
+
+    def sql(self, text):
+        return self.scene.sql(text, self.id)
+
+    def rows(self):
+        return int(self.sql(f"select count(*) from {self.messages}"))
+
+    def connections(self):
+        return int(self.scene.sql(f"select count(*) from pg_stat_activity where datname = '{self.id}'"
+                                  " and backend_type = 'client backend'"))
+
+    # --- load ---
+
+    def spawn(self, *args, users=None, **how):
+        who = ["-u", users] if users else []
+        process = start([f"{BUILD}/bench/load", *who, str(self.port), *map(str, args)], text=True,
+                        stdout=subprocess.PIPE, stderr=subprocess.PIPE, **how)
+        self.scene.running.append(process)
+        return process
+
+    def result(self, process, seconds=600):
+        """The last line of a load, when it has ended."""
+        try:
+            out, error = process.communicate(timeout=seconds)
+        except subprocess.TimeoutExpired:
+            raise Failed(f"{self.name}: {process.args} takes more than {seconds} s") from None
+        finally:
+            end(process)
+            self.scene.running.remove(process)
+        if process.returncode:
+            raise Failed(f"{self.name}: {error.strip()}")
+        return json.loads(out.splitlines()[-1])
+
+    def load(self, *args, **how):
+        return self.result(self.spawn(*args, **how))
+
+    def register(self, count, name="users"):
+        """Makes users; returns the file that load wants, and they are in as (id, name, password, token)."""
+        path = f"{self.scene.folder}/{self.id}.{name}"
+        process = self.spawn("users", count)
+        out, error = process.communicate(timeout=600)
+        self.scene.running.remove(process)
+        if process.returncode:
+            raise Failed(f"{self.name}: {error.strip()}")
+        with open(path, "w", opener=lambda p, flags: os.open(p, flags, 0o600)) as f:
+            f.write(out)
+        return path
+
+    def pairs(self, *args, **how):
+        """A run of pairs or count whose result has been checked against the table."""
+        before = self.rows()
+        result = self.load(*args, **how)
+        check_counts(result, self.rows() - before, self.in_order)
+        return result
+
+    def tree(self):
+        return proc.tree(self.process.pid)
+
+
+def read_users(path):
+    with open(path) as f:
+        return [(int(u), name, password, token) for u, name, password, token in map(str.split, f)]
+
+
+class Chatd(System):
+    name, messages = "chatd", "chatd.messages"
+
+    def make_database(self):
+        subprocess.run([f"{ROOT}/sql/migrate", "--role", self.id], check=True, stdout=subprocess.DEVNULL,
+                       env=self.scene.env | {"PGDATABASE": self.id, "ROLE_PASSWORD": self.password})
+
+    def _secret_file(self, name, value):
+        path = f"{self.scene.folder}/{self.id}.{name}"
+        with open(path, "w", opener=lambda p, flags: os.open(p, flags, 0o600)) as f:
+            f.write(value)
+        return path
+
+    def options(self):
+        """Defaults but for places, and for the limits that a load from one address would meet."""
+        s = self.settings
+        return {"port": 0, "listen": "127.0.0.1", "db_host": self.scene.env["PGHOST"], "db_name": self.id,
+                "db_user": self.id, "db_password_file": self._secret_file("password", self.password),
+                "jwt_secret_file": self._secret_file("secret", self.secret),
+                "run_dir": f"{self.scene.folder}/{self.id}.run", "drain_time": 0, "bcrypt_cost": s["cost"],
+                "max_clients": s["sessions"] + 200, "max_clients_per_address": 0,
+                "ping_interval": s["ping"]}
+
+    def run(self, ready):
+        options = [word for key, value in self.options().items() for word in ("-o", f"{key}={value}")]
+        return start([f"{BUILD}/chatd", *options, "-o", f"ready_fd={ready}"], pass_fds=(ready,),
+                     stdin=subprocess.DEVNULL, stdout=self.log, stderr=self.log, cwd=self.scene.folder,
+                     env={k: v for k, v in self.scene.env.items() if not k.startswith("PG")})
+
+    def sessions(self):
+        return [p for p in self.tree() if proc.title(p).startswith("chatd: session")]
+
+
+class Baseline(System):
+    name, messages = "baseline", "messages"
+    # A pool has no order of its own, and the usual way does not add one.
+    in_order = False
+
+    def make_database(self):
+        self.scene.sql(f"create role {self.id} login password '{self.password}'")
+        self.sql(f"grant create on schema public to {self.id}")
+        with open(f"{HERE}/baseline/schema.sql") as f:
+            self.sql(f"set role {self.id}; {f.read()}")
+
+    def run(self, ready):
+        env = self.scene.env | {"PGDATABASE": self.id, "PGUSER": self.id, "PGPASSWORD": self.password,
+                                "JWT_SECRET": self.secret, "BCRYPT_COST": str(self.settings["cost"]),
+                                "NODE_ENV": "production"}
+        return start(["node", f"{BUILD}/bench/baseline/server.js"], stdin=subprocess.DEVNULL, stdout=ready,
+                     stderr=self.log, env=env)
+
+
+SYSTEMS = {"chatd": Chatd, "baseline": Baseline}
+
+
+def install_baseline():
+    """The baseline and its packages, as package-lock.json pins them, below the build."""
+    where = f"{BUILD}/bench/baseline"
+    done = f"{where}/installed-lock.json"
+    os.makedirs(where, exist_ok=True)
+    for name in ("server.js", "package.json", "package-lock.json", ".npmrc"):
+        shutil.copy(f"{HERE}/baseline/{name}", where)
+    lock = open(f"{where}/package-lock.json").read()
+    if os.path.exists(done) and open(done).read() == lock:
+        return
+    print("installing the packages of the baseline with npm", file=sys.stderr)
+    if subprocess.run(["npm", "ci", "--omit=dev"], cwd=where, stdout=sys.stderr).returncode:
+        raise Failed("npm could not install what tests/bench/baseline/package-lock.json names; "
+                     "without the baseline: SYSTEMS=chatd")
+    shutil.copy(f"{where}/package-lock.json", done)
+
+
+def eventually(what, seconds):
+    """Waits for what no event announces; returns after how many seconds it came true."""
+    began = time.monotonic()
+    while not what():
+        if time.monotonic() - began > seconds:
+            raise Failed(f"it did not come true in {seconds} s")
+        time.sleep(0.05)
+    return time.monotonic() - began
