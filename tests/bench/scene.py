@@ -1,6 +1,6 @@
 """The scene of a bench: a PostgreSQL cluster with its default settings, and the two servers, each
-with a database of its own. All that runs belongs to one folder below the build, and ends with it:
-a keeper, who waits for the end of this process, stops the cluster and removes the folder.
+with a database of its own. All that runs works in one folder, and ends with it: a keeper, who waits
+for the end of this process, stops the cluster and removes the folder.
 """
 import ctypes
 import json
@@ -67,11 +67,10 @@ def check_counts(result, rows, in_order):
 
 
 class Scene:
-    """folder, and the processes in it; systems: which servers are wanted."""
+    """A folder in "where", on a disk and not in memory, and the processes that work in it."""
 
-    def __init__(self):
-        os.makedirs(f"{BUILD}/bench", exist_ok=True)
-        self.folder = tempfile.mkdtemp(prefix="work.", dir=f"{BUILD}/bench")
+    def __init__(self, where):
+        self.folder = tempfile.mkdtemp(prefix="work.", dir=where)
         os.chmod(self.folder, 0o711)
         self.running = []
         self.keeper = subprocess.Popen(["bash", "-c", KEEPER, "keeper", CLUSTER, self.folder],

@@ -12,7 +12,8 @@
 
 #include "load.h"
 
-enum { MAX_WINDOW = 64, DRAIN_SECONDS = 60 }; /* a server may bound what one client has in flight */
+/* A server may bound what one client has in flight; nothing takes longer than the seconds. */
+enum { MAX_WINDOW = 64, MAX_SECONDS = 60 };
 
 struct flight {
     uint64_t number;
@@ -171,31 +172,53 @@ static uint64_t all_over(void)
     return sum;
 }
 
-/* Nothing more is sent; what is under way must arrive. */
-static void drain(double until)
+/* Ends the program when nothing has come for too long. */
+static void watch_progress(void)
 {
-    for (int i = 0; i < pair_count; i++) {
-        while (pairs[i].over < pairs[i].sent) {
-            if (net_now() > until)
-                quit("pair %d: %" PRIu64 " sent, %" PRIu64 " acknowledged, %" PRIu64 " received", i,
-                     pairs[i].sent, pairs[i].acked, pairs[i].received);
-            net_turn(1);
-        }
+    static uint64_t last;
+    static double since;
+    if (all_over() != last || since == 0) {
+        last = all_over();
+        since = net_now();
     }
+    if (net_now() < since + MAX_SECONDS)
+        return;
+    for (int i = 0; i < pair_count; i++) {
+        if (pairs[i].over < pairs[i].sent)
+            quit("pair %d: %" PRIu64 " sent, %" PRIu64 " acknowledged, %" PRIu64
+                 " received, and then nothing for %d s",
+                 i, pairs[i].sent, pairs[i].acked, pairs[i].received, MAX_SECONDS);
+    }
+}
+
+/* Until so much is over. */
+static void run_to(uint64_t messages)
+{
+    while (all_over() < messages) {
+        net_turn(1);
+        watch_progress();
+    }
+}
+
+static uint64_t all_sent(void)
+{
+    uint64_t sum = 0;
+    for (int i = 0; i < pair_count; i++)
+        sum += pairs[i].sent;
+    return sum;
 }
 
 static void report(const char *mode, uint64_t messages, double seconds, double cpu)
 {
-    uint64_t sent = 0, acked = 0, received = 0;
+    uint64_t acked = 0, received = 0;
     for (int i = 0; i < pair_count; i++) {
-        sent += pairs[i].sent;
         acked += pairs[i].acked;
         received += pairs[i].received;
     }
     result_begin(mode);
     result_count("pairs", (unsigned long long)pair_count);
     result_count("window", (unsigned long long)window);
-    result_count("sent", sent);
+    result_count("sent", all_sent());
     result_count("acked", acked);
     result_count("received", received);
     result_count("reordered", reordered);
@@ -225,7 +248,7 @@ void pairs_run(char **args)
     uint64_t messages = all_over() - before;
     cpu = cpu_seconds() - cpu;
     goal = 0;
-    drain(net_now() + DRAIN_SECONDS);
+    run_to(all_sent());
     report("pairs", messages, seconds, cpu);
 }
 
@@ -238,7 +261,6 @@ void pairs_count(char **args)
     double began = net_now(), cpu = cpu_seconds();
     for (int i = 0; i < pair_count; i++)
         start(&pairs[i]);
-    while (all_over() < each * (uint64_t)pair_count)
-        net_turn(1);
+    run_to(each * (uint64_t)pair_count);
     report("count", all_over(), net_now() - began, cpu_seconds() - cpu);
 }

@@ -1,0 +1,159 @@
+#!/usr/bin/env bats
+# What must not become dearer unnoticed, by counts, which no slow or busy machine changes: system calls
+# and statements per message, memory and wake-ups of a session at rest, instructions of the parsers.
+#
+# Each bound has room for compilers, kernels and honest changes, about half as much again as was
+# counted; a change that goes beyond has a price that its author should know. The lower bounds say that
+# something was counted at all.
+#
+# Sanitizers have system calls, memory and instructions of their own: those three are counted with
+# the plain build only.
+
+load lib/server
+
+setup_file() {
+    server_setup_file
+    # A server that is traced, by a tracer that is no parent of it, for its pid to be its own.
+    mkdir "$T/traced"
+    cat >"$T/traced/chatd" <<END
+#!/bin/bash
+exec strace -D -f -qq -c -U calls,name -o "\$TRACE" "$BUILD/chatd" "\$@"
+END
+    chmod +x "$T/traced/chatd"
+}
+
+teardown_file() {
+    server_teardown_file
+}
+
+is_sanitized() {
+    nm "$BUILD/chatd" | grep -q __asan_init
+}
+
+# between VALUE LEAST MOST WHAT
+between() {
+    echo "$4: $1 (from $2 to $3)"
+    awk -v v="$1" -v least="$2" -v most="$3" 'BEGIN { exit !(v >= least && v <= most) }' ||
+        fail "$4: $1 is not from $2 to $3"
+}
+
+# --- system calls ---
+
+# traced NAME P W MESSAGES: all system calls of a server's life in which P pairs had MESSAGES each.
+traced() {
+    export TRACE=$T/$1.strace
+    BUILD=$T/traced server_start "$1" -o presence=off
+    "$BUILD/bench/load" "$(server_port "$1")" users "$((2 * $2))" >"$T/$1.users"
+    "$BUILD/bench/load" -u "$T/$1.users" "$(server_port "$1")" count "$2" "$3" "$4" >&2
+    server_stop "$1"
+    # The tracer writes when all that it traced have ended.
+    timeout 60 bash -c "until grep -qw total '$TRACE' 2>/dev/null; do sleep 0.05; done"
+    cat "$TRACE" >&2
+    awk '$2 == "total" { print $1 }' "$TRACE"
+}
+
+@test "system calls per delivered message, with one in flight: all processes together" {
+    if is_sanitized; then return 0; fi
+    local few many
+    few=$(traced few 1 1 100)
+    many=$(traced many 1 1 600)
+    # Counted: 19. Sender, receiver and broker each wait for what comes, read it and write it on; the
+    # broker waits for the database, too, twice: for the commit, and for what the doorbell is for.
+    between "$(((many - few) / 500))" 10 29 'system calls per message'
+}
+
+# --- statements ---
+
+# Transactions of this file's database that have been counted; each of chatd's is one statement. A
+# backend counts at the latest when it ends.
+transactions() {
+    psql -qXAt -d postgres -c "select xact_commit + xact_rollback from pg_stat_database
+        where datname = '$DB'"
+}
+
+backends() {
+    psql -qXAt -d postgres -c "select count(*) from pg_stat_activity where datname = '$DB'"
+}
+
+@test "PostgreSQL statements per 1,000 messages under load" {
+    local before after
+    server_start busy -o presence=off
+    "$BUILD/bench/load" "$(server_port busy)" users 40 >"$T/busy.users"
+    server_stop busy
+    before=$(transactions)
+    server_start busy -o presence=off
+    "$BUILD/bench/load" -u "$T/busy.users" "$(server_port busy)" count 20 16 200
+    server_stop busy
+    [[ $(backends) == 0 ]]
+    after=$(transactions)
+    # Counted: 36, one that stores and one that reads for about 55 messages at a time. How many come
+    # together depends on the machine, hence the room; one by one would be 2,000. 8 would be batches of
+    # the largest size, and nothing besides.
+    between "$(((after - before) / 4))" 8 600 'statements per 1,000 messages'
+}
+
+# --- sessions at rest ---
+
+@test "a session at rest is not woken while others talk; its memory; connections to PostgreSQL" {
+    server_start rest -o presence=off -o ping_interval=1h
+    "$BUILD/bench/load" "$(server_port rest)" users 4 >"$T/rest.users"
+    head -n 2 "$T/rest.users" >"$T/talkers"
+    tail -n 2 "$T/rest.users" >"$T/sleepers"
+    PYTHONPATH=$ROOT/tests/bench:$PYTHONPATH py - "$BUILD/bench/load" "$(is_sanitized && echo sanitized)" <<'PY'
+from chat import *
+import proc
+load, sanitized = sys.argv[1:]
+COUNT = 40
+p = subprocess.Popen([load, "-u", f"{T}/sleepers", str(port("rest")), "idle", str(COUNT), "8"], text=True,
+                     stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+assert json.loads(p.stdout.readline())["sessions"] == COUNT
+sleepers = children("session b", "rest")
+assert len(sleepers) == COUNT, sleepers
+
+def switches():
+    return [proc.switches([pid]) for pid in sleepers]
+
+def all_wait():
+    """Each in its poll: nothing that it began by itself is under way."""
+    return all(open(f"/proc/{pid}/stat").read().rsplit(")", 1)[1].split()[0] == "S" for pid in sleepers)
+eventually(all_wait)
+before = switches()
+subprocess.run([load, "-u", f"{T}/talkers", str(port("rest")), "count", "1", "8", "500"], check=True)
+woken = [after - then for after, then in zip(switches(), before)]
+# Looking at a process does not wake it. One more for what was between two waits when first looked at.
+print("wake-ups:", woken)
+assert max(woken) <= 1 and sum(woken) <= 4, woken
+if not sanitized:
+    pss = proc.pss(sleepers) / COUNT
+    print(f"PSS: {pss:.0f} kB")
+    # Counted: 119 kB with 40 sessions; shared pages weigh less with more.
+    assert 30 <= pss <= 180, pss
+connections = int(sql("select count(*) from pg_stat_activity where datname = current_database()"
+                      " and application_name like 'chatd %'"))
+assert 3 <= connections <= 8, connections
+p.stdin.close()
+assert p.wait(WAIT) == 0
+PY
+}
+
+# --- instructions ---
+
+# instructions PARSER: of one input, without start and end of the program.
+instructions() {
+    local times
+    for times in 100 300; do
+        valgrind --tool=callgrind --callgrind-out-file=/dev/null "$BUILD/bench/parse" "$1" "$times" 2>&1 |
+            awk '/ refs:/ { gsub(",", "", $NF); print $NF }'
+    done | awk 'NR == 1 { few = $1 } NR == 2 { printf "%d\n", ($1 - few) / 200 }'
+}
+
+@test "instructions of the parsers" {
+    if is_sanitized; then return 0; fi
+    # A request head of 428 bytes, with nine fields: 28 a byte.
+    between "$(instructions http)" 3000 18000 'instructions for a request'
+    # 1,000 bytes unmasked and checked for UTF-8, some of them at once: 2 a byte.
+    between "$(instructions ws)" 500 4000 'instructions for a WebSocket frame'
+    # 120 bytes of JSON read twice, strictly and by json-c, which allocates a dozen times.
+    between "$(instructions frame)" 5000 28000 'instructions for a chat frame'
+    between "$(instructions json)" 500 4000 'instructions for the strict look at it'
+}
