@@ -210,7 +210,7 @@ bench:
 	@tests/tools/install bench
 	@$(MAKE) --no-print-directory all $(TOOLS)
 	@BUILD="$(BUILD)" exec tests/bench/run --systems "$(SYSTEMS)" $(if $(QUICK),--quick) \
-	    $(if $(RUNS),--runs $(RUNS)) $(BENCH)
+	    $(addprefix --set ,$(SIZES)) $(BENCH)
 
 install: all
 	install -d $(DESTDIR)$(PREFIX)/sbin $(DESTDIR)$(PREFIX)/share/chatd/sql \

@@ -149,11 +149,11 @@ instructions() {
 
 @test "instructions of the parsers" {
     if is_sanitized; then return 0; fi
-    # A request head of 428 bytes, with nine fields: 28 a byte.
+    # A request head of 392 bytes, with eight fields: 30 a byte.
     between "$(instructions http)" 3000 18000 'instructions for a request'
     # 1,000 bytes unmasked and checked for UTF-8, some of them at once: 2 a byte.
     between "$(instructions ws)" 500 4000 'instructions for a WebSocket frame'
-    # 120 bytes of JSON read twice, strictly and by json-c, which allocates a dozen times.
+    # 113 bytes of JSON read twice, strictly and by json-c, which allocates a dozen times.
     between "$(instructions frame)" 5000 28000 'instructions for a chat frame'
     between "$(instructions json)" 500 4000 'instructions for the strict look at it'
 }

@@ -16,6 +16,7 @@ import proc
 from scene import BUILD, SYSTEMS, Failed, eventually, read_users
 
 FULL = {
+    "mode_seconds": 3600,  # for one mode
     "warm": 2, "seconds": 5, "runs": 5,
     "pairs": [(1, 1), (10, 1), (50, 1), (200, 1), (500, 1), (50, 8)],
     "idle": [10000], "rest": 10,
@@ -25,6 +26,7 @@ FULL = {
     "history": [10_000, 10_000_000], "resumes": 200,
 }
 QUICK = FULL | {
+    "mode_seconds": 900,
     "warm": 0.2, "seconds": 0.5, "runs": 1,
     "pairs": [(1, 1), (4, 1), (4, 8)],
     "idle": [50], "rest": 1,

@@ -86,10 +86,14 @@ class Scene:
         return self
 
     def __exit__(self, *how):
-        for process in reversed(self.running):
-            end(process)
+        self.end_all()
         self.keeper.stdin.close()
         self.keeper.wait()
+
+    def end_all(self):
+        """What a mode that failed has left."""
+        while self.running:
+            end(self.running.pop())
 
     def sql(self, text, database="postgres"):
         return subprocess.run(["psql", "-qXAt", "-v", "ON_ERROR_STOP=1", "-d", database, "-c", text],
@@ -128,11 +132,15 @@ class System:
             raise Failed(f"{self.name} did not start: {f.read()[-2000:]}")
 
     def stop(self):
-        end(self.process)
-        self.scene.running.remove(self.process)
+        self._ended(self.process)
         self.log.close()
         self.scene.sql(f"drop database {self.id} with (force)")
         self.scene.sql(f"drop role {self.id}")
+
+    def _ended(self, process):
+        end(process)
+        if process in self.scene.running:
+            self.scene.running.remove(process)
 
     def __enter__(self):
         return self
@@ -159,18 +167,21 @@ class System:
         self.scene.running.append(process)
         return process
 
-    def result(self, process, seconds=600):
-        """The last line of a load, when it has ended."""
+    def output(self, process, seconds=600):
+        """All that a load says, when it has ended."""
         try:
             out, error = process.communicate(timeout=seconds)
         except subprocess.TimeoutExpired:
             raise Failed(f"{self.name}: {process.args} takes more than {seconds} s") from None
         finally:
-            end(process)
-            self.scene.running.remove(process)
+            self._ended(process)
         if process.returncode:
             raise Failed(f"{self.name}: {error.strip()}")
-        return json.loads(out.splitlines()[-1])
+        return out
+
+    def result(self, process):
+        """The last line that it says, as a dict."""
+        return json.loads(self.output(process).splitlines()[-1])
 
     def load(self, *args, **how):
         return self.result(self.spawn(*args, **how))
@@ -178,11 +189,7 @@ class System:
     def register(self, count, name="users"):
         """Makes users; returns the file that load wants, and they are in as (id, name, password, token)."""
         path = f"{self.scene.folder}/{self.id}.{name}"
-        process = self.spawn("users", count)
-        out, error = process.communicate(timeout=600)
-        self.scene.running.remove(process)
-        if process.returncode:
-            raise Failed(f"{self.name}: {error.strip()}")
+        out = self.output(self.spawn("users", count))
         with open(path, "w", opener=lambda p, flags: os.open(p, flags, 0o600)) as f:
             f.write(out)
         return path
