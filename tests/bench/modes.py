@@ -160,9 +160,8 @@ def pgbench(bench, server, query):
     with open(path, "w") as f:
         f.write(query + ";\n")
     clients = str(bench.sizes["connections"])
-    out = subprocess.run(["pgbench", "-n", "-M", "prepared", "-f", path, "-c", clients, "-j", "2", "-T",
-                          str(max(1, int(bench.sizes["seconds"]))), server.id], env=bench.scene.env,
-                         check=True, capture_output=True, text=True, timeout=600).stdout
+    out = bench.scene.run(["pgbench", "-n", "-M", "prepared", "-f", path, "-c", clients, "-j", "2", "-T",
+                           str(max(1, int(bench.sizes["seconds"]))), server.id])
     [rate] = [float(line.split()[2]) for line in out.splitlines() if line.startswith("tps = ")]
     return {"per_second": rate}
 
@@ -205,8 +204,7 @@ def login(bench):
             figures |= {"quiet_p99_ms": quiet["receipt_p99_ms"], "busy_p99_ms": busy["receipt_p99_ms"]}
             bench.record("login", {"connections": z["logins"], "cost": z["cost"]}, name, run, figures)
             if name == "chatd":
-                bare = subprocess.run([f"{BUILD}/bench/crypt", "2", str(z["cost"]), str(z["seconds"])],
-                                      check=True, capture_output=True, text=True, timeout=600).stdout
+                bare = bench.scene.run([f"{BUILD}/bench/crypt", "2", str(z["cost"]), str(z["seconds"])])
                 bench.record("login", {"connections": z["logins"], "cost": z["cost"]}, "crypt", run,
                              json.loads(bare))
 

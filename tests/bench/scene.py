@@ -1,17 +1,14 @@
 """The scene of a bench: a PostgreSQL cluster with its default settings, and the two servers, each
-with a database of its own. All that runs works in one folder, and ends with it: a keeper, who waits
-for the end of this process, stops the cluster and removes the folder.
+with a database of its own. All that runs works in one folder, and ends with it: who is killed cannot
+clean up, so a keeper does, which waits for the end of this process.
 """
-import ctypes
 import json
 import os
 import secrets
 import select
 import shutil
-import signal
 import subprocess
 import sys
-import tempfile
 import time
 
 import proc
@@ -20,31 +17,11 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 ROOT = os.path.dirname(os.path.dirname(HERE))
 BUILD = os.path.abspath(os.environ.get("BUILD") or f"{ROOT}/build")
 CLUSTER = f"{ROOT}/tests/tools/cluster"
-PR_SET_PDEATHSIG = 1
 READY_SECONDS = 60
-
-# Who is killed cannot clean up. The keeper ignores what a terminal sends to all.
-KEEPER = """
-trap '' INT TERM HUP QUIT
-read -r _
-"$1" stop "$2/cluster"
-rm -rf -- "$2"
-"""
-
-_libc = ctypes.CDLL(None)
 
 
 class Failed(Exception):
     """A result that does not count."""
-
-
-def _die_with_us():
-    _libc.prctl(PR_SET_PDEATHSIG, ctypes.c_ulong(signal.SIGTERM), 0, 0, 0)
-
-
-def start(command, **how):
-    """A process in a session of its own, which a terminal's signals do not reach."""
-    return subprocess.Popen(command, start_new_session=True, preexec_fn=_die_with_us, **how)
 
 
 def end(process, seconds=60):
@@ -70,25 +47,54 @@ class Scene:
     """A folder in "where", on a disk and not in memory, and the processes that work in it."""
 
     def __init__(self, where):
-        self.folder = tempfile.mkdtemp(prefix="work.", dir=where)
-        os.chmod(self.folder, 0o711)
+        self.folder = f"{where}/work.{secrets.token_hex(4)}"
         self.running = []
-        self.keeper = subprocess.Popen(["bash", "-c", KEEPER, "keeper", CLUSTER, self.folder],
-                                       stdin=subprocess.PIPE, start_new_session=True)
+        self.keeper = subprocess.Popen([f"{HERE}/keeper", self.folder], stdin=subprocess.PIPE,
+                                       stdout=subprocess.PIPE, start_new_session=True)
 
     def __enter__(self):
-        os.mkdir(f"{self.folder}/cluster")
-        subprocess.run([CLUSTER, "start", f"{self.folder}/cluster"], check=True, start_new_session=True)
+        try:
+            self._begin()
+        except BaseException:
+            self.__exit__()
+            raise
+        return self
+
+    def _begin(self):
+        if self.keeper.stdout.readline() != b"ready\n":
+            raise Failed("there is no PostgreSQL cluster to work with")
+        self.pids = os.open(f"{self.folder}/pids", os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC)
         text = subprocess.run([CLUSTER, "env", f"{self.folder}/cluster"], check=True, capture_output=True,
                               text=True).stdout
         self.env = {k: v for k, v in os.environ.items() if not k.startswith(("PG", "DB_"))}
         self.env |= dict(line.split("=", 1) for line in text.splitlines())
-        return self
 
     def __exit__(self, *how):
         self.end_all()
         self.keeper.stdin.close()
         self.keeper.wait()
+
+    def _note(self):
+        """In the new process, before its program: the keeper sees no end of input until that runs."""
+        with open("/proc/self/stat") as f:
+            begun = f.read().rsplit(")", 1)[1].split()[19]
+        os.write(self.pids, f"{os.getpid()} {begun}\n".encode())
+
+    def start(self, command, **how):
+        """A process in a session of its own, which a terminal's signals do not reach."""
+        process = subprocess.Popen(command, start_new_session=True, preexec_fn=self._note, **how)
+        self.running.append(process)
+        return process
+
+    def run(self, command):
+        """What a program says that must succeed."""
+        process = self.start(command, env=self.env, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                             stderr=subprocess.PIPE, text=True)
+        out, error = process.communicate(timeout=600)
+        self.running.remove(process)
+        if process.returncode:
+            raise Failed(f"{command[0]}: {error.strip()}")
+        return out
 
     def end_all(self):
         """What a mode that failed has left."""
@@ -117,7 +123,6 @@ class System:
         self.log = open(f"{scene.folder}/{self.id}.log", "wb")
         ready, theirs = os.pipe()
         self.process = self.run(theirs)
-        scene.running.append(self.process)
         os.close(theirs)
         self.port = self._wait(ready)
 
@@ -162,10 +167,8 @@ class System:
 
     def spawn(self, *args, users=None, **how):
         who = ["-u", users] if users else []
-        process = start([f"{BUILD}/bench/load", *who, str(self.port), *map(str, args)], text=True,
-                        stdout=subprocess.PIPE, stderr=subprocess.PIPE, **how)
-        self.scene.running.append(process)
-        return process
+        return self.scene.start([f"{BUILD}/bench/load", *who, str(self.port), *map(str, args)], text=True,
+                                stdout=subprocess.PIPE, stderr=subprocess.PIPE, **how)
 
     def output(self, process, seconds=600):
         """All that a load says, when it has ended."""
@@ -224,20 +227,23 @@ class Chatd(System):
         return path
 
     def options(self):
-        """Defaults but for places, and for the limits that a load from one address would meet."""
+        """Defaults but for places, and for the limits that a load from one address would meet. In
+        production only root may look at the memory of a session."""
         s = self.settings
-        return {"port": 0, "listen": "127.0.0.1", "db_host": self.scene.env["PGHOST"], "db_name": self.id,
-                "db_user": self.id, "db_password_file": self._secret_file("password", self.password),
-                "jwt_secret_file": self._secret_file("secret", self.secret),
-                "run_dir": f"{self.scene.folder}/{self.id}.run", "drain_time": 0, "bcrypt_cost": s["cost"],
-                "max_clients": s["sessions"] + 200, "max_clients_per_address": 0,
-                "ping_interval": s["ping"]}
+        return {
+            "mode": "development" if os.geteuid() else "production", "port": 0, "listen": "127.0.0.1",
+            "db_host": self.scene.env["PGHOST"], "db_name": self.id, "db_user": self.id,
+            "db_password_file": self._secret_file("password", self.password),
+            "jwt_secret_file": self._secret_file("secret", self.secret),
+            "run_dir": f"{self.scene.folder}/{self.id}.run", "drain_time": 0, "bcrypt_cost": s["cost"],
+            "max_clients": s["sessions"] + 200, "max_clients_per_address": 0, "ping_interval": s["ping"]}
 
     def run(self, ready):
         options = [word for key, value in self.options().items() for word in ("-o", f"{key}={value}")]
-        return start([f"{BUILD}/chatd", *options, "-o", f"ready_fd={ready}"], pass_fds=(ready,),
-                     stdin=subprocess.DEVNULL, stdout=self.log, stderr=self.log, cwd=self.scene.folder,
-                     env={k: v for k, v in self.scene.env.items() if not k.startswith("PG")})
+        return self.scene.start(
+            [f"{BUILD}/chatd", *options, "-o", f"ready_fd={ready}"], pass_fds=(ready,),
+            stdin=subprocess.DEVNULL, stdout=self.log, stderr=self.log, cwd=self.scene.folder,
+            env={k: v for k, v in self.scene.env.items() if not k.startswith("PG")})
 
     def sessions(self):
         return [p for p in self.tree() if proc.title(p).startswith("chatd: session")]
@@ -258,8 +264,8 @@ class Baseline(System):
         env = self.scene.env | {"PGDATABASE": self.id, "PGUSER": self.id, "PGPASSWORD": self.password,
                                 "JWT_SECRET": self.secret, "BCRYPT_COST": str(self.settings["cost"]),
                                 "NODE_ENV": "production"}
-        return start(["node", f"{BUILD}/bench/baseline/server.js"], stdin=subprocess.DEVNULL, stdout=ready,
-                     stderr=self.log, env=env)
+        return self.scene.start(["node", f"{BUILD}/bench/baseline/server.js"], stdin=subprocess.DEVNULL,
+                                stdout=ready, stderr=self.log, env=env)
 
 
 SYSTEMS = {"chatd": Chatd, "baseline": Baseline}

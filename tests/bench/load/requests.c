@@ -88,6 +88,10 @@ static void run(const char *mode, int connections, double seconds)
     stopping = true;
     while (waiting > 0)
         net_turn(1);
+    for (int i = 0; i < connections; i++) {
+        if (loops[i].conn.fd >= 0)
+            net_close(&loops[i].conn);
+    }
     result_begin(mode);
     result_count("connections", (unsigned long long)connections);
     result_count("requests", counted);
