@@ -199,7 +199,7 @@ PY
         # shellcheck disable=SC2086 # words
         run "$BUILD/bench/load" $line
         echo "$line: $output"
-        [[ $status == 1 && $output == load:* ]]
+        [[ $status == 1 && $output == load:* && $output != *connect:* ]]
     done <<END
 
 80
@@ -250,8 +250,8 @@ records = [record("pairs", case, system, run, per_second=rate, receipt_p50_ms=1,
            for system, list_ in rates.items() for run, rate in enumerate(list_)]
 label = "pairs P=50 W=1, durable messages"
 assert cells(records, label) == ["4,000 /s", "baseline", "2,000", "2.50 (1.60–3.00)", "≥ 2 ×", "yes"]
-slow = [r | {"per_second": r["per_second"] / 2} if r["system"] == "chatd" else r for r in records]
-assert cells(slow, label)[-1] == "**no**"
+slow = [r | {"per_second": r["per_second"] / 1.4} if r["system"] == "chatd" else r for r in records]
+assert cells(slow, label)[-2:] == ["≥ 2 ×", "**no**"]      # by the median, not by the best
 assert cells(records[:3], label)[1:] == ["", "", "", "≥ 2 ×", ""]      # chatd alone: nothing to judge by
 idle = [record("idle", {"N": 9}, s, 0, session_kb=kb, pss_kb=1, connections=5, wakeups=0)
         for s, kb in (("chatd", 251), ("baseline", 20))]
