@@ -236,7 +236,8 @@ class Chatd(System):
             "db_password_file": self._secret_file("password", self.password),
             "jwt_secret_file": self._secret_file("secret", self.secret),
             "run_dir": f"{self.scene.folder}/{self.id}.run", "drain_time": 0, "bcrypt_cost": s["cost"],
-            "max_clients": s["sessions"] + 200, "max_clients_per_address": 0, "ping_interval": s["ping"]}
+            "max_clients": s["sessions"] + 200, "max_clients_per_address": 0, "ping_interval": s["ping"],
+            "register_rate": 0, "user": "daemon", "session_user": "nobody"}
 
     def run(self, ready):
         options = [word for key, value in self.options().items() for word in ("-o", f"{key}={value}")]
