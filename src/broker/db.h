@@ -52,6 +52,8 @@ void db_param_null(struct db_params *p);
 void db_param_int8(struct db_params *p, int64_t v);
 void db_param_int4(struct db_params *p, int32_t v);
 void db_param_text(struct db_params *p, const char *text, size_t n);
+/* Can PostgreSQL store this text? It has to be UTF-8 without NUL. */
+bool db_can_store(const char *text, size_t n);
 /* An array of count elements of type INT8OID or TEXTOID: begin, the elements, end. */
 void db_param_array(struct db_params *p, Oid type, size_t count);
 void db_array_int8(struct db_params *p, int64_t v);

@@ -4,6 +4,7 @@
 
 #include "db.h"
 #include "log.h"
+#include "utf8.h"
 
 static void begin(struct db_params *p)
 {
@@ -28,6 +29,11 @@ static void put_int8(struct buf *b, int64_t v)
 {
     uint64_t big = htobe64((uint64_t)v);
     buf_append(b, &big, sizeof(big));
+}
+
+bool db_can_store(const char *text, size_t n)
+{
+    return utf8_valid((const uint8_t *)text, n) && !memchr(text, 0, n);
 }
 
 void db_param_null(struct db_params *p)

@@ -1,88 +1,45 @@
 /*
- * The requests of sessions; see requests.h.
+ * The requests of sessions; see requests.h. Those that have to do with passwords are in accounts.c.
  *
- * Each answer comes later, from the database, an auth worker or the signer. Until then a struct
- * request keeps what is needed; the peer may be gone by the time the answer comes.
+ * Most answers come later, from the database or the signer; the peer may be gone by then.
  */
 #include "requests.h"
 
 #include <stdlib.h>
 #include <string.h>
 
+#include "accounts.h"
 #include "bearer.h"
 #include "broker.h"
-#include "clock.h"
 #include "connections.h"
 #include "feed.h"
-#include "hashing.h"
-#include "limits.h"
 #include "log.h"
-#include "logins.h"
 #include "netaddr.h"
 #include "pool.h"
 #include "resume.h"
 #include "sends.h"
 #include "signing.h"
-#include "utf8.h"
 
 static const char *const malformed = "a message with a malformed payload";
 
+/* Who asked for what, until the answer is there. */
 struct request {
     uint64_t peer;
     enum ipc_type type;
     uint32_t seq;
-    int64_t user;       /* whose password is being compared, and a token is made for */
-    int64_t generation; /* of his tokens, read together with the hash */
-    bool disabled;
-    struct login login;
-    enum verdict verdict;
-    char *name;         /* owned */
-    char *email;        /* owned */
-    char *password;     /* owned, wiped */
-    char *new_password; /* owned, wiped */
-    size_t password_size, new_password_size;
-    char *old_hash;  /* owned; what the password was compared with */
-    char *user_json; /* owned */
 };
 
 static struct request *request_new(const struct peer *p, const struct ipc_message *m)
 {
     struct request *q = xcalloc(1, sizeof(*q));
-    *q = (struct request){.peer = p->id, .type = m->type, .seq = m->seq};
+    *q = (struct request){p->id, m->type, m->seq};
     return q;
-}
-
-static void request_free(struct request *q)
-{
-    logins_leave(&q->login, q->verdict);
-    if (q->password)
-        explicit_bzero(q->password, q->password_size);
-    if (q->new_password)
-        explicit_bzero(q->new_password, q->new_password_size);
-    free(q->name);
-    free(q->email);
-    free(q->password);
-    free(q->new_password);
-    free(q->old_hash);
-    free(q->user_json);
-    free(q);
 }
 
 static void request_fail(struct request *q, enum ipc_error error)
 {
     peer_fail(q->peer, q->type, q->seq, error);
-    request_free(q);
-}
-
-static char *copy_text(struct ipc_text t)
-{
-    return xstrndup(t.p, t.n);
-}
-
-/* Can PostgreSQL store it? */
-static bool is_text(struct ipc_text t)
-{
-    return utf8_valid((const uint8_t *)t.p, t.n) && !memchr(t.p, 0, t.n);
+    free(q);
 }
 
 /* --- HELLO, AUTH --- */
@@ -127,7 +84,7 @@ static void on_signed(void *arg, bool done, struct ipc_text signature)
         ipc_end(&p->channel.out, begin);
         peer_flush(p);
     }
-    request_free(q);
+    free(q);
 }
 
 static const char *serve_sign(struct peer *p, const struct ipc_message *m)
@@ -145,261 +102,6 @@ static const char *serve_sign(struct peer *p, const struct ipc_message *m)
     return NULL;
 }
 
-/* --- REGISTER, LOGIN, PASSWORD, LOGOUT --- */
-
-/* The first three end with a token and the user. */
-static void reply_token(struct request *q, int status)
-{
-    char *token = bearer_issue(q->user, q->generation, q->name);
-    if (!token) {
-        log_error("issuing a token failed");
-        request_fail(q, IPC_E_INTERNAL);
-        return;
-    }
-    struct buf json = BUF_INIT;
-    buf_printf(&json,
-               "{\"token\":\"%s\",\"token_type\":\"Bearer\",\"expires_in\":%lld,\"user\":%s}",
-               token, broker.conf.token_lifetime / 1000, q->user_json);
-    peer_reply(q->peer, q->type, q->seq, status, (const char *)buf_head(&json), buf_len(&json));
-    explicit_bzero(token, strlen(token));
-    free(token);
-    buf_wipe(&json);
-    request_free(q);
-}
-
-static char *copy_column(const PGresult *result, int column)
-{
-    size_t n;
-    const char *p = db_text(result, 0, column, &n);
-    return xstrndup(p, n);
-}
-
-/* The address of who makes an account is the first one from where its owner comes. */
-static void welcome(struct request *q)
-{
-    const struct peer *p = peer_find(q->peer);
-    if (p)
-        limits_succeeded(limits_account(q->name, strlen(q->name)), p->address, clock_ms());
-    reply_token(q, 201);
-}
-
-static void on_registered(void *arg, const PGresult *result)
-{
-    struct request *q = arg;
-    if (!db_ok(result) || PQntuples(result) != 1) {
-        request_fail(q, db_error(result));
-        return;
-    }
-    char *status = copy_column(result, 0);
-    q->user_json = copy_column(result, 2);
-    q->user = db_int(result, 0, 1);
-    if (strcmp(status, "ok") == 0)
-        welcome(q);
-    else if (strcmp(status, "username_taken") == 0)
-        request_fail(q, IPC_E_USERNAME_TAKEN);
-    else if (strcmp(status, "email_taken") == 0)
-        request_fail(q, IPC_E_EMAIL_TAKEN);
-    else
-        request_fail(q, IPC_E_INVALID);
-    free(status);
-}
-
-static void on_hashed(void *arg, bool done, struct ipc_text hash, bool right)
-{
-    (void)right;
-    struct request *q = arg;
-    if (!done) {
-        request_fail(q, IPC_E_OVERLOADED);
-        return;
-    }
-    if (hash.n == 0) {
-        request_fail(q, IPC_E_INTERNAL);
-        return;
-    }
-    struct db_params params = {0};
-    db_param_text(&params, q->name, strlen(q->name));
-    db_param_text(&params, q->email, strlen(q->email));
-    db_param_text(&params, hash.p, hash.n);
-    pool_run(STATEMENT_USER_REGISTER, &params, on_registered, q);
-}
-
-static const char *serve_register(struct peer *p, const struct ipc_message *m)
-{
-    struct ipc_reader r = ipc_read(m);
-    struct ipc_text name = ipc_get_text(&r, IPC_MAX_NAME);
-    struct ipc_text email = ipc_get_text(&r, IPC_MAX_NAME);
-    struct ipc_text password = ipc_get_text(&r, IPC_MAX_PASSWORD);
-    if (!ipc_read_end(&r) || !is_text(name) || !is_text(email))
-        return malformed;
-    if (!limits_register(p->address, clock_ms())) {
-        peer_fail(p->id, IPC_REGISTER, m->seq, IPC_E_REGISTRATIONS);
-        return NULL;
-    }
-    struct request *q = request_new(p, m);
-    q->name = copy_text(name);
-    q->email = copy_text(email);
-    hashing_hash(password, on_hashed, q);
-    return NULL;
-}
-
-static void on_password(void *arg, const PGresult *result)
-{
-    struct request *q = arg;
-    if (!db_ok(result)) {
-        request_fail(q, db_error(result));
-    } else if (PQntuples(result) != 1) {
-        request_fail(q, IPC_E_CREDENTIALS); /* somebody was faster, and the password is another */
-    } else {
-        q->generation = db_int(result, 0, 0);
-        reply_token(q, 200);
-    }
-}
-
-static void on_new_hash(void *arg, bool done, struct ipc_text hash, bool right)
-{
-    (void)right;
-    struct request *q = arg;
-    if (!done || hash.n == 0) {
-        request_fail(q, done ? IPC_E_INTERNAL : IPC_E_OVERLOADED);
-        return;
-    }
-    struct db_params params = {0};
-    db_param_int8(&params, q->user);
-    db_param_text(&params, q->old_hash, strlen(q->old_hash));
-    db_param_text(&params, hash.p, hash.n);
-    pool_run(STATEMENT_USER_PASSWORD, &params, on_password, q);
-}
-
-static void hash_new_password(struct request *q)
-{
-    struct ipc_text password = {q->new_password, q->new_password_size};
-    hashing_hash(password, on_new_hash, q);
-}
-
-static void on_verified(void *arg, bool done, struct ipc_text hash, bool right)
-{
-    (void)hash;
-    struct request *q = arg;
-    if (!done) {
-        request_fail(q, IPC_E_OVERLOADED);
-        return;
-    }
-    q->verdict = right && q->user ? LOGIN_RIGHT : LOGIN_WRONG;
-    if (q->verdict == LOGIN_WRONG)
-        request_fail(q, IPC_E_CREDENTIALS);
-    else if (q->disabled)
-        request_fail(q, IPC_E_DISABLED);
-    else if (q->type == IPC_PASSWORD)
-        hash_new_password(q);
-    else
-        reply_token(q, 200);
-}
-
-/* An unknown user goes the same way, with an empty hash: the answer and its time are the same. */
-static void on_credentials(void *arg, const PGresult *result)
-{
-    struct request *q = arg;
-    if (!db_ok(result)) {
-        request_fail(q, db_error(result));
-        return;
-    }
-    struct ipc_text hash = {"", 0};
-    if (PQntuples(result) == 1) {
-        q->user = db_int(result, 0, 0);
-        free(q->name);
-        q->name = copy_column(result, 1);
-        hash.p = db_text(result, 0, 2, &hash.n);
-        q->old_hash = copy_text(hash);
-        q->user_json = copy_column(result, 3);
-        q->generation = db_int(result, 0, 4);
-        q->disabled = db_bool(result, 0, 5);
-    }
-    struct ipc_text password = {q->password, q->password_size};
-    hashing_verify(password, hash, on_verified, q);
-}
-
-/* Its turn has come. Who did not wait for it gets no password checked. */
-static void on_turn(void *arg, enum ipc_error error)
-{
-    struct request *q = arg;
-    if (error || !peer_find(q->peer)) {
-        request_fail(q, error);
-        return;
-    }
-    struct db_params params = {0};
-    if (q->type == IPC_PASSWORD) {
-        db_param_int8(&params, q->user);
-        pool_run(STATEMENT_USER_CREDENTIALS_BY_ID, &params, on_credentials, q);
-    } else {
-        db_param_text(&params, q->name, strlen(q->name));
-        pool_run(STATEMENT_USER_CREDENTIALS, &params, on_credentials, q);
-    }
-}
-
-static void queue_login(struct request *q, struct ipc_text account)
-{
-    const struct peer *p = peer_find(q->peer);
-    enum ipc_error error = logins_enter(&q->login, account, p->address, on_turn, q);
-    if (error)
-        request_fail(q, error);
-}
-
-static const char *serve_login(struct peer *p, const struct ipc_message *m)
-{
-    struct ipc_reader r = ipc_read(m);
-    struct ipc_text name = ipc_get_text(&r, IPC_MAX_NAME);
-    struct ipc_text password = ipc_get_text(&r, IPC_MAX_PASSWORD);
-    if (!ipc_read_end(&r) || !is_text(name))
-        return malformed;
-    struct request *q = request_new(p, m);
-    q->name = copy_text(name);
-    q->password = copy_text(password);
-    q->password_size = password.n;
-    queue_login(q,
-                (struct ipc_text){q->name, strlen(q->name)}); /* what the database is asked for */
-    return NULL;
-}
-
-static const char *serve_password(struct peer *p, const struct ipc_message *m)
-{
-    struct ipc_reader r = ipc_read(m);
-    struct ipc_text password = ipc_get_text(&r, IPC_MAX_PASSWORD);
-    struct ipc_text new_password = ipc_get_text(&r, IPC_MAX_PASSWORD);
-    if (!ipc_read_end(&r))
-        return malformed;
-    struct request *q = request_new(p, m);
-    q->password = copy_text(password);
-    q->password_size = password.n;
-    q->new_password = copy_text(new_password);
-    q->new_password_size = new_password.n;
-    /* Whoever has got hold of a token must not guess faster than anybody else. No name is like this
-     * one, so a stranger who fails to log in does not delay the user here. */
-    q->user = p->user;
-    char account[24];
-    int n = snprintf(account, sizeof(account), "#%lld", (long long)p->user);
-    queue_login(q, (struct ipc_text){account, (size_t)n});
-    return NULL;
-}
-
-static void on_logged_out(void *arg, const PGresult *result)
-{
-    struct request *q = arg;
-    if (!db_ok(result)) {
-        request_fail(q, db_error(result));
-        return;
-    }
-    peer_reply(q->peer, q->type, q->seq, 204, "", 0);
-    request_free(q);
-}
-
-static const char *serve_logout(struct peer *p, const struct ipc_message *m)
-{
-    struct db_params params = {0};
-    db_param_int8(&params, p->user);
-    pool_run(STATEMENT_USER_LOGOUT, &params, on_logged_out, request_new(p, m));
-    return NULL;
-}
-
 /* --- USERS, HISTORY --- */
 
 static void reply_column(struct request *q, const PGresult *result, int column)
@@ -407,7 +109,7 @@ static void reply_column(struct request *q, const PGresult *result, int column)
     size_t n;
     const char *json = db_text(result, 0, column, &n);
     peer_reply(q->peer, q->type, q->seq, 200, json, n);
-    request_free(q);
+    free(q);
 }
 
 static void on_users(void *arg, const PGresult *result)
@@ -470,8 +172,8 @@ static const char *serve_send(struct peer *p, const struct ipc_message *m)
     struct ipc_text content = ipc_get_text(&r, IPC_MAX_CONTENT);
     bool again = ipc_get_u8(&r) != 0;
     /* One text that PostgreSQL refuses would fail the whole batch. */
-    if (!ipc_read_end(&r) || id.n == 0 || content.n > broker.conf.max_content || !is_text(id) ||
-        !is_text(content))
+    if (!ipc_read_end(&r) || id.n == 0 || content.n > broker.conf.max_content ||
+        !db_can_store(id.p, id.n) || !db_can_store(content.p, content.n))
         return malformed;
     sends_add(p, m->seq, receiver, id, content, again);
     return NULL;
@@ -503,10 +205,18 @@ static const char *serve_resume(struct peer *p, const struct ipc_message *m)
 }
 
 static const char *(*const servers[IPC_TYPE_COUNT])(struct peer *, const struct ipc_message *) = {
-    [IPC_HELLO] = serve_hello,       [IPC_AUTH] = serve_auth,     [IPC_REGISTER] = serve_register,
-    [IPC_LOGIN] = serve_login,       [IPC_USERS] = serve_users,   [IPC_HISTORY] = serve_history,
-    [IPC_SEND] = serve_send,         [IPC_ATTACH] = serve_attach, [IPC_RESUME] = serve_resume,
-    [IPC_PASSWORD] = serve_password, [IPC_LOGOUT] = serve_logout, [IPC_SIGN] = serve_sign,
+    [IPC_HELLO] = serve_hello,
+    [IPC_AUTH] = serve_auth,
+    [IPC_REGISTER] = accounts_register,
+    [IPC_LOGIN] = accounts_login,
+    [IPC_USERS] = serve_users,
+    [IPC_HISTORY] = serve_history,
+    [IPC_SEND] = serve_send,
+    [IPC_ATTACH] = serve_attach,
+    [IPC_RESUME] = serve_resume,
+    [IPC_PASSWORD] = accounts_password,
+    [IPC_LOGOUT] = accounts_logout,
+    [IPC_SIGN] = serve_sign,
 };
 
 const char *request_serve(struct peer *p, const struct ipc_message *m)

@@ -1,0 +1,13 @@
+/* What sessions ask for that has to do with passwords: REGISTER, LOGIN, PASSWORD, LOGOUT. Each
+ * serves a message that fits its row, and returns NULL, or what is wrong with its payload. */
+#ifndef ACCOUNTS_H
+#define ACCOUNTS_H
+
+#include "peer.h"
+
+const char *accounts_register(struct peer *p, const struct ipc_message *m);
+const char *accounts_login(struct peer *p, const struct ipc_message *m);
+const char *accounts_password(struct peer *p, const struct ipc_message *m);
+const char *accounts_logout(struct peer *p, const struct ipc_message *m);
+
+#endif
