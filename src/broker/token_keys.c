@@ -25,7 +25,7 @@ static void name_key(char kid[TOKEN_KID], const char *secret)
     buf_wipe(&text);
     EVP_EncodeBlock(base64, hash, KID_BYTES); /* 11 characters and a "=" */
     for (size_t i = 0; i < TOKEN_KID - 1; i++)
-        kid[i] = base64[i] == '+' ? '-' : base64[i] == '/' ? '_' : (char)base64[i];
+        kid[i] = (char)(base64[i] == '+' ? '-' : base64[i] == '/' ? '_' : base64[i]);
     kid[TOKEN_KID - 1] = '\0';
 }
 

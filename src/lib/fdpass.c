@@ -29,7 +29,8 @@ bool fdpass_send(int socket, int fd, uint8_t kind)
 
 int fdpass_receive(int socket, uint8_t *kind)
 {
-    struct iovec iov = {kind, 1};
+    uint8_t byte;
+    struct iovec iov = {&byte, 1};
     union control control;
     struct msghdr message = {.msg_iov = &iov,
                              .msg_iovlen = 1,
@@ -43,5 +44,6 @@ int fdpass_receive(int socket, uint8_t *kind)
         return -1;
     int fd;
     memcpy(&fd, CMSG_DATA(header), sizeof(fd));
+    *kind = byte;
     return fd;
 }

@@ -137,20 +137,22 @@ void client_free(struct client *c)
     close(c->fd);
 }
 
+static short read_events(const struct client *c)
+{
+    return (short)(c->tls ? tls_read_events(c->tls) : POLLIN);
+}
+
 short client_events(const struct client *c, bool input)
 {
-    short events = 0;
-    if (input)
-        events |= c->tls ? tls_read_events(c->tls) : POLLIN;
+    int events = input ? read_events(c) : 0;
     if (buf_len(&c->out) > 0)
         events |= c->tls ? tls_write_events(c->tls) : POLLOUT;
-    return events;
+    return (short)events;
 }
 
 bool client_readable(const struct client *c, short events)
 {
-    short wanted = c->tls ? tls_read_events(c->tls) : POLLIN;
-    return events & (wanted | POLLIN | POLLHUP | POLLERR);
+    return events & (read_events(c) | POLLIN | POLLHUP | POLLERR);
 }
 
 long client_receive(struct client *c)
@@ -171,7 +173,7 @@ int client_read(struct client *c, int64_t deadline)
             return 1;
         if (n == 0 || (errno != EAGAIN && errno != EINTR))
             return 0;
-        struct pollfd fd = {.fd = c->fd, .events = c->tls ? tls_read_events(c->tls) : POLLIN};
+        struct pollfd fd = {.fd = c->fd, .events = read_events(c)};
         if (client_stop || clock_ms() >= deadline || client_poll(&fd, 1, deadline) == 0)
             return -1;
     }

@@ -94,7 +94,7 @@ static const OSSL_PARAM *key_import_types(int selection)
         OSSL_PARAM_octet_string(OSSL_PKEY_PARAM_PUB_KEY, NULL, 0),
         OSSL_PARAM_END,
     };
-    return selection & OSSL_KEYMGMT_SELECT_PUBLIC_KEY ? types : NULL;
+    return (selection & OSSL_KEYMGMT_SELECT_PUBLIC_KEY) ? types : NULL;
 }
 
 static int key_get_params(void *key, OSSL_PARAM params[])

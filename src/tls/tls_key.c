@@ -15,7 +15,8 @@ bool tls_fingerprint(const EVP_PKEY *key, unsigned char out[TLS_FINGERPRINT])
     return done;
 }
 
-/* Without it libcrypto would ask at the terminal. */
+/* Without it libcrypto would ask at the terminal. The type is pem_password_cb's. */
+/* NOLINTNEXTLINE(readability-non-const-parameter) */
 static int no_passphrase(char *out, int size, int writing, void *arg)
 {
     (void)out;

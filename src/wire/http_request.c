@@ -191,9 +191,9 @@ static int settle_host(struct http_request *r)
     size_t count = http_request_field_count(r, "Host");
     if (count > 1)
         return refuse(r, 400, "more than one Host field: send one");
-    if (count == 0)
-        return r->minor == 0 ? 0 : refuse(r, 400, "the Host field is missing: HTTP/1.1 needs one");
     const struct http_text *host = http_request_field(r, "Host");
+    if (!host)
+        return r->minor == 0 ? 0 : refuse(r, 400, "the Host field is missing: HTTP/1.1 needs one");
     if (!http_host_is_valid(*host))
         return refuse(r, 400, "the Host field is not \"host\" or \"host:port\"");
     if (r->host.n == 0)

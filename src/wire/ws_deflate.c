@@ -38,7 +38,7 @@ enum { SERVER_BITS = 2, CLIENT_BITS = 3, PARAMETERS = 4 };
 static uint8_t parse_bits(struct http_text t)
 {
     static const char *const texts[] = {"8", "9", "10", "11", "12", "13", "14", "15"};
-    for (uint8_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++)
+    for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++)
         if (http_text_is(t, texts[i]))
             return (uint8_t)(8 + i);
     return 0;

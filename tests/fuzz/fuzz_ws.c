@@ -1,6 +1,7 @@
 /*
- * WebSocket: the input as a client's frames, which mean the same in whatever pieces they come; and
- * the input as a message, sent in masked frames of random lengths, which must come out as it was.
+ * WebSocket: the input as a client's frames, which mean the same in whatever pieces they come, with
+ * compression and without; and the input as a message, sent in masked frames of random lengths,
+ * plain or compressed, which must come out as it was.
  */
 #include "fuzz.h"
 
@@ -8,14 +9,19 @@
 #include "utf8.h"
 #include "ws.h"
 
-enum { MAX_MESSAGE = 1000, MAX_SKIP = 3000 };
+enum { MAX_MESSAGE = 1000, MAX_SKIP = 3000, RSV1 = 0x40 };
+
+static const struct ws_deflate agreed = {.on = true};
 
 /* Appends what ws_read() finds in the bytes to a record. */
-static void record(struct buf *trace, const uint8_t *data, size_t size, struct draw *d)
+static void record(struct buf *trace, const uint8_t *data, size_t size, bool deflate,
+                   struct draw *d)
 {
     struct ws_reader r;
     struct buf in = BUF_INIT;
     ws_reader_init(&r, MAX_MESSAGE, MAX_SKIP);
+    if (deflate)
+        ws_reader_allow_deflate(&r, &agreed);
     for (size_t at = 0; at < size;) {
         size_t n = d ? draw_piece(d, size - at) : size;
         struct ws_data got;
@@ -49,40 +55,49 @@ static void put_frame(struct buf *out, unsigned opcode, const uint8_t *p, size_t
 static void check_round_trip(const uint8_t *data, size_t size, struct draw *d)
 {
     struct buf frames = BUF_INIT, want = BUF_INIT, got = BUF_INIT;
-    bool text = utf8_valid(data, size);
-    unsigned opcode = text ? WS_OP_TEXT : WS_OP_BINARY;
-    size_t at = 0, n;
+    struct buf packed = BUF_INIT;
+    bool text = utf8_valid(data, size), deflate = ws_deflate_pack(&packed, data, size, &agreed);
+    unsigned opcode = (text ? WS_OP_TEXT : WS_OP_BINARY) | (deflate ? RSV1 : 0);
+    const uint8_t *payload = deflate ? buf_head(&packed) : data;
+    size_t length = deflate ? buf_len(&packed) : size, at = 0, n;
     do {
-        n = size - at > 0 ? draw_piece(d, size - at) : 0;
-        put_frame(&frames, (at + n == size ? 0x80 : 0) | opcode, data + at, n, d);
-        if (at + n < size && draw_below(d, 4) == 0)
+        n = length - at > 0 ? draw_piece(d, length - at) : 0;
+        put_frame(&frames, (at + n == length ? 0x80 : 0) | opcode, payload + at, n, d);
+        if (at + n < length && draw_below(d, 4) == 0)
             put_frame(&frames, 0x80 | WS_OP_PONG, NULL, 0, d);
         opcode = WS_OP_CONTINUATION;
         at += n;
-    } while (at < size);
-    record(&got, buf_head(&frames), buf_len(&frames), d);
+    } while (at < length);
+    record(&got, buf_head(&frames), buf_len(&frames), deflate, d);
     buf_printf(&want, "%d 0 %zu ", text ? WS_TEXT : WS_BINARY, size);
     buf_append(&want, data, size);
     REQUIRE(buf_len(&got) >= buf_len(&want));
     REQUIRE(memcmp(buf_head(&got) + buf_len(&got) - buf_len(&want), buf_head(&want),
                    buf_len(&want)) == 0);
+    buf_free(&packed);
     buf_free(&frames);
     buf_free(&want);
     buf_free(&got);
 }
 
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+static void check_pieces(const uint8_t *data, size_t size, bool deflate, struct draw *d)
 {
-    struct draw d = draw_from(data, size);
     struct buf whole = BUF_INIT, pieces = BUF_INIT;
-    record(&whole, data, size, NULL);
-    record(&pieces, data, size, &d);
+    record(&whole, data, size, deflate, NULL);
+    record(&pieces, data, size, deflate, d);
     REQUIRE(buf_len(&whole) == buf_len(&pieces));
     REQUIRE(buf_len(&whole) == 0 ||
             memcmp(buf_head(&whole), buf_head(&pieces), buf_len(&whole)) == 0);
-    if (size <= MAX_MESSAGE)
-        check_round_trip(data, size, &d);
     buf_free(&whole);
     buf_free(&pieces);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    struct draw d = draw_from(data, size);
+    check_pieces(data, size, false, &d);
+    check_pieces(data, size, true, &d);
+    if (size <= MAX_MESSAGE)
+        check_round_trip(data, size, &d);
     return 0;
 }
