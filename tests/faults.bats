@@ -7,6 +7,7 @@ load lib/server
 setup_file() {
     export BUILD=${BUILD:-$ROOT/build}
     export T=$BATS_FILE_TMPDIR
+    open_way
     export TMPDIR=$T/tmp
     mkdir "$TMPDIR"
     chmod 711 "$TMPDIR"
