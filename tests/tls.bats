@@ -206,7 +206,9 @@ pair = Pair()
 with Server(*pair.options(), "-o", "listen=tls:127.0.0.1") as s:
     def connection():
         plain = socket.create_connection(("127.0.0.1", port(s.name)), WAIT)
-        return pair.trust().wrap_socket(plain, server_hostname="127.0.0.1", suppress_ragged_eofs=False)
+        context = pair.trust()
+        context.options &= ~ssl.OP_IGNORE_UNEXPECTED_EOF
+        return context.wrap_socket(plain, server_hostname="127.0.0.1", suppress_ragged_eofs=False)
     t = connection()
     assert fetch(t, close=True)[0] == 401
     assert t.recv(1) == b""             # and not the error of an end without close_notify
