@@ -291,7 +291,12 @@ for _ in range(2):
     c.send(body)
     r = c.answer("POST")
     assert r.status == 200 and r.interim == [], r.interim
-# Who sends the body at once needs no invitation, but may get one.
+# Nobody is invited whose body has begun.
+c.send(head("POST", "/login", fields).encode() + body[:5])
+c.send(body[5:])
+r = c.answer("POST")
+assert r.status == 200 and r.interim == [], r.interim
+# Who sends all of the body at once needs no invitation, but may get one.
 c.send(head("POST", "/login", fields).encode() + body)
 r = c.answer("POST")
 assert r.status == 200 and r.interim in ([], [100])

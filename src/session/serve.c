@@ -50,7 +50,8 @@ static bool read_head(struct exchange *x, bool first)
 
 static bool invite_body(struct exchange *x)
 {
-    if (!x->request.expect_continue || buf_len(&x->client->in) > 0)
+    bool begun = buf_len(&x->client->in) > 0 || buf_len(&x->body) > 0;
+    if (!x->request.expect_continue || begun)
         return true;
     buf_puts(&x->client->out, "HTTP/1.1 100 Continue\r\n\r\n");
     return client_flush(x->client);
