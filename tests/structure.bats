@@ -128,6 +128,14 @@ PY
     [[ $status == 1 ]]
 }
 
+@test "no find of a fuzzer lies about" {
+    cd "$ROOT"
+    local found
+    found=$(find . -path ./build -prune -o -path ./tests/fuzz -prune -o -type f \
+        -regex '.*/\(slow-unit\|crash\|oom\|leak\|timeout\)-[0-9a-f]+' -print)
+    [[ -z $found ]]
+}
+
 @test "nothing is left to do: no marks for later in the tree" {
     # In two parts, lest this line finds itself.
     run grep -rnIwE 'TO''DO|FIX''ME|X''XX' "$ROOT"/{src,sql,tests,man,Makefile,chatd.conf,.ci}
