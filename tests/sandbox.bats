@@ -36,6 +36,7 @@ PY
 
 @test "a session that tries anything but to talk to its client and the broker ends, or is denied" {
     expects session 'killed 31' <<'END'
+shut_client allowed
 unix_stream allowed
 connect_to_broker allowed
 use_memory allowed
@@ -120,6 +121,9 @@ connect_abstract allowed
 send_to_address allowed
 pass_descriptor allowed
 other_option allowed
+change_log allowed
+shut_log allowed
+shut_client allowed
 use_memory allowed
 talk allowed
 compute allowed
@@ -170,8 +174,8 @@ for role, limit in most.items():
     text = open(f"{sys.argv[1]}/{role}/{role}_sandbox.c").read()
     text = text[text.index("rules[] = {"):].split("\n};")[0]
     text = re.sub(r"/\*.*?\*/", "", text, flags=re.S)
-    starts = re.findall(r"^\s*(?:ALLOW|ALLOW_IF|FAIL|KILL)\(", text, re.M)
-    rows = re.findall(r'\b(ALLOW|ALLOW_IF|FAIL|KILL)\((\w+),\s*(?:E[A-Z]+,\s*)?"([^"]{5,})"', text)
+    starts = re.findall(r"^\s*(?:ALLOW|ALLOW_IF|FAIL|KILL|KILL_IF)\(", text, re.M)
+    rows = re.findall(r'\b(ALLOW|ALLOW_IF|FAIL|KILL|KILL_IF)\((\w+),\s*(?:E[A-Z]+,\s*)?"([^"]{5,})"', text)
     assert len(starts) == len(rows), (role, len(starts), len(rows))
     allowed = {name for kind, name, _ in rows if kind.startswith("ALLOW")}
     assert 8 <= len(allowed) <= limit, (role, len(allowed))

@@ -105,7 +105,7 @@ static const struct sandbox_rule rules[] = {
     ALLOW(rt_sigpending, "libpq: did this SIGPIPE come from us?"),
     ALLOW(rt_sigtimedwait, "libpq: then it is taken away"),
     ALLOW(futex, "locks inside libraries"),
-    ALLOW(prlimit64, "limits, as libraries read them; none can be raised"),
+    ALLOW_IF(prlimit64, "its own limits, as libraries read them", ARG_IS(0, 0), ARG_WHOLE(2, 0)),
 
     /* Nobody does these by mistake. */
     KILL(execve, "no program"),

@@ -58,6 +58,13 @@ struct sandbox_rule {
             }                                                                                      \
         }                                                                                          \
     }
+#define KILL_IF(call, why, ...)                                                                    \
+    {                                                                                              \
+        SYS_##call, SECCOMP_RET_KILL_PROCESS,                                                      \
+        {                                                                                          \
+            __VA_ARGS__                                                                            \
+        }                                                                                          \
+    }
 #define KILL(call, why)                                                                            \
     {                                                                                              \
         SYS_##call, SECCOMP_RET_KILL_PROCESS,                                                      \

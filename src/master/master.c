@@ -116,7 +116,7 @@ static void accept_some(const struct master *m, int listener, bool tls)
     for (int i = 0; i < ACCEPTS_AT_ONCE; i++) {
         struct sockaddr_storage peer = {0};
         socklen_t size = sizeof(peer);
-        int fd = accept4(listener, (struct sockaddr *)&peer, &size, SOCK_CLOEXEC);
+        int fd = accept4(listener, (struct sockaddr *)&peer, &size, SOCK_CLOEXEC | SOCK_NONBLOCK);
         if (fd < 0) {
             if (process_out_of_descriptors(errno)) {
                 log_error("accept: %s", strerror(errno));

@@ -63,8 +63,9 @@ void sessions_init(const struct conf *the_conf, int the_log_fd, const struct ide
 
 enum { KEEP = 3, LOG = 4 };
 
-/* Keeps client or handover socket at KEEP, the log, and nothing else of the master. Returns where
- * the log is, -1: syslog(3). */
+/* Keeps client or handover socket at KEEP, the log at LOG, and nothing else of the master. Without
+ * a log LOG is taken all the same: a session's sandbox knows the number. Returns where the log is,
+ * -1: syslog(3). */
 static int keep_descriptors(int fd)
 {
     log_close();
@@ -72,8 +73,10 @@ static int keep_descriptors(int fd)
     dup2(fd, KEEP);
     if (log >= 0)
         dup2(log, LOG);
-    close_range(log >= 0 ? LOG + 1 : KEEP + 1, ~0U, 0);
+    close_range(log >= 0 ? LOG + 1 : LOG, ~0U, 0);
     process_leave_terminal();
+    if (log < 0)
+        dup2(STDIN_FILENO, LOG);
     log_init(log >= 0 ? LOG : -1, (enum log_level)conf->log_level);
     return log >= 0 ? LOG : -1;
 }

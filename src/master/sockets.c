@@ -78,6 +78,7 @@ static void take(struct sockets *s, const struct conf *conf, int fd, bool tls)
     if (is_listening(fd)) {
         add(s, fd, tls);
     } else if (s->client < 0) {
+        set_flags(fd);
         s->client = fd;
         s->client_tls = tls;
     } else {

@@ -20,7 +20,7 @@ struct sockets {
     int fds[SOCKETS_MAX];  /* listening, non-blocking, close-on-exec */
     bool tls[SOCKETS_MAX]; /* who connects there speaks TLS */
     int count;
-    int client;       /* the one connection to serve; -1: none */
+    int client;       /* the one connection to serve, with the same flags; -1: none */
     bool client_tls;  /* which is one of TLS */
     bool handed_over; /* not bound by a chatd, be it this one or the one that it took over from */
     bool inetd;       /* handed over by inetd, which waits for this process to end */

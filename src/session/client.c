@@ -2,7 +2,6 @@
 #include "client.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <linux/sockios.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
@@ -77,9 +76,6 @@ void client_name(struct client *c, const struct netaddr *address)
 void client_init(struct client *c, const struct conf *conf, int fd)
 {
     *c = (struct client){.conf = conf, .fd = fd};
-    int flags = fcntl(fd, F_GETFL);
-    if (flags < 0 || fcntl(fd, F_SETFL, flags | O_NONBLOCK) < 0)
-        die("fcntl on the client's socket: %s", strerror(errno));
     find_peer(c);
     client_name(c, &c->peer);
     /* Each write is a whole answer or frame: nothing to wait for. Fails on Unix sockets. */

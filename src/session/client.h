@@ -35,7 +35,8 @@ struct pollfd;
 /* poll(2) that SIGTERM interrupts (-1 with EINTR). deadline: clock_ms() or CLOCK_NEVER. */
 int client_poll(struct pollfd *fds, unsigned count, int64_t deadline);
 
-/* Sets up for a connected socket, which is taken over, and finds out the peer's address. */
+/* Sets up for a connected socket, non-blocking, which is taken over, and finds out the peer's
+ * address. */
 void client_init(struct client *c, const struct conf *conf, int fd);
 
 /* Shows the client's address, and no user yet, in the title and in the log. */

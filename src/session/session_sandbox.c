@@ -10,7 +10,6 @@
 #include "session_sandbox.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <linux/futex.h>
 #include <linux/sockios.h>
 #include <netinet/in.h>
@@ -18,10 +17,12 @@
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
 #include "sandbox.h"
 
 enum {
+    LOG = 4,         /* where it is, and if it is nowhere, nothing that matters */
     FILES = 16,      /* standard ones, client or handover, log, broker, and one that is replaced */
     TREE_SPACE = 64, /* bytes that a byte of JSON may take once it was read */
 };
@@ -43,11 +44,12 @@ static const struct sandbox_rule rules[] = {
 #ifdef SYS_poll
     ALLOW(poll, "waiting for the client's end"),
 #endif
+    KILL_IF(shutdown, "not of the log, which may be a socket: it is everybody's",
+            ARG_IS(0, STDERR_FILENO)),
+    KILL_IF(shutdown, "the same", ARG_IS(0, LOG)),
     ALLOW(shutdown, "the end of what is sent, before the end of the connection"),
     ALLOW(close, "client, and a broker that is gone"),
     ALLOW(getpeername, "the client's address"),
-    ALLOW_IF(fcntl, "is it non-blocking?", ARG_IS(1, F_GETFL)),
-    ALLOW_IF(fcntl, "non-blocking from now on", ARG_IS(1, F_SETFL)),
     ALLOW_IF(setsockopt, "answers leave at once", ARG_IS(1, IPPROTO_TCP), ARG_IS(2, TCP_NODELAY)),
     ALLOW_IF(setsockopt, "a stream's client that is gone", ARG_IS(1, IPPROTO_TCP),
              ARG_IS(2, TCP_USER_TIMEOUT)),

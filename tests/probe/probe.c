@@ -46,6 +46,7 @@
 static struct conf conf;
 static pid_t parent;
 static int pair[2];                /* of Unix sockets */
+static int client[2];              /* the same, and nobody minds when it ends */
 static int listener;               /* TCP on loopback */
 static int udp;                    /* a socket that could send anywhere */
 static const char file[] = "file"; /* in a folder of our own, the working directory */
@@ -309,6 +310,12 @@ static long raise_limit(void)
     return (int)syscall(SYS_prlimit64, 0, RLIMIT_NPROC, &l, NULL);
 }
 
+/* To what it is already: this one goes on. */
+static long limit_others(void)
+{
+    return (int)syscall(SYS_prlimit64, parent, RLIMIT_CORE, &(struct rlimit){0, 0}, NULL);
+}
+
 static long be_looked_at(void)
 {
     return prctl(PR_SET_DUMPABLE, 1);
@@ -337,6 +344,23 @@ static long own_descriptor(void)
 static long copy_descriptor(void)
 {
     return fcntl(pair[0], F_DUPFD, 0);
+}
+
+/* The log is open for others as well: they would find it so, too. */
+static long change_log(void)
+{
+    return fcntl(STDERR_FILENO, F_SETFL, O_NONBLOCK);
+}
+
+static long shut_log(void)
+{
+    long result = shutdown(STDERR_FILENO, SHUT_RD);
+    return result < 0 && errno == ENOTSOCK ? 0 : result; /* it was tried, that is enough */
+}
+
+static long shut_client(void)
+{
+    return shutdown(client[0], SHUT_WR);
 }
 
 static long other_option(void)
@@ -496,7 +520,8 @@ static const struct probe {
     PROBE(go_elsewhere),      PROBE(raise_limit),       PROBE(be_looked_at),
     PROBE(another_filter),    PROBE(new_namespace),     PROBE(terminal_input),
     PROBE(own_descriptor),    PROBE(copy_descriptor),   PROBE(set_timer),
-    PROBE(other_option),
+    PROBE(other_option),      PROBE(limit_others),      PROBE(change_log),
+    PROBE(shut_log),          PROBE(shut_client),
     PROBE(io_ring),           PROBE(load_bpf),          PROBE(watch_performance),
     PROBE(page_faults),       PROBE(keys),              PROBE(mount_something),
 #ifdef __x86_64__
@@ -601,11 +626,13 @@ static void prepare(void)
     if (ftruncate(file_fd, 100) < 0 || bind(listener, (struct sockaddr *)&tcp_address, size) < 0 ||
         listen(listener, 100) < 0 ||
         getsockname(listener, (struct sockaddr *)&tcp_address, &size) < 0 ||
-        socketpair(AF_UNIX, SOCK_STREAM, 0, pair) < 0 || setrlimit(RLIMIT_CORE, &no_core) < 0 ||
+        socketpair(AF_UNIX, SOCK_STREAM, 0, pair) < 0 ||
+        socketpair(AF_UNIX, SOCK_STREAM, 0, client) < 0 || setrlimit(RLIMIT_CORE, &no_core) < 0 ||
         !listen_abstract()) {
         perror("probe");
         exit(1);
     }
+    client[0] = high(client[0]);
     pair[0] = high(pair[0]);
     pair[1] = high(pair[1]);
     dup2(pair[1], ROLE_FD_AUTH);
