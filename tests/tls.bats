@@ -35,6 +35,22 @@ for kind in "rsa", "p256", "p384":
 PY
 }
 
+@test "each curve that libssl agrees on is one that the signer knows" {
+    py - <<'PY'
+from tls import *
+pair = Pair("rsa")
+with Server(*pair.options(), "-o", "listen=tls:127.0.0.1") as s:
+    for version in "-tls1_2", "-tls1_3":
+        for curve, name in ("X25519", "X25519"), ("X448", "X448"), ("P-256", "ECDH, prime256v1"), \
+                           ("P-384", "ECDH, secp384r1"), ("P-521", "ECDH, secp521r1"):
+            out = subprocess.run(["openssl", "s_client", version, "-groups", curve, "-CAfile",
+                                  pair.certificate, "-connect", f"127.0.0.1:{port(s.name)}"],
+                                 check=True, capture_output=True, text=True, input="").stdout
+            assert f"Server Temp Key: {name}," in out and "Verification: OK" in out, out
+    assert "refused to sign" not in s.log(), s.log()
+PY
+}
+
 @test "a chain with an intermediate certificate is sent whole" {
     py - <<'PY'
 from tls import *

@@ -1,6 +1,10 @@
 /* What may be signed; see content.h. */
 #include "content.h"
 
+#include <openssl/core_names.h>
+#include <openssl/err.h>
+#include <openssl/evp.h>
+#include <openssl/params.h>
 #include <string.h>
 
 enum {
@@ -21,11 +25,48 @@ static bool is_certificate_verify(const unsigned char *p, size_t n)
     return memcmp(p + BLANKS, context, sizeof(context)) == 0;
 }
 
-/* The randoms, then curve type, curve (two bytes), and a point that ends the content. */
+/* RFC 8422 section 5.1.1, RFC 7748. */
+static const struct curve {
+    unsigned number;
+    size_t size;      /* of a point */
+    const char *name; /* in libcrypto's words; NULL: any bytes of the size are a point */
+} curves[] = {
+    {23, 65, "P-256"}, {24, 97, "P-384"}, {25, 133, "P-521"}, {29, 32, NULL}, {30, 56, NULL},
+};
+
+/* libcrypto takes no point for a key that is not on the curve. */
+static bool is_on(const char *curve, const unsigned char *p, size_t n)
+{
+    const OSSL_PARAM params[] = {
+        OSSL_PARAM_construct_utf8_string(OSSL_PKEY_PARAM_GROUP_NAME, (char *)curve, 0),
+        OSSL_PARAM_construct_octet_string(OSSL_PKEY_PARAM_PUB_KEY, (void *)p, n),
+        OSSL_PARAM_construct_end(),
+    };
+    EVP_PKEY_CTX *c = EVP_PKEY_CTX_new_from_name(NULL, "EC", NULL);
+    EVP_PKEY *key = NULL;
+    bool done = c && EVP_PKEY_fromdata_init(c) > 0 &&
+                EVP_PKEY_fromdata(c, &key, EVP_PKEY_PUBLIC_KEY, (OSSL_PARAM *)params) > 0;
+    EVP_PKEY_free(key);
+    EVP_PKEY_CTX_free(c);
+    ERR_clear_error();
+    return done;
+}
+
+/* The randoms, then curve type, curve (two bytes), and a point that ends the content. Who asks may
+ * have chosen the randoms as well: that a certificate, in whose numbers and names there is room for
+ * the few bytes before it, does not pass is because it would have to be a point to its end, or be
+ * shorter than any certificate is. */
 static bool is_server_key_exchange(const unsigned char *p, size_t n)
 {
     const size_t head = RANDOMS + 4;
-    return n > head && p[RANDOMS] == NAMED_CURVE && p[head - 1] == n - head;
+    if (n <= head || p[RANDOMS] != NAMED_CURVE || p[head - 1] != n - head)
+        return false;
+    const unsigned number = (unsigned)p[RANDOMS + 1] << 8 | p[RANDOMS + 2];
+    for (size_t i = 0; i < sizeof(curves) / sizeof(curves[0]); i++)
+        if (curves[i].number == number)
+            return curves[i].size == n - head &&
+                   (!curves[i].name || is_on(curves[i].name, p + head, n - head));
+    return false;
 }
 
 bool content_is_handshake(const struct tls_scheme *scheme, const unsigned char *p, size_t n)

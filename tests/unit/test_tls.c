@@ -4,6 +4,7 @@
 #include <openssl/bio.h>
 #include <openssl/evp.h>
 #include <openssl/pem.h>
+#include <openssl/x509v3.h>
 #include <string.h>
 
 #include "content.h"
@@ -24,13 +25,52 @@ static size_t verify(size_t hash)
     return 64 + sizeof(context) + hash;
 }
 
-/* A ServerKeyExchange with a point of this size. */
-static size_t exchange(size_t point)
+/* A ServerKeyExchange with bytes of this size as a point of this curve. */
+static size_t exchange(unsigned curve, size_t point)
 {
     memset(content, 0x5a, sizeof(content));
-    memcpy(content + 64, "\3\0\x1d", 3);
+    content[64] = 3;
+    content[65] = 0;
+    content[66] = (unsigned char)curve;
     content[67] = (unsigned char)point;
     return 68 + point;
+}
+
+/* The same with a point that is one. */
+static size_t exchange_on(unsigned curve, const char *name)
+{
+    unsigned char *point = NULL;
+    EVP_PKEY *key = EVP_EC_gen(name);
+    size_t n = EVP_PKEY_get1_encoded_public_key(key, &point), all = exchange(curve, n);
+    memcpy(content + 68, point, n);
+    OPENSSL_free(point);
+    EVP_PKEY_free(key);
+    return all;
+}
+
+/* A certificate of its key's own, for another name. Its number, the place for which is this, has
+ * room for what makes a content look like a ServerKeyExchange. Returns the size of what is signed.
+ */
+static size_t certificate(EVP_PKEY *key, const char *head, size_t size)
+{
+    unsigned char bytes[60], *out = content;
+    X509 *x = X509_new();
+    X509_NAME *name = X509_get_subject_name(x);
+    memset(bytes, 0x11, sizeof(bytes));
+    memcpy(bytes + 64 - 10, head, size);
+    BIGNUM *number = BN_bin2bn(bytes, sizeof(bytes), NULL);
+    BN_to_ASN1_INTEGER(number, X509_get_serialNumber(x));
+    BN_free(number);
+    X509_set_version(x, X509_VERSION_3);
+    X509_NAME_add_entry_by_txt(name, "CN", MBSTRING_ASC, (const unsigned char *)"x", -1, -1, 0);
+    X509_set_issuer_name(x, name);
+    X509_gmtime_adj(X509_getm_notBefore(x), 0);
+    X509_gmtime_adj(X509_getm_notAfter(x), 1000);
+    X509_set_pubkey(x, key);
+    CHECK(X509_sign(x, key, EVP_sha256()) > 0 && X509_verify(x, key) == 1);
+    int n = i2d_re_X509_tbs(x, &out);
+    X509_free(x);
+    return (size_t)n;
 }
 
 static bool good(uint32_t scheme, size_t n)
@@ -56,15 +96,46 @@ static void a_certificate_verify_is_signed_but_not_with_pkcs1(void)
 
 static void a_server_key_exchange_is_signed_whatever_the_scheme(void)
 {
-    CHECK(good(PKCS1, exchange(32)) && good(PSS, exchange(65)) && good(ECDSA, exchange(97)));
-    size_t n = exchange(32);
+    CHECK(good(PKCS1, exchange(29, 32)) && good(ECDSA, exchange(30, 56)));
+    CHECK(good(PSS, exchange_on(23, "P-256")) && good(ECDSA, exchange_on(24, "P-384")));
+    CHECK(good(PKCS1, exchange_on(25, "P-521")));
+    size_t n = exchange(29, 32);
     CHECK(!good(PKCS1, n - 1) && !good(PKCS1, n + 1));
     content[64] = 1; /* explicit_prime */
     CHECK(!good(PKCS1, n));
-    exchange(32);
+    exchange(29, 32);
     for (size_t i = 0; i <= 68; i++)
         CHECK(!good(PKCS1, i));
-    CHECK(!good(PKCS1, exchange(0)));
+    CHECK(!good(PKCS1, exchange(29, 0)));
+}
+
+static void the_point_of_a_server_key_exchange_is_one_of_its_curve(void)
+{
+    CHECK(!good(ECDSA, exchange(29, 56)) && !good(ECDSA, exchange(22, 65)));
+    CHECK(!good(ECDSA, exchange(23, 65)) && !good(ECDSA, exchange(24, 97)));
+    CHECK(!good(ECDSA, exchange(25, 133)));
+    size_t n = exchange_on(23, "P-256");
+    content[65] = 1;
+    CHECK(!good(ECDSA, n));
+    content[65] = 0;
+    CHECK(good(ECDSA, n));
+    content[100] ^= 1;
+    CHECK(!good(ECDSA, n));
+    n = exchange_on(23, "P-256");
+    content[66] = 24;
+    CHECK(!good(ECDSA, n));
+}
+
+static void a_certificate_is_not_signed_whatever_its_number(void)
+{
+    EVP_PKEY *key = EVP_EC_gen("P-256");
+    size_t n = certificate(key, "", 0);
+    char head[] = {3, 0, 0x1d, (char)(n - 68), 4};
+    CHECK(n > 68 && n < 68 + 256);
+    CHECK(certificate(key, head, sizeof(head)) == n);
+    CHECK(content[64] == 3 && content[67] == n - 68);
+    CHECK(!good(ECDSA, n));
+    EVP_PKEY_free(key);
 }
 
 static void other_contents_are_not_signed(void)
@@ -122,6 +193,8 @@ int main(void)
 {
     RUN(a_certificate_verify_is_signed_but_not_with_pkcs1);
     RUN(a_server_key_exchange_is_signed_whatever_the_scheme);
+    RUN(the_point_of_a_server_key_exchange_is_one_of_its_curve);
+    RUN(a_certificate_is_not_signed_whatever_its_number);
     RUN(other_contents_are_not_signed);
     RUN(a_scheme_is_found_by_number_and_by_what_it_is);
     RUN(both_halves_of_a_key_have_one_fingerprint);
