@@ -454,6 +454,22 @@ assert " error " not in s.log(), s.log()
 PY
 }
 
+@test "SIGHUP again while the signer is still starting: the last pair is in force, and nothing is wrong" {
+    py - <<'PY'
+from tls import *
+import shutil
+pair, pairs = Pair(), [Pair(), Pair()]
+with Server(*pair.options(), "-o", "listen=tls:127.0.0.1") as s:
+    for i in range(1, 61):
+        for mine, new in (pair.chain, pairs[i % 2].chain), (pair.key, pairs[i % 2].key):
+            shutil.copy(new, mine)
+        s.kill(signal.SIGHUP)
+        eventually(lambda: s.log().count("configuration reloaded") == i)
+    assert fetch(dial(s, pairs[0]))[0] == 401
+    assert " error " not in s.log(), s.log()
+PY
+}
+
 @test "SIGHUP with a pair that does not belong together changes nothing, and says so" {
     py - <<'PY'
 from tls import *

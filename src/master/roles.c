@@ -199,7 +199,8 @@ int64_t roles_start_due(void)
 
 static void describe_end(const struct role *r, int status)
 {
-    if (r->stopped && WIFSIGNALED(status) && WTERMSIG(status) == SIGTERM)
+    /* By the signal itself, when it came before there was a handler. */
+    if ((r->stopped || r->renewed) && WIFSIGNALED(status) && WTERMSIG(status) == SIGTERM)
         return;
     if (r->renewed && WIFEXITED(status) && WEXITSTATUS(status) == 0)
         return;
