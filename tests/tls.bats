@@ -602,6 +602,35 @@ with Server(*pair.options(), "-o", "listen=tls:127.0.0.1") as s:
 PY
 }
 
+@test "one session that asks for signatures and does not wait for them keeps nobody from a handshake" {
+    py - <<'PY'
+from tls import *
+import hashlib
+pair = Pair()
+der = subprocess.run(["openssl", "pkey", "-in", pair.key, "-pubout", "-outform", "DER"], check=True,
+                     capture_output=True).stdout
+key = hashlib.sha256(der).digest()
+with Server(*pair.options(), "-o", "listen=tls:127.0.0.1") as s:
+    [signer] = s.children("signer")
+    os.kill(signer, signal.SIGSTOP)
+    try:
+        for _ in range(400):
+            c = Channel(NEW, name=s.name)
+            c.say("SIGN", sign_payload(key, VERIFY_13))
+            c.socket.shutdown(socket.SHUT_WR)
+            c.ended("it has left")
+        patient = Manual(s, pair.trust())
+        begun = threading.Thread(target=patient.step, args=(patient.tls.do_handshake,))
+        begun.start()
+        time.sleep(0.5)
+    finally:
+        os.kill(signer, signal.SIGCONT)
+    begun.join()
+    assert patient.tls.version() == "TLSv1.3"
+    assert "no signature for the handshake" not in s.log(), s.log()
+PY
+}
+
 @test "no process but the signer has the private key in its memory" {
     py - <<'PY'
 from tls import *

@@ -90,7 +90,7 @@ static void on_signed(void *arg, bool done, struct ipc_text signature)
 static const char *serve_sign(struct peer *p, const struct ipc_message *m)
 {
     struct ipc_reader r = ipc_read(m);
-    struct signing_order order = {.scheme = ipc_get_u32(&r)};
+    struct signing_order order = {.scheme = ipc_get_u32(&r), .peer = p->id};
     order.key = ipc_get_text(&r, IPC_MAX_KEY);
     order.content = ipc_get_text(&r, IPC_MAX_HANDSHAKE);
     if (!ipc_read_end(&r))

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "log.h"
+#include "peer.h"
 #include "work.h"
 
 enum {
@@ -12,16 +13,24 @@ enum {
     PATIENCE_MS = 5000, /* the client waits as long */
 };
 
+struct job {
+    uint64_t peer;
+    signing_done *done;
+    void *arg;
+};
+
+static bool is_wanted(const void *arg)
+{
+    const struct job *job = arg;
+    return peer_find(job->peer) != NULL;
+}
+
 static struct work work = {.who = "the signer",
                            .role = IPC_BY_SIGNER,
                            .at_once = AT_ONCE,
                            .most = QUEUE,
-                           .patience = PATIENCE_MS};
-
-struct job {
-    signing_done *done;
-    void *arg;
-};
+                           .patience = PATIENCE_MS,
+                           .wanted = is_wanted};
 
 static void on_answer(void *arg, const struct ipc_message *m)
 {
@@ -40,7 +49,7 @@ static void on_answer(void *arg, const struct ipc_message *m)
 void signing_ask(const struct signing_order *order, signing_done *done, void *arg)
 {
     struct job *job = xcalloc(1, sizeof(*job));
-    *job = (struct job){done, arg};
+    *job = (struct job){order->peer, done, arg};
     struct buf packet = BUF_INIT;
     uint32_t seq = work_seq(&work);
     size_t begin = ipc_begin(&packet, IPC_MAKE, seq);

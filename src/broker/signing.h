@@ -18,6 +18,7 @@ typedef void signing_done(void *arg, bool done, struct ipc_text signature);
 struct signing_order {
     uint32_t scheme;
     struct ipc_text key, content;
+    uint64_t peer; /* who asks; nothing is signed for one that is gone */
 };
 
 void signing_ask(const struct signing_order *order, signing_done *done, void *arg);

@@ -42,6 +42,34 @@ static struct work_job *take_waiting(struct work *w)
     return job;
 }
 
+static void put_waiting(struct work *w, struct work_job *job)
+{
+    job->next = NULL;
+    if (w->waiting_last)
+        w->waiting_last->next = job;
+    else
+        w->waiting_first = job;
+    w->waiting_last = job;
+    w->waiting++;
+}
+
+static bool is_wanted(const struct work *w, const struct work_job *job)
+{
+    return !w->wanted || w->wanted(job->arg);
+}
+
+/* Makes room for those who still wait. */
+static void drop_unwanted(struct work *w)
+{
+    for (int n = w->waiting; n > 0; n--) {
+        struct work_job *job = take_waiting(w);
+        if (is_wanted(w, job))
+            put_waiting(w, job);
+        else
+            finish(job, NULL);
+    }
+}
+
 static bool send_job(struct work *w, struct work_job *job)
 {
     ssize_t n = send(w->watch.fd, buf_head(&job->packet), buf_len(&job->packet),
@@ -56,7 +84,7 @@ static void send_next(struct work *w)
 {
     struct work_job *job;
     while (w->out < w->at_once && (job = take_waiting(w))) {
-        if (!send_job(w, job)) {
+        if (!is_wanted(w, job) || !send_job(w, job)) {
             finish(job, NULL);
             continue;
         }
@@ -134,16 +162,13 @@ void work_ask(struct work *w, struct buf *packet, uint32_t seq, work_done *done,
     struct work_job *job = xcalloc(1, sizeof(*job));
     *job = (struct work_job){NULL, seq, clock_ms() + w->patience, *packet, done, arg};
     *packet = (struct buf)BUF_INIT;
+    if (w->waiting >= w->most)
+        drop_unwanted(w);
     if (w->waiting >= w->most) {
         finish(job, NULL);
         return;
     }
-    if (w->waiting_last)
-        w->waiting_last->next = job;
-    else
-        w->waiting_first = job;
-    w->waiting_last = job;
-    w->waiting++;
+    put_waiting(w, job);
     send_next(w);
 }
 

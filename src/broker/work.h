@@ -11,12 +11,16 @@
 
 struct work_job;
 
+/* Is anybody still there for the answer? */
+typedef bool work_wanted(const void *arg);
+
 struct work {
     const char *who; /* for the log: "an auth worker" */
     enum ipc_role role;
-    int at_once;      /* requests that are out */
-    int most;         /* requests that wait */
-    int64_t patience; /* milliseconds from work_ask() to the answer */
+    int at_once;         /* requests that are out */
+    int most;            /* requests that wait */
+    int64_t patience;    /* milliseconds from work_ask() to the answer */
+    work_wanted *wanted; /* asked about those that wait; NULL: all of them are */
 
     /* Its own. */
     struct loop_watch watch;
