@@ -51,6 +51,21 @@ with Server(*pair.options(), "-o", "listen=tls:127.0.0.1") as s:
 PY
 }
 
+@test "keys are not agreed on in groups whose arithmetic costs the server a hundred times more" {
+    py - <<'PY'
+from tls import *
+pair = Pair()
+with Server(*pair.options(), "-o", "listen=tls:127.0.0.1") as s:
+    def tries(groups):
+        return subprocess.run(["openssl", "s_client", "-tls1_3", "-groups", groups, "-CAfile",
+                               pair.certificate, "-connect", f"127.0.0.1:{port(s.name)}"],
+                              capture_output=True, text=True, input="").stdout
+    for group in "ffdhe2048", "ffdhe8192":
+        assert "Server Temp Key" not in tries(group), group
+    assert "Server Temp Key: X25519," in tries("ffdhe8192:X25519")
+PY
+}
+
 @test "a chain with an intermediate certificate is sent whole" {
     py - <<'PY'
 from tls import *

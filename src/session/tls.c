@@ -117,6 +117,17 @@ static void count_key_updates(int sent, int version, int type, const void *p, si
         t->key_updates++;
 }
 
+/* No group of RFC 7919: a client that has computed nothing could have the server compute for long.
+ * An older libssl does not know the first one of the longer list. */
+static bool set_groups(SSL_CTX *ssl)
+{
+#define CURVES "X25519:P-256:X448:P-521:P-384"
+    bool done = SSL_CTX_set1_groups_list(ssl, "X25519MLKEM768:" CURVES) == 1 ||
+                SSL_CTX_set1_groups_list(ssl, CURVES) == 1;
+    ERR_clear_error();
+    return done;
+}
+
 static bool set_options(SSL_CTX *ssl)
 {
     SSL_CTX_set_options(ssl, SSL_OP_NO_TICKET | SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION |
@@ -127,7 +138,7 @@ static bool set_options(SSL_CTX *ssl)
     SSL_CTX_clear_mode(ssl, SSL_MODE_AUTO_RETRY);
     SSL_CTX_set_session_cache_mode(ssl, SSL_SESS_CACHE_OFF);
     SSL_CTX_set_msg_callback(ssl, count_key_updates);
-    return SSL_CTX_set_min_proto_version(ssl, TLS1_2_VERSION) == 1 &&
+    return SSL_CTX_set_min_proto_version(ssl, TLS1_2_VERSION) == 1 && set_groups(ssl) &&
            SSL_CTX_set_num_tickets(ssl, 0) == 1 &&
            SSL_CTX_set1_sigalgs_list(ssl, tls_scheme_list()) == 1;
 }
