@@ -399,6 +399,18 @@ with Server(*pair.options(), "-o", f"listen=127.0.0.1, unix:{path}, tls:127.0.0.
     out = subprocess.run(["curl", "-sS", "-m", "15", "--unix-socket", path, "-o", "/dev/null", "-w",
                           "%{http_code}", "http://x/users"], capture_output=True, text=True).stdout
     assert out == "401", out
+# Nor does it matter for whom a proxy that speaks TLS itself says that it comes there.
+for way, before, field in ("proxy_protocol", b"PROXY TCP4 192.0.2.1 192.0.2.2 1 443\r\n", b""), \
+                          ("forwarded_for", b"", b"X-Forwarded-For: 192.0.2.1\r\n"):
+    with Server("-o", f"listen=127.0.0.1, unix:{path}", "-o", "https_redirect=443", "-o", f"{way}=on",
+                "-o", "trusted_proxies=unix,127.0.0.1") as s:
+        request = before + b"GET /users HTTP/1.1\r\nHost: x\r\nConnection: close\r\n" + field + b"\r\n"
+        for address, status in (path, b"401"), (("127.0.0.1", port(s.name)), b"308"):
+            with socket.socket(socket.AF_INET if address != path else socket.AF_UNIX) as c:
+                c.settimeout(WAIT)
+                c.connect(address)
+                c.sendall(request)
+                assert c.recv(12) == b"HTTP/1.1 " + status, (way, address)
 with Server(*pair.options(), "-o", "listen=127.0.0.1", "-o", "https_redirect=443") as s:
     assert location(s, "chat.example") == "https://chat.example/users?a=b"
 PY

@@ -63,6 +63,7 @@ static void find_peer(struct client *c)
     socklen_t size = sizeof(ss);
     if (getpeername(c->fd, (struct sockaddr *)&ss, &size) < 0)
         ss.ss_family = AF_UNSPEC; /* it is gone already */
+    c->local = ss.ss_family == AF_UNIX;
     netaddr_from_socket(&c->peer, &ss);
 }
 

@@ -17,6 +17,7 @@ struct client {
     const struct conf *conf;
     int fd;
     struct tls *tls;            /* NULL: plain */
+    bool local;                 /* over a Unix socket */
     struct netaddr peer;        /* who connected; after a PROXY header, on whose behalf */
     char address[NETADDR_TEXT]; /* of the client, as it is now known, as text */
     struct bucket frames;       /* what frame_rate allows it yet */

@@ -422,7 +422,7 @@ static bool method_fits(const struct route *route, struct http_text method)
 static bool redirect_wanted(const struct exchange *x)
 {
     const struct client *c = x->client;
-    return x->conf->https_redirect && !c->tls && strcmp(c->address, "unix") != 0;
+    return x->conf->https_redirect && !c->tls && !c->local;
 }
 
 void rest_serve(struct exchange *x)
