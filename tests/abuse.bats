@@ -113,18 +113,20 @@ os.kill(auth, signal.SIGSTOP)
 try:
     first = via("192.0.2.1").send(post("/login", {"username": alice.name, "password": "wrong-words"}))
     eventually(lambda: len(turns()) > queued)           # it is the first, and stays that for now
-    # Sessions of an attacker, with the right password, who leave at once.
+    # Sessions of an attacker, with the right password, who leave at once: the broker itself ends them.
     for _ in range(3):
         c = Channel(NEW)
         c.say("LOGIN", text(alice.name) + text(password()))
-        c.close()
+        c.say("USERS")
+        c.ended()
 finally:
     os.kill(auth, signal.SIGCONT)
 first.answer("POST").error(401)
 first.close()
-# Had one of them been looked at, this place would be known, and nobody would wait any more.
+# Had one of them been looked at, this place would be known, and nobody would wait any more. Nor has
+# anybody waited for those who had left.
 assert login(alice, "192.0.2.1").status == 200
-assert waits()[before:] == [100] * 4, waits()[before:]
+assert waits()[before:] == [100], waits()[before:]
 PY
 }
 
@@ -202,26 +204,66 @@ alice = member("203.0.113.1", n)
 [auth] = children("auth", n)
 os.kill(auth, signal.SIGSTOP)
 try:
-    first = via("192.0.2.1", n).send(post("/login", {"username": alice.name, "password": "wrong-words"}))
-    eventually(lambda: turns(n))
-    # Sessions of an attacker, who leave; that the broker ends them at the end says that it has read all.
-    for _ in range(1100):
-        c = Channel(NEW, name=n)
+    first = [via(f"192.0.2.{i}", n).send(post("/login", {"username": alice.name, "password": "wrong-words"}))
+             for i in range(1, 7)]
+    eventually(lambda: len(turns(n)) == 6)
+    # Sessions of an attacker with six addresses, who leave; that the broker ends them at the end says that
+    # it has read all.
+    for i in range(1100):
+        c = Channel(SILENT, name=n)
+        c.say("HELLO", hello(f"192.0.2.{i // 200 + 1}"))
         c.say("LOGIN", text(alice.name) + text("wrong-words"))
         c.say("USERS")
         c.ended()
-    r = login("somebody", "192.0.2.2", "wrong-words", n).error(503, "overloaded")
+    r = login("somebody", "192.0.2.99", "wrong-words", n).error(503, "overloaded")
     assert int(r.headers["retry-after"]) > 0
     known = via("203.0.113.1", n).send(post("/login", {"username": alice.name, "password": password()}))
-    eventually(lambda: len(turns(n)) == 2)
+    eventually(lambda: len(turns(n)) == 7)
 finally:
     os.kill(auth, signal.SIGCONT)
-first.answer("POST").error(401)
+for c in first:
+    c.answer("POST").error(401)
 assert known.answer("POST").status == 200
 # Those who had left are forgotten, and there is room again.
 eventually(lambda: login("somebody", "192.0.2.2", "wrong-words", n).status == 401)
 PY
     server_stop deep
+}
+
+@test "one address, even with accounts of its own, cannot fill the places of those who wait" {
+    server_start own -o trusted_proxies=127.0.0.1 -o proxy_protocol=on -o presence=off -o auth_workers=1
+    py - <<'PY'
+from proxied import *
+from impersonate import *
+n, attacker = "own", "192.0.2.1"
+alice = member("203.0.113.1", n)
+accounts = [member(attacker, n) for _ in range(40)]
+[auth] = children("auth", n)
+os.kill(auth, signal.SIGSTOP)
+try:
+    # With the worker, or waiting for it; behind each of them come more, who leave.
+    first = [via(attacker, n).send(post("/login", {"username": who.name, "password": "wrong-words"}))
+             for who in accounts]
+    eventually(lambda: len(turns(n)) == 40)
+    for who in accounts * 55:
+        c = Channel(SILENT, name=n)
+        c.say("HELLO", hello(attacker))
+        c.say("LOGIN", text(who.name) + text("wrong-words"))
+        c.say("USERS")
+        c.ended()
+    many = [via(f"203.0.113.{i}", n).send(post("/login", {"username": alice.name, "password": password()}))
+            for i in (1, 2)]                            # 2: a stranger
+    eventually(lambda: len(turns(n)) == 42)
+    login(accounts[0], attacker, name=n).error(429, "Too many")
+finally:
+    os.kill(auth, signal.SIGCONT)
+for c in many:
+    assert c.answer("POST").status == 200
+for c in first:
+    c.answer("POST").error(401)
+eventually(lambda: login(accounts[0], attacker, name=n).status == 200)
+PY
+    server_stop own
 }
 
 # --- registrations, connections ---

@@ -265,8 +265,7 @@ static void on_turn(void *arg, enum ipc_error error)
 
 static void queue_login(struct account_request *q, struct ipc_text account)
 {
-    const struct peer *p = peer_find(q->peer);
-    enum ipc_error error = logins_enter(&q->login, account, p->address, on_turn, q);
+    enum ipc_error error = logins_enter(&q->login, account, peer_find(q->peer), on_turn, q);
     if (error)
         request_fail(q, error);
 }

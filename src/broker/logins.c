@@ -8,10 +8,16 @@
 #include "limits.h"
 #include "log.h"
 #include "map.h"
+#include "tally.h"
 
 /* Logins of all sources that wait for their turn. Strangers may fill no more than half of the
- * places: the others are for those from known addresses. */
-enum { WAITING_MOST = 2048, WAITING_STRANGERS = WAITING_MOST / 2 };
+ * places: the others are for those from known addresses. Nor may one address fill them, with
+ * accounts of its own: it gets as many as may come at once, before the first has its turn. */
+enum {
+    WAITING_MOST = 2048,
+    WAITING_STRANGERS = WAITING_MOST / 2,
+    WAITING_ADDRESS = WAITING_MOST / 8,
+};
 
 /* An account and an address. Exists while there is a login from there. */
 struct source {
@@ -23,6 +29,7 @@ struct source {
 
 static struct map sources;
 static int waiting;
+static struct tally waiting_from; /* each address */
 
 /* Neither number can be foreseen, so nobody can choose two sources that share theirs. */
 static uint64_t key_of(uint64_t account, uint64_t address)
@@ -34,14 +41,18 @@ static void on_time(void *arg)
 {
     struct source *s = arg;
     waiting--;
+    if (s->address)
+        tally_drop(&waiting_from, s->address);
     s->first->turn(s->first->arg, IPC_E_NONE);
 }
 
 /* Lets the first login of the queue wait for as long as it has to. Never calls it directly: who
- * leaves may be deep in a call of its own. */
+ * leaves may be deep in a call of its own. Whose peer has gone needs no wait: no password will be
+ * looked at, and the place is for others. */
 static void start_first(struct source *s)
 {
-    int64_t ms = limits_delay(s->account, s->address, clock_ms());
+    bool there = peer_find(s->first->peer);
+    int64_t ms = there ? limits_delay(s->account, s->address, clock_ms()) : 0;
     log_debug("a login waits %lld ms", (long long)ms);
     loop_timer_set(broker.loop, &s->timer, ms);
 }
@@ -78,20 +89,26 @@ static enum ipc_error admit(struct login *l, uint64_t account, uint64_t address)
         return IPC_E_LOGINS;
     if (stranger && !limits_take_failure(address, clock_ms()))
         return IPC_E_LOGINS;
+    if (address && !tally_add(&waiting_from, address, WAITING_ADDRESS)) {
+        if (stranger)
+            limits_return_failure(address);
+        return IPC_E_LOGINS;
+    }
     l->charged = stranger;
     return IPC_E_NONE;
 }
 
-enum ipc_error logins_enter(struct login *l, struct ipc_text name, uint64_t address,
+enum ipc_error logins_enter(struct login *l, struct ipc_text name, const struct peer *p,
                             void (*turn)(void *arg, enum ipc_error error), void *arg)
 {
-    uint64_t account = limits_account(name.p, name.n);
+    uint64_t account = limits_account(name.p, name.n), address = p->address;
     enum ipc_error error = admit(l, account, address);
     if (error)
         return error;
     struct source *s = find_source(account, address);
     l->source = s;
     l->next = NULL;
+    l->peer = p->id;
     l->turn = turn;
     l->arg = arg;
     *s->last = l;
@@ -133,4 +150,5 @@ void logins_free(void)
     for (size_t at = 0; (s = map_next(&sources, &at)); at = 0)
         s->first->turn(s->first->arg, IPC_E_UNAVAILABLE);
     map_free(&sources);
+    tally_free(&waiting_from);
 }

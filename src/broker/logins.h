@@ -9,6 +9,7 @@
 #define LOGINS_H
 
 #include "ipc.h"
+#include "peer.h"
 
 struct source;
 
@@ -18,16 +19,16 @@ enum verdict { LOGIN_UNDECIDED, LOGIN_WRONG, LOGIN_RIGHT };
 struct login {
     struct source *source; /* NULL: not entered */
     struct login *next;
+    uint64_t peer;
     bool charged; /* a failure was taken from the address's allowance */
     void (*turn)(void *arg, enum ipc_error error);
     void *arg;
 };
 
-/* Queues a login for the account of this name by a client at address (netaddr_owner()). turn is
- * called when the password may be looked at, never before this returns; with an error when it never
- * will be, since the service ends. Otherwise the login was refused: IPC_E_LOGINS, or
- * IPC_E_OVERLOADED. */
-enum ipc_error logins_enter(struct login *l, struct ipc_text name, uint64_t address,
+/* Queues a login for the account of this name by the peer's client. turn is called when the
+ * password may be looked at, never before this returns; with an error when it never will be, since
+ * the service ends. Otherwise the login was refused: IPC_E_LOGINS, or IPC_E_OVERLOADED. */
+enum ipc_error logins_enter(struct login *l, struct ipc_text name, const struct peer *p,
                             void (*turn)(void *arg, enum ipc_error error), void *arg);
 
 /* The login whose turn it was has ended so. Harmless for one that did not enter. */
