@@ -10,6 +10,13 @@ setup_file() {
     export T=$BATS_FILE_TMPDIR
 }
 
+@test "no fuzzer has left its findings beside the sources" {
+    local left
+    left=$(find "$ROOT" -path "$ROOT/build" -prune -o -regextype egrep \
+        -regex '.*/(slow-unit|crash|leak|oom|timeout)-[0-9a-f]{40}' -print)
+    [[ -z $left ]] || fail "$left"
+}
+
 # --- layers ---
 
 @test "each folder includes only from the folders below it, and no role another" {
