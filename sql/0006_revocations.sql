@@ -30,12 +30,14 @@ create function chatd.users_changing() returns trigger
 language plpgsql security definer set search_path = chatd, pg_temp
 as $$
 begin
-    if (new.disabled, new.token_generation, new.password_hash)
+    if tg_op = 'INSERT' then
+        perform pg_advisory_xact_lock(1667785076, 0); -- the change lock
+    elsif (new.disabled, new.token_generation, new.password_hash)
        is not distinct from (old.disabled, old.token_generation, old.password_hash) then
         return new;
     end if;
     -- Enabling counts too: of two states of a user the one with the higher generation is the later.
-    new.token_generation := greatest(old.token_generation + 1, new.token_generation);
+    new.token_generation := greatest(coalesce(old.token_generation, 0) + 1, new.token_generation);
     new.revocation := nextval('revocation_seq');
     new.revoked_at := greatest(old.revoked_at, clock_timestamp());
     return new;
@@ -70,6 +72,13 @@ create trigger users_changing before update of disabled, token_generation, passw
 create trigger users_updated after update of disabled, token_generation, password_hash
     on chatd.users
     for each statement execute function chatd.users_revoked();
+
+-- Who is disabled from the beginning; others who are new have nothing that could be void.
+create trigger users_inserting before insert on chatd.users
+    for each row when (new.disabled) execute function chatd.users_changing();
+
+create trigger users_inserted after insert on chatd.users
+    for each row when (new.disabled) execute function chatd.users_revoked();
 
 create trigger users_delete_lock before delete on chatd.users
     for each statement execute function chatd.change_lock();

@@ -184,12 +184,14 @@ CREATE FUNCTION chatd.users_changing() RETURNS trigger
     SET search_path TO 'chatd', 'pg_temp'
     AS $$
 begin
-    if (new.disabled, new.token_generation, new.password_hash)
+    if tg_op = 'INSERT' then
+        perform pg_advisory_xact_lock(1667785076, 0); -- the change lock
+    elsif (new.disabled, new.token_generation, new.password_hash)
        is not distinct from (old.disabled, old.token_generation, old.password_hash) then
         return new;
     end if;
     -- Enabling counts too: of two states of a user the one with the higher generation is the later.
-    new.token_generation := greatest(old.token_generation + 1, new.token_generation);
+    new.token_generation := greatest(coalesce(old.token_generation, 0) + 1, new.token_generation);
     new.revocation := nextval('revocation_seq');
     new.revoked_at := greatest(old.revoked_at, clock_timestamp());
     return new;
@@ -850,6 +852,10 @@ CREATE TRIGGER users_changing BEFORE UPDATE OF disabled, token_generation, passw
 CREATE TRIGGER users_delete_lock BEFORE DELETE ON chatd.users FOR EACH STATEMENT EXECUTE FUNCTION chatd.change_lock();
 
 CREATE TRIGGER users_deleted AFTER DELETE ON chatd.users FOR EACH STATEMENT EXECUTE FUNCTION chatd.users_revoked();
+
+CREATE TRIGGER users_inserted AFTER INSERT ON chatd.users FOR EACH ROW WHEN (new.disabled) EXECUTE FUNCTION chatd.users_revoked();
+
+CREATE TRIGGER users_inserting BEFORE INSERT ON chatd.users FOR EACH ROW WHEN (new.disabled) EXECUTE FUNCTION chatd.users_changing();
 
 CREATE TRIGGER users_removed AFTER DELETE ON chatd.users FOR EACH ROW EXECUTE FUNCTION chatd.users_removed();
 

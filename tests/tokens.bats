@@ -248,6 +248,21 @@ for n in ("main", "two"):
 PY
 }
 
+@test "a user who is disabled from the beginning: a token, by whoever knows the key, is no good until he is enabled" {
+    py - <<'PY'
+from tokens import *
+class new: name = "from-elsewhere"
+new.id = int(sql(f"insert into users (username, email, password_hash, disabled) values ('{new.name}', 'e@example.com', '-', true) returning id"))
+for name in "main", "two":
+    for t in token(claims(new)), token(claims(new, gen=1)):
+        eventually(lambda: ask("GET", "/users", token=t, name=name).status == 403)
+sql(f"select user_enable('{new.name}')")
+for name in "main", "two":
+    eventually(lambda: ask("GET", "/users", token=token(claims(new, gen=2)), name=name).status == 200)
+    assert ask("GET", "/users", token=token(claims(new)), name=name).status == 401
+PY
+}
+
 @test "a client that reads nothing loses its connection, too" {
     py - <<'PY'
 from frames import *

@@ -97,7 +97,7 @@ static void settle(const struct claim *c)
 }
 
 /* Both that and what is known here have to be good: the row may be older than what a bell brought
- * meanwhile, and of a user who was disabled from the beginning no bell ever rang. */
+ * meanwhile, and newer than what one will bring. */
 static void on_standing(void *arg, const PGresult *result)
 {
     struct claim *c = arg;
