@@ -16,7 +16,7 @@ struct loop {
     int epoll;
     int fetched; /* events of this round, so that loop_remove() can drop later ones */
     struct epoll_event events[EVENTS_AT_ONCE];
-    struct loop_timer *timers; /* sorted, the earliest first; there are only a handful */
+    struct loop_timer *timers; /* sorted, the earliest first; a few thousand at most */
 };
 
 struct loop *loop_new(void)
