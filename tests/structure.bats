@@ -150,6 +150,13 @@ PY
     [[ $status == 1 ]]
 }
 
+@test "what fuzzers, merges and crashes leave where they were run is not in the tree" {
+    run find "$ROOT" -maxdepth 1 -type f -regextype posix-extended \
+        -regex '.*/((slow-unit|crash|leak|oom|timeout)-[0-9a-f]+|.*\.(orig|rej)|core(\..*)?)'
+    echo "$output"
+    [[ $status == 0 && -z $output ]]
+}
+
 # --- what is built ---
 
 is_sanitized() {
