@@ -133,6 +133,34 @@ PY
     done
 }
 
+@test "README names each folder of src, CONTRIBUTING each fuzzer, chatd(8) each program" {
+    local folder source program programs
+    sed -n '/^- `src\/`/,/ipc_table/p' "$ROOT/README.md" >"$T/folders"
+    for folder in "$ROOT"/src/*/; do
+        grep -q "\`$(basename "$folder")\`" "$T/folders" || fail "README has no $folder"
+    done
+    sed -n '/^## Fuzz/,/^Adding one/p' "$ROOT/CONTRIBUTING.md" >"$T/fuzzers"
+    for source in "$ROOT"/tests/fuzz/fuzz_*.c; do
+        source=${source#*/fuzz_}
+        grep -q "\`${source%.c}\`" "$T/fuzzers" || fail "CONTRIBUTING has no fuzzer $source"
+    done
+    programs=$(sed -n 's/^PROGRAMS := //p' "$ROOT/Makefile" | grep -o 'chatd[a-z-]*')
+    (($(wc -l <<<"$programs") == 4))
+    sed -n '/^\.Sh FILES/,/^\.Sh EXIT/p' "$ROOT/man/chatd.8" >"$T/files"
+    for program in ${programs//chatd$'\n'/}; do
+        grep -qw -- "^.It Pa.* $program" "$T/files" || fail "chatd(8) has no $program"
+    done
+}
+
+@test "what is prose is wrapped at 100 columns" {
+    # Not tables, nor lines to copy.
+    run awk 'FNR == 1 { code = 0 } /^```/ { code = !code } /^\.Bd -literal/ { code = 1 } /^\.Ed/ { code = 0 }
+        !code && !/^\|/ && length > 100 { print FILENAME ":" FNR ": " $0 }' \
+        "$ROOT"/{README.md,CONTRIBUTING.md,chatd.conf} "$ROOT"/man/*
+    echo "$output"
+    [[ -z $output ]]
+}
+
 @test "keys that the documents set or mention exist" {
     "$BUILD/chatd" -k | cut -f 1 >"$T/keys"
     py - "$ROOT" "$T/keys" <<'PY'

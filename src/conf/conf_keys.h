@@ -26,7 +26,7 @@ KEY(ENUM, log_level, "info", WORDS("error", "warn", "info", "debug"), ALL | RELO
 KEY(STRING, log_file, "", ANY, ALL, NULL,
     "file to log to; empty: standard error; syslog: syslog(3)")
 KEY(STRING, user, "chatd", ANY, MASTER, NULL,
-    "who broker and auth workers are, when the server is started as root")
+    "who broker, auth workers and signer are, when the server is started as root")
 KEY(STRING, session_user, "", ANY, MASTER, NULL,
     "who the sessions are, when the server is started as root; empty: the same")
 
