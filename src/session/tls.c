@@ -86,14 +86,20 @@ static int set_ciphers(SSL_CTX *ssl, const struct conf *conf, struct conf_error 
     return 0;
 }
 
+static int certificate_fault(const struct conf *conf, const char *why, struct conf_error *e)
+{
+    return conf_fault(
+        conf, CONF_K_tls_certificate_file, e,
+        "%.200s: %s; it must hold certificates in PEM, the server's own first, with a "
+        "key of RSA with 2048 bits or more, or P-256, or P-384",
+        conf->tls_certificate_file, why);
+}
+
 /* The key, too, is as public as the certificate. */
 static int set_certificate(struct tls_context *t, const struct conf *conf, struct conf_error *e)
 {
-    const char *path = conf->tls_certificate_file;
-    if (SSL_CTX_use_certificate_chain_file(t->ssl, path) != 1)
-        return conf_fault(conf, CONF_K_tls_certificate_file, e,
-                          "%.200s: %s; it must hold certificates in PEM, the server's own first",
-                          path, reason());
+    if (SSL_CTX_use_certificate_chain_file(t->ssl, conf->tls_certificate_file) != 1)
+        return certificate_fault(conf, reason(), e);
     const EVP_PKEY *public_key = X509_get0_pubkey(SSL_CTX_get0_certificate(t->ssl));
     EVP_PKEY *key = public_key ? remote_key_new(public_key) : NULL;
     bool done = key && SSL_CTX_use_PrivateKey(t->ssl, key) == 1 &&
@@ -101,9 +107,7 @@ static int set_certificate(struct tls_context *t, const struct conf *conf, struc
     EVP_PKEY_free(key);
     if (done)
         return 0;
-    return conf_fault(conf, CONF_K_tls_certificate_file, e,
-                      "%.200s: %s; its key must be RSA with 2048 bits or more, or P-256, or P-384",
-                      path, reason());
+    return certificate_fault(conf, ERR_peek_error() ? reason() : "a key of another kind", e);
 }
 
 static void count_key_updates(int sent, int version, int type, const void *p, size_t n, SSL *ssl,
