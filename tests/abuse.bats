@@ -230,22 +230,22 @@ PY
     server_stop deep
 }
 
-@test "one address, even with accounts of its own, cannot fill the places of those who wait" {
+@test "one address, even with accounts of its own, can fill neither the auth workers' queue nor the places of those who wait" {
     server_start own -o trusted_proxies=127.0.0.1 -o proxy_protocol=on -o presence=off -o auth_workers=1
     py - <<'PY'
 from proxied import *
 from impersonate import *
 n, attacker = "own", "192.0.2.1"
 alice = member("203.0.113.1", n)
-accounts = [member(attacker, n) for _ in range(40)]
+accounts = [member(attacker, n) for _ in range(70)]
 [auth] = children("auth", n)
 os.kill(auth, signal.SIGSTOP)
 try:
     # With the worker, or waiting for it; behind each of them come more, who leave.
     first = [via(attacker, n).send(post("/login", {"username": who.name, "password": "wrong-words"}))
              for who in accounts]
-    eventually(lambda: len(turns(n)) == 40)
-    for who in accounts * 55:
+    eventually(lambda: len(turns(n)) == 70)
+    for who in accounts * 32:
         c = Channel(SILENT, name=n)
         c.say("HELLO", hello(attacker))
         c.say("LOGIN", text(who.name) + text("wrong-words"))
@@ -253,7 +253,7 @@ try:
         c.ended()
     many = [via(f"203.0.113.{i}", n).send(post("/login", {"username": alice.name, "password": password()}))
             for i in (1, 2)]                            # 2: a stranger
-    eventually(lambda: len(turns(n)) == 42)
+    eventually(lambda: len(turns(n)) == 72)
     login(accounts[0], attacker, name=n).error(429, "Too many")
 finally:
     os.kill(auth, signal.SIGCONT)

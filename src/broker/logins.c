@@ -30,6 +30,16 @@ struct source {
 static struct map sources;
 static int waiting;
 static struct tally waiting_from; /* each address */
+static struct tally busy_from;    /* each address: logins that have their turn */
+
+enum { BUSY_AGAIN_MS = 20 };
+
+/* How many of one address may have their turn at one time: enough to keep the auth workers busy,
+ * and too few to fill the queue in front of them. */
+static int64_t most_busy(void)
+{
+    return broker.conf.auth_workers + broker.conf.auth_queue / 4;
+}
 
 /* Neither number can be foreseen, so nobody can choose two sources that share theirs. */
 static uint64_t key_of(uint64_t account, uint64_t address)
@@ -40,10 +50,18 @@ static uint64_t key_of(uint64_t account, uint64_t address)
 static void on_time(void *arg)
 {
     struct source *s = arg;
+    struct login *l = s->first;
+    if (s->address && peer_find(l->peer)) {
+        l->busy = tally_add(&busy_from, s->address, most_busy());
+        if (!l->busy) {
+            loop_timer_set(broker.loop, &s->timer, BUSY_AGAIN_MS);
+            return;
+        }
+    }
     waiting--;
     if (s->address)
         tally_drop(&waiting_from, s->address);
-    s->first->turn(s->first->arg, IPC_E_NONE);
+    l->turn(l->arg, IPC_E_NONE);
 }
 
 /* Lets the first login of the queue wait for as long as it has to. Never calls it directly: who
@@ -136,6 +154,8 @@ void logins_leave(struct login *l, enum verdict verdict)
     if (!s)
         return;
     remember(l, verdict);
+    if (l->busy)
+        tally_drop(&busy_from, s->address);
     s->first = l->next;
     l->source = NULL;
     if (--s->count > 0)
@@ -151,4 +171,5 @@ void logins_free(void)
         s->first->turn(s->first->arg, IPC_E_UNAVAILABLE);
     map_free(&sources);
     tally_free(&waiting_from);
+    tally_free(&busy_from);
 }

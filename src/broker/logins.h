@@ -3,7 +3,8 @@
  * wait that wrong passwords before it have earned (limits.h).
  *
  * A hundred guesses at a time are therefore checked as slowly as a hundred in a row. While a login
- * waits it takes no auth worker and no connection to the database.
+ * waits it takes no auth worker and no connection to the database. Nor do all accounts of one
+ * address have their turns at one time: there is always room for others between them.
  */
 #ifndef LOGINS_H
 #define LOGINS_H
@@ -20,6 +21,7 @@ struct login {
     struct source *source; /* NULL: not entered */
     struct login *next;
     uint64_t peer;
+    bool busy;    /* counts among those of its address that have their turn */
     bool charged; /* a failure was taken from the address's allowance */
     void (*turn)(void *arg, enum ipc_error error);
     void *arg;
