@@ -61,8 +61,11 @@ static bool is_wanted(const struct work *w, const struct work_job *job)
 /* Makes room for those who still wait. */
 static void drop_unwanted(struct work *w)
 {
-    for (int n = w->waiting; n > 0; n--) {
-        struct work_job *job = take_waiting(w);
+    struct work_job *job, *next = w->waiting_first;
+    w->waiting_first = w->waiting_last = NULL;
+    w->waiting = 0;
+    while ((job = next)) {
+        next = job->next;
         if (is_wanted(w, job))
             put_waiting(w, job);
         else
