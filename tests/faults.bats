@@ -47,6 +47,17 @@ mutated() {
     [[ -z $(processes_of "$TMPDIR") ]]
 }
 
+@test "a run does not work in a TMPDIR that its servers, other users when root starts it, cannot enter" {
+    mkdir -m 700 "$T/closed"
+    TMPDIR=$T/closed py - "$ROOT/tests/faults" <<'PY'
+import os, runpy, sys
+sys.path.insert(0, sys.argv[1])
+path = runpy.run_path(f"{sys.argv[1]}/run")["make_folder"]()
+os.rmdir(path)
+assert path.startswith(os.environ["TMPDIR"]) == (os.geteuid() != 0), path
+PY
+}
+
 @test "each change of mutations.py has a test here, and each kind of finding a change" {
     py - "$ROOT" "$BATS_TEST_FILENAME" <<'PY'
 import sys
