@@ -158,7 +158,7 @@ const char *accounts_register(struct peer *p, const struct ipc_message *m)
     struct ipc_text password = ipc_get_text(&r, IPC_MAX_PASSWORD);
     if (!ipc_read_end(&r) || !db_can_store(name.p, name.n) || !db_can_store(email.p, email.n))
         return malformed;
-    if (!limits_register(p->address, clock_ms())) {
+    if (!limits_register(p->remote, clock_ms())) {
         peer_fail(p->id, IPC_REGISTER, m->seq, IPC_E_REGISTRATIONS);
         return NULL;
     }

@@ -16,8 +16,8 @@ bool connections_add(struct peer *p)
 {
     if (!tally_add(&by_user, (uint64_t)p->user, most(broker.conf.max_connections_per_user)))
         return false;
-    if (p->address &&
-        !tally_add(&by_address, p->address, most(broker.conf.max_connections_per_address))) {
+    if (p->remote &&
+        !tally_add(&by_address, p->remote, most(broker.conf.max_connections_per_address))) {
         tally_drop(&by_user, (uint64_t)p->user);
         return false;
     }
@@ -31,8 +31,8 @@ void connections_drop(struct peer *p)
         return;
     p->counted = false;
     tally_drop(&by_user, (uint64_t)p->user);
-    if (p->address)
-        tally_drop(&by_address, p->address);
+    if (p->remote)
+        tally_drop(&by_address, p->remote);
 }
 
 void connections_free(void)

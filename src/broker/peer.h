@@ -44,6 +44,7 @@ struct peer {
     int64_t user;                    /* 0 until bound */
     struct proof proof;              /* of the token that it was bound by */
     uint64_t address;                /* netaddr_owner() of its client, as it says; 0: none */
+    uint64_t remote;                 /* the same; 0 for this machine's own addresses, too */
     bool counted;                    /* among the connections of its user and address */
     bool signs;                      /* a signature for its handshake was asked for */
     bool closing;                    /* ended; freed by peers_reap() */

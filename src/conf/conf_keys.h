@@ -137,7 +137,7 @@ KEY(INT, register_rate, "1000", RANGE(0, 1000000), BROKER, NULL,
     "registrations from one address in an hour; 429 beyond; 0: no limit")
 KEY(INT, max_connections_per_address, "10000", RANGE(0, 100000), BROKER, NULL,
     "WebSockets and event streams from one address at one time; 0: no limit")
-KEY(INT, max_connections_per_user, "1000", RANGE(0, 100000), BROKER, NULL,
+KEY(INT, max_connections_per_user, "10000", RANGE(0, 100000), BROKER, NULL,
     "WebSockets and event streams of one user at one time; 0: no limit")
 KEY(INT, frame_rate, "10000", RANGE(0, 1000000), SESSION | BROKER, NULL,
     "frames, or requests, of one connection in a second; 0: no limit")
