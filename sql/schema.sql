@@ -53,26 +53,31 @@ CREATE FUNCTION chatd.messages_inserted() RETURNS trigger
     SET enable_hashjoin TO 'off'
     SET enable_mergejoin TO 'off'
     SET jit TO 'off'
+    SET plan_cache_mode TO 'force_generic_plan'
     AS $$
 declare
+    storing constant bigint := nullif(current_setting('chatd.host', true), '');
     bell text;
 begin
     if exists (select from inserted m
-                where m.sender_id <> m.receiver_id
-                  and not exists (select from contacts c
+                where not exists (select from contacts c
                                    where c.user_id = m.sender_id
                                      and c.contact_id = m.receiver_id)) then
         insert into contacts (user_id, contact_id)
-        select m.sender_id, m.receiver_id from inserted m where m.sender_id <> m.receiver_id
+        select m.sender_id, m.receiver_id from inserted m
         union
-        select m.receiver_id, m.sender_id from inserted m where m.sender_id <> m.receiver_id
+        select m.receiver_id, m.sender_id from inserted m
         on conflict do nothing;
     end if;
-    bell := 'e ' || (select max(id) from inserted);
-    perform pg_notify('chatd_' || h.host_id, bell)
-       from (select distinct s.host_id
-               from inserted m
-               join sessions s on s.user_id = any (array[m.sender_id, m.receiver_id])) h;
+    -- A host whose sessions' rows this statement sees has a row that it sees as well.
+    if exists (select from hosts h where h.id is distinct from storing) then
+        bell := 'e ' || (select max(id) from inserted);
+        perform pg_notify('chatd_' || h.host_id, bell)
+           from (select distinct s.host_id
+                   from inserted m
+                   join sessions s on s.user_id = any (array[m.sender_id, m.receiver_id])
+                  where s.host_id is distinct from storing) h;
+    end if;
     return null;
 end $$;
 
@@ -386,39 +391,49 @@ begin
     return query select true, '[' || coalesce(page, '') || ']';
 end $$;
 
-CREATE FUNCTION chatd_api.message_send(sender_ids bigint[], receiver_ids bigint[], client_ids text[], origins bigint[], contents text[]) RETURNS TABLE(ordinal integer, status text, message_id bigint, stamp integer, duplicate boolean, own boolean)
+CREATE FUNCTION chatd_api.message_send(host_id bigint, sender_ids bigint[], receiver_ids bigint[], client_ids text[], origins bigint[], contents text[], framed boolean[]) RETURNS TABLE(ordinal integer, status text, message_id bigint, stamp integer, duplicate boolean, own boolean, previous bigint, frame text)
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'chatd', 'pg_temp'
     SET enable_seqscan TO 'off'
     SET enable_hashjoin TO 'off'
     SET enable_mergejoin TO 'off'
     SET jit TO 'off'
+    SET plan_cache_mode TO 'force_generic_plan'
     AS $$
 #variable_conflict use_column
 declare
-    added bigint[];
-    stamps int[];
+    last bigint;
+    told int;
 begin
-    perform pg_advisory_xact_lock(1667785076, 0);
+    perform pg_advisory_xact_lock(1667785076, 0), set_config('chatd.host', host_id::text, true);
+    last := change_last();
     -- The ids are drawn in the order of the input, so sorted they are in that order again.
-    with put as (
-        insert into messages (sender_id, receiver_id, client_id, origin, content)
-        select i.sender_id, i.receiver_id, i.client_id, i.origin, i.content
-          from unnest(sender_ids, receiver_ids, client_ids, origins, contents)
-               with ordinality i (sender_id, receiver_id, client_id, origin, content, n)
-         where octet_length(i.content) between 1 and 65536
-           and char_length(i.client_id) between 1 and 64
-           and (select true from users u where u.id = i.sender_id)
-           and (select true from users u where u.id = i.receiver_id)
-         order by i.n
-        on conflict (sender_id, client_id) do nothing
-        returning id, change_stamp(created_at) as stamp)
-    select array_agg(put.id order by put.id), array_agg(put.stamp order by put.id)
-      into added, stamps from put;
-    if cardinality(added) = cardinality(sender_ids) then
-        return query
-            select a.n::int, 'ok', a.id, a.stamp, false, true
-              from unnest(added, stamps) with ordinality a (id, stamp, n);
+    return query
+        with put as (
+            insert into messages (sender_id, receiver_id, client_id, origin, content)
+            select i.sender_id, i.receiver_id, i.client_id, i.origin, i.content
+              from unnest(sender_ids, receiver_ids, client_ids, origins, contents)
+                   with ordinality i (sender_id, receiver_id, client_id, origin, content, n)
+             where octet_length(i.content) between 1 and 65536
+               and char_length(i.client_id) between 1 and 64
+               and (select true from users u where u.id = i.sender_id)
+               and (select true from users u where u.id = i.receiver_id)
+             order by i.n
+            on conflict (sender_id, client_id) do nothing
+            returning id, sender_id, receiver_id, content, created_at
+        ), new as (
+            select put.*, (row_number() over (order by id))::int as n from put
+        )
+        select m.n, 'ok', m.id, change_stamp(m.created_at), false, true, last,
+               case when framed[m.n] then
+                   message_frame((select tag from instance), m.id, m.sender_id,
+                                 (select u.username from users u where u.id = m.sender_id),
+                                 m.receiver_id, m.content, m.created_at) end
+          from new m
+         where (select count(*) from put) = cardinality(sender_ids)
+         order by m.n;
+    get diagnostics told = row_count;
+    if told = cardinality(sender_ids) then
         return;
     end if;
     -- A transaction that writes nothing does not wait for a synchronous standby. This one answers
@@ -430,29 +445,31 @@ begin
         with item as (
             select i.*, coalesce(octet_length(i.content) between 1 and 65536
                                  and char_length(i.client_id) between 1 and 64, false) as valid,
-                   exists (select from users u where u.id = i.sender_id) as from_known,
+                   (select u.username from users u where u.id = i.sender_id) as sender,
                    exists (select from users u where u.id = i.receiver_id) as to_known
               from unnest(sender_ids, receiver_ids, client_ids, origins, contents)
                    with ordinality i (sender_id, receiver_id, client_id, origin, content, n)
         ), judged as (
-            select i.n, m.id, change_stamp(m.created_at) as stamp,
+            select i.n, i.sender, m.*, change_stamp(m.created_at) as stamp,
                    coalesce(m.origin = i.origin, false) as own,
                    case when not i.valid then 'invalid'
-                        when not i.from_known then 'unknown_sender'
+                        when i.sender is null then 'unknown_sender'
                         when not i.to_known then 'unknown_receiver'
                         when m.receiver_id = i.receiver_id and m.content = i.content then 'ok'
                         else 'conflict' end as status,
-                   row_number() over (partition by m.id, i.valid and i.from_known and i.to_known
-                                      order by i.n) as turn
+                   m.id > last
+                   and row_number() over (partition by m.id, i.valid and i.to_known
+                                          order by i.n) = 1 as new
               from item i
               left join messages m on m.sender_id = i.sender_id and m.client_id = i.client_id
         ), told as (
-            select j.*, j.status = 'ok' as ok,
-                   j.turn = 1 and j.id = any (coalesce(added, '{}')) as new
-              from judged j
+            select j.*, j.status = 'ok' as ok from judged j
         )
         select t.n::int, t.status, case when t.ok then t.id end,
-               case when t.ok then t.stamp end, t.ok and not t.new, t.ok and t.own
+               case when t.ok then t.stamp end, t.ok and not t.new, t.ok and t.own, last,
+               case when t.ok and t.new and framed[t.n] then
+                   message_frame((select tag from instance), t.id, t.sender_id, t.sender,
+                                 t.receiver_id, t.content, t.created_at) end
           from told t
          order by t.n;
 end $$;
@@ -863,11 +880,11 @@ CREATE TRIGGER users_update_lock BEFORE UPDATE OF disabled, token_generation, pa
 
 CREATE TRIGGER users_updated AFTER UPDATE OF disabled, token_generation, password_hash ON chatd.users FOR EACH STATEMENT EXECUTE FUNCTION chatd.users_revoked();
 
-ALTER TABLE ONLY chatd.messages
-    ADD CONSTRAINT messages_receiver_id_fkey FOREIGN KEY (receiver_id) REFERENCES chatd.users(id);
+ALTER TABLE ONLY chatd.contacts
+    ADD CONSTRAINT contacts_contact_id_fkey FOREIGN KEY (contact_id) REFERENCES chatd.users(id);
 
-ALTER TABLE ONLY chatd.messages
-    ADD CONSTRAINT messages_sender_id_fkey FOREIGN KEY (sender_id) REFERENCES chatd.users(id);
+ALTER TABLE ONLY chatd.contacts
+    ADD CONSTRAINT contacts_user_id_fkey FOREIGN KEY (user_id) REFERENCES chatd.users(id);
 
 ALTER TABLE ONLY chatd.presence
     ADD CONSTRAINT presence_user_id_fkey FOREIGN KEY (user_id) REFERENCES chatd.users(id) ON DELETE CASCADE;

@@ -193,6 +193,7 @@ s, f = open_()
 first = event(f)
 assert first["data"]["type"] == "resumed" and first["id"] == first["data"]["data"]["cursor"]
 a.message(bob.id, "one", "1")
+a.until("ack")
 one = event(f)
 assert one["data"]["content"] == "one" and one["id"] == one["data"]["data"]["cursor"]
 s.close()

@@ -108,12 +108,12 @@ equal() {
     run "$copy/migrate" --status
     [[ $status == 1 && $output == *'0002_presence.sql changed'* ]]
     cp "$root/sql/0002_presence.sql" "$copy"
-    mv "$copy/0006_revocations.sql" "$copy/0007_revocations.sql"
+    mv "$copy/0007_sends.sql" "$copy/0008_sends.sql"
     run "$copy/migrate"
-    [[ $status != 0 && $output == *'should have number 6'* ]]
-    rm "$copy/0007_revocations.sql"
+    [[ $status != 0 && $output == *'should have number 7'* ]]
+    rm "$copy/0008_sends.sql"
     run "$copy/migrate"
-    [[ $status != 0 && $output == *'the database has migration 0006_revocations.sql'* ]]
+    [[ $status != 0 && $output == *'the database has migration 0007_sends.sql'* ]]
 }
 
 @test "migrate: a file that fails leaves nothing of itself" {
@@ -310,36 +310,54 @@ revocations() {
 # Messages --------------------------------------------------------------------------------------
 
 @test "message_send: each of a batch has its own result, in order, with ids in order" {
-    equal "$(api "select ordinal, status, message_id, duplicate from chatd_api.message_send('{1,2,1}', '{2,1,3}', '{a,a,b}', '{7,8,9}', '{x,y,z}')" | xargs)" \
+    equal "$(api "select ordinal, status, message_id, duplicate from chatd_api.message_send(null, '{1,2,1}', '{2,1,3}', '{a,a,b}', '{7,8,9}', '{x,y,z}', null)" | xargs)" \
         "1|ok|1|f 2|ok|2|f 3|ok|3|f"
-    equal "$(api "select * from chatd_api.message_send(
+    equal "$(api "select * from chatd_api.message_send(null,
         '{1,1,1,99,1,1,2,null,2,2}', '{2,2,3,1,99,2,2,1,1,1}', array['n','n','n','b','c','d','e','f',repeat('x',65),null],
-        '{0,0,0,0,0,0,0,0,0,0}', array['x','x','x','x','x','','x','x','x','x'])" | cut -d'|' -f1,2,5 | xargs)" \
+        '{0,0,0,0,0,0,0,0,0,0}', array['x','x','x','x','x','','x','x','x','x'], null)" | cut -d'|' -f1,2,5 | xargs)" \
         "1|ok|f 2|ok|t 3|conflict|f 4|unknown_sender|f 5|unknown_receiver|f 6|invalid|f 7|ok|f 8|unknown_sender|f 9|invalid|f 10|invalid|f"
     equal "$(q "select count(*) from messages")" 5
-    equal "$(api "select count(*) from chatd_api.message_send('{}', '{}', '{}', '{}', '{}')")" 0
+    equal "$(api "select count(*) from chatd_api.message_send(null, '{}', '{}', '{}', '{}', '{}', null)")" 0
 }
 
 @test "message_send: the same again is the same message, with other content a conflict" {
-    api "select from chatd_api.message_send('{1}', '{2}', '{a}', '{7}', '{x}')"
-    equal "$(api "select * from chatd_api.message_send('{1}', '{2}', '{a}', '{8}', '{x}')")" "1|ok|1|$(q 'select stamp_at(1)')|t|f"
-    equal "$(api "select * from chatd_api.message_send('{1}', '{2}', '{a}', '{7}', '{x}')")" "1|ok|1|$(q 'select stamp_at(1)')|t|t"
-    equal "$(api "select * from chatd_api.message_send('{1}', '{2}', '{a}', '{8}', '{y}')")" "1|conflict|||f|f"
-    equal "$(api "select * from chatd_api.message_send('{1}', '{3}', '{a}', '{8}', '{x}')")" "1|conflict|||f|f"
-    equal "$(api "select status, duplicate from chatd_api.message_send('{2}', '{1}', '{a}', '{8}', '{x}')")" "ok|f"
-    equal "$(api "select stamp from chatd_api.message_send('{2}', '{1}', '{b}', '{8}', '{x}')")" "$(q 'select stamp_at(change_last())')"
+    api "select from chatd_api.message_send(null, '{1}', '{2}', '{a}', '{7}', '{x}', null)"
+    equal "$(api "select * from chatd_api.message_send(null, '{1}', '{2}', '{a}', '{8}', '{x}', null)")" "1|ok|1|$(q 'select stamp_at(1)')|t|f|1|"
+    equal "$(api "select * from chatd_api.message_send(null, '{1}', '{2}', '{a}', '{7}', '{x}', null)")" "1|ok|1|$(q 'select stamp_at(1)')|t|t|1|"
+    equal "$(api "select * from chatd_api.message_send(null, '{1}', '{2}', '{a}', '{8}', '{y}', null)")" "1|conflict|||f|f|1|"
+    equal "$(api "select * from chatd_api.message_send(null, '{1}', '{3}', '{a}', '{8}', '{x}', null)")" "1|conflict|||f|f|1|"
+    equal "$(api "select status, duplicate from chatd_api.message_send(null, '{2}', '{1}', '{a}', '{8}', '{x}', null)")" "ok|f"
+    equal "$(api "select stamp from chatd_api.message_send(null, '{2}', '{1}', '{b}', '{8}', '{x}', null)")" "$(q 'select stamp_at(change_last())')"
 }
 
 @test "message_send: an answer for what an earlier transaction stored waits behind it for a standby" {
-    api "select from chatd_api.message_send('{1}', '{2}', '{a}', '{7}', '{x}')"
+    api "select from chatd_api.message_send(null, '{1}', '{2}', '{a}', '{7}', '{x}', null)"
     # Only a transaction with a number has a commit that synchronous replication waits for.
-    equal "$(api "begin; select status, duplicate from chatd_api.message_send('{1}', '{2}', '{a}', '{8}', '{x}');
+    equal "$(api "begin; select status, duplicate from chatd_api.message_send(null, '{1}', '{2}', '{a}', '{8}', '{x}', null);
                   select pg_current_xact_id_if_assigned() is not null; commit" | xargs)" "ok|t t"
 }
 
+@test "message_send: its answer brings what event_read() would, for the items that it is asked for" {
+    host_open 1 >/dev/null
+    session_open 1 10,11 1,2
+    equal "$(api "select previous, frame from chatd_api.message_send(1, '{1,2,2}', '{2,1,2}', '{a,b,c}', '{7,8,8}',
+        array[E'q\" \\\\ é', 'y', 'z'], '{f,f,f}')" | xargs)" "0| 0| 0|"
+    # All new, and two of four.
+    for batch in "'{2,1,2,2}', '{1,2,2,3}', '{d,e,f,g}'" "'{2,1,2,2}', '{1,2,2,3}', '{d,h,i,g}'"; do
+        last=$(q 'select change_last()')
+        api "select message_id, previous, duplicate, frame from chatd_api.message_send(1, $batch, '{8,7,8,8}', '{v,w,x,y}', '{t,t,t,f}')" \
+            >"$BATS_TEST_TMPDIR/sent"
+        equal "$(cut -d'|' -f2 "$BATS_TEST_TMPDIR/sent" | sort -u)" "$last"
+        equal "$(awk -F'|' '$3 == "f" && $4 { print $1 "|" $4 }' "$BATS_TEST_TMPDIR/sent")" \
+            "$(api "select cursor, frame from chatd_api.event_read(1, $last, 10) where 3 <> all (user_ids)")"
+        [[ $(awk -F'|' '$3 == "t"' "$BATS_TEST_TMPDIR/sent") != *message* ]]
+    done
+    equal "$(q 'select count(*) from messages')" 9
+}
+
 @test "message_send: 65536 bytes of content are enough and 65537 too many" {
-    equal "$(api "select status from chatd_api.message_send('{1,1}', '{2,2}', '{a,b}', '{1,1}',
-        array[repeat('é', 32768), repeat('é', 32768) || 'x'])" | xargs)" "ok invalid"
+    equal "$(api "select status from chatd_api.message_send(null, '{1,1}', '{2,2}', '{a,b}', '{1,1}',
+        array[repeat('é', 32768), repeat('é', 32768) || 'x'], null)" | xargs)" "ok invalid"
 }
 
 @test "an insert typed into psql is a message as any other" {
@@ -376,10 +394,25 @@ revocations() {
     equal "$seen $(q 'select count(*) from messages')" "80 80"
 }
 
-@test "contacts are kept from both sides, once, and nobody is his own" {
-    api "select from chatd_api.message_send('{1,1,3}', '{2,2,3}', '{a,b,c}', '{1,1,1}', '{x,y,z}')"
-    api "select from chatd_api.message_send('{2,4}', '{1,1}', '{a,b}', '{1,1}', '{x,y}')"
-    equal "$(q "select user_id, contact_id from contacts order by 1, 2" | xargs)" "1|2 1|4 2|1 4|1"
+@test "contacts are kept from both sides, once" {
+    api "select from chatd_api.message_send(null, '{1,1,3}', '{2,2,3}', '{a,b,c}', '{1,1,1}', '{x,y,z}', null)"
+    api "select from chatd_api.message_send(null, '{2,4}', '{1,1}', '{a,b}', '{1,1}', '{x,y}', null)"
+    equal "$(q "select user_id, contact_id from contacts order by 1, 2" | xargs)" "1|2 1|4 2|1 3|3 4|1"
+}
+
+@test "a message has two users, who stay as long as it does, also where it was typed into psql" {
+    for pair in "1, 99" "99, 1" "99, 99"; do
+        run q "insert into messages (sender_id, receiver_id, content) values ($pair, 'x')"
+        [[ $status != 0 && $output == *'violates foreign key constraint "contacts_'* ]]
+    done
+    q "insert into messages (sender_id, receiver_id, content) values (1, 2, 'x'), (3, 3, 'y')"
+    for id in 1 2 3; do
+        run q "delete from users where id = $id"
+        [[ $status != 0 && $output == *'violates foreign key constraint "contacts_'* ]]
+    done
+    run q "truncate users"
+    [[ $status != 0 ]]
+    equal "$(q "select count(*) from messages")" 2
 }
 
 @test "message_history: the pages of a conversation, oldest first, by the index of the pair" {
@@ -407,9 +440,9 @@ revocations() {
 @test "event_read: what concerns this host, whole frames, and a cursor past the rest" {
     host_open 1 >/dev/null
     session_open 1 10 2
-    api "select from chatd_api.message_send('{1,3,2,2}', '{2,4,2,3}', '{a,b,c,d}', '{7,7,7,7}',
-         array[E'q\" \\\\ \n é', 'foreign', 'self', 'sent'])"
-    api "select from chatd_api.message_send('{3}', '{4}', '{z}', '{7}', '{foreign}')"
+    api "select from chatd_api.message_send(null, '{1,3,2,2}', '{2,4,2,3}', '{a,b,c,d}', '{7,7,7,7}',
+         array[E'q\" \\\\ \n é', 'foreign', 'self', 'sent'], null)"
+    api "select from chatd_api.message_send(null, '{3}', '{4}', '{z}', '{7}', '{foreign}', null)"
     equal "$(api "select cursor, user_ids, origin from chatd_api.event_read(1, 0, 100)" | xargs)" \
         "1|{2,1}|7 3|{2}| 4|{3,2}|7 5||"
     equal "$(api "select cursor from chatd_api.event_read(1, 0, 2)" | xargs)" "1 3"
@@ -422,7 +455,7 @@ revocations() {
 }
 
 @test "event_read_user: what one user sent or received, within bounds, without repeats" {
-    api "select from chatd_api.message_send('{1,3,2,2,1}', '{2,4,2,3,2}', '{a,b,c,d,e}', '{7,7,7,7,7}', '{v,w,x,y,z}')"
+    api "select from chatd_api.message_send(null, '{1,3,2,2,1}', '{2,4,2,3,2}', '{a,b,c,d,e}', '{7,7,7,7,7}', '{v,w,x,y,z}', null)"
     equal "$(api "select cursor, user_ids, origin from chatd_api.event_read_user(2, 0, 100, 10)" | xargs)" \
         "1|{2,1}|7 3|{2}| 4|{3,2}|7 5|{2,1}|7"
     equal "$(api "select cursor from chatd_api.event_read_user(2, 1, 4, 10)" | xargs)" "3 4"
@@ -443,21 +476,27 @@ revocations() {
     session_open 2 1 2
     host_bells 1
     host_bells 2
-    api "select from chatd_api.message_send('{3,3}', '{1,1}', '{a,b}', '{1,1}', '{x,y}')"
+    api "select from chatd_api.message_send(null, '{3,3}', '{1,1}', '{a,b}', '{1,1}', '{x,y}', null)"
     equal "$(host_bells 1)/$(host_bells 2)" "e 2/"
-    api "select from chatd_api.message_send('{2}', '{4}', '{a}', '{1}', '{x}')"
+    api "select from chatd_api.message_send(null, '{2}', '{4}', '{a}', '{1}', '{x}', null)"
     equal "$(host_bells 1)/$(host_bells 2)" "/e 3"
-    api "select from chatd_api.message_send('{1}', '{2}', '{a}', '{1}', '{x}')"
+    api "select from chatd_api.message_send(null, '{1}', '{2}', '{a}', '{1}', '{x}', null)"
     equal "$(host_bells 1)/$(host_bells 2)" "e 4/e 4"
-    api "select from chatd_api.message_send('{3}', '{4}', '{c}', '{1}', '{x}')"
+    api "select from chatd_api.message_send(null, '{3}', '{4}', '{c}', '{1}', '{x}', null)"
     equal "$(host_bells 1)/$(host_bells 2)" "/"
+    # The host that stores them hands them out itself, in that transaction and in no other.
+    api "select from chatd_api.message_send(1, '{1}', '{2}', '{b}', '{1}', '{x}', '{t}')"
+    equal "$(host_bells 1)/$(host_bells 2)" "/e 6"
+    api "begin; select from chatd_api.message_send(1, '{1}', '{1}', '{d}', '{1}', '{x}', '{t}'); commit;
+         select from chatd_api.message_send(null, '{1}', '{2}', '{e}', '{1}', '{x}', null)"
+    equal "$(host_bells 1)/$(host_bells 2)" "e 8/e 8"
 }
 
 # Presence --------------------------------------------------------------------------------------
 
 @test "session_open: answers in the order asked, knows who exists, gives the cursors of the moment" {
     host_open 1 >/dev/null
-    api "select from chatd_api.message_send('{1}', '{2}', '{a}', '{1}', '{x}')"
+    api "select from chatd_api.message_send(null, '{1}', '{2}', '{a}', '{1}', '{x}', null)"
     stamp=$(q "select stamp_at(1)")
     equal "$(session_open 1 12,11,10 3,99,1 '*' | xargs)" \
         "12|t|1|$stamp|2|f 11|f|1|$stamp|2|f 10|t|1|$stamp|2|f"
@@ -476,7 +515,7 @@ revocations() {
     equal "$(honoured 0 0)" t
     equal "$(honoured 0 1)" f
     equal "$(honoured 1 0)" f
-    api "select from chatd_api.message_send('{1,1}', '{2,2}', '{a,b}', '{1,1}', '{x,y}')"
+    api "select from chatd_api.message_send(null, '{1,1}', '{2,2}', '{a,b}', '{1,1}', '{x,y}', null)"
     one=$(q 'select stamp_at(1)') two=$(q 'select stamp_at(2)')
     equal "$(honoured 1 "$one")/$(honoured 2 "$two")/$(honoured 0 0)" t/t/t
     equal "$(honoured 1 "$two")/$(honoured 2 "$one")" f/f
@@ -492,7 +531,7 @@ revocations() {
 }
 
 @test "a cursor survives pg_dump and restore" {
-    api "select from chatd_api.message_send('{1}', '{2}', '{a}', '{1}', '{x}')"
+    api "select from chatd_api.message_send(null, '{1}', '{2}', '{a}', '{1}', '{x}', null)"
     before=$(q "select tag, stamp_at(1) from instance")
     pg_dump -Fc -f "$BATS_TEST_TMPDIR/dump"
     psql -Xqd postgres -c "create database restored$BATS_TEST_NUMBER"
@@ -599,7 +638,7 @@ revocations() {
 @test "numbers of hosts and presence go on after a crash, the connections are gone" {
     host_open 1 >/dev/null
     session_open 1 1 1
-    api "select from chatd_api.message_send('{1}', '{2}', '{a}', '{1}', '{x}')"
+    api "select from chatd_api.message_send(null, '{1}', '{2}', '{a}', '{1}', '{x}', null)"
     kill -9 "$(head -n 1 "$state/pg/postmaster.pid")"
     host_close 1
     "$cluster" start --fast "$state"

@@ -80,13 +80,10 @@ static void answer(struct peer *p, const struct held_answer *a)
 
 void answers_ack(struct peer *p, uint32_t seq, struct answer_ack ack)
 {
-    struct held_answer a = {.message = ack.message.change, .seq = seq, .duplicate = ack.duplicate};
-    if (ack.next && p->feed == FEED_LIVE && buf_len(&p->answers) == 0 &&
-        ack.message.change > p->cursor.change)
-        p->cursor = ack.message;
-    else
-        a.wait = ack.message;
-    answer(p, &a);
+    answer(p, &(struct held_answer){.wait = ack.message,
+                                    .message = ack.message.change,
+                                    .seq = seq,
+                                    .duplicate = ack.duplicate});
 }
 
 void answers_refuse(struct peer *p, uint32_t seq, enum ipc_error error)

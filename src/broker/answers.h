@@ -14,7 +14,6 @@
 struct answer_ack {
     struct cursor message;
     bool duplicate;
-    bool next; /* all that comes before it for this peer has been handed out */
 };
 
 /* A message of this peer is stored: SENT follows. */

@@ -41,7 +41,7 @@ void db_free(struct db *db);
 bool db_ready(const struct db *db);
 
 /* Parameters of one statement, built in order, in PostgreSQL's binary format. */
-enum { DB_MAX_PARAMS = 5 };
+enum { DB_MAX_PARAMS = 7 };
 struct db_params {
     struct buf bytes;
     int count;
@@ -54,14 +54,15 @@ void db_param_int4(struct db_params *p, int32_t v);
 void db_param_text(struct db_params *p, const char *text, size_t n);
 /* Can PostgreSQL store this text? It has to be UTF-8 without NUL. */
 bool db_can_store(const char *text, size_t n);
-/* An array of count elements of type INT8OID or TEXTOID: begin, the elements, end. */
+/* An array of count elements of one of these types: begin, the elements, end. */
+enum { DB_BOOL_OID = 16, DB_INT8_OID = 20, DB_TEXT_OID = 25 };
 void db_param_array(struct db_params *p, Oid type, size_t count);
+void db_array_bool(struct db_params *p, bool v);
 void db_array_int8(struct db_params *p, int64_t v);
 void db_array_text(struct db_params *p, const char *text, size_t n);
 void db_array_end(struct db_params *p);
 /* A bigint[] of the int64_t or uint64_t values in ids. */
 void db_param_ids(struct db_params *p, const struct buf *ids);
-enum { DB_INT8_OID = 20, DB_TEXT_OID = 25 };
 
 /* Called once for each statement with its rows. NULL: no answer, the outcome is unknown if it was
  * a write. result->error below: PostgreSQL refused it. */

@@ -76,6 +76,13 @@ void db_param_array(struct db_params *p, Oid type, size_t count)
     }
 }
 
+void db_array_bool(struct db_params *p, bool v)
+{
+    uint8_t byte = v;
+    put_int4(&p->bytes, 1);
+    buf_append(&p->bytes, &byte, 1);
+}
+
 void db_array_int8(struct db_params *p, int64_t v)
 {
     put_int4(&p->bytes, 8);

@@ -37,6 +37,18 @@ void events_restart(struct cursor to)
     rung = 0;
 }
 
+bool events_are_next(uint64_t previous)
+{
+    return started && previous <= position.change;
+}
+
+void events_hand_out(const struct event *e)
+{
+    feed_event(e);
+    if (e->cursor.change > position.change)
+        position = e->cursor;
+}
+
 void events_rung(uint64_t id)
 {
     if (id > rung)
@@ -69,15 +81,11 @@ static void on_events(void *arg, const PGresult *result)
     int rows = PQntuples(result);
     for (int i = 0; i < rows; i++) {
         struct event e = event_from_row(result, i);
-        feed_event(&e);
-        if (e.cursor.change > position.change)
-            position = e.cursor;
+        events_hand_out(&e);
     }
     answers_release();
-    feed_flush();
     if (rows >= ROWS_AT_ONCE || position.change - asked >= WINDOW)
         wanted = true;
-    link_listen();
 }
 
 bool events_read(struct db *listener)

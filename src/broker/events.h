@@ -1,7 +1,8 @@
 /*
  * Durable changes: read in order from this host's cursor, whenever a doorbell rings, and handed to
  * the peers that they concern. Live traffic, start-up and the time after an outage are this one
- * path.
+ * path. What this host itself stores comes along it too: with the answer to the statement that
+ * stored it, when all before it has been handed out, otherwise with the next reading.
  */
 #ifndef EVENTS_H
 #define EVENTS_H
@@ -37,8 +38,14 @@ struct event {
     size_t user_count; /* 0: concerns nobody here, but moves the cursor on */
     uint64_t origin;   /* the session that it came from; 0: none */
     const char *frame;
-    size_t size;
+    size_t size; /* 0: nobody here is to see it, see feed_awaits() */
 };
 struct event event_from_row(const PGresult *result, int row);
+
+/* Has all been handed out up to this change, or more? Then what comes after it may be. */
+bool events_are_next(uint64_t previous);
+
+/* Hands out the next change. One that was handed out before is for nobody any more. */
+void events_hand_out(const struct event *e);
 
 #endif

@@ -18,7 +18,7 @@ enum { PAGE = 50 }; /* changes read at once for one peer that catches up */
 
 static struct map users; /* user id -> its first attached peer on this host */
 
-static struct buf dirty; /* uint64_t ids of the peers with something queued since feed_flush() */
+static struct buf dirty; /* uint64_t ids of the peers with something queued */
 
 static void catch_up(struct peer *p);
 
@@ -60,7 +60,6 @@ void feed_attach(struct peer *p, uint32_t seq, struct ipc_text named, uint64_t p
     p->presence = presence;
     list_add(p);
     rows_open(p);
-    link_write();
 }
 
 void feed_detach(struct peer *p)
@@ -72,7 +71,6 @@ void feed_detach(struct peer *p)
     rows_close(p);
     p->feed = FEED_OFF;
     buf_free(&p->held);
-    link_write();
 }
 
 /* --- queues --- */
@@ -139,7 +137,6 @@ void feed_link_lost(void)
         feed_detach(p);
         peer_fail(p->id, IPC_ATTACH, seq, IPC_E_UNAVAILABLE);
     }
-    feed_flush();
 }
 
 static bool may_hold(struct peer *p)
@@ -153,16 +150,23 @@ static bool may_hold(struct peer *p)
     return !p->held_overflow;
 }
 
+/* Its sender has the acknowledgement; and who came when its text had been asked for already has it
+ * behind, see feed_awaits(). */
+static bool wants_frame(const struct peer *p, const struct event *e)
+{
+    return e->size > 0 && (!e->origin || e->origin != p->origin);
+}
+
 static void give_event(struct peer *p, const struct event *e)
 {
     if (may_hold(p)) {
-        if (!e->origin || e->origin != p->origin)
+        if (wants_frame(p, e))
             put_event(&p->held, e);
     } else if (p->feed == FEED_LIVE && e->cursor.change > p->cursor.change) {
         answers_put(p, e->cursor.change - 1);
         p->cursor = e->cursor;
-        if (e->origin && e->origin == p->origin)
-            return; /* it sent this itself, and has its ack */
+        if (!wants_frame(p, e))
+            return;
         put_event(&p->channel.out, e);
         feed_queued(p);
     }
@@ -173,6 +177,16 @@ void feed_event(const struct event *e)
     for (size_t i = 0; i < e->user_count; i++)
         for (struct peer *p = map_get(&users, (uint64_t)e->users[i]); p; p = p->same_user)
             give_event(p, e);
+}
+
+bool feed_awaits(int64_t sender, uint64_t origin, int64_t receiver)
+{
+    if (map_get(&users, (uint64_t)receiver))
+        return true;
+    for (struct peer *p = map_get(&users, (uint64_t)sender); p; p = p->same_user)
+        if (p->origin != origin)
+            return true;
+    return false;
 }
 
 static void give_status(struct peer *p, uint64_t change, const char *frame, size_t size)
@@ -256,7 +270,6 @@ static void go_live(struct peer *p)
         answers_put(p, events_position().change);
         feed_queued(p);
     }
-    feed_flush();
 }
 
 void feed_start_over(struct peer *p)

@@ -31,12 +31,18 @@ void feed_put_resumed(struct peer *p);
 /* Forgets the peer and has its row removed. Harmless if it is not attached. */
 void feed_detach(struct peer *p);
 
-/* Hands a change to the peers that it concerns; feed_flush() then sends what was queued. */
+/* Is anybody attached here, beside the connection origin, who is to see a message from sender to
+ * receiver? Who attaches later reads it, or begins behind it. */
+bool feed_awaits(int64_t sender, uint64_t origin, int64_t receiver);
+
+/* Hands a change to the peers that it concerns. */
 void feed_event(const struct event *e);
-void feed_flush(void);
 
 /* Something was put into this peer's queue that the next feed_flush() is to send. */
 void feed_queued(struct peer *p);
+
+/* Sends what was queued for any peer. For the main loop: one write for all that came together. */
+void feed_flush(void);
 
 /* Hands out the frame that says that this user came or went: to all (audience NULL) or to those
  * users; never to the user's own sessions, which know. */

@@ -53,8 +53,7 @@ static void forget_all(void)
 
 static void on_timer(void *arg)
 {
-    (void)arg;
-    link_listen();
+    (void)arg; /* it is enough that the loop goes round: link_turn() asks hosts_listen() */
 }
 
 void hosts_link_up(void)
@@ -127,7 +126,6 @@ static void on_beat(void *arg, const PGresult *result)
     for (int i = 0; i < PQntuples(result); i++)
         see(db_int(result, i, 0), db_int(result, i, 1), db_bool(result, i, 2), now);
     judge(now);
-    link_listen();
 }
 
 static void on_swept(void *arg, const PGresult *result)
@@ -137,7 +135,6 @@ static void on_swept(void *arg, const PGresult *result)
         return;
     if (db_int(result, 0, 0) > 0)
         log_info("removed %lld dead hosts", (long long)db_int(result, 0, 0));
-    link_listen();
 }
 
 static void sweep(struct db *listener)

@@ -132,8 +132,6 @@ static void on_attached(void *arg, const PGresult *result)
     state = OPENING;
     hosts_link_up();
     rows_open_all();
-    link_write();
-    link_listen();
 }
 
 static void on_up(void *arg)
@@ -158,7 +156,6 @@ static void on_tick(void *arg)
     statuses_wanted();
     revocations_wanted();
     feed_retry();
-    link_listen();
     loop_timer_set(broker.loop, &tick, TICK_MS);
 }
 
@@ -173,7 +170,7 @@ static void come_up(void)
     on_tick(NULL);
 }
 
-void link_write(void)
+static void next_write(void)
 {
     if ((state != OPENING && state != UP) || !db_ready(writer))
         return;
@@ -190,7 +187,7 @@ void link_write(void)
         sends_write(writer);
 }
 
-void link_listen(void)
+static void next_read(void)
 {
     /* Nor does either kind of news. */
     static bool turn;
@@ -208,6 +205,12 @@ void link_listen(void)
         events_read(listener);
 }
 
+void link_turn(void)
+{
+    next_write();
+    next_read();
+}
+
 /* "e 91": a change with this id was committed; "p 17": somebody came or went; "r": tokens became
  * void. */
 static void on_bell(void *arg, const char *payload)
@@ -222,7 +225,6 @@ static void on_bell(void *arg, const char *payload)
         statuses_wanted();
     else if (kind == 'r')
         revocations_wanted();
-    link_listen();
 }
 
 static const struct db_owner owner = {on_up, on_down, on_bell};

@@ -32,10 +32,9 @@ bool link_is_hopeless(void);
 int64_t link_host(void);
 const char *link_tag(void);
 
-/* Gives the connection that writes, or the one that listens, its next piece of work if it is free.
- */
-void link_write(void);
-void link_listen(void);
+/* Gives each connection that is free its next piece of work. For the main loop: what came in one
+ * round of events goes in one statement. */
+void link_turn(void);
 
 /* Whether a statement succeeded that must not fail; otherwise the link starts over. */
 bool link_ok(const PGresult *result, const char *what);

@@ -96,6 +96,8 @@ int main(int argc, char **argv)
 
     while (!finished()) {
         loop_once(broker.loop);
+        link_turn(); /* first, so that PostgreSQL works while the answers are handed out */
+        feed_flush();
         peers_reap();
     }
 

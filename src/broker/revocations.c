@@ -118,7 +118,6 @@ static void on_read(void *arg, const PGresult *result)
         current = true;
     if (current && (fresh || rows > 0))
         end_channels();
-    link_listen();
 }
 
 bool revocations_read(struct db *listener)

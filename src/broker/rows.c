@@ -58,7 +58,6 @@ static void on_leaving(void *arg)
         buf_append(&closes, &l.id, sizeof(l.id));
         buf_consume(&leavers, sizeof(l));
     }
-    link_write();
 }
 
 static void leave(uint64_t id)
@@ -85,7 +84,6 @@ void rows_hurry(void)
     broker.conf.presence_debounce = 0;
     for (; buf_len(&leavers) > 0; buf_consume(&leavers, sizeof(struct leaver)))
         buf_append(&closes, buf_head(&leavers), sizeof(uint64_t)); /* the id comes first */
-    link_write();
 }
 
 void rows_open_all(void)
@@ -128,15 +126,12 @@ static void on_opened(void *arg, const PGresult *result)
         else
             leave(id); /* it left before it had arrived */
     }
-    feed_flush();
-    link_write();
 }
 
 static void on_closed(void *arg, const PGresult *result)
 {
     (void)arg;
-    if (link_ok(result, "removing sessions"))
-        link_write();
+    link_ok(result, "removing sessions");
 }
 
 /* The cursor that the peer's client named, if it is one of this database; otherwise one that the

@@ -75,7 +75,6 @@ static void on_expiry(void *arg)
         fail(s, IPC_E_UNAVAILABLE);
         free(s);
     }
-    feed_flush();
     if (waiting.first)
         loop_timer_set(broker.loop, &expiry, EXPIRY_MS);
 }
@@ -108,7 +107,6 @@ void sends_add(struct peer *p, uint32_t seq, int64_t receiver, struct ipc_text i
     memcpy(s->text + id.n, content.p, content.n);
     push(&waiting, s);
     watch_expiry();
-    link_write();
 }
 
 /* Was it there before the client sent it? Not if it is this very sending that was stored. */
@@ -136,18 +134,6 @@ static enum ipc_error refusal(const PGresult *result, int row)
     return IPC_E_INTERNAL;
 }
 
-/* Whether an item before this one in the batch is to reach the sender's connection, or the message
- * itself is: then the acknowledgement has its place behind that. */
-static bool concerns_sender(const struct send *s)
-{
-    const struct send *other = batch.first;
-    for (; other != s; other = other->next)
-        if (other->receiver == s->sender ||
-            (other->sender == s->sender && other->origin != s->origin))
-            return true;
-    return s->receiver == s->sender;
-}
-
 static bool is_ok(const PGresult *result, int row)
 {
     size_t n;
@@ -155,29 +141,36 @@ static bool is_ok(const PGresult *result, int row)
     return n == 2 && memcmp(status, "ok", 2) == 0;
 }
 
-/* Whether this host has handed out all changes before the new ones of the batch, whose numbers have
- * no others between them: they were drawn under the change lock. */
-static bool is_next(const PGresult *result)
+/* The change that this row is, for the others whom it concerns. */
+static struct event event_of(const struct send *s, const PGresult *result, int row)
 {
-    for (int i = 0; i < PQntuples(result); i++)
-        if (is_ok(result, i) && !db_bool(result, i, 4))
-            return db_cursor(result, i, 2).change <= events_position().change + 1;
-    return false;
+    struct event e = {.cursor = db_cursor(result, row, 2),
+                      .users = {s->receiver, s->sender},
+                      .user_count = s->receiver == s->sender ? 1 : 2,
+                      .origin = s->receiver == s->sender ? 0 : s->origin};
+    e.frame = db_text(result, row, 7, &e.size);
+    return e;
 }
 
+/* next: the batch comes right behind what this host has handed out, so it goes out from here;
+ * otherwise it is read in its turn. */
 static void answer(struct send *s, const PGresult *result, int row, bool next)
 {
     if (!is_ok(result, row)) {
         fail(s, refusal(result, row));
         return;
     }
-    struct peer *p = peer_find(s->peer);
     struct answer_ack ack = {.message = db_cursor(result, row, 2),
-                             .duplicate = is_duplicate(s, result, row),
-                             .next = next && !db_bool(result, row, 4) && !concerns_sender(s)};
+                             .duplicate = is_duplicate(s, result, row)};
+    if (!next) {
+        events_rung(ack.message.change);
+    } else if (!db_bool(result, row, 4)) {
+        struct event e = event_of(s, result, row);
+        events_hand_out(&e);
+    }
+    struct peer *p = peer_find(s->peer);
     if (p)
         answers_ack(p, s->seq, ack);
-    events_rung(ack.message.change); /* need not wait for the bell to come round */
 }
 
 static void on_sent(void *arg, const PGresult *result)
@@ -186,7 +179,7 @@ static void on_sent(void *arg, const PGresult *result)
     if (!result)
         return; /* lost: sends_link_lost() keeps the batch */
     bool ok = db_ok(result) && PQntuples(result) == batch.count;
-    bool next = ok && is_next(result);
+    bool next = ok && events_are_next((uint64_t)db_int(result, 0, 6));
     int row = 0;
     for (struct send *s = batch.first; s; s = s->next, row++) {
         if (ok)
@@ -197,15 +190,13 @@ static void on_sent(void *arg, const PGresult *result)
     while (batch.first)
         free(pop(&batch));
     answers_release();
-    feed_flush();
-    link_listen();
-    link_write();
 }
 
 static void put_batch(struct db_params *params)
 {
     size_t count = (size_t)batch.count;
     const struct send *s;
+    db_param_int8(params, link_host());
     db_param_array(params, DB_INT8_OID, count);
     for (s = batch.first; s; s = s->next)
         db_array_int8(params, s->sender);
@@ -225,6 +216,10 @@ static void put_batch(struct db_params *params)
     db_param_array(params, DB_TEXT_OID, count);
     for (s = batch.first; s; s = s->next)
         db_array_text(params, s->text + s->id_size, s->content_size);
+    db_array_end(params);
+    db_param_array(params, DB_BOOL_OID, count);
+    for (s = batch.first; s; s = s->next)
+        db_array_bool(params, feed_awaits(s->sender, s->origin, s->receiver));
     db_array_end(params);
 }
 

@@ -112,8 +112,6 @@ static void on_read(void *arg, const PGresult *result)
         struct status s = status_from_row(result, i);
         take(&s);
     }
-    feed_flush();
-    link_listen();
 }
 
 bool statuses_read(struct db *listener)
@@ -136,7 +134,6 @@ static void on_grace_over(void *arg)
     for (size_t at = 0; (who = map_next(&people, &at));)
         if (who->online && who->epoch != epoch)
             buf_append(&doubtful, &who->user, sizeof(who->user));
-    link_write();
 }
 
 void statuses_link_up(void)
@@ -157,8 +154,7 @@ void statuses_link_lost(void)
 static void on_checked(void *arg, const PGresult *result)
 {
     (void)arg;
-    if (link_ok(result, "checking presence"))
-        link_write();
+    link_ok(result, "checking presence");
 }
 
 bool statuses_write(struct db *writer)

@@ -1,0 +1,152 @@
+-- A batch of messages costs one statement: its answer brings what the changes after it would
+-- read, and rings other hosts only.
+--
+-- Every statement of these functions is planned once for each connection: to plan it anew, as
+-- the planner prefers for arrays, costs three times as much as to run it.
+
+drop function chatd_api.message_send(bigint[], bigint[], text[], bigint[], text[]);
+
+-- The users of a message exist, and stay, because its pair has a row in contacts, from either
+-- side, before it is committed: the foreign keys are there, and cost something for each new pair.
+-- On messages they would look at two users for each message, and cost as much as all the rest.
+alter table chatd.messages
+    drop constraint messages_sender_id_fkey,
+    drop constraint messages_receiver_id_fkey;
+
+delete from chatd.contacts c
+ where not exists (select from chatd.users u where u.id = c.user_id)
+    or not exists (select from chatd.users u where u.id = c.contact_id);
+
+insert into chatd.contacts (user_id, contact_id)
+select distinct m.sender_id, m.sender_id from chatd.messages m where m.sender_id = m.receiver_id
+on conflict do nothing;
+
+alter table chatd.contacts
+    add foreign key (user_id) references chatd.users,
+    add foreign key (contact_id) references chatd.users;
+
+-- Remembers new contacts and rings the hosts where a sender or a receiver is connected. The
+-- bell carries a number, never content: a lost one loses nothing, the next one makes up for it.
+-- A commit that rings somebody waits for all others that do; so a host that stores messages and
+-- hands them out itself (chatd.host, see message_send) is not rung for them.
+create or replace function chatd.messages_inserted() returns trigger
+language plpgsql security definer set search_path = chatd, pg_temp
+    set enable_seqscan = off set enable_hashjoin = off set enable_mergejoin = off set jit = off
+    set plan_cache_mode = force_generic_plan
+as $$
+declare
+    storing constant bigint := nullif(current_setting('chatd.host', true), '');
+    bell text;
+begin
+    if exists (select from inserted m
+                where not exists (select from contacts c
+                                   where c.user_id = m.sender_id
+                                     and c.contact_id = m.receiver_id)) then
+        insert into contacts (user_id, contact_id)
+        select m.sender_id, m.receiver_id from inserted m
+        union
+        select m.receiver_id, m.sender_id from inserted m
+        on conflict do nothing;
+    end if;
+    -- A host whose sessions' rows this statement sees has a row that it sees as well.
+    if exists (select from hosts h where h.id is distinct from storing) then
+        bell := 'e ' || (select max(id) from inserted);
+        perform pg_notify('chatd_' || h.host_id, bell)
+           from (select distinct s.host_id
+                   from inserted m
+                   join sessions s on s.user_id = any (array[m.sender_id, m.receiver_id])
+                  where s.host_id is distinct from storing) h;
+    end if;
+    return null;
+end $$;
+
+-- Stores a batch of messages in one commit and says of each, in the order of the input, what
+-- became of it: ok, invalid, unknown_sender, unknown_receiver, or conflict (the sender gave
+-- the same client id to another message). "duplicate" is true where the very same message was
+-- there already, also as an earlier item of this batch; "own" says that it was the same connection
+-- that stored it.
+--
+-- "previous" is the last change before the batch. A host that has handed out all up to that one
+-- has what event_read() would bring it next: the new messages, and for those that it names in
+-- "framed" the text for the client. Nobody rings it for them.
+create function chatd_api.message_send(host_id bigint, sender_ids bigint[], receiver_ids bigint[],
+    client_ids text[], origins bigint[], contents text[], framed boolean[])
+returns table (ordinal int, status text, message_id bigint, stamp int, duplicate boolean,
+               own boolean, previous bigint, frame text)
+language plpgsql security definer set search_path = chatd, pg_temp
+    set enable_seqscan = off set enable_hashjoin = off set enable_mergejoin = off set jit = off
+    set plan_cache_mode = force_generic_plan
+as $$
+#variable_conflict use_column
+declare
+    last bigint;
+    told int;
+begin
+    perform pg_advisory_xact_lock(1667785076, 0), set_config('chatd.host', host_id::text, true);
+    last := change_last();
+    -- The ids are drawn in the order of the input, so sorted they are in that order again.
+    return query
+        with put as (
+            insert into messages (sender_id, receiver_id, client_id, origin, content)
+            select i.sender_id, i.receiver_id, i.client_id, i.origin, i.content
+              from unnest(sender_ids, receiver_ids, client_ids, origins, contents)
+                   with ordinality i (sender_id, receiver_id, client_id, origin, content, n)
+             where octet_length(i.content) between 1 and 65536
+               and char_length(i.client_id) between 1 and 64
+               and (select true from users u where u.id = i.sender_id)
+               and (select true from users u where u.id = i.receiver_id)
+             order by i.n
+            on conflict (sender_id, client_id) do nothing
+            returning id, sender_id, receiver_id, content, created_at
+        ), new as (
+            select put.*, (row_number() over (order by id))::int as n from put
+        )
+        select m.n, 'ok', m.id, change_stamp(m.created_at), false, true, last,
+               case when framed[m.n] then
+                   message_frame((select tag from instance), m.id, m.sender_id,
+                                 (select u.username from users u where u.id = m.sender_id),
+                                 m.receiver_id, m.content, m.created_at) end
+          from new m
+         where (select count(*) from put) = cardinality(sender_ids)
+         order by m.n;
+    get diagnostics told = row_count;
+    if told = cardinality(sender_ids) then
+        return;
+    end if;
+    -- A transaction that writes nothing does not wait for a synchronous standby. This one answers
+    -- for messages that an earlier one stored, perhaps one that was cut off while it waited: with
+    -- a number of its own it is committed, and waits, behind that.
+    perform pg_current_xact_id();
+    -- Something is not plainly new. Now the stored rows tell which is which.
+    return query
+        with item as (
+            select i.*, coalesce(octet_length(i.content) between 1 and 65536
+                                 and char_length(i.client_id) between 1 and 64, false) as valid,
+                   (select u.username from users u where u.id = i.sender_id) as sender,
+                   exists (select from users u where u.id = i.receiver_id) as to_known
+              from unnest(sender_ids, receiver_ids, client_ids, origins, contents)
+                   with ordinality i (sender_id, receiver_id, client_id, origin, content, n)
+        ), judged as (
+            select i.n, i.sender, m.*, change_stamp(m.created_at) as stamp,
+                   coalesce(m.origin = i.origin, false) as own,
+                   case when not i.valid then 'invalid'
+                        when i.sender is null then 'unknown_sender'
+                        when not i.to_known then 'unknown_receiver'
+                        when m.receiver_id = i.receiver_id and m.content = i.content then 'ok'
+                        else 'conflict' end as status,
+                   m.id > last
+                   and row_number() over (partition by m.id, i.valid and i.to_known
+                                          order by i.n) = 1 as new
+              from item i
+              left join messages m on m.sender_id = i.sender_id and m.client_id = i.client_id
+        ), told as (
+            select j.*, j.status = 'ok' as ok from judged j
+        )
+        select t.n::int, t.status, case when t.ok then t.id end,
+               case when t.ok then t.stamp end, t.ok and not t.new, t.ok and t.own, last,
+               case when t.ok and t.new and framed[t.n] then
+                   message_frame((select tag from instance), t.id, t.sender_id, t.sender,
+                                 t.receiver_id, t.content, t.created_at) end
+          from told t
+         order by t.n;
+end $$;
