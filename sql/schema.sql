@@ -5,6 +5,7 @@ CREATE SCHEMA chatd_api;
 CREATE FUNCTION chatd.change_last() RETURNS bigint
     LANGUAGE plpgsql STABLE
     SET search_path TO 'chatd', 'pg_temp'
+    SET enable_seqscan TO 'off'
     AS $$
 begin
     return coalesce((select max(id) from messages), 0);
@@ -44,6 +45,13 @@ CREATE FUNCTION chatd.message_frame(tag text, id bigint, sender_id bigint, sende
         || '","receiver_id":' || receiver_id
         || ',"created_at":' || to_char(created_at at time zone 'UTC', '"\""YYYY-MM-DD"T"HH24:MI:SS.MS"Z\""')
         || ',"cursor":"' || tag || '-' || id || '-' || date_part('microseconds', created_at)::int || '"}}'
+$$;
+
+CREATE FUNCTION chatd.message_json(id bigint, sender_id bigint, receiver_id bigint, content text, created_at timestamp with time zone) RETURNS text
+    LANGUAGE sql STABLE
+    AS $$
+    select '{"id":' || id || ',"sender_id":' || sender_id || ',"receiver_id":' || receiver_id
+        || ',"content":' || to_json(content)::text || ',"created_at":' || json_time(created_at) || '}'
 $$;
 
 CREATE FUNCTION chatd.messages_inserted() RETURNS trigger
@@ -133,6 +141,9 @@ end $$;
 CREATE FUNCTION chatd.stamp_at(change bigint) RETURNS integer
     LANGUAGE plpgsql STABLE
     SET search_path TO 'chatd', 'pg_temp'
+    SET enable_seqscan TO 'off'
+    SET enable_bitmapscan TO 'off'
+    SET enable_sort TO 'off'
     AS $$
 begin
     return coalesce((select change_stamp(m.created_at) from messages m
@@ -236,6 +247,9 @@ CREATE FUNCTION chatd_api.event_read(host_id bigint, after bigint, max_rows inte
     SET enable_hashjoin TO 'off'
     SET enable_mergejoin TO 'off'
     SET jit TO 'off'
+    SET enable_bitmapscan TO 'off'
+    SET enable_sort TO 'off'
+    SET plan_cache_mode TO 'force_generic_plan'
     AS $$
 #variable_conflict use_column
 declare
@@ -271,9 +285,11 @@ CREATE FUNCTION chatd_api.event_read_user(user_id bigint, after bigint, upto big
     LANGUAGE plpgsql STABLE SECURITY DEFINER
     SET search_path TO 'chatd', 'pg_temp'
     SET enable_seqscan TO 'off'
-    SET enable_hashjoin TO 'off'
-    SET enable_mergejoin TO 'off'
+    SET enable_bitmapscan TO 'off'
+    SET enable_sort TO 'off'
+    SET enable_incremental_sort TO 'off'
     SET jit TO 'off'
+    SET plan_cache_mode TO 'force_generic_plan'
     AS $$
 #variable_conflict use_column
 declare
@@ -284,17 +300,22 @@ begin
                case when m.sender_id = m.receiver_id then array[m.sender_id]
                     else array[m.receiver_id, m.sender_id] end,
                case when m.sender_id <> m.receiver_id then m.origin end,
-               message_frame(here, m.id, m.sender_id, u.username, m.receiver_id, m.content,
-                             m.created_at)
+               -- Not a join, which might begin with all users.
+               message_frame(here, m.id, m.sender_id,
+                             (select u.username from users u where u.id = m.sender_id),
+                             m.receiver_id, m.content, m.created_at)
           from ((select * from messages
-                  where receiver_id = event_read_user.user_id and id > after and id <= upto
-                  order by id limit max_rows)
+                  where (receiver_id, id) > (event_read_user.user_id, after)
+                    and receiver_id <= event_read_user.user_id
+                  order by receiver_id, id limit max_rows)
                 union all
-                (select * from messages
-                  where sender_id = event_read_user.user_id and id > after and id <= upto
-                    and receiver_id <> sender_id
-                  order by id limit max_rows)) m
-          join users u on u.id = m.sender_id
+                select * from (
+                    select * from messages
+                     where (sender_id, id) > (event_read_user.user_id, after)
+                       and sender_id <= event_read_user.user_id
+                     order by sender_id, id limit max_rows) sent
+                 where receiver_id <> sender_id) m
+         where m.id <= upto
          order by m.id
          limit max_rows;
 end $$;
@@ -356,39 +377,47 @@ CREATE FUNCTION chatd_api.message_history(user_id bigint, other_id bigint, befor
     LANGUAGE plpgsql STABLE SECURITY DEFINER
     SET search_path TO 'chatd', 'pg_temp'
     SET enable_seqscan TO 'off'
-    SET enable_hashjoin TO 'off'
-    SET enable_mergejoin TO 'off'
+    SET enable_bitmapscan TO 'off'
+    SET enable_sort TO 'off'
+    SET enable_incremental_sort TO 'off'
     SET jit TO 'off'
+    SET plan_cache_mode TO 'force_generic_plan'
     AS $$
 #variable_conflict use_column
 declare
     low constant bigint := least(user_id, other_id);
     high constant bigint := greatest(user_id, other_id);
-    forward constant boolean := after is not null and before is null;
     page text;
 begin
-    if not exists (select from users u where u.id = other_id) then
-        return query select false, null::text;
-        return;
+    if after is not null and before is null then
+        select string_agg(message_json(m.id, m.sender_id, m.receiver_id, m.content, m.created_at),
+                          ',' order by m.id)
+          into page
+          from (select id, sender_id, receiver_id, content, created_at from messages
+                 where least(sender_id, receiver_id) = low
+                   and (greatest(sender_id, receiver_id), id) > (high, after)
+                   and greatest(sender_id, receiver_id) <= high
+                 order by greatest(sender_id, receiver_id), id
+                 limit max_rows) m;
+    else
+        select string_agg(message_json(m.id, m.sender_id, m.receiver_id, m.content, m.created_at),
+                          ',' order by m.id)
+          into page
+          from (select id, sender_id, receiver_id, content, created_at from messages
+                 where least(sender_id, receiver_id) = low
+                   and (greatest(sender_id, receiver_id), id)
+                       < (high, coalesce(before, 9223372036854775807))
+                   and greatest(sender_id, receiver_id) >= high
+                 order by greatest(sender_id, receiver_id) desc, id desc
+                 limit max_rows) m
+         where m.id > coalesce(after, 0);
     end if;
-    -- One branch reads the index of the pair forwards, the other backwards; one of them runs.
-    select string_agg('{"id":' || m.id || ',"sender_id":' || m.sender_id || ',"receiver_id":'
-                      || m.receiver_id || ',"content":' || to_json(m.content)::text
-                      || ',"created_at":' || json_time(m.created_at) || '}', ',' order by m.id)
-      into page
-      from ((select * from messages
-              where least(sender_id, receiver_id) = low
-                and greatest(sender_id, receiver_id) = high
-                and id > after and forward
-              order by id limit max_rows)
-            union all
-            (select * from messages
-              where least(sender_id, receiver_id) = low
-                and greatest(sender_id, receiver_id) = high
-                and id < coalesce(before, 9223372036854775807) and id > coalesce(after, 0)
-                and not forward
-              order by id desc limit max_rows)) m;
-    return query select true, '[' || coalesce(page, '') || ']';
+    known := true; -- whoever has messages
+    if page is null then
+        known := exists (select from users u where u.id = other_id);
+    end if;
+    history := case when known then '[' || coalesce(page, '') || ']' end;
+    return next;
 end $$;
 
 CREATE FUNCTION chatd_api.message_send(host_id bigint, sender_ids bigint[], receiver_ids bigint[], client_ids text[], origins bigint[], contents text[], framed boolean[]) RETURNS TABLE(ordinal integer, status text, message_id bigint, stamp integer, duplicate boolean, own boolean, previous bigint, frame text)

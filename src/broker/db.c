@@ -8,7 +8,7 @@
 #include "log.h"
 
 /* The number of the last migration that this program was written for. */
-enum { SCHEMA_VERSION = 7 };
+enum { SCHEMA_VERSION = 8 };
 
 /* What the server does for this connection. The keepalives are the server's own: they free the
  * lock that stands for this host within seconds when the host, or its network, is gone. */

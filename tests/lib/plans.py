@@ -1,0 +1,135 @@
+"""How PostgreSQL goes about the functions that read messages.
+
+    plans.py            in a database that has SETUP and FILL: the plans of a new connection
+    plans.py --kept     in one that has SETUP: those of a connection that saw FILL happen
+
+Fails where a step reads messages by another index than the one that is meant, more of them than are
+asked for, or sorts more than two pages. Says nothing if all is well.
+"""
+import json
+import re
+import subprocess
+import sys
+
+SETUP = """
+insert into chatd.users (username, email, password_hash)
+select 'user' || n, n || '@example.com', '*' from generate_series(1, 100) n;
+-- As they are without anybody's help for a while after much was stored.
+alter table chatd.messages set (autovacuum_enabled = off);
+insert into chatd.messages (sender_id, receiver_id, content)
+select 3, 4, 'old ' || n from generate_series(1, 5) n;
+insert into chatd.messages (sender_id, receiver_id, content) values (1, 99, 'one'), (99, 1, 'two'), (1, 99, 'three');
+"""
+# Every other message is between 1 and 2; 5 begins with 20,000 notes to itself.
+FILL = """
+insert into chatd.messages (sender_id, receiver_id, content)
+select case n % 4 when 0 then 1 when 2 then 2 else case when n < 40000 then 5 else 10 + n % 89 end end,
+       case n % 4 when 0 then 2 when 2 then 1 else case when n < 40000 then 5 else 10 + n % 83 end end,
+       'message ' || n
+  from generate_series(1, 150000) n;
+insert into chatd.messages (sender_id, receiver_id, content) values (5, 6, 'late'), (6, 5, 'later');
+"""
+LAST, PAGE = 150010, 50
+HALF = {"messages_receiver": PAGE // 2, "messages_sender": PAGE // 2}
+FULL = {"messages_receiver": PAGE, "messages_sender": PAGE}
+
+# What is asked, and how many rows are read at most by which indexes of messages.
+CASES = {
+    "last page": ("message_history(1, 2, null, null, 50)", {"messages_pair": PAGE}),
+    "page in the middle": ("message_history(2, 1, 75000, null, 50)", {"messages_pair": PAGE}),
+    "page after": ("message_history(1, 2, null, 75000, 50)", {"messages_pair": PAGE}),
+    "page between": ("message_history(1, 2, 75020, 75000, 50)", {"messages_pair": PAGE}),
+    "a few old messages": ("message_history(4, 3, null, null, 50)", {"messages_pair": 5}),
+    "few messages of one who has many": ("message_history(1, 99, null, null, 50)", {"messages_pair": 3}),
+    "few after, of one who has many": ("message_history(1, 99, null, 6, 50)", {"messages_pair": 2}),
+    "no messages": ("message_history(3, 2, null, null, 50)", {"messages_pair": 0}),
+    "recent cursor": (f"event_read_user(1, {LAST} - 102, {LAST}, 50)", HALF),
+    "old cursor": (f"event_read_user(1, 0, {LAST}, 50)", FULL),
+    "old cursor, sent a few": (f"event_read_user(3, 0, {LAST}, 50)",
+                               {"messages_receiver": 0, "messages_sender": 5}),
+    "old cursor, received a few": (f"event_read_user(4, 0, {LAST}, 50)",
+                                   {"messages_receiver": 5, "messages_sender": 0}),
+    "recent cursor, few since": (f"event_read_user(5, 50000, {LAST}, 50)",
+                                 {"messages_receiver": 1, "messages_sender": 1}),
+    "old cursor, notes to oneself": (f"event_read_user(5, 0, {LAST}, 50)", FULL),
+    "all of the host": (f"event_read((select min(id) from chatd.hosts), {LAST} - 30, 50)",
+                        {"messages_pkey": 30}),
+    "whether a cursor counts": ("cursor_honoured(75000, 0)", {"messages_pkey": 1}),
+    "a session begins": ("session_open((select min(id) from chatd.hosts), '{1}', '{1}', '{75000}', '{0}')",
+                          {"messages_pkey": 1}),
+    "who is online": ("user_list()", {}),
+    "who came and went": ("presence_read((select min(id) from chatd.hosts), 0, 'contacts')", {}),
+}
+EXPLAIN = """
+load 'auto_explain';
+set auto_explain.log_nested_statements = on; set auto_explain.log_analyze = on;
+set auto_explain.log_buffers = on; set auto_explain.log_timing = off; set auto_explain.log_format = json;
+set auto_explain.log_min_duration = -1; set client_min_messages = log; set jit = off;
+select from chatd_api.host_attach('plans', 0, 0);
+"""
+
+
+def script(kept):
+    """First and tenth call of each; those before FILL are not looked at."""
+    call = {case: f"select * from chatd_api.{text};\n" for case, (text, _) in CASES.items()}
+    looked_at = {case: f"\\warn == {case}\nset auto_explain.log_min_duration = 0;\n{text}"
+                       "set auto_explain.log_min_duration = -1;\n" for case, text in call.items()}
+    begin = "".join(text * 10 for text in call.values()) + FILL if kept else ""
+    return EXPLAIN + begin + "".join(looked_at[case] + text * 8 + looked_at[case]
+                                     for case, text in call.items())
+
+
+def nodes(plan):
+    yield plan
+    for below in plan.get("Plans", []):
+        yield from nodes(below)
+
+
+def pages(node):
+    """Those that a step touched, without the steps below it."""
+    def touched(step):
+        return step["Shared Hit Blocks"] + step["Shared Read Blocks"]
+    return touched(node) - sum(map(touched, node.get("Plans", [])))
+
+
+def findings(case, plans):
+    """What is wrong with the plans of one call."""
+    rows = {}
+    for node in (n for plan in plans for n in nodes(plan)):
+        kind, read = node["Node Type"], node["Actual Rows"] * node["Actual Loops"]
+        if "Sort" in kind and read > 2 * PAGE:
+            yield f"{kind} of {read} rows"
+        if node.get("Relation Name") != "messages":
+            continue
+        if kind not in ("Index Scan", "Index Only Scan"):
+            yield f"{kind} on messages"
+            continue
+        index = node["Index Name"]
+        read += node.get("Rows Removed by Filter", 0) + node.get("Rows Removed by Index Recheck", 0)
+        rows[index] = max(rows.get(index, 0), read)
+        # What an index skips by itself shows in nothing else.
+        if pages(node) > read + 10:
+            yield f"{index}: {pages(node)} pages for {read} rows"
+    most = CASES[case][1]
+    if rows.keys() != most.keys() or any(rows[index] > most[index] for index in rows):
+        yield f"reads {rows} rather than {most}"
+
+
+def main():
+    kept = sys.argv[1:] == ["--kept"]
+    shown = subprocess.run(["psql", "-qXAt", "-v", "ON_ERROR_STOP=1"], input=script(kept), text=True,
+                           stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+    if shown.returncode:
+        sys.exit(shown.stderr)
+    calls = re.split(r"^== (.*)\n", shown.stderr, flags=re.M)[1:]
+    assert len(calls) == 4 * len(CASES), len(calls)
+    wrong = []
+    for n, (case, text) in enumerate(zip(calls[::2], calls[1::2])):
+        plans = [json.JSONDecoder().raw_decode(part)[0]["Plan"] for part in text.split("plan:\n")[1:]]
+        assert plans, f"{case}: no plans"
+        wrong += [f"{case}, call {'10' if n % 2 else '1'}: {what}" for what in findings(case, plans)]
+    sys.exit("\n".join(wrong) or None)
+
+
+if __name__ == "__main__":
+    main()
