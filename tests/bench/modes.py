@@ -237,19 +237,25 @@ def storm(bench):
 
 
 FILL = """
-insert into chatd.messages (sender_id, receiver_id, content)
+{how}
+insert into chatd.messages (sender_id, receiver_id, client_id, content)
 select case when n % 10 = 0 then {a} else u[1 + n % cardinality(u)] end,
        case when n % 10 = 0 then {b} else u[1 + n / cardinality(u) % cardinality(u)] end,
-       'message ' || n || ' of the history'
-  from generate_series({first}, {last}) n, (select array_agg(id order by id) u from chatd.users) everyone
+       n, 'message ' || n || ' of the history'
+  from generate_series({first}, {last}) n,
+       (select array_agg(id order by id) u from chatd.users where id <> all (array{quiet})) everyone
 """
 CHUNK = 100_000
+# All users have written to each other by then, and their contacts are there; what is left of the
+# triggers is many minutes of checks that would find nothing.
+UNCHECKED = "set session_replication_role = replica;"
 
 
-def fill(server, a, b, have, want):
-    """Every tenth message is between two users, the rest among all."""
+def fill(server, a, b, quiet, have, want):
+    """Every tenth message is between two users, the rest among all but those who are quiet."""
     for first in range(have, want, CHUNK):
-        server.sql(FILL.format(a=a, b=b, first=first, last=min(first + CHUNK, want) - 1))
+        server.sql(FILL.format(how=UNCHECKED if first >= CHUNK else "", a=a, b=b, quiet=quiet, first=first,
+                               last=min(first + CHUNK, want) - 1))
     server.sql("vacuum analyze")
     if server.rows() != want:
         raise Failed(f"{server.rows()} messages in the history in place of {want}")
@@ -274,15 +280,21 @@ set client_min_messages = log;
 select known from chatd_api.message_history({a}, {b}, null, null, 50);
 \\echo -- history, a page in the middle
 select known from chatd_api.message_history({a}, {b}, {middle}, null, 50);
+\\echo -- history, the page after it
+select known from chatd_api.message_history({a}, {b}, null, {middle}, 50);
 \\echo -- resume, the last 100 changes
-select count(*) from chatd_api.event_read_user({a}, {after}, {last}, 200);
+select count(*) from chatd_api.event_read_user({a}, {recent}, {last}, 50);
+\\echo -- resume, from the very first change on
+select count(*) from chatd_api.event_read_user({a}, 0, {last}, 50);
+\\echo -- resume, from there on, of a user with few messages
+select count(*) from chatd_api.event_read_user({few}, 0, {last}, 50);
 """
 
 
-def plans(bench, server, a, b, size):
+def plans(bench, server, a, b, few, size):
     """Writes how PostgreSQL goes about it, and returns the most messages that a step of it reads."""
     last = int(server.sql("select max(id) from chatd.messages"))
-    text = PLANS.format(a=a, b=b, middle=last // 2, after=last - 100, last=last)
+    text = PLANS.format(a=a, b=b, few=few, middle=last // 2, recent=last - 100, last=last)
     out = subprocess.run(["psql", "-qXAt", "-v", "ON_ERROR_STOP=1", "-d", server.id], input=text,
                          env=bench.scene.env, check=True, stdout=subprocess.PIPE,
                          stderr=subprocess.STDOUT, text=True).stdout
@@ -294,39 +306,56 @@ def plans(bench, server, a, b, size):
     return max(map(int, read + re.findall(r"Rows Removed by Filter: (\d+)", out)))
 
 
+def add(server, sender, receiver, count):
+    server.sql("insert into chatd.messages (sender_id, receiver_id, content)"
+               f" select {sender}, {receiver}, 'missed ' || n from generate_series(1, {count}) n")
+
+
+def stored(bench, server, size):
+    """Fills a server's history; returns a function that measures.
+
+    Two users keep quiet but for the first messages of all, and one of them comes back with a cursor
+    from before. Two others have a tenth of all messages between them, and one missed the last.
+    """
+    z, few, missed = bench.sizes, 50, 100
+    users, quiet = server.register(100), server.register(2, "quiet")
+    (a, _, _, token), (b, *_) = read_users(users)[:2]
+    (c, _, _, quiet_token), (d, *_) = read_users(quiet)
+    oldest = current_cursor(server, quiet_token)
+    add(server, d, c, few)
+    fill(server, a, b, [c, d], few, size)
+    rows_read = plans(bench, server, a, b, c, size)
+    recent = current_cursor(server, token)
+    add(server, b, a, missed)
+    middle = int(server.sql("select max(id) / 2 from chatd.messages"))
+
+    def page(where):
+        return server.load("http", 1, z["seconds"], "keepalive", f"/messages/{b}{where}",
+                           users=users)["answer_p50_ms"]
+
+    def resume(cursor, who, count):
+        result = server.load("resume", cursor, z["resumes"], users=who)
+        if result["frames_each"] != count:
+            raise Failed(f"resume brought {result['frames_each']} of {count} messages")
+        return result["resume_p50_ms"]
+
+    return lambda: {
+        "rows_read": rows_read, "last_p50_ms": page(""), "middle_p50_ms": page(f"?before={middle}"),
+        "after_p50_ms": page(f"?after={middle}"), "resume_p50_ms": resume(recent, users, missed),
+        "oldest_p50_ms": resume(oldest, quiet, few)}
+
+
 def history(bench):
     """Pages and resume, with few and with many stored messages; chatd only, compared with itself."""
-    z = bench.sizes
     if "chatd" not in bench.systems:
         return
-    with bench.started(only=["chatd"]) as systems:
-        server = systems["chatd"]
-        users = server.register(100)
-        (a, _, _, token), (b, *_) = read_users(users)[:2]
-        have = 0
-        for size in z["history"]:
-            fill(server, a, b, have, size)
-            have = size + history_figures(bench, server, users, a, b, token, size)
-
-
-def history_figures(bench, server, users, a, b, token, size):
-    """Returns how many messages it added."""
-    z, added = bench.sizes, 100
-    figures = {"rows_read": plans(bench, server, a, b, size)}
-    cursor = current_cursor(server, token)
-    server.sql("insert into chatd.messages (sender_id, receiver_id, content)"
-               f" select {b}, {a}, 'missed ' || n from generate_series(1, {added}) n")
-    middle = int(server.sql("select max(id) / 2 from chatd.messages"))
-    for run in range(z["runs"]):
-        last = server.load("http", 1, z["seconds"], "keepalive", f"/messages/{b}", users=users)
-        page = server.load("http", 1, z["seconds"], "keepalive", f"/messages/{b}?before={middle}", users=users)
-        resume = server.load("resume", cursor, z["resumes"], users=users)
-        if resume["frames_each"] != added:
-            raise Failed(f"resume brought {resume['frames_each']} of {added} messages")
-        bench.record("history", {"messages": size}, "chatd", run, figures | {
-            "last_p50_ms": last["answer_p50_ms"], "middle_p50_ms": page["answer_p50_ms"],
-            "resume_p50_ms": resume["resume_p50_ms"]})
-    return added
+    with contextlib.ExitStack() as stack:
+        measures = {}
+        for size in bench.sizes["history"]:
+            server = stack.enter_context(SYSTEMS["chatd"](bench.scene))
+            measures[size] = stored(bench, server, size)
+        for run, size, measure in bench.alternating(measures):
+            bench.record("history", {"messages": size}, "chatd", run, measure())
 
 
 MODES = {"pairs": pairs, "idle": idle, "crowd": crowd, "http": http_requests, "login": login,

@@ -159,7 +159,8 @@ def history_rows(records):
     found = cases(records, "history")
     for case in found[1:]:
         for what, figure in (("the last page", "last_p50_ms"), ("a page in the middle", "middle_p50_ms"),
-                             ("resume, 100 missed", "resume_p50_ms")):
+                             ("the page after it", "after_p50_ms"), ("resume, 100 missed", "resume_p50_ms"),
+                             ("resume, the oldest 50 missed", "oldest_p50_ms")):
             yield Within("history", f"{case['messages']:,} messages stored, {what}", "ms", figure, case,
                          other_case=found[0], name=f"{found[0]['messages']:,}", most=1.5)
         yield Row("history", f"{case['messages']:,} messages stored, most that a step of a plan reads", "",
