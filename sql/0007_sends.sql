@@ -25,40 +25,58 @@ alter table chatd.contacts
     add foreign key (user_id) references chatd.users,
     add foreign key (contact_id) references chatd.users;
 
+-- (In pg_catalog by name, without a search_path of its own: this runs for each statement.)
+create or replace function chatd.change_lock() returns trigger
+language plpgsql security definer
+as $$
+begin
+    perform pg_catalog.pg_advisory_xact_lock(1667785076, 0);
+    return null;
+end $$;
+alter function chatd.change_lock() reset search_path;
+
 -- Remembers new contacts and rings the hosts where a sender or a receiver is connected. The
 -- bell carries a number, never content: a lost one loses nothing, the next one makes up for it.
 -- A commit that rings somebody waits for all others that do; so a host that stores messages and
 -- hands them out itself (chatd.host, see message_send) is not rung for them.
+--
+-- Subqueries in place of joins, which would read whole tables.
 create or replace function chatd.messages_inserted() returns trigger
 language plpgsql security definer set search_path = chatd, pg_temp
-    set enable_seqscan = off set enable_hashjoin = off set enable_mergejoin = off set jit = off
-    set plan_cache_mode = force_generic_plan
+    set enable_seqscan = off set jit = off set plan_cache_mode = force_generic_plan
 as $$
 declare
     storing constant bigint := nullif(current_setting('chatd.host', true), '');
-    bell text;
+    strangers boolean;
+    others boolean;
 begin
-    if exists (select from inserted m
-                where not exists (select from contacts c
-                                   where c.user_id = m.sender_id
-                                     and c.contact_id = m.receiver_id)) then
+    select exists (select from inserted m
+                    where (select true from contacts c
+                            where c.user_id = m.sender_id and c.contact_id = m.receiver_id) is null),
+           -- A host with sessions that this statement sees has a row that it sees as well.
+           exists (select from hosts h where h.id is distinct from storing)
+      into strangers, others;
+    if strangers then
         insert into contacts (user_id, contact_id)
         select m.sender_id, m.receiver_id from inserted m
         union
         select m.receiver_id, m.sender_id from inserted m
         on conflict do nothing;
     end if;
-    -- A host whose sessions' rows this statement sees has a row that it sees as well.
-    if exists (select from hosts h where h.id is distinct from storing) then
-        bell := 'e ' || (select max(id) from inserted);
-        perform pg_notify('chatd_' || h.host_id, bell)
-           from (select distinct s.host_id
-                   from inserted m
-                   join sessions s on s.user_id = any (array[m.sender_id, m.receiver_id])
-                  where s.host_id is distinct from storing) h;
+    if others then
+        perform pg_notify('chatd_' || h.id, 'e ' || (select max(id) from inserted))
+           from hosts h
+          where h.id is distinct from storing
+            and exists (select from inserted m
+                         where (select true from sessions s
+                                 where s.user_id = m.sender_id and s.host_id = h.id limit 1)
+                            or (select true from sessions s
+                                 where s.user_id = m.receiver_id and s.host_id = h.id limit 1));
     end if;
     return null;
 end $$;
+alter function chatd.messages_inserted() reset enable_hashjoin;
+alter function chatd.messages_inserted() reset enable_mergejoin;
 
 -- Stores a batch of messages in one commit and says of each, in the order of the input, what
 -- became of it: ok, invalid, unknown_sender, unknown_receiver, or conflict (the sender gave
@@ -66,24 +84,23 @@ end $$;
 -- there already, also as an earlier item of this batch; "own" says that it was the same connection
 -- that stored it.
 --
--- "previous" is the last change before the batch. A host that has handed out all up to that one
--- has what event_read() would bring it next: the new messages, and for those that it names in
--- "framed" the text for the client. Nobody rings it for them.
+-- For the items named in "framed" the answer brings the text for the client with the new message,
+-- as event_read() would. The new ones have no other changes between them, and the host that asks
+-- is not rung for them: either it has handed out all changes before them, and goes on with these,
+-- or it reads them after those.
 create function chatd_api.message_send(host_id bigint, sender_ids bigint[], receiver_ids bigint[],
     client_ids text[], origins bigint[], contents text[], framed boolean[])
 returns table (ordinal int, status text, message_id bigint, stamp int, duplicate boolean,
-               own boolean, previous bigint, frame text)
+               own boolean, frame text)
 language plpgsql security definer set search_path = chatd, pg_temp
     set enable_seqscan = off set enable_hashjoin = off set enable_mergejoin = off set jit = off
     set plan_cache_mode = force_generic_plan
 as $$
 #variable_conflict use_column
 declare
-    last bigint;
     told int;
 begin
     perform pg_advisory_xact_lock(1667785076, 0), set_config('chatd.host', host_id::text, true);
-    last := change_last();
     -- The ids are drawn in the order of the input, so sorted they are in that order again.
     return query
         with put as (
@@ -101,23 +118,25 @@ begin
         ), new as (
             select put.*, (row_number() over (order by id))::int as n from put
         )
-        select m.n, 'ok', m.id, change_stamp(m.created_at), false, true, last,
+        select m.n, 'ok', m.id, change_stamp(m.created_at), false, true,
                case when framed[m.n] then
                    message_frame((select tag from instance), m.id, m.sender_id,
                                  (select u.username from users u where u.id = m.sender_id),
                                  m.receiver_id, m.content, m.created_at) end
           from new m
          where (select count(*) from put) = cardinality(sender_ids)
-         order by m.n;
+         order by m.id;
     get diagnostics told = row_count;
     if told = cardinality(sender_ids) then
         return;
     end if;
+    -- Something is not plainly new. Now the stored rows tell which is which.
+    --
     -- A transaction that writes nothing does not wait for a synchronous standby. This one answers
     -- for messages that an earlier one stored, perhaps one that was cut off while it waited: with
-    -- a number of its own it is committed, and waits, behind that.
+    -- a number of its own it is committed, and waits, behind that. The rows that it wrote carry
+    -- that number.
     perform pg_current_xact_id();
-    -- Something is not plainly new. Now the stored rows tell which is which.
     return query
         with item as (
             select i.*, coalesce(octet_length(i.content) between 1 and 65536
@@ -134,7 +153,7 @@ begin
                         when not i.to_known then 'unknown_receiver'
                         when m.receiver_id = i.receiver_id and m.content = i.content then 'ok'
                         else 'conflict' end as status,
-                   m.id > last
+                   m.xmin = pg_current_xact_id()::xid
                    and row_number() over (partition by m.id, i.valid and i.to_known
                                           order by i.n) = 1 as new
               from item i
@@ -143,7 +162,7 @@ begin
             select j.*, j.status = 'ok' as ok from judged j
         )
         select t.n::int, t.status, case when t.ok then t.id end,
-               case when t.ok then t.stamp end, t.ok and not t.new, t.ok and t.own, last,
+               case when t.ok then t.stamp end, t.ok and not t.new, t.ok and t.own,
                case when t.ok and t.new and framed[t.n] then
                    message_frame((select tag from instance), t.id, t.sender_id, t.sender,
                                  t.receiver_id, t.content, t.created_at) end

@@ -13,10 +13,9 @@ end $$;
 
 CREATE FUNCTION chatd.change_lock() RETURNS trigger
     LANGUAGE plpgsql SECURITY DEFINER
-    SET search_path TO 'chatd', 'pg_temp'
     AS $$
 begin
-    perform pg_advisory_xact_lock(1667785076, 0);
+    perform pg_catalog.pg_advisory_xact_lock(1667785076, 0);
     return null;
 end $$;
 
@@ -58,33 +57,36 @@ CREATE FUNCTION chatd.messages_inserted() RETURNS trigger
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'chatd', 'pg_temp'
     SET enable_seqscan TO 'off'
-    SET enable_hashjoin TO 'off'
-    SET enable_mergejoin TO 'off'
     SET jit TO 'off'
     SET plan_cache_mode TO 'force_generic_plan'
     AS $$
 declare
     storing constant bigint := nullif(current_setting('chatd.host', true), '');
-    bell text;
+    strangers boolean;
+    others boolean;
 begin
-    if exists (select from inserted m
-                where not exists (select from contacts c
-                                   where c.user_id = m.sender_id
-                                     and c.contact_id = m.receiver_id)) then
+    select exists (select from inserted m
+                    where (select true from contacts c
+                            where c.user_id = m.sender_id and c.contact_id = m.receiver_id) is null),
+           -- A host with sessions that this statement sees has a row that it sees as well.
+           exists (select from hosts h where h.id is distinct from storing)
+      into strangers, others;
+    if strangers then
         insert into contacts (user_id, contact_id)
         select m.sender_id, m.receiver_id from inserted m
         union
         select m.receiver_id, m.sender_id from inserted m
         on conflict do nothing;
     end if;
-    -- A host whose sessions' rows this statement sees has a row that it sees as well.
-    if exists (select from hosts h where h.id is distinct from storing) then
-        bell := 'e ' || (select max(id) from inserted);
-        perform pg_notify('chatd_' || h.host_id, bell)
-           from (select distinct s.host_id
-                   from inserted m
-                   join sessions s on s.user_id = any (array[m.sender_id, m.receiver_id])
-                  where s.host_id is distinct from storing) h;
+    if others then
+        perform pg_notify('chatd_' || h.id, 'e ' || (select max(id) from inserted))
+           from hosts h
+          where h.id is distinct from storing
+            and exists (select from inserted m
+                         where (select true from sessions s
+                                 where s.user_id = m.sender_id and s.host_id = h.id limit 1)
+                            or (select true from sessions s
+                                 where s.user_id = m.receiver_id and s.host_id = h.id limit 1));
     end if;
     return null;
 end $$;
@@ -420,7 +422,7 @@ begin
     return next;
 end $$;
 
-CREATE FUNCTION chatd_api.message_send(host_id bigint, sender_ids bigint[], receiver_ids bigint[], client_ids text[], origins bigint[], contents text[], framed boolean[]) RETURNS TABLE(ordinal integer, status text, message_id bigint, stamp integer, duplicate boolean, own boolean, previous bigint, frame text)
+CREATE FUNCTION chatd_api.message_send(host_id bigint, sender_ids bigint[], receiver_ids bigint[], client_ids text[], origins bigint[], contents text[], framed boolean[]) RETURNS TABLE(ordinal integer, status text, message_id bigint, stamp integer, duplicate boolean, own boolean, frame text)
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'chatd', 'pg_temp'
     SET enable_seqscan TO 'off'
@@ -431,11 +433,9 @@ CREATE FUNCTION chatd_api.message_send(host_id bigint, sender_ids bigint[], rece
     AS $$
 #variable_conflict use_column
 declare
-    last bigint;
     told int;
 begin
     perform pg_advisory_xact_lock(1667785076, 0), set_config('chatd.host', host_id::text, true);
-    last := change_last();
     -- The ids are drawn in the order of the input, so sorted they are in that order again.
     return query
         with put as (
@@ -453,23 +453,25 @@ begin
         ), new as (
             select put.*, (row_number() over (order by id))::int as n from put
         )
-        select m.n, 'ok', m.id, change_stamp(m.created_at), false, true, last,
+        select m.n, 'ok', m.id, change_stamp(m.created_at), false, true,
                case when framed[m.n] then
                    message_frame((select tag from instance), m.id, m.sender_id,
                                  (select u.username from users u where u.id = m.sender_id),
                                  m.receiver_id, m.content, m.created_at) end
           from new m
          where (select count(*) from put) = cardinality(sender_ids)
-         order by m.n;
+         order by m.id;
     get diagnostics told = row_count;
     if told = cardinality(sender_ids) then
         return;
     end if;
+    -- Something is not plainly new. Now the stored rows tell which is which.
+    --
     -- A transaction that writes nothing does not wait for a synchronous standby. This one answers
     -- for messages that an earlier one stored, perhaps one that was cut off while it waited: with
-    -- a number of its own it is committed, and waits, behind that.
+    -- a number of its own it is committed, and waits, behind that. The rows that it wrote carry
+    -- that number.
     perform pg_current_xact_id();
-    -- Something is not plainly new. Now the stored rows tell which is which.
     return query
         with item as (
             select i.*, coalesce(octet_length(i.content) between 1 and 65536
@@ -486,7 +488,7 @@ begin
                         when not i.to_known then 'unknown_receiver'
                         when m.receiver_id = i.receiver_id and m.content = i.content then 'ok'
                         else 'conflict' end as status,
-                   m.id > last
+                   m.xmin = pg_current_xact_id()::xid
                    and row_number() over (partition by m.id, i.valid and i.to_known
                                           order by i.n) = 1 as new
               from item i
@@ -495,7 +497,7 @@ begin
             select j.*, j.status = 'ok' as ok from judged j
         )
         select t.n::int, t.status, case when t.ok then t.id end,
-               case when t.ok then t.stamp end, t.ok and not t.new, t.ok and t.own, last,
+               case when t.ok then t.stamp end, t.ok and not t.new, t.ok and t.own,
                case when t.ok and t.new and framed[t.n] then
                    message_frame((select tag from instance), t.id, t.sender_id, t.sender,
                                  t.receiver_id, t.content, t.created_at) end

@@ -37,9 +37,9 @@ void events_restart(struct cursor to)
     rung = 0;
 }
 
-bool events_are_next(uint64_t previous)
+bool events_are_next(uint64_t change)
 {
-    return started && previous <= position.change;
+    return started && change <= position.change + 1;
 }
 
 void events_hand_out(const struct event *e)

@@ -42,8 +42,8 @@ struct event {
 };
 struct event event_from_row(const PGresult *result, int row);
 
-/* Has all been handed out up to this change, or more? Then what comes after it may be. */
-bool events_are_next(uint64_t previous);
+/* Has all been handed out before this change? Numbers that no change has make it say no. */
+bool events_are_next(uint64_t change);
 
 /* Hands out the next change. One that was handed out before is for nobody any more. */
 void events_hand_out(const struct event *e);

@@ -148,8 +148,18 @@ static struct event event_of(const struct send *s, const PGresult *result, int r
                       .users = {s->receiver, s->sender},
                       .user_count = s->receiver == s->sender ? 1 : 2,
                       .origin = s->receiver == s->sender ? 0 : s->origin};
-    e.frame = db_text(result, row, 7, &e.size);
+    e.frame = db_text(result, row, 6, &e.size);
     return e;
+}
+
+/* Whether the new messages of the batch, which have no other changes between them, are the next to
+ * be handed out. */
+static bool is_next(const PGresult *result)
+{
+    for (int i = 0; i < PQntuples(result); i++)
+        if (is_ok(result, i) && !db_bool(result, i, 4))
+            return events_are_next(db_cursor(result, i, 2).change);
+    return false;
 }
 
 /* next: the batch comes right behind what this host has handed out, so it goes out from here;
@@ -179,7 +189,7 @@ static void on_sent(void *arg, const PGresult *result)
     if (!result)
         return; /* lost: sends_link_lost() keeps the batch */
     bool ok = db_ok(result) && PQntuples(result) == batch.count;
-    bool next = ok && events_are_next((uint64_t)db_int(result, 0, 6));
+    bool next = ok && is_next(result);
     int row = 0;
     for (struct send *s = batch.first; s; s = s->next, row++) {
         if (ok)
