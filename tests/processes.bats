@@ -336,6 +336,25 @@ assert "auth worker[%d] was killed by signal 9" % old[0] in open(f"{T}/main.log"
 PY
 }
 
+# Nice within the session of chatd they would be to chatd alone, and with the usual slice whoever is
+# woken for a message would wait for theirs.
+@test "auth workers yield to everybody: the session of each is nice, and so is itself, with a long slice" {
+    py - <<'PY'
+from server import *
+def autogroup(pid):
+    with open(f"/proc/{pid}/autogroup") as f:
+        return f.read().split()
+workers = children("auth")
+assert len(workers) == 2
+for pid in workers:
+    assert os.sched_getscheduler(pid) == os.SCHED_BATCH
+    assert os.getpriority(os.PRIO_PROCESS, pid) == 10
+    if os.path.exists("/proc/self/autogroup"):
+        assert os.getsid(pid) == pid
+        assert autogroup(pid)[1:] == ["nice", "10"], autogroup(pid)
+PY
+}
+
 @test "spares that are killed are replaced; who comes before the master knows of it is served" {
     py - <<'PY'
 from server import *

@@ -16,9 +16,10 @@
 #include "bcrypt.h"
 #include "ipc.h"
 #include "log.h"
+#include "priority.h"
 #include "role.h"
 
-enum { NICE = 10, PACKET_MAX = 2048 };
+enum { PACKET_MAX = 2048 };
 
 static void serve_hash(struct ipc_reader *r, struct buf *reply, uint32_t seq)
 {
@@ -61,9 +62,8 @@ static bool serve(const uint8_t *packet, size_t n, struct buf *reply)
 int main(int argc, char **argv)
 {
     struct conf conf;
+    priority_lower();
     role_start(&conf, "auth", argc, argv);
-    if (nice(NICE) < 0)
-        log_warn("nice: %s", strerror(errno));
     bcrypt_init(conf.bcrypt_cost);
     auth_sandbox(&conf);
     conf_free(&conf);
