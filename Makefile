@@ -156,17 +156,18 @@ analyze:
 analysis: $(ANALYSED) $(BUILD)/analysis/cppcheck
 
 # The bench: a load generator, what it is measured against, and what tests/guard.bats counts in. The
-# generator shares nothing with src; wire is under test in the last.
+# generator shares nothing with src; the second has the priority of an auth worker, and wire is under
+# test in the last.
 LOAD := $(wildcard tests/bench/load/*.c)
 $(BUILD)/bench/load: $(LOAD) tests/bench/load/load.h Makefile
 	@mkdir -p $(@D)
 	$(call say,LINK,$@)
 	$(Q)$(CC) $(CFLAGS) $(CPPFLAGS) -o $@ $(LOAD) $(LDFLAGS) $(LINK) -lm
 
-$(BUILD)/bench/crypt: tests/bench/crypt.c Makefile
+$(BUILD)/bench/crypt: tests/bench/crypt.c $(BUILD)/auth/priority.o $(call objects,lib)
 	@mkdir -p $(@D)
 	$(call say,LINK,$@)
-	$(Q)$(CC) $(CFLAGS) $(CPPFLAGS) -o $@ $< $(LDFLAGS) $(LINK) -lcrypt
+	$(Q)$(CC) $(CFLAGS) $(CPPFLAGS) -Isrc/auth -o $@ $^ $(LDFLAGS) $(LINK) -lcrypt
 
 $(BUILD)/bench/parse: tests/bench/parse.c $(call objects,lib wire)
 	@mkdir -p $(@D)

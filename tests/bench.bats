@@ -261,8 +261,11 @@ crowd = [record("crowd", {"N": n, "P": 1}, "chatd", 0, per_second=rate, receipt_
          for n, rate in ((0, 1000), (9, 840))]
 assert cells(crowd, "pairs P=1 amid N=9, rate") == ["840 /s", "N=0", "1,000", "0.84", "≥ 0.85 ×", "**no**"]
 login = {"connections": 1, "cost": 10}
-logins = [record("login", login, "chatd", 0, per_second=9.5, quiet_p99_ms=1, busy_p99_ms=9),
-          record("login", login, "crypt", 0, per_second=10)]
+alone, beside = login | {"beside": "nothing"}, login | {"beside": "messages"}
+logins = [record("login", alone, "chatd", 0, per_second=9.5),
+          record("login", alone, "crypt", 0, per_second=10),
+          record("login", beside, "chatd", 0, per_second=5, quiet_p99_ms=1, busy_p99_ms=9),
+          record("login", beside, "crypt", 0, per_second=10, busy_p99_ms=8)]
 assert "| yes |" in report.table(logins, False) and "**no**" not in report.table(logins, False)
 PY
 }

@@ -2,9 +2,11 @@
  * How fast this machine computes bcrypt when nothing is around it: what logins are measured
  * against.
  *
- *   crypt PROCESSES COST SECONDS     prints a line of JSON
+ *   crypt PROCESSES COST SECONDS [low]     prints a line of JSON; low: with the priority of an auth
+ *                                          worker, for when there is something around it
  */
 #include <crypt.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,6 +15,8 @@
 #include <signal.h>
 #include <time.h>
 #include <unistd.h>
+
+#include "priority.h"
 
 static double now(void)
 {
@@ -41,15 +45,18 @@ static void hash(int out, unsigned long cost, double seconds)
 
 int main(int argc, char **argv)
 {
-    int processes = argc == 4 ? atoi(argv[1]) : 0, ends[2];
+    bool low = argc == 5 && strcmp(argv[4], "low") == 0;
+    int processes = argc == 4 || low ? atoi(argv[1]) : 0, ends[2];
     if (processes < 1 || pipe(ends) < 0) {
-        fputs("usage: crypt PROCESSES COST SECONDS\n", stderr);
+        fputs("usage: crypt PROCESSES COST SECONDS [low]\n", stderr);
         return 2;
     }
     for (int i = 0; i < processes; i++) {
         pid_t pid = fork();
         if (pid == 0) {
             prctl(PR_SET_PDEATHSIG, SIGKILL);
+            if (low)
+                priority_lower();
             hash(ends[1], strtoul(argv[2], NULL, 10), atof(argv[3]));
         }
         if (pid < 0)

@@ -190,23 +190,38 @@ def http_requests(bench):
                                  "pgbench", run, pgbench(bench, s, queries[resource]))
 
 
+def bare(bench, seconds, *low):
+    """The command of a loop that does nothing but hash, with as many processes as chatd has workers."""
+    return [f"{BUILD}/bench/crypt", "2", str(bench.sizes["cost"]), str(seconds), *low]
+
+
 def login(bench):
-    """Logins, and what they do to messages; beside them a loop that does nothing but hash."""
+    """Logins with nothing beside them, and beside messages. In the same run a loop that only hashes
+    takes their place in both: what it makes is what the processors give. Beside messages it has the
+    priority of an auth worker; with another it would leave them another share."""
     z = bench.sizes
+    message = ("pairs", 2, 1, z["warm"], z["seconds"])
+    meanwhile = z["seconds"] + z["warm"] + 1
+    case = {"connections": z["logins"], "cost": z["cost"]}
     with bench.started(cost=z["cost"]) as systems:
         users = {name: s.register(20) for name, s in systems.items()}
         for run, name, s in bench.alternating(systems):
-            message = ("pairs", 2, 1, z["warm"], z["seconds"])
+            bench.record("login", case | {"beside": "nothing"}, name, run,
+                         s.load("login", z["logins"], z["seconds"], users=users[name]))
             quiet = s.pairs(*message, users=users[name])
-            storm = s.spawn("login", z["logins"], z["seconds"] + z["warm"] + 1, users=users[name])
+            storm = s.spawn("login", z["logins"], meanwhile, users=users[name])
             busy = s.pairs(*message, users=users[name])
-            figures = s.result(storm)
-            figures |= {"quiet_p99_ms": quiet["receipt_p99_ms"], "busy_p99_ms": busy["receipt_p99_ms"]}
-            bench.record("login", {"connections": z["logins"], "cost": z["cost"]}, name, run, figures)
+            bench.record("login", case | {"beside": "messages"}, name, run, s.result(storm) | {
+                "quiet_p99_ms": quiet["receipt_p99_ms"], "busy_p99_ms": busy["receipt_p99_ms"],
+                "messages_per_second": busy["per_second"]})
             if name == "chatd":
-                bare = bench.scene.run([f"{BUILD}/bench/crypt", "2", str(z["cost"]), str(z["seconds"])])
-                bench.record("login", {"connections": z["logins"], "cost": z["cost"]}, "crypt", run,
-                             json.loads(bare))
+                bench.record("login", case | {"beside": "nothing"}, "crypt", run,
+                             json.loads(bench.scene.run(bare(bench, z["seconds"]))))
+                loop = s.scene.start(bare(bench, meanwhile, "low"), text=True,
+                                     stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+                busy = s.pairs(*message, users=users[name])
+                bench.record("login", case | {"beside": "messages"}, "crypt", run, s.result(loop) | {
+                    "busy_p99_ms": busy["receipt_p99_ms"], "messages_per_second": busy["per_second"]})
 
 
 def online(server, token):
