@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
@@ -28,6 +29,15 @@ void process_hide(void)
 #ifndef __SANITIZE_ADDRESS__
     if (prctl(PR_SET_DUMPABLE, 0) < 0)
         die("PR_SET_DUMPABLE: %s", strerror(errno));
+#endif
+}
+
+void process_end(void)
+{
+#ifdef __SANITIZE_ADDRESS__
+    exit(0);
+#else
+    _exit(0);
 #endif
 }
 

@@ -8,6 +8,10 @@
  * log when that is too few. */
 void process_need_descriptors(unsigned long n);
 
+/* Ends with status 0, by _exit(2): what libraries would free, and the pages that this would touch,
+ * go with the process. A sanitizer build looks for leaks first. */
+void process_end(void) __attribute__((noreturn));
+
 /* Nobody but root may look into this process: not its memory, not its descriptors, through /proc or
  * ptrace(2), and it leaves no core. fork(2) inherits that, execve(2) does not. */
 void process_hide(void);

@@ -2,7 +2,6 @@
 #include "session.h"
 
 #include <json-c/json.h>
-#include <stdlib.h>
 #include <unistd.h>
 
 #include "ask.h"
@@ -10,6 +9,7 @@
 #include "client.h"
 #include "fdpass.h"
 #include "log.h"
+#include "process.h"
 #include "proctitle.h"
 #include "proxied.h"
 #include "serve.h"
@@ -37,7 +37,7 @@ void session_main(const struct conf *conf, int client, bool tls, int handover, i
         tls = kind;
         close(handover);
         if (client < 0)
-            exit(0); /* one spare too many, or the end of the service */
+            process_end(); /* one spare too many, or the end of the service */
     }
     client_init_signals();
 
@@ -56,5 +56,5 @@ void session_main(const struct conf *conf, int client, bool tls, int handover, i
 
     ask_close(&a);
     client_free(&c);
-    exit(0);
+    process_end();
 }
