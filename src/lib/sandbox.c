@@ -23,13 +23,15 @@
 
 /* --- the filter of system calls --- */
 
-enum { PROGRAM_MAX = 1024, RULE_MAX = 64, X32_BIT = 0x40000000 };
+enum { PROGRAM_MAX = 1024, RULES_MAX = 128, BLOCK = 7, X32_BIT = 0x40000000 };
 
 #define PLACE(member) ((uint32_t)offsetof(struct seccomp_data, member))
 
 struct program {
     struct sock_filter code[PROGRAM_MAX];
     unsigned short length;
+    unsigned short self;              /* the instruction that knows the number of the process */
+    const struct sandbox_rule *rules; /* that it was made of */
 };
 
 /* An instruction; a jump skips so many instructions when its comparison holds, or when not. */
@@ -83,7 +85,11 @@ static void emit_above(struct program *p, uint32_t low, uint64_t value)
 static void emit_match(struct program *p, const struct sandbox_match *m)
 {
     uint32_t low = low_half(m->arg);
-    if (m->how == SANDBOX_EQUAL) {
+    if (m->how == SANDBOX_SELF) {
+        emit_load(p, low);
+        p->self = p->length;
+        emit(p, BPF_JMP | BPF_JEQ | BPF_K, 0, 0, OUT);
+    } else if (m->how == SANDBOX_EQUAL) {
         emit_equal(p, low, (uint32_t)m->mask, (uint32_t)m->value);
         emit_equal(p, low + 4, (uint32_t)(m->mask >> 32), (uint32_t)(m->value >> 32));
     } else {
@@ -91,22 +97,42 @@ static void emit_match(struct program *p, const struct sandbox_match *m)
     }
 }
 
-/* The number of the call is loaded before and after each rule. */
+/* From a jump to what is emitted next. */
+static unsigned char distance(const struct program *p, unsigned jump)
+{
+    unsigned n = p->length - jump - 1;
+    if (n >= OUT)
+        bug("sandbox: a jump over %u instructions", n);
+    return (unsigned char)n;
+}
+
+static bool always_matches(const struct sandbox_rule *rule)
+{
+    return rule->when[0].how == SANDBOX_NO_MATCH;
+}
+
 static void emit_rule(struct program *p, const struct sandbox_rule *rule)
 {
     unsigned begin = p->length;
-    bool matches = rule->when[0].how != SANDBOX_NO_MATCH;
-    emit(p, BPF_JMP | BPF_JEQ | BPF_K, (uint32_t)rule->call, 0, OUT);
     for (int i = 0; i < SANDBOX_MATCHES && rule->when[i].how != SANDBOX_NO_MATCH; i++)
         emit_match(p, &rule->when[i]);
     emit_return(p, rule->action);
     for (unsigned i = begin; i < p->length; i++)
         if (BPF_CLASS(p->code[i].code) == BPF_JMP && p->code[i].jf == OUT)
-            p->code[i].jf = (unsigned char)(p->length - i - 1);
-    if (p->length - begin > RULE_MAX)
-        bug("sandbox: a rule of more than %d instructions", (int)RULE_MAX);
-    if (matches)
-        emit_load(p, PLACE(nr));
+            p->code[i].jf = distance(p, i);
+}
+
+/* All rules of one call. Its number is loaded before, and for another call after. */
+static void emit_call(struct program *p, const struct sandbox_rule *rules, size_t n,
+                      uint32_t otherwise)
+{
+    unsigned begin = p->length;
+    emit(p, BPF_JMP | BPF_JEQ | BPF_K, (uint32_t)rules->call, 0, 0);
+    for (size_t i = 0; i < n; i++)
+        emit_rule(p, &rules[i]);
+    if (!always_matches(&rules[n - 1]))
+        emit_return(p, otherwise);
+    p->code[begin].jf = distance(p, begin);
 }
 
 /* Numbers mean something only for the architecture that they belong to: others could pass one off
@@ -123,31 +149,85 @@ static void emit_architecture(struct program *p)
 #endif
 }
 
-/* What every process may do: know its number, and end. */
-static void emit_end(struct program *p)
+static void sort(struct sandbox_rule *rules, size_t n)
 {
-    const struct sandbox_rule rules[] = {
+    for (size_t i = 1; i < n; i++) {
+        struct sandbox_rule rule = rules[i];
+        size_t at = i;
+        for (; at > 0 && rules[at - 1].call > rule.call; at--)
+            rules[at] = rules[at - 1];
+        rules[at] = rule;
+    }
+}
+
+/* Where the rules end that have the same call as the first. */
+static size_t end_of_call(const struct sandbox_rule *rules, size_t n, size_t first)
+{
+    size_t end = first + 1;
+    while (end < n && rules[end].call == rules[first].call)
+        end++;
+    return end;
+}
+
+/* The list in blocks, which a call that comes later skips: when a filter is set, the kernel walks
+ * through it for each call that it knows, and a session sets one for each client. */
+static void emit_list(struct program *p, const struct sandbox_rule *rules, size_t n,
+                      uint32_t otherwise)
+{
+    for (size_t i = 0; i < n;) {
+        unsigned begin = p->length;
+        emit(p, BPF_JMP | BPF_JGE | BPF_K, 0, 0, 0);
+        for (size_t first = i; i < n && i < first + BLOCK;) {
+            size_t end = end_of_call(rules, n, i);
+            emit_call(p, &rules[i], end - i, otherwise);
+            i = end;
+        }
+        emit_return(p, otherwise);
+        p->code[begin].k = (uint32_t)(i < n ? rules[i].call : rules[n - 1].call + 1);
+        p->code[begin].jt = distance(p, begin);
+    }
+    emit_return(p, otherwise);
+}
+
+/* The list of the role, and what every process may do: know its number, and end. */
+static void emit_rules(struct program *p, const struct sandbox *s)
+{
+    const struct sandbox_rule end[] = {
         ALLOW(exit_group, "the end"),
         ALLOW(getpid, "the name in the log"),
         ALLOW(gettid, "abort(3)"),
         ALLOW(rt_sigprocmask, "abort(3)"),
-        ALLOW_IF(tgkill, "abort(3): to itself", ARG_IS(0, getpid()), ARG_IS(2, SIGABRT)),
+        ALLOW_IF(tgkill, "abort(3): to itself", {SANDBOX_SELF, 0, 0, 0}, ARG_IS(2, SIGABRT)),
         ALLOW_IF(writev, "what libc says before it aborts", ARG_IS(0, STDERR_FILENO)),
     };
-    for (size_t i = 0; i < sizeof(rules) / sizeof(rules[0]); i++)
-        emit_rule(p, &rules[i]);
+    struct sandbox_rule all[RULES_MAX];
+    size_t more = sizeof(end) / sizeof(end[0]);
+    if (s->count + more > RULES_MAX)
+        bug("sandbox: more than %d rules", (int)RULES_MAX);
+    memcpy(all, s->rules, s->count * sizeof(*all));
+    memcpy(all + s->count, end, sizeof(end));
+    sort(all, s->count + more);
+    emit_list(p, all, s->count + more, s->otherwise);
+}
+
+static struct program program;
+
+void sandbox_prepare(const struct sandbox *s)
+{
+    if (program.length > 0 && program.rules == s->rules)
+        return;
+    program.rules = s->rules;
+    program.length = 0;
+    emit_architecture(&program);
+    emit_rules(&program, s);
 }
 
 static void filter_calls(const struct sandbox *s)
 {
-    struct program p = {.length = 0};
-    emit_architecture(&p);
-    for (size_t i = 0; i < s->count; i++)
-        emit_rule(&p, &s->rules[i]);
-    emit_end(&p);
-    emit_return(&p, s->otherwise);
-    struct sock_fprog program = {.len = p.length, .filter = p.code};
-    if (prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program, 0, 0) < 0)
+    sandbox_prepare(s);
+    program.code[program.self].k = (uint32_t)getpid();
+    struct sock_fprog filter = {.len = program.length, .filter = program.code};
+    if (prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &filter, 0, 0) < 0)
         die("the filter of system calls: %s; chatd needs a kernel with CONFIG_SECCOMP_FILTER",
             strerror(errno));
 }

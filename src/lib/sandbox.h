@@ -21,7 +21,7 @@ enum { SANDBOX_MATCHES = 3, SANDBOX_LIMITS = 8 };
 
 /* What an argument of a call has to be; all matches of a rule must hold. */
 struct sandbox_match {
-    enum { SANDBOX_NO_MATCH, SANDBOX_EQUAL, SANDBOX_ABOVE } how;
+    enum { SANDBOX_NO_MATCH, SANDBOX_EQUAL, SANDBOX_ABOVE, SANDBOX_SELF } how;
     unsigned arg; /* the first is 0 */
     uint64_t mask, value;
 };
@@ -113,6 +113,9 @@ struct sandbox {
         rlim_t most;
     } limits[SANDBOX_LIMITS];
 };
+
+/* Makes the filter of system calls, for processes that are forked from this one. */
+void sandbox_prepare(const struct sandbox *s);
 
 /* Closes this process in. Dies if the kernel cannot: it must not go on. */
 void sandbox_close(const struct sandbox *s);

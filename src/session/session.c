@@ -24,6 +24,7 @@ void session_warm_up(void)
     ws_accept_key("AAAAAAAAAAAAAAAAAAAAAA==", 24, accept);
     json_object_put(json_tokener_parse("{\"a\":1}"));
     tls_warm_up();
+    session_sandbox_prepare();
 }
 
 void session_main(const struct conf *conf, int client, bool tls, int handover, int log_fd)

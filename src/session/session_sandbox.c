@@ -14,6 +14,7 @@
 #include <linux/sockios.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
@@ -88,17 +89,27 @@ static const struct sandbox_rule rules[] = {
              ARG_IS(1, FUTEX_WAKE_PRIVATE)),
 };
 
+static const struct sandbox calls = {
+    .rules = rules,
+    .count = sizeof(rules) / sizeof(rules[0]),
+    .otherwise = SECCOMP_RET_KILL_PROCESS,
+};
+
+void session_sandbox_prepare(void)
+{
+    sandbox_prepare(&calls);
+}
+
 void session_sandbox(const struct conf *conf, int log_fd)
 {
-    const struct sandbox sandbox = {
-        .rules = rules,
-        .count = sizeof(rules) / sizeof(rules[0]),
-        .otherwise = SECCOMP_RET_KILL_PROCESS,
-        .limits = {{RLIMIT_NPROC, 0},
-                   {RLIMIT_NOFILE, FILES},
-                   {RLIMIT_FSIZE, sandbox_file_size(log_fd)},
-                   {RLIMIT_AS, ROOM + (conf->max_message + conf->max_body) * TREE_SPACE},
-                   {RLIMIT_CORE, conf->mode == CONF_PRODUCTION ? 0 : RLIM_INFINITY}},
+    const struct sandbox_limit limits[SANDBOX_LIMITS] = {
+        {RLIMIT_NPROC, 0},
+        {RLIMIT_NOFILE, FILES},
+        {RLIMIT_FSIZE, sandbox_file_size(log_fd)},
+        {RLIMIT_AS, ROOM + (conf->max_message + conf->max_body) * TREE_SPACE},
+        {RLIMIT_CORE, conf->mode == CONF_PRODUCTION ? 0 : RLIM_INFINITY},
     };
+    struct sandbox sandbox = calls;
+    memcpy(sandbox.limits, limits, sizeof(limits));
     sandbox_close(&sandbox);
 }

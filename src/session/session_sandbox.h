@@ -10,6 +10,9 @@
  * lies in memory that cannot be written to, and the filter knows where. */
 extern const struct sockaddr_un session_broker;
 
+/* Does in the master what is the same for all sessions. */
+void session_sandbox_prepare(void);
+
 /* Closes the session in. Its log must be open, it has at most one more descriptor. */
 void session_sandbox(const struct conf *conf, int log_fd);
 
