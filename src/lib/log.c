@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <stdarg.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -28,7 +29,10 @@ void log_init(int fd, enum log_level level)
 {
     log_fd = fd;
     log_max = level;
-    tzset();
+    static bool zone_known;
+    if (!zone_known)
+        tzset();
+    zone_known = true;
     if (fd < 0)
         openlog("chatd", LOG_PID | LOG_NDELAY, LOG_DAEMON);
 }

@@ -46,12 +46,18 @@ bool process_out_of_descriptors(int error)
     return error == EMFILE || error == ENFILE || error == ENOBUFS || error == ENOMEM;
 }
 
-void process_leave_terminal(void)
+int process_open_null(void)
 {
     int fd = open("/dev/null", O_RDWR | O_CLOEXEC);
-    if (fd < 0 || dup2(fd, STDIN_FILENO) < 0 || dup2(fd, STDOUT_FILENO) < 0)
+    if (fd < 0)
         die("/dev/null: %s", strerror(errno));
-    close(fd);
+    return fd;
+}
+
+void process_leave_terminal(int null)
+{
+    if (dup2(null, STDIN_FILENO) < 0 || dup2(null, STDOUT_FILENO) < 0)
+        die("/dev/null: %s", strerror(errno));
 }
 
 void process_place_descriptors(int first, const int *fds, int count)

@@ -20,9 +20,12 @@ void process_hide(void);
  * Then trying again at once is of no use. */
 bool process_out_of_descriptors(int error);
 
-/* Puts /dev/null at descriptors 0 and 1: what the master's were, a terminal perhaps, is not for its
+/* /dev/null, to be read and written. */
+int process_open_null(void);
+
+/* Puts it at descriptors 0 and 1, too: what the master's were, a terminal perhaps, is not for its
  * children. 2 stays, for the last words of libc. */
-void process_leave_terminal(void);
+void process_leave_terminal(int null);
 
 /* In a child that is about to run a program: puts fds[i] at the number first + i, where it is not
  * -1, and closes all descriptors above these. */

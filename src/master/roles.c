@@ -155,7 +155,7 @@ static void __attribute__((noreturn)) become(const struct role *r, pid_t parent)
     sigemptyset(&none);
     sigprocmask(SIG_SETMASK, &none, NULL);
     log_close();
-    process_leave_terminal();
+    process_leave_terminal(process_open_null());
     process_place_descriptors(0, r->fds, PLACES);
     fcntl(PROGRAM_PLACE, F_SETFD, FD_CLOEXEC);
     identity_assume(identity, IDENTITY_PROGRAM);

@@ -30,7 +30,7 @@ struct session {
 };
 
 static const struct conf *conf;
-static int log_fd;
+static int log_fd, null_fd;
 static const struct identity *identity;
 static session_function *run;
 static struct map sessions; /* pid -> struct session */
@@ -55,6 +55,7 @@ void sessions_init(const struct conf *the_conf, int the_log_fd, const struct ide
 {
     conf = the_conf;
     log_fd = the_log_fd;
+    null_fd = process_open_null();
     identity = the_identity;
     run = function;
     target = conf->min_spare;
@@ -68,13 +69,14 @@ enum { KEEP = 3, LOG = 4 };
  * -1: syslog(3). */
 static int keep_descriptors(int fd)
 {
-    log_close();
+    if (log_fd < 0)
+        log_close();
     int log = log_fd >= 0 ? fcntl(log_fd, F_DUPFD_CLOEXEC, 32) : -1;
+    process_leave_terminal(null_fd);
     dup2(fd, KEEP);
     if (log >= 0)
         dup2(log, LOG);
     close_range(log >= 0 ? LOG + 1 : LOG, ~0U, 0);
-    process_leave_terminal();
     if (log < 0)
         dup2(STDIN_FILENO, LOG);
     log_init(log >= 0 ? LOG : -1, (enum log_level)conf->log_level);
