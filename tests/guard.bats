@@ -135,8 +135,12 @@ assert max(woken) <= 1 and sum(woken) <= 4, woken
 if not sanitized:
     pss = proc.pss(sleepers) / COUNT
     print(f"PSS: {pss:.0f} kB")
-    # Counted: 119 kB with 40 sessions; shared pages weigh less with more.
-    assert 30 <= pss <= 180, pss
+    # Counted: 100 kB with 40 sessions; shared pages weigh less with more.
+    assert 30 <= pss <= 140, pss
+    faults = sum(map(proc.faults, sleepers)) / COUNT
+    print(f"page faults: {faults:.0f}")
+    # Counted: 47; each page that a library touches needlessly is one for every client.
+    assert 25 <= faults <= 58, faults
 connections = int(sql("select count(*) from pg_stat_activity where datname = current_database()"
                       " and application_name like 'chatd %'"))
 assert 3 <= connections <= 8, connections

@@ -48,6 +48,11 @@ def switches(pids):
     return total
 
 
+def faults(pid):
+    """How many pages a process has touched for the first time."""
+    return int(_read(f"/proc/{pid}/stat").rsplit(")", 1)[1].split()[7])
+
+
 def kernel():
     """What the kernel holds for all processes: page tables, stacks, and slab, with its sockets."""
     text = _read("/proc/meminfo")
