@@ -35,7 +35,7 @@ KEY(STRING, listen, "127.0.0.1, [::1]", ANY, MASTER, NULL,
     "addresses to listen on: IPv4, [IPv6], either with :port, *, unix:/path; TLS: tls: in front")
 KEY(INT, port, "8080", RANGE(0, 65535), MASTER, "PORT",
     "port of the addresses that name none; 0: any free one")
-KEY(INT, backlog, "1024", RANGE(1, 65535), MASTER, NULL,
+KEY(INT, backlog, "4096", RANGE(1, 65535), MASTER, NULL,
     "connections that the kernel holds until they are accepted")
 KEY(STRING, trusted_proxies, "", ANY, MASTER | SESSION | RELOAD, NULL,
     "who may say which client it speaks for: addresses, networks, unix, by comma")
