@@ -62,8 +62,9 @@ static bool serve(const uint8_t *packet, size_t n, struct buf *reply)
 int main(int argc, char **argv)
 {
     struct conf conf;
-    priority_lower();
+    priority_open();
     role_start(&conf, "auth", argc, argv);
+    priority_lower();
     bcrypt_init(conf.bcrypt_cost);
     auth_sandbox(&conf);
     conf_free(&conf);
@@ -77,6 +78,7 @@ int main(int argc, char **argv)
             die("receiving a request: %s", strerror(errno));
         if (n == 0)
             return 0; /* the master and the broker are gone */
+        priority_lower_session();
         struct buf reply = BUF_INIT;
         if (!serve(packet, (size_t)n, &reply))
             log_error("a request that the broker may not send");

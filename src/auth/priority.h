@@ -5,8 +5,14 @@
 #ifndef PRIORITY_H
 #define PRIORITY_H
 
-/* Call it before role_start(): afterwards, in production, a process may not open what /proc has of
- * it. */
+/* Before role_start(): afterwards, in production, a process may not open what /proc has of it. */
+void priority_open(void);
+
+/* After role_start(), when the log is there, and before the process is confined. */
 void priority_lower(void);
+
+/* Of all processes without privileges together, the kernel lowers ten sessions a second. Who had to
+ * stand back tries again before each request, rather than wait; harmless when it is done. */
+void priority_lower_session(void);
 
 #endif

@@ -29,7 +29,7 @@ void log_init(int fd, enum log_level level)
 {
     log_fd = fd;
     log_max = level;
-    static bool zone_known;
+    static bool zone_known; /* once: sessions have it from the master, and need not look again */
     if (!zone_known)
         tzset();
     zone_known = true;

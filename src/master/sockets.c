@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "log.h"
+#include "process.h"
 
 enum { FIRST_LISTEN_FD = 3 }; /* SD_LISTEN_FDS_START */
 
@@ -111,8 +112,8 @@ static void take_inetd(struct sockets *s, const struct conf *conf)
     if (fstat(STDIN_FILENO, &st) < 0 || !S_ISSOCK(st.st_mode))
         die("-i: descriptor 0 is no socket; this is for inetd and for systemd's Accept=yes");
     int fd = fcntl(STDIN_FILENO, F_DUPFD_CLOEXEC, 10);
-    int null = open("/dev/null", O_RDWR | O_CLOEXEC);
-    if (fd < 0 || null < 0)
+    int null = process_open_null();
+    if (fd < 0)
         die("taking over inetd's socket: %s", strerror(errno));
     for (int i = 0; i <= STDERR_FILENO; i++)
         if (fstat(i, &st) < 0 || S_ISSOCK(st.st_mode))
