@@ -620,6 +620,7 @@ static void prepare(void)
     tcp_address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
     conf_init(&conf);
     parent = getpid();
+    session_sandbox_prepare(); /* as in the master */
     file_fd = high(open(file, O_RDWR | O_CREAT, 0600));
     listener = high(socket(AF_INET, SOCK_STREAM, 0));
     udp = high(socket(AF_INET, SOCK_DGRAM, 0));
