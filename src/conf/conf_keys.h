@@ -36,7 +36,7 @@ KEY(STRING, listen, "127.0.0.1, [::1]", ANY, MASTER, NULL,
 KEY(INT, port, "8080", RANGE(0, 65535), MASTER, "PORT",
     "port of the addresses that name none; 0: any free one")
 KEY(INT, backlog, "4096", RANGE(1, 65535), MASTER, NULL,
-    "connections that the kernel holds until they are accepted")
+    "connections that the kernel holds until they are accepted, at most net.core.somaxconn")
 KEY(STRING, trusted_proxies, "", ANY, MASTER | SESSION | RELOAD, NULL,
     "who may say which client it speaks for: addresses, networks, unix, by comma")
 KEY(ENUM, proxy_protocol, "off", WORDS("off", "on"), SESSION | RELOAD, NULL,
