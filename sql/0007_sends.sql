@@ -13,17 +13,19 @@ alter table chatd.messages
     drop constraint messages_sender_id_fkey,
     drop constraint messages_receiver_id_fkey;
 
+-- As each pair is there from both sides, the key of one side is enough. These rows are removed, by
+-- hand, after the last message of the pair.
 delete from chatd.contacts c
  where not exists (select from chatd.users u where u.id = c.user_id)
     or not exists (select from chatd.users u where u.id = c.contact_id);
 
 insert into chatd.contacts (user_id, contact_id)
-select distinct m.sender_id, m.sender_id from chatd.messages m where m.sender_id = m.receiver_id
+select sender_id, receiver_id from chatd.messages
+union
+select receiver_id, sender_id from chatd.messages
 on conflict do nothing;
 
-alter table chatd.contacts
-    add foreign key (user_id) references chatd.users,
-    add foreign key (contact_id) references chatd.users;
+alter table chatd.contacts add foreign key (user_id) references chatd.users;
 
 -- (In pg_catalog by name, without a search_path of its own: this runs for each statement.)
 create or replace function chatd.change_lock() returns trigger
@@ -38,7 +40,8 @@ alter function chatd.change_lock() reset search_path;
 -- Remembers new contacts and rings the hosts where a sender or a receiver is connected. The
 -- bell carries a number, never content: a lost one loses nothing, the next one makes up for it.
 -- A commit that rings somebody waits for all others that do; so a host that stores messages and
--- hands them out itself (chatd.host, see message_send) is not rung for them.
+-- hands them out itself (chatd.host, see message_send) is not rung for them, nor for what else is
+-- stored in that transaction.
 --
 -- Subqueries in place of joins, which would read whole tables.
 create or replace function chatd.messages_inserted() returns trigger
@@ -85,10 +88,11 @@ alter function chatd.messages_inserted() reset enable_mergejoin;
 -- there already, also as an earlier item of this batch; "own" says that it was the same connection
 -- that stored it.
 --
--- For the items named in "framed" the answer brings the text for the client with the new message,
--- as event_read() would. The new ones have no other changes between them, and the host that asks
--- is not rung for them: either it has handed out all changes before them, and goes on with these,
--- or it reads them after those.
+-- If all are new, the answer brings the text for the client, as event_read() would, for the items
+-- named in "framed". They have no other changes between them, and the host that asks is not rung
+-- for them: either it has handed out all changes before them, and goes on with these, or it reads
+-- them after those. The answer is written with the change lock held: no host may ask for more than
+-- it is sure to take.
 create function chatd_api.message_send(host_id bigint, sender_ids bigint[], receiver_ids bigint[],
     client_ids text[], origins bigint[], contents text[], framed boolean[])
 returns table (ordinal int, status text, message_id bigint, stamp int, duplicate boolean,
@@ -132,7 +136,7 @@ begin
                  order by i.n
                 on conflict (sender_id, client_id) do nothing
                 returning id, sender_id, receiver_id, content, created_at
-            ), new as (
+            ), numbered as (
                 select put.*, (row_number() over (order by id))::int as n from put
             )
             select m.n, 'ok', m.id, change_stamp(m.created_at), false, true,
@@ -140,7 +144,7 @@ begin
                        message_frame((select tag from instance), m.id, m.sender_id,
                                      (select u.username from users u where u.id = m.sender_id),
                                      m.receiver_id, m.content, m.created_at) end
-              from new m
+              from numbered m
              where (select count(*) from put) = cardinality(sender_ids)
              order by m.id;
     end if;
@@ -159,15 +163,15 @@ begin
         with item as (
             select i.*, coalesce(octet_length(i.content) between 1 and 65536
                                  and char_length(i.client_id) between 1 and 64, false) as valid,
-                   (select u.username from users u where u.id = i.sender_id) as sender,
-                   exists (select from users u where u.id = i.receiver_id) as to_known
+                   (select true from users u where u.id = i.sender_id) is not null as from_known,
+                   (select true from users u where u.id = i.receiver_id) is not null as to_known
               from unnest(sender_ids, receiver_ids, client_ids, origins, contents)
                    with ordinality i (sender_id, receiver_id, client_id, origin, content, n)
         ), judged as (
-            select i.n, i.sender, m.*, change_stamp(m.created_at) as stamp,
+            select i.n, m.id, change_stamp(m.created_at) as stamp,
                    coalesce(m.origin = i.origin, false) as own,
                    case when not i.valid then 'invalid'
-                        when i.sender is null then 'unknown_sender'
+                        when not i.from_known then 'unknown_sender'
                         when not i.to_known then 'unknown_receiver'
                         when m.receiver_id = i.receiver_id and m.content = i.content then 'ok'
                         else 'conflict' end as status,
@@ -176,14 +180,10 @@ begin
                                           order by i.n) = 1 as new
               from item i
               left join messages m on m.sender_id = i.sender_id and m.client_id = i.client_id
-        ), told as (
-            select j.*, j.status = 'ok' as ok from judged j
         )
-        select t.n::int, t.status, case when t.ok then t.id end,
-               case when t.ok then t.stamp end, t.ok and not t.new, t.ok and t.own,
-               case when t.ok and t.new and framed[t.n] then
-                   message_frame((select tag from instance), t.id, t.sender_id, t.sender,
-                                 t.receiver_id, t.content, t.created_at) end
-          from told t
-         order by t.n;
+        select j.n::int, j.status, case when j.status = 'ok' then j.id end,
+               case when j.status = 'ok' then j.stamp end, j.status = 'ok' and not j.new,
+               j.status = 'ok' and j.own, null
+          from judged j
+         order by j.n;
 end $$;

@@ -467,7 +467,7 @@ begin
                  order by i.n
                 on conflict (sender_id, client_id) do nothing
                 returning id, sender_id, receiver_id, content, created_at
-            ), new as (
+            ), numbered as (
                 select put.*, (row_number() over (order by id))::int as n from put
             )
             select m.n, 'ok', m.id, change_stamp(m.created_at), false, true,
@@ -475,7 +475,7 @@ begin
                        message_frame((select tag from instance), m.id, m.sender_id,
                                      (select u.username from users u where u.id = m.sender_id),
                                      m.receiver_id, m.content, m.created_at) end
-              from new m
+              from numbered m
              where (select count(*) from put) = cardinality(sender_ids)
              order by m.id;
     end if;
@@ -494,15 +494,15 @@ begin
         with item as (
             select i.*, coalesce(octet_length(i.content) between 1 and 65536
                                  and char_length(i.client_id) between 1 and 64, false) as valid,
-                   (select u.username from users u where u.id = i.sender_id) as sender,
-                   exists (select from users u where u.id = i.receiver_id) as to_known
+                   (select true from users u where u.id = i.sender_id) is not null as from_known,
+                   (select true from users u where u.id = i.receiver_id) is not null as to_known
               from unnest(sender_ids, receiver_ids, client_ids, origins, contents)
                    with ordinality i (sender_id, receiver_id, client_id, origin, content, n)
         ), judged as (
-            select i.n, i.sender, m.*, change_stamp(m.created_at) as stamp,
+            select i.n, m.id, change_stamp(m.created_at) as stamp,
                    coalesce(m.origin = i.origin, false) as own,
                    case when not i.valid then 'invalid'
-                        when i.sender is null then 'unknown_sender'
+                        when not i.from_known then 'unknown_sender'
                         when not i.to_known then 'unknown_receiver'
                         when m.receiver_id = i.receiver_id and m.content = i.content then 'ok'
                         else 'conflict' end as status,
@@ -511,16 +511,12 @@ begin
                                           order by i.n) = 1 as new
               from item i
               left join messages m on m.sender_id = i.sender_id and m.client_id = i.client_id
-        ), told as (
-            select j.*, j.status = 'ok' as ok from judged j
         )
-        select t.n::int, t.status, case when t.ok then t.id end,
-               case when t.ok then t.stamp end, t.ok and not t.new, t.ok and t.own,
-               case when t.ok and t.new and framed[t.n] then
-                   message_frame((select tag from instance), t.id, t.sender_id, t.sender,
-                                 t.receiver_id, t.content, t.created_at) end
-          from told t
-         order by t.n;
+        select j.n::int, j.status, case when j.status = 'ok' then j.id end,
+               case when j.status = 'ok' then j.stamp end, j.status = 'ok' and not j.new,
+               j.status = 'ok' and j.own, null
+          from judged j
+         order by j.n;
 end $$;
 
 CREATE FUNCTION chatd_api.presence_check(user_ids bigint[]) RETURNS integer
@@ -928,9 +924,6 @@ CREATE TRIGGER users_removed AFTER DELETE ON chatd.users FOR EACH ROW EXECUTE FU
 CREATE TRIGGER users_update_lock BEFORE UPDATE OF disabled, token_generation, password_hash ON chatd.users FOR EACH STATEMENT EXECUTE FUNCTION chatd.change_lock();
 
 CREATE TRIGGER users_updated AFTER UPDATE OF disabled, token_generation, password_hash ON chatd.users FOR EACH STATEMENT EXECUTE FUNCTION chatd.users_revoked();
-
-ALTER TABLE ONLY chatd.contacts
-    ADD CONSTRAINT contacts_contact_id_fkey FOREIGN KEY (contact_id) REFERENCES chatd.users(id);
 
 ALTER TABLE ONLY chatd.contacts
     ADD CONSTRAINT contacts_user_id_fkey FOREIGN KEY (user_id) REFERENCES chatd.users(id);

@@ -259,3 +259,55 @@ PY
     server_stop lease1
     server_stop lease2
 }
+
+@test "a broker that hangs while many long messages are being stored for it holds up nobody else" {
+    server_start large
+    server_start small
+    py - <<'PY'
+from chat import *
+import signal
+alice, bob, carol = user(instance="large"), user(instance="small"), user(instance="large")
+a, b, c = connect(alice.token, "large"), connect(bob.token, "small"), connect(carol.token, "large")
+[broker] = children("broker", "large")
+def change_lock():
+    """A session that waits for the change lock, and then keeps it."""
+    p = subprocess.Popen(["psql", "-qXAt"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    p.stdin.write("begin; select pg_advisory_xact_lock(1667785076, 0); select 'taken';\n")
+    p.stdin.flush()
+    return p
+def taken(p):
+    while p.stdout.readline().strip() != "taken":
+        pass
+def waiting():
+    return int(sql("""select count(*) from pg_locks l join pg_database d on d.oid = l.database
+        where d.datname = current_database() and l.classid = 1667785076 and not l.granted"""))
+# The first message is on its way alone; those that come meanwhile go together, behind the second lock.
+first = change_lock()
+taken(first)
+a.message(carol.id, "one", "0")
+eventually(lambda: waiting() == 1)
+LONG, COUNT = '"' * 16000, 14  # no more bytes may wait for an answer
+for n in range(COUNT):
+    a.message(carol.id, LONG, f"m-{n}")
+a.send({"type": "ping", "id": "p"})
+a.until("pong")
+second = change_lock()
+eventually(lambda: waiting() == 2)
+first.communicate("commit;\n")
+taken(second)
+a.until("ack")
+eventually(lambda: waiting() == 1)
+os.kill(broker, signal.SIGSTOP)
+try:
+    second.communicate("commit;\n")
+    b.message(alice.id, "not held up", "b-1")
+    b.until("ack")
+finally:
+    os.kill(broker, signal.SIGCONT)
+got = [c.until("message")["content"] for _ in range(1 + COUNT)]
+assert got == ["one"] + [LONG] * COUNT
+assert a.until("message")["content"] == "not held up"
+PY
+    server_stop large
+    server_stop small
+}

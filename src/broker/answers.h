@@ -26,7 +26,7 @@ void answers_refuse(struct peer *p, uint32_t seq, enum ipc_error error);
  * that concern the peer have been queued. */
 void answers_put(struct peer *p, uint64_t upto);
 
-/* The host has read further: hands out what waited for that. */
+/* Changes have been handed out: so is what waited for them. */
 void answers_release(void);
 
 /* The database lost changes, perhaps the very messages whose acknowledgements wait: their senders

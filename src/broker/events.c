@@ -37,6 +37,11 @@ void events_restart(struct cursor to)
     rung = 0;
 }
 
+bool events_are_current(void)
+{
+    return started && rung <= position.change;
+}
+
 bool events_are_next(uint64_t change)
 {
     return started && change <= position.change + 1;

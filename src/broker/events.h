@@ -31,7 +31,8 @@ void events_wanted(void);
 /* Starts reading if there is something to read: true. */
 bool events_read(struct db *listener);
 
-/* A row of the database functions that read changes: cursor, stamp, user ids, origin, frame. */
+/* A change: of the rows of the functions that read them (cursor, stamp, user ids, origin, frame),
+ * or of the answer to a message of this host (sends.c). */
 struct event {
     struct cursor cursor;
     int64_t users[2];
@@ -42,7 +43,11 @@ struct event {
 };
 struct event event_from_row(const PGresult *result, int row);
 
-/* Has all been handed out before this change? Numbers that no change has make it say no. */
+/* Is nothing to be read that is known of? */
+bool events_are_current(void);
+
+/* Has all been handed out before this change, or more? Numbers that no change has make it say no.
+ */
 bool events_are_next(uint64_t change);
 
 /* Hands out the next change. One that was handed out before is for nobody any more. */

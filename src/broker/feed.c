@@ -108,7 +108,9 @@ void feed_queued(struct peer *p)
 {
     if (p->feed == FEED_LIVE && ipc_channel_queued(&p->channel) > queue_limit())
         fall_behind(p);
-    buf_append(&dirty, &p->id, sizeof(p->id));
+    if (!p->dirty)
+        buf_append(&dirty, &p->id, sizeof(p->id));
+    p->dirty = true;
 }
 
 void feed_flush(void)
@@ -118,7 +120,10 @@ void feed_flush(void)
         memcpy(&id, buf_head(&dirty), sizeof(id));
         buf_consume(&dirty, sizeof(id));
         struct peer *p = peer_find(id);
-        if (p && ipc_channel_queued(&p->channel) > 0)
+        if (!p)
+            continue;
+        p->dirty = false;
+        if (ipc_channel_queued(&p->channel) > 0)
             peer_flush(p);
     }
 }
@@ -150,8 +155,8 @@ static bool may_hold(struct peer *p)
     return !p->held_overflow;
 }
 
-/* Its sender has the acknowledgement; and who came when its text had been asked for already has it
- * behind, see feed_awaits(). */
+/* Its sender has the acknowledgement; and who attached when its text had been asked for already
+ * begins behind it, or reads it, see feed_awaits(). */
 static bool wants_frame(const struct peer *p, const struct event *e)
 {
     return e->size > 0 && (!e->origin || e->origin != p->origin);

@@ -17,7 +17,7 @@
 enum feed_state {
     FEED_OFF,      /* not attached */
     FEED_OPENING,  /* waits for its row in the database; changes are held */
-    FEED_LIVE,     /* gets each change as it is read */
+    FEED_LIVE,     /* gets each change as it is handed out */
     FEED_BEHIND,   /* its queue overflowed; gets nothing until it has drained */
     FEED_CATCHING, /* re-reads from its cursor; live changes are held */
 };
@@ -48,6 +48,7 @@ struct peer {
     bool counted;                    /* among the connections of its user and address */
     bool signs;                      /* a signature for its handshake was asked for */
     bool closing;                    /* ended; freed by peers_reap() */
+    bool dirty;                      /* in the list of feed_flush() */
     bool look;                       /* there is something to be done when its queue is empty */
     struct peer *next_ended;
 
@@ -60,7 +61,7 @@ struct peer {
     uint64_t presence;      /* up to here it knows who is online */
     uint32_t round;         /* counts its catchings up: results of an earlier one are void */
     struct resumed resumed; /* what it is to be told when it is live again */
-    struct buf answers;     /* struct held_answer: to messages, not read that far yet */
+    struct buf answers;     /* struct held_answer: to messages, not handed out that far yet */
     struct buf held;        /* messages that wait for FEED_OPENING or FEED_CATCHING to end */
     bool held_overflow;     /* some did not fit */
     struct peer *same_user; /* the next attached peer of this user */

@@ -65,9 +65,7 @@ static void leave(uint64_t id)
     struct leaver l = {id, clock_ms() + broker.conf.presence_debounce};
     buf_append(&leavers, &l, sizeof(l));
     leaving.call = on_leaving;
-    if (!broker.conf.presence_debounce)
-        on_leaving(NULL);
-    else if (!leaving.armed)
+    if (!leaving.armed) /* also without a delay: the round may be past link_turn() */
         loop_timer_set(broker.loop, &leaving, broker.conf.presence_debounce);
 }
 

@@ -16,6 +16,11 @@ enum {
     BATCH_BYTES = 4 * 1024 * 1024, /* of content in one transaction */
     PATIENCE_MS = 2000,            /* how long a message waits for a database that is away */
     EXPIRY_MS = 250,               /* how often that is looked at */
+
+    /* PostgreSQL writes the answer before it commits, with the change lock in its hands: so it has
+     * to fit into the buffers of the socket, should this process stop reading. */
+    FRAMES_BYTES = 64 * 1024,
+    FRAME_ROOM = 300, /* for what is around the content */
 };
 
 struct send {
@@ -37,6 +42,7 @@ struct queue {
 
 static struct queue waiting = {NULL, &waiting.first, 0};
 static struct queue batch = {NULL, &batch.first, 0}; /* under way */
+static bool batch_framed; /* its answer brings what is to be handed out */
 static struct loop_timer expiry;
 
 static void push(struct queue *q, struct send *s)
@@ -152,14 +158,14 @@ static struct event event_of(const struct send *s, const PGresult *result, int r
     return e;
 }
 
-/* Whether the new messages of the batch, which have no other changes between them, are the next to
- * be handed out. */
+/* Whether all of the batch are new messages, which have no other changes between them then, and
+ * the next to be handed out. */
 static bool is_next(const PGresult *result)
 {
     for (int i = 0; i < PQntuples(result); i++)
-        if (is_ok(result, i) && !db_bool(result, i, 4))
-            return events_are_next(db_cursor(result, i, 2).change);
-    return false;
+        if (!is_ok(result, i) || db_bool(result, i, 4))
+            return false;
+    return batch_framed && events_are_next(db_cursor(result, 0, 2).change);
 }
 
 /* next: the batch comes right behind what this host has handed out, so it goes out from here;
@@ -172,11 +178,11 @@ static void answer(struct send *s, const PGresult *result, int row, bool next)
     }
     struct answer_ack ack = {.message = db_cursor(result, row, 2),
                              .duplicate = is_duplicate(s, result, row)};
-    if (!next) {
-        events_rung(ack.message.change);
-    } else if (!db_bool(result, row, 4)) {
+    if (next) {
         struct event e = event_of(s, result, row);
         events_hand_out(&e);
+    } else {
+        events_rung(ack.message.change);
     }
     struct peer *p = peer_find(s->peer);
     if (p)
@@ -200,6 +206,28 @@ static void on_sent(void *arg, const PGresult *result)
     while (batch.first)
         free(pop(&batch));
     answers_release();
+}
+
+/* As JSON. Other characters stay as they are (to_json()). */
+static size_t escaped_size(const char *p, size_t n)
+{
+    size_t size = n;
+    for (size_t i = 0; i < n; i++)
+        if ((unsigned char)p[i] < ' ')
+            size += strlen("\\u0000") - 1;
+        else if (p[i] == '"' || p[i] == '\\')
+            size++;
+    return size;
+}
+
+/* The text of messages is worth asking for when it is small, and when nothing else has to be handed
+ * out before: otherwise it would come for nothing. */
+static bool wants_frames(void)
+{
+    size_t size = 0;
+    for (const struct send *s = batch.first; s && size <= FRAMES_BYTES; s = s->next)
+        size += FRAME_ROOM + escaped_size(s->text + s->id_size, s->content_size);
+    return size <= FRAMES_BYTES && events_are_current();
 }
 
 static void put_batch(struct db_params *params)
@@ -229,7 +257,7 @@ static void put_batch(struct db_params *params)
     db_array_end(params);
     db_param_array(params, DB_BOOL_OID, count);
     for (s = batch.first; s; s = s->next)
-        db_array_bool(params, feed_awaits(s->sender, s->origin, s->receiver));
+        db_array_bool(params, batch_framed && feed_awaits(s->sender, s->origin, s->receiver));
     db_array_end(params);
 }
 
@@ -248,6 +276,7 @@ bool sends_write(struct db *writer)
         push(&batch, pop(&waiting));
     }
     struct db_params params = {0};
+    batch_framed = wants_frames();
     put_batch(&params);
     db_run(writer, STATEMENT_MESSAGE_SEND, &params, on_sent, NULL);
     return true;
