@@ -66,7 +66,11 @@ def a_frame_is_dropped(rows):
 @causes("missing")
 def the_other_device_of_the_sender_gets_none(rows):
     users = {r["device"]: r["user"] for r in rows["run"] if r["ev"] == "device"}
-    r = middle([r for r in rows["received"] if r["sender"] == users[r["device"]]])
+    # The one that sent it may have it, too, when it came back; but it need not.
+    ids = {s["message_id"]: s["id"] for s in rows["stored"]}
+    sent = {(s["device"], s["id"]) for s in rows["sent"]}
+    r = middle([r for r in rows["received"] if r["sender"] == users[r["device"]]
+                and (r["device"], ids.get(r["message_id"])) not in sent])
     rows["received"] = [x for x in rows["received"] if (x["device"], x["message_id"]) != (r["device"], r["message_id"])]
     return r["message_id"]
 
