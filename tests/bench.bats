@@ -294,9 +294,13 @@ log = open(f"{out}.log", "w")
 p = subprocess.Popen([f"{sys.argv[1]}/tests/bench/run", "--systems", "chatd", "--out", out, "pairs"],
                      stdout=log, stderr=log, start_new_session=True)
 
+def command(pid):
+    try:
+        return open(f"/proc/{pid}/cmdline").read().replace("\0", " ")
+    except OSError: # it has ended meanwhile
+        return ""
 def titles():
-    return [" ".join(open(f"/proc/{q}/cmdline").read().split("\0")) for q in proc.tree(p.pid)
-            if os.path.exists(f"/proc/{q}/cmdline")]
+    return [command(q) for q in proc.tree(p.pid)]
 # Its load is under way: sessions have users, and send.
 eventually(lambda: p.poll() is not None or any("/bench/load" in t and " pairs " in t for t in titles()), 120)
 assert p.poll() is None, open(f"{out}.log").read()

@@ -2,9 +2,9 @@
  * chatd-auth: a worker that computes password hashes and does nothing else.
  *
  * It has one descriptor to work with, a packet socket that all workers share: whichever is free
- * takes the next request of the broker, so there is nothing to distribute. It talks to no client, no
- * file and no database, and keeps nothing between two requests. It runs at low priority, so that a
- * storm of logins leaves the processor to messages first.
+ * takes the next request of the broker, so there is nothing to distribute. It talks to no client,
+ * no file and no database, and keeps nothing between two requests. It runs at low priority, so that
+ * a storm of logins leaves the processor to messages first.
  */
 #include <errno.h>
 #include <stdlib.h>
