@@ -35,7 +35,6 @@ begin
     perform pg_catalog.pg_advisory_xact_lock(1667785076, 0);
     return null;
 end $$;
-alter function chatd.change_lock() reset search_path;
 
 -- Remembers new contacts and rings the hosts where a sender or a receiver is connected. The
 -- bell carries a number, never content: a lost one loses nothing, the next one makes up for it.
@@ -79,8 +78,6 @@ begin
     end if;
     return null;
 end $$;
-alter function chatd.messages_inserted() reset enable_hashjoin;
-alter function chatd.messages_inserted() reset enable_mergejoin;
 
 -- Stores a batch of messages in one commit and says of each, in the order of the input, what
 -- became of it: ok, invalid, unknown_sender, unknown_receiver, or conflict (the sender gave

@@ -49,11 +49,6 @@ void priority_lower_session(void)
     autogroup = -1;
 }
 
-static int least(int a, int b)
-{
-    return a < b ? a : b;
-}
-
 void priority_lower(void)
 {
     if (open_error && open_error != ENOENT) /* without this file sessions do not count */
@@ -61,9 +56,10 @@ void priority_lower(void)
     if (autogroup >= 0 && setsid() < 0)
         log_warn("setsid: %s", strerror(errno));
     priority_lower_session();
+    int niceness = getpriority(PRIO_PROCESS, 0) + NICE;
     struct sched_attr attr = {.size = sizeof(attr),
                               .sched_policy = SCHED_BATCH,
-                              .sched_nice = least(getpriority(PRIO_PROCESS, 0) + NICE, 19),
+                              .sched_nice = niceness < 19 ? niceness : 19,
                               .sched_runtime = SLICE_NS};
     if (syscall(SYS_sched_setattr, 0, &attr, 0) < 0)
         log_warn("the priority of a worker: %s", strerror(errno));

@@ -6,7 +6,6 @@
 #include "broker.h"
 #include "clock.h"
 #include "events.h"
-#include "feed.h"
 #include "link.h"
 #include "resume.h"
 
