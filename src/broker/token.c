@@ -1,24 +1,34 @@
 /*
- * Tokens by libjwt 1.10; see token.h.
+ * Tokens by libjwt 1.10 to 1.17; see token.h.
  *
  * What the library leaves to its caller: an empty key skips verification, the header chooses the
- * algorithm, exp is never checked, and integers that are not there read as 0.
+ * algorithm, crit and b64 are ignored, bytes that are not base64url are skipped or end a part, exp
+ * is never checked, and integers that are not there read as 0. Of two members of one name it takes
+ * the last, as RFC 7515 section 4 and RFC 7519 section 4 allow.
  *
- * The header is read first, without a key, and believed in one thing: which of our keys are worth
- * trying, namely those of the algorithm that it names. A key is never used for another one.
+ * The header is read first, without a key. It is believed in one thing: which of our keys are worth
+ * trying, namely those of the algorithm that it names. A key is never used for another one, and a
+ * key that the header brings or points to (jwk, jku, x5c, x5u) is not looked at. Nor is cty or zip:
+ * the payload must be a JSON object as it stands.
+ *
+ * Claims that are no strings are read from their JSON text, which libjwt prints: that is all that
+ * is needed of a number, so no JSON library is linked beside it.
  */
 #include "token.h"
 
-#include <errno.h>
 #include <jwt.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #include "log.h"
 #include "random.h"
 
 enum { CLOCK_SKEW_S = 60, MAX_TOKEN = 8192 };
+
+/* The end of the year 9999. What is later is in milliseconds, or a mistake of another kind. */
+#define LAST_TIME 253402300799.0
 
 static const struct {
     const char *name; /* as the header has it */
@@ -75,12 +85,17 @@ static bool read_subject(jwt_t *jwt, int64_t *user)
     return true;
 }
 
-/* A claim that must be a whole number above zero; anything else reads as 0, or sets errno. */
+/* A NumericDate (RFC 7519 section 2), cut to whole seconds: a token ends up to a second early, and
+ * never late. */
 static bool read_time(jwt_t *jwt, const char *claim, int64_t *t)
 {
-    errno = 0;
-    *t = jwt_get_grant_int(jwt, claim);
-    return errno == 0 && *t > 0;
+    char *json = jwt_get_grants_json(jwt, claim), *end = json;
+    bool number = json && (*json == '-' || (*json >= '0' && *json <= '9'));
+    double value = number ? strtod(json, &end) : 0;
+    bool good = number && !*end && value >= 1 && value <= LAST_TIME;
+    *t = good ? (int64_t)value : 0;
+    free(json);
+    return good;
 }
 
 static bool has(jwt_t *jwt, const char *claim)
@@ -102,14 +117,6 @@ static bool read_generation(jwt_t *jwt, int64_t *generation)
         *generation = strtoll(json, NULL, 10);
     free(json);
     return good;
-}
-
-static const char *check_ours(jwt_t *jwt, struct token *t)
-{
-    const char *jti = jwt_get_grant(jwt, "jti");
-    if (!jti || !*jti)
-        return "jti is missing";
-    return read_generation(jwt, &t->proof.generation) ? NULL : "gen is no generation";
 }
 
 /* Is the name among the strings of this array, compact JSON as libjwt prints it? Nothing in the
@@ -142,6 +149,16 @@ static bool is_audience(jwt_t *jwt, const char *name)
     return found;
 }
 
+static const char *check_ours(jwt_t *jwt, const struct token_keys *k, struct token *t)
+{
+    const char *jti = jwt_get_grant(jwt, "jti");
+    if (!jti || !*jti)
+        return "jti is missing";
+    if (*k->audience && has(jwt, "aud") && !is_audience(jwt, k->audience))
+        return "aud does not name jwt_audience";
+    return read_generation(jwt, &t->proof.generation) ? NULL : "gen is no generation";
+}
+
 static const char *check_foreign(jwt_t *jwt, const struct token_keys *k)
 {
     const char *iss = jwt_get_grant(jwt, "iss");
@@ -156,18 +173,18 @@ static const char *check_times(jwt_t *jwt, int64_t now, struct token *t)
 {
     int64_t not_before;
     if (!read_time(jwt, "exp", &t->expires))
-        return "exp is missing or no whole number";
+        return "exp is missing, or no time up to the year 9999";
     if (t->expires <= now)
         return "expired";
     /* An iat that is still to come says nothing against a token (RFC 7519 section 4.1.6): this
      * host's clock may be behind that of the one that issued it. */
     if (!read_time(jwt, "iat", &t->proof.issued))
-        return "iat is missing or no whole number";
-    if (has(jwt, "nbf") && !read_time(jwt, "nbf", &not_before))
-        return "nbf is no whole number";
-    if (read_time(jwt, "nbf", &not_before) && not_before > now + CLOCK_SKEW_S)
-        return "not valid yet";
-    return NULL;
+        return "iat is missing, or no time up to the year 9999";
+    if (!has(jwt, "nbf"))
+        return NULL;
+    if (!read_time(jwt, "nbf", &not_before))
+        return "nbf is no time up to the year 9999";
+    return not_before > now + CLOCK_SKEW_S ? "not valid yet" : NULL;
 }
 
 /* It ends in titles and in the log: what is no username is not let in. */
@@ -187,7 +204,7 @@ static const char *check_claims(jwt_t *jwt, const struct token_keys *k, int64_t 
         return "sub is missing or no user id";
     const char *why = check_times(jwt, now, t);
     if (!why)
-        why = t->proof.foreign ? check_foreign(jwt, k) : check_ours(jwt, t);
+        why = t->proof.foreign ? check_foreign(jwt, k) : check_ours(jwt, k, t);
     if (!why)
         read_name(jwt, t);
     return why;
@@ -199,7 +216,8 @@ static const char *check_claims(jwt_t *jwt, const struct token_keys *k, int64_t 
 struct hint {
     char algorithm[8];
     char kid[TOKEN_KID];
-    bool named; /* there is a kid */
+    bool named;      /* there is a kid */
+    const char *why; /* the token is refused, whatever signed it; or NULL */
 };
 
 /* A member of the header that is longer than we know any, or no string, reads as empty. */
@@ -210,14 +228,43 @@ static void read_member(jwt_t *jwt, const char *name, char *out, size_t size)
         memcpy(out, value, strlen(value) + 1);
 }
 
+static bool header_is(jwt_t *jwt, const char *name, const char *json)
+{
+    char *text = jwt_get_headers_json(jwt, name);
+    bool is = text && strcmp(text, json) == 0;
+    free(text);
+    return is;
+}
+
+static bool header_has(jwt_t *jwt, const char *name)
+{
+    char *text = jwt_get_headers_json(jwt, name);
+    free(text);
+    return text != NULL;
+}
+
+/* Parameters that change what the token means: NULL, or what is wrong. No extension is known here,
+ * so one that must be understood never is (RFC 7515 section 4.1.11, RFC 7797 section 6). What the
+ * same issuer has signed for another purpose, a logout token for example, names a type of its own
+ * (RFC 8725 section 3.11); of the libraries the older refuses all but JWT. */
+static const char *check_header(jwt_t *jwt)
+{
+    const char *typ = jwt_get_header(jwt, "typ");
+    if (header_has(jwt, "crit"))
+        return "crit names what is not understood here";
+    if (header_has(jwt, "b64") && !header_is(jwt, "b64", "true"))
+        return "b64 is not true";
+    if (header_has(jwt, "typ") && !(typ && strcasecmp(typ, "JWT") == 0))
+        return "typ is not JWT";
+    return NULL;
+}
+
 static bool read_header(const char *text, struct hint *h)
 {
     jwt_t *jwt = NULL;
     if (jwt_decode(&jwt, text, NULL, 0) != 0 || !jwt)
         return false;
-    char *kid = jwt_get_headers_json(jwt, "kid");
-    *h = (struct hint){.named = kid != NULL};
-    free(kid);
+    *h = (struct hint){.named = header_has(jwt, "kid"), .why = check_header(jwt)};
     read_member(jwt, "alg", h->algorithm, sizeof(h->algorithm));
     read_member(jwt, "kid", h->kid, sizeof(h->kid));
     jwt_free(jwt);
@@ -243,13 +290,29 @@ static jwt_t *decode(const char *text, const struct token_key *key)
     return NULL;
 }
 
+/* Three parts in base64url, without padding or anything else between them (RFC 7515 section 7.1).
+ */
+static bool is_compact(const char *text)
+{
+    static const char alphabet[] =
+        "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
+    for (int part = 0; part < 2; part++) {
+        text += strspn(text, alphabet);
+        if (*text++ != '.')
+            return false;
+    }
+    return text[strspn(text, alphabet)] == '\0';
+}
+
 /* NULL, or what is wrong. */
 static const char *verify(const struct token_keys *k, const char *text, int64_t now,
                           struct token *t)
 {
     struct hint h;
-    if (!read_header(text, &h))
+    if (!is_compact(text) || !read_header(text, &h))
         return "not a token";
+    if (h.why)
+        return h.why;
     bool tried = false;
     for (size_t i = 0; i < k->count; i++) {
         const struct token_key *key = &k->keys[i];

@@ -30,9 +30,10 @@ struct token {
 char *token_issue(const struct token_keys *k, int64_t user, int64_t generation, const char *name,
                   int64_t now, int64_t lifetime);
 
-/* Verifies a token: signature, algorithm, and the claims sub, iat, exp, nbf; of ours jti and gen,
- * of others iss and aud. False with *why, a static text for the log, if any of them is not as it
- * should be. Whether it was revoked is another question: revocations.h. */
+/* Verifies a token: signature, algorithm, the parameters crit, b64 and typ of the header, and the
+ * claims sub, iat, exp, nbf; of ours jti, gen and aud, of others iss and aud. False with *why, a
+ * static text for the log, if any of them is not as it should be. Whether it was revoked is another
+ * question: revocations.h. */
 bool token_verify(const struct token_keys *k, const char *text, size_t n, int64_t now,
                   struct token *t, const char **why);
 
