@@ -256,6 +256,7 @@ class ClockDatabase(Clock):
         return self.scene.database.primary.control
 
 
+# What tests/faults/seeds has is drawn from the first so many: new ones come last, none is taken out.
 ALL = [KillSession, KillBroker, KillAuth, StopSession, StopBroker, KillTree, Drain, Cut, Hole, StopBackend,
        StopStandby, Terminate, CrashRestart, Failover, DiskFull, Clock, ClockDatabase]
 SHORT = [KillSession, KillBroker, StopBroker, KillTree, Drain, Cut, Terminate, CrashRestart, DiskFull, Clock,
@@ -268,7 +269,7 @@ def schedule(scene, rng, seconds, pause):
     """[(when, fault)]: each kind in turn, in an order of the seed; now and then two at once."""
     planned, t, deck = [], 3.0, []
     while True:
-        deck = deck or rng.sample(ALL, len(ALL))
+        deck = deck or rng.sample(ALL[:scene.faults_known], scene.faults_known)
         fault = deck.pop()(scene, rng)
         if t + fault.seconds > seconds:
             return planned

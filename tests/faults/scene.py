@@ -21,8 +21,9 @@ BAD = re.compile(r"AddressSanitizer|LeakSanitizer|runtime error:|killed by signa
 
 
 class Scene:
-    def __init__(self, folder, seed, seconds, short, kinds, say):
+    def __init__(self, folder, seed, seconds, faults_known, short, kinds, say):
         self.folder, self.seed, self.seconds, self.short, self.kinds = folder, seed, seconds, short, kinds
+        self.faults_known = faults_known
         self.say = say
         self.records = Records(f"{folder}/records")
         self.rng = random.Random(seed)
