@@ -4,8 +4,8 @@
 #include <string.h>
 
 #include "events.h"
-#include "feed.h"
 #include "link.h"
+#include "outbox.h"
 
 struct held_answer {
     struct cursor wait; /* goes out when all before this change has; change 0: need not wait */
@@ -75,7 +75,7 @@ static void answer(struct peer *p, const struct held_answer *a)
             buf_append(&askers, &p->id, sizeof(p->id));
         buf_append(&p->answers, a, sizeof(*a));
     }
-    feed_queued(p);
+    outbox_add(p);
 }
 
 void answers_ack(struct peer *p, uint32_t seq, struct answer_ack ack)
@@ -102,7 +102,7 @@ void answers_release(void)
             continue;
         if (p->feed == FEED_LIVE) {
             answers_put(p, events_position().change);
-            feed_queued(p);
+            outbox_add(p);
         }
         if (buf_len(&p->answers) > 0)
             buf_append(&askers, &id, sizeof(id));

@@ -10,15 +10,14 @@
 #include "link.h"
 #include "log.h"
 #include "map.h"
+#include "outbox.h"
 #include "pool.h"
 #include "rows.h"
-#include "statuses.h"
+#include "status.h"
 
 enum { PAGE = 50 }; /* changes read at once for one peer that catches up */
 
 static struct map users; /* user id -> its first attached peer on this host */
-
-static struct buf dirty; /* uint64_t ids of the peers with something queued */
 
 static void catch_up(struct peer *p);
 
@@ -103,38 +102,13 @@ static void fall_behind(struct peer *p)
     p->look = true;
 }
 
-/* Also looks whether the queue has grown too long to go on feeding it. */
-void feed_queued(struct peer *p)
-{
-    if (p->feed == FEED_LIVE && ipc_channel_queued(&p->channel) > queue_limit())
-        fall_behind(p);
-    if (!p->dirty)
-        buf_append(&dirty, &p->id, sizeof(p->id));
-    p->dirty = true;
-}
-
-void feed_flush(void)
-{
-    while (buf_len(&dirty) > 0) {
-        uint64_t id;
-        memcpy(&id, buf_head(&dirty), sizeof(id));
-        buf_consume(&dirty, sizeof(id));
-        struct peer *p = peer_find(id);
-        if (!p)
-            continue;
-        p->dirty = false;
-        if (ipc_channel_queued(&p->channel) > 0)
-            peer_flush(p);
-    }
-}
-
 void feed_link_lost(void)
 {
     rows_link_lost();
     struct peer *p;
     for (size_t at = 0; link_is_hopeless() && (p = peer_next(&at));) {
         answers_void(p); /* nobody knows how long they would wait for their place */
-        feed_queued(p);
+        outbox_add(p);
         if (!p->attach_seq)
             continue;
         uint32_t seq = p->attach_seq;
@@ -155,6 +129,14 @@ static bool may_hold(struct peer *p)
     return !p->held_overflow;
 }
 
+/* A peer whose queue has grown too long is not fed any more. */
+static bool may_feed(struct peer *p)
+{
+    if (p->feed == FEED_LIVE && ipc_channel_queued(&p->channel) > queue_limit())
+        fall_behind(p);
+    return p->feed == FEED_LIVE;
+}
+
 /* Its sender has the acknowledgement; and who attached when its text had been asked for already
  * begins behind it, or reads it, see feed_awaits(). */
 static bool wants_frame(const struct peer *p, const struct event *e)
@@ -167,13 +149,13 @@ static void give_event(struct peer *p, const struct event *e)
     if (may_hold(p)) {
         if (wants_frame(p, e))
             put_event(&p->held, e);
-    } else if (p->feed == FEED_LIVE && e->cursor.change > p->cursor.change) {
+    } else if (may_feed(p) && e->cursor.change > p->cursor.change) {
         answers_put(p, e->cursor.change - 1);
         p->cursor = e->cursor;
         if (!wants_frame(p, e))
             return;
         put_event(&p->channel.out, e);
-        feed_queued(p);
+        outbox_add(p);
     }
 }
 
@@ -198,10 +180,10 @@ static void give_status(struct peer *p, uint64_t change, const char *frame, size
 {
     if (may_hold(p)) {
         put_status(&p->held, change, frame, size);
-    } else if (p->feed == FEED_LIVE && change > p->presence) {
+    } else if (may_feed(p) && change > p->presence) {
         p->presence = change;
         put_status(&p->channel.out, change, frame, size);
-        feed_queued(p);
+        outbox_add(p);
     }
 }
 
@@ -273,7 +255,7 @@ static void go_live(struct peer *p)
         release_held(p);
         p->feed = FEED_LIVE;
         answers_put(p, events_position().change);
-        feed_queued(p);
+        outbox_add(p);
     }
 }
 
@@ -349,7 +331,7 @@ static void on_missed_events(void *arg, const PGresult *result)
     struct db_params params = {0};
     db_param_int8(&params, link_host());
     db_param_int8(&params, (int64_t)p->presence);
-    db_param_text(&params, statuses_mode(), strlen(statuses_mode()));
+    db_param_text(&params, status_mode(), strlen(status_mode()));
     pool_run(STATEMENT_PRESENCE_READ, &params, on_missed_statuses, c);
 }
 
@@ -396,6 +378,5 @@ void feed_retry(void)
 
 void feed_free(void)
 {
-    buf_free(&dirty);
     map_free(&users);
 }

@@ -38,12 +38,6 @@ bool feed_awaits(int64_t sender, uint64_t origin, int64_t receiver);
 /* Hands a change to the peers that it concerns. */
 void feed_event(const struct event *e);
 
-/* Something was put into this peer's queue that the next feed_flush() is to send. */
-void feed_queued(struct peer *p);
-
-/* Sends what was queued for any peer. For the main loop: one write for all that came together. */
-void feed_flush(void);
-
 /* Hands out the frame that says that this user came or went: to all (audience NULL) or to those
  * users; never to the user's own sessions, which know. */
 void feed_status(uint64_t change, int64_t user, const int64_t *audience, size_t count,

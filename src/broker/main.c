@@ -24,19 +24,21 @@
 #include "link.h"
 #include "log.h"
 #include "logins.h"
+#include "outbox.h"
 #include "peer.h"
 #include "pool.h"
 #include "process.h"
+#include "requests.h"
 #include "revocations.h"
 #include "role.h"
+#include "resume.h"
 #include "rows.h"
 #include "sends.h"
 #include "signing.h"
+#include "status.h"
 #include "statuses.h"
 
 enum { FINISH_MS = 3000 };
-
-struct broker broker;
 
 static bool stopping;
 static int64_t stop_at;
@@ -79,6 +81,8 @@ static bool finished(void)
     return stopping && ((peer_count() == 0 && link_is_quiet()) || clock_ms() >= stop_at);
 }
 
+static const struct peers_owner sessions = {request_serve, feed_drained, feed_detach};
+
 int main(int argc, char **argv)
 {
     role_start(&broker.conf, "broker", argc, argv);
@@ -90,14 +94,15 @@ int main(int argc, char **argv)
     hashing_init(ROLE_FD_AUTH);
     signing_init(ROLE_FD_SIGN);
     broker_sandbox(&broker.conf);
+    rows_init(resume_opened);
     pool_init();
     link_init(ROLE_FD_STATUS);
-    peers_init(ROLE_FD_BROKER);
+    peers_init(ROLE_FD_BROKER, &sessions);
 
     while (!finished()) {
         loop_once(broker.loop);
         link_turn(); /* first, so that PostgreSQL works while the answers are handed out */
-        feed_flush();
+        outbox_flush();
         peers_reap();
     }
 
@@ -112,12 +117,14 @@ int main(int argc, char **argv)
     signing_free();
     sends_free();
     statuses_free();
+    status_free();
     hosts_free();
     rows_free();
     revocations_free();
     bearer_free();
     answers_free();
     feed_free();
+    outbox_free();
     loop_free(broker.loop);
     conf_free(&broker.conf);
     return 0;

@@ -10,12 +10,9 @@
 
 #include "broker.h"
 #include "clock.h"
-#include "feed.h"
 #include "log.h"
 #include "map.h"
 #include "process.h"
-#include "requests.h"
-#include "revocations.h"
 #include "tally.h"
 
 enum {
@@ -26,6 +23,7 @@ enum {
     QUEUE_HARD = 2 * IPC_MAX_REPLY,
 };
 
+static const struct peers_owner *owner;
 static struct map peers;
 static struct peer *ended;    /* since the last peers_reap() */
 static struct tally channels; /* of each process */
@@ -62,7 +60,7 @@ void peer_end(struct peer *p, const char *why)
     p->closing = true;
     p->next_ended = ended;
     ended = p;
-    feed_detach(p);
+    owner->ended(p);
     loop_remove(broker.loop, &p->watch);
     ipc_channel_close(&p->channel);
 }
@@ -137,17 +135,6 @@ static bool has_room(struct peer *p)
     return !p->closing && ipc_channel_queued(&p->channel) <= broker.conf.session_queue;
 }
 
-/* To whoever serves it, unless the peer acts for a user and its token was revoked since. */
-static const char *give(struct peer *p, const struct ipc_message *m)
-{
-    bool acts = !(ipc_rule(m->type)->when & IPC_IS_NEW);
-    enum ipc_error error = acts ? revocations_verdict(p) : IPC_E_NONE;
-    if (!error)
-        return request_serve(p, m);
-    peer_fail(p->id, m->type, m->seq, error);
-    return NULL;
-}
-
 static void serve(struct peer *p)
 {
     struct ipc_message m;
@@ -157,7 +144,7 @@ static void serve(struct peer *p)
         const char *wrong = got < 0 ? "a message that is none of a session's" : refuse(p, &m);
         if (!wrong) {
             p->waiting[m.type]++;
-            wrong = give(p, &m);
+            wrong = owner->serve(p, &m);
         }
         if (wrong)
             peer_end(p, wrong);
@@ -187,7 +174,7 @@ static void on_late_look(void *arg)
 static void on_drained(struct peer *p)
 {
     p->look = false;
-    feed_drained(p);
+    owner->drained(p);
     serve(p);
 }
 
@@ -254,8 +241,9 @@ static void on_accept(void *arg, uint32_t events)
     }
 }
 
-void peers_init(int fd)
+void peers_init(int fd, const struct peers_owner *hears)
 {
+    owner = hears;
     listener = (struct loop_watch){fd, EPOLLIN, on_accept, NULL};
     accept_pause.call = on_pause_over;
     late_look.call = on_late_look;

@@ -48,7 +48,7 @@ struct peer {
     bool counted;                    /* among the connections of its user and address */
     bool signs;                      /* a signature for its handshake was asked for */
     bool closing;                    /* ended; freed by peers_reap() */
-    bool dirty;                      /* in the list of feed_flush() */
+    bool dirty;                      /* in the outbox */
     bool look;                       /* there is something to be done when its queue is empty */
     struct peer *next_ended;
 
@@ -71,8 +71,17 @@ struct peer {
     struct peer *next_open; /* in the queue of rows to be made */
 };
 
+/* Who hears of what the peers send, and of their ends. */
+struct peers_owner {
+    /* Serves a message that fits its row of ipc_table.h. NULL, or what is wrong with it, which ends
+     * the peer. */
+    const char *(*serve)(struct peer *p, const struct ipc_message *m);
+    void (*drained)(struct peer *p); /* its queue has been written */
+    void (*ended)(struct peer *p);   /* its channel is about to be closed */
+};
+
 /* Starts to accept sessions on the listening socket fd. */
-void peers_init(int fd);
+void peers_init(int fd, const struct peers_owner *owner);
 
 /* Stops accepting; those that are connected stay. */
 void peers_stop(void);

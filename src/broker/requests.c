@@ -17,6 +17,7 @@
 #include "netaddr.h"
 #include "pool.h"
 #include "resume.h"
+#include "revocations.h"
 #include "sends.h"
 #include "signing.h"
 
@@ -224,5 +225,10 @@ const char *request_serve(struct peer *p, const struct ipc_message *m)
 {
     if (!servers[m->type])
         bug("no server for %s", ipc_rule(m->type)->name);
-    return servers[m->type](p, m);
+    bool acts = !(ipc_rule(m->type)->when & IPC_IS_NEW); /* for a user */
+    enum ipc_error error = acts ? revocations_verdict(p) : IPC_E_NONE;
+    if (!error)
+        return servers[m->type](p, m);
+    peer_fail(p->id, m->type, m->seq, error);
+    return NULL;
 }

@@ -4,8 +4,8 @@
 
 #include "peer.h"
 
-/* Serves a message that fits its row. NULL, or what is wrong with its payload, which ends the peer.
- */
+/* Serves a message that fits its row, unless the peer acts for a user whose token was revoked.
+ * NULL, or what is wrong with its payload, which ends the peer. */
 const char *request_serve(struct peer *p, const struct ipc_message *m);
 
 #endif

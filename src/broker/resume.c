@@ -9,6 +9,7 @@
 #include "feed.h"
 #include "link.h"
 #include "log.h"
+#include "outbox.h"
 #include "pool.h"
 
 static void answer_attach(struct peer *p)
@@ -23,7 +24,7 @@ static void answer_attach(struct peer *p)
     ipc_put_cursor(out, p->cursor);
     ipc_put_u64(out, p->presence);
     ipc_end(out, begin);
-    feed_queued(p);
+    outbox_add(p);
 }
 
 static void refuse_attach(struct peer *p)
@@ -37,7 +38,7 @@ static void refuse_attach(struct peer *p)
 }
 
 /* Where the peer starts: at the cursor that it named, or now. */
-static void place(struct peer *p, const struct resume_row *row)
+static void place(struct peer *p, const struct row *row)
 {
     struct cursor c;
     bool fresh = p->presence == 0;
@@ -56,7 +57,7 @@ static void place(struct peer *p, const struct resume_row *row)
     p->named = NULL;
 }
 
-void resume_opened(struct peer *p, const struct resume_row *row)
+void resume_opened(struct peer *p, const struct row *row)
 {
     if (!row->known) {
         refuse_attach(p);

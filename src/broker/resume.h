@@ -5,17 +5,10 @@
 
 #include "db.h"
 #include "peer.h"
-
-/* The database's answer about a peer's row, which is committed now. */
-struct resume_row {
-    bool known;           /* the user exists; otherwise there is no row */
-    bool honoured;        /* the cursor that was named is good */
-    struct cursor cursor; /* whatever comes after it rings here */
-    uint64_t presence;
-};
+#include "rows.h"
 
 /* The peer has its row: answers its ATTACH, and begins where it named, or now. */
-void resume_opened(struct peer *p, const struct resume_row *row);
+void resume_opened(struct peer *p, const struct row *row);
 
 /* An attached peer asks for everything after an older cursor once more, and then for RESUMED;
  * named empty: only for that. */

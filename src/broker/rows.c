@@ -7,7 +7,6 @@
 #include "clock.h"
 #include "events.h"
 #include "link.h"
-#include "resume.h"
 
 enum { ROWS_AT_ONCE = 1000 }; /* made by one statement */
 
@@ -23,6 +22,13 @@ struct leaver {
 };
 static struct buf leavers;
 static struct loop_timer leaving;
+
+static void (*report_opened)(struct peer *p, const struct row *row);
+
+void rows_init(void (*opened)(struct peer *p, const struct row *row))
+{
+    report_opened = opened;
+}
 
 void rows_open(struct peer *p)
 {
@@ -111,15 +117,15 @@ static void on_opened(void *arg, const PGresult *result)
     if (!link_ok(result, "registering sessions"))
         return;
     for (int i = 0; i < PQntuples(result); i++) {
-        struct resume_row row = {.known = db_bool(result, i, 1),
-                                 .cursor = db_cursor(result, i, 2),
-                                 .presence = (uint64_t)db_int(result, i, 4),
-                                 .honoured = db_bool(result, i, 5)};
+        struct row row = {.known = db_bool(result, i, 1),
+                          .cursor = db_cursor(result, i, 2),
+                          .presence = (uint64_t)db_int(result, i, 4),
+                          .honoured = db_bool(result, i, 5)};
         uint64_t id = (uint64_t)db_int(result, i, 0);
         events_start(row.cursor);
         struct peer *p = peer_find(id);
         if (p && p->feed != FEED_OFF)
-            resume_opened(p, &row);
+            report_opened(p, &row);
         else
             leave(id); /* it left before it had arrived */
     }

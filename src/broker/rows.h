@@ -10,7 +10,18 @@
 #include "db.h"
 #include "peer.h"
 
-/* Has a row made for the peer; resume_opened() is told once it is committed. */
+/* The database's answer about a peer's row, which is committed now. */
+struct row {
+    bool known;           /* the user exists; otherwise there is no row */
+    bool honoured;        /* the cursor that was named is good */
+    struct cursor cursor; /* whatever comes after it rings here */
+    uint64_t presence;
+};
+
+/* opened: called for each row that was made and whose peer is still attached. */
+void rows_init(void (*opened)(struct peer *p, const struct row *row));
+
+/* Has a row made for the peer. */
 void rows_open(struct peer *p);
 
 /* The peer needs no row any more. Harmless if it has none. */

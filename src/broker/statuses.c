@@ -1,7 +1,6 @@
 /* Presence; see statuses.h. */
 #include "statuses.h"
 
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -10,6 +9,7 @@
 #include "link.h"
 #include "log.h"
 #include "map.h"
+#include "status.h"
 
 /* After an outage other hosts get this long to register their sessions again before users who
  * were online and of whom the database now knows nothing count as gone. */
@@ -28,57 +28,9 @@ static bool wanted;
 static struct buf doubtful; /* int64_t ids of users to be checked in the database */
 static struct loop_timer grace;
 
-const char *statuses_mode(void)
-{
-    static const char *const names[] = {[CONF_PRESENCE_ALL] = "all",
-                                        [CONF_PRESENCE_CONTACTS] = "contacts",
-                                        [CONF_PRESENCE_OFF] = "off"};
-    return names[broker.conf.presence];
-}
-
 void statuses_wanted(void)
 {
     wanted = true;
-}
-
-static int64_t *audience;
-
-static const int64_t *take_audience(const PGresult *result, int row, size_t *count)
-{
-    *count = db_int_array(result, row, 4, NULL, 0);
-    audience = xrealloc(audience, (*count + 1) * sizeof(*audience));
-    db_int_array(result, row, 4, audience, *count);
-    return audience;
-}
-
-struct status status_from_row(const PGresult *result, int row)
-{
-    static char frame[256];
-    struct status s = {.change = (uint64_t)db_int(result, row, 0),
-                       .user = db_int(result, row, 1),
-                       .online = db_bool(result, row, 3),
-                       .to_all = db_is_null(result, row, 4),
-                       .frame = frame};
-    size_t n;
-    const char *name = db_text(result, row, 2, &n);
-    if (!s.to_all)
-        s.audience = take_audience(result, row, &s.audience_count);
-    /* A username consists of letters, digits, '.', '_' and '-': nothing to escape. */
-    s.size = (size_t)snprintf(frame, sizeof(frame),
-                              "{\"type\":\"user_status\",\"data\":{\"user_id\":%lld,\"online\":%s,"
-                              "\"username\":\"%.*s\"}}",
-                              (long long)s.user, s.online ? "true" : "false", (int)n, name);
-    return s;
-}
-
-bool status_concerns(const struct status *s, int64_t user)
-{
-    if (s->to_all)
-        return true;
-    for (size_t i = 0; i < s->audience_count; i++)
-        if (s->audience[i] == user)
-            return true;
-    return false;
 }
 
 static struct person *person(int64_t user)
@@ -122,7 +74,7 @@ bool statuses_read(struct db *listener)
     struct db_params p = {0};
     db_param_int8(&p, link_host());
     db_param_int8(&p, (int64_t)position);
-    db_param_text(&p, statuses_mode(), strlen(statuses_mode()));
+    db_param_text(&p, status_mode(), strlen(status_mode()));
     db_run(listener, STATEMENT_PRESENCE_READ, &p, on_read, NULL);
     return true;
 }
@@ -175,6 +127,4 @@ void statuses_free(void)
         free(who);
     map_free(&people);
     buf_free(&doubtful);
-    free(audience);
-    audience = NULL;
 }

@@ -15,13 +15,13 @@
 
 #include "bearer.h"
 #include "broker.h"
+#include "feed.h"
 #include "limits.h"
 #include "log.h"
 #include "peer.h"
+#include "requests.h"
 #include "resume.h"
 #include "rows.h"
-
-struct broker broker;
 
 static const char secret[] = "only the fuzzers use this one, of 32 bytes and more";
 static struct sockaddr_un address = {.sun_family = AF_UNIX, .sun_path = "\0chatd-fuzz-"};
@@ -55,7 +55,8 @@ static int start(void)
     int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0);
     snprintf(address.sun_path + 12, sizeof(address.sun_path) - 12, "%d", (int)getpid());
     REQUIRE(bind(fd, (struct sockaddr *)&address, sizeof(address)) == 0 && listen(fd, 8) == 0);
-    peers_init(fd);
+    static const struct peers_owner owner = {request_serve, feed_drained, feed_detach};
+    peers_init(fd, &owner);
     return fd;
 }
 
@@ -67,7 +68,7 @@ static void turn(void)
     for (size_t at = 0; (p = peer_next(&at));) {
         if (p->feed != FEED_OPENING)
             continue;
-        resume_opened(p, &(struct resume_row){.known = true, .presence = p->presence});
+        resume_opened(p, &(struct row){.known = true, .presence = p->presence});
         peer_flush(p);
     }
     peers_reap();
