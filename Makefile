@@ -20,7 +20,8 @@ OPTIM   := -O1 -g -fno-omit-frame-pointer -fsanitize=$(SANITIZE) -fno-sanitize-r
 endif
 CFLAGS  += -std=gnu11 -D_GNU_SOURCE $(OPTIM) $(WARN) $(FORTIFY) $(HARDEN)
 
-FOLDERS := lib conf ipc wire tls master session broker auth signer
+BROKER  := $(addprefix broker/,core pg helpers accounts delivery) broker
+FOLDERS := lib conf ipc wire tls master session $(BROKER) auth signer
 SOURCES := $(wildcard src/*.c) $(foreach d,$(FOLDERS),$(wildcard src/$(d)/*.c))
 OBJECTS := $(SOURCES:src/%.c=$(BUILD)/%.o)
 UNITS   := $(patsubst tests/unit/%.c,$(BUILD)/unit/%,$(wildcard tests/unit/test_*.c))
@@ -36,7 +37,12 @@ SEES_wire    := lib wire
 SEES_tls     := tls
 SEES_master  := lib conf tls master
 SEES_session := lib conf ipc wire tls session
-SEES_broker  := lib conf ipc broker
+SEES_broker  := lib conf ipc $(BROKER)
+SEES_broker/core     := lib conf ipc broker/core
+SEES_broker/pg       := lib conf ipc broker/core broker/pg
+SEES_broker/helpers  := lib conf ipc broker/core broker/helpers
+SEES_broker/accounts := lib conf ipc broker/core broker/pg broker/helpers broker/accounts
+SEES_broker/delivery := lib conf ipc broker/core broker/pg broker/delivery
 SEES_auth    := lib conf ipc auth
 SEES_signer  := lib conf ipc tls signer
 # src/chatd.c puts the master and its sessions together into one executable.
@@ -55,7 +61,7 @@ $(BUILD)/chatd: $(BUILD)/chatd.o $(call objects,lib conf ipc wire tls master ses
 	$(call say,LINK,$@)
 	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) $(LINK) -o $@ $^ -ljson-c -lssl -lcrypto -lz
 
-$(BUILD)/chatd-broker: $(call objects,lib conf ipc broker)
+$(BUILD)/chatd-broker: $(call objects,lib conf ipc $(BROKER))
 	$(call say,LINK,$@)
 	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) $(LINK) -o $@ $^ -lpq -ljwt -lcrypto
 
@@ -69,7 +75,7 @@ $(BUILD)/chatd-signer: $(call objects,lib conf ipc tls signer)
 
 folder   = $(patsubst %/,%,$(dir $(1)))
 includes = $(addprefix -Isrc/,$(SEES_$(call folder,$(1)))) \
-           $(if $(filter broker,$(call folder,$(1))),$$(pkg-config --cflags libpq libjwt))
+           $(if $(filter broker broker/%,$(call folder,$(1))),$$(pkg-config --cflags libpq libjwt))
 $(BUILD)/%.o: src/%.c Makefile
 	@mkdir -p $(@D)
 	$(call say,CC,$<)
@@ -77,12 +83,13 @@ $(BUILD)/%.o: src/%.c Makefile
 
 # A unit test links the object under test and what lies below it, never a whole program.
 UNIT_OBJECTS = $(call objects,lib conf ipc wire tls) $(BUILD)/master/addresses.o \
-               $(BUILD)/auth/bcrypt.o $(BUILD)/broker/limits.o $(BUILD)/broker/token.o \
-               $(BUILD)/broker/token_keys.o $(BUILD)/signer/content.o
+               $(BUILD)/auth/bcrypt.o $(BUILD)/broker/accounts/limits.o \
+               $(BUILD)/broker/accounts/token.o $(BUILD)/broker/accounts/token_keys.o \
+               $(BUILD)/signer/content.o
 $(BUILD)/unit/%: tests/unit/%.c tests/unit/test.h $(UNIT_OBJECTS)
 	@mkdir -p $(@D)
 	$(call say,TEST,$@)
-	$(Q)$(CC) $(CFLAGS) $(CPPFLAGS) -Itests/unit $(addprefix -Isrc/,lib conf ipc wire tls master auth broker signer) \
+	$(Q)$(CC) $(CFLAGS) $(CPPFLAGS) -Itests/unit $(addprefix -Isrc/,lib conf ipc wire tls master auth broker/core broker/accounts signer) \
 	    -o $@ $< $(UNIT_OBJECTS) $(LDFLAGS) $(LINK) -ljson-c -lcrypto -lcrypt -ljwt -lz
 
 # The server's own HTTP and WebSocket code behind an echo: what conformance suites are run against.
@@ -107,14 +114,14 @@ $(BUILD)/unit/probe: tests/probe/probe.c $(PROBE_OBJECTS)
 # these need. FUZZ_BUILD makes all of them; see CONTRIBUTING.md.
 FUZZERS    := $(patsubst tests/fuzz/fuzz_%.c,$(BUILD)/fuzzers/%,$(wildcard tests/fuzz/fuzz_*.c))
 FUZZ_BUILD := BUILD=$(BUILD)/fuzz CC=clang SANITIZE=fuzzer-no-link,address,undefined fuzzers
-$(BUILD)/fuzzers/chatd.a: $(filter-out %/main.o,$(call objects,lib conf ipc wire tls session broker))
+$(BUILD)/fuzzers/chatd.a: $(filter-out %/main.o,$(call objects,lib conf ipc wire tls session $(BROKER)))
 	@mkdir -p $(@D)
 	$(Q)rm -f $@ && $(AR) rcs $@ $^
 
 $(BUILD)/fuzzers/%: tests/fuzz/fuzz_%.c tests/fuzz/fuzz.h $(BUILD)/fuzzers/chatd.a
 	$(call say,FUZZ,$@)
 	$(Q)$(CC) $(CFLAGS) $(CPPFLAGS) -fsanitize=fuzzer -Itests/fuzz \
-	    $(addprefix -Isrc/,lib conf ipc wire tls session broker) $$(pkg-config --cflags libpq libjwt) \
+	    $(addprefix -Isrc/,lib conf ipc wire tls session $(BROKER)) $$(pkg-config --cflags libpq libjwt) \
 	    -o $@ $< $(BUILD)/fuzzers/chatd.a $(LDFLAGS) $(LINK) -ljson-c -lssl -lcrypto -lpq -ljwt -lz
 
 fuzzers: $(FUZZERS)
@@ -128,7 +135,7 @@ fuzz:
 # Each file of src is analysed with the flags that it is built with, as soon as it or a header has
 # changed. gcc 12's analyzer has all of its default warnings on; none of them had to be turned off.
 ANALYSED := $(SOURCES:src/%.c=$(BUILD)/analysis/%.gcc) $(SOURCES:src/%.c=$(BUILD)/analysis/%.tidy)
-HEADERS  := $(wildcard src/*/*.h)
+HEADERS  := $(wildcard src/*/*.h src/*/*/*.h)
 $(BUILD)/analysis/%.gcc: src/%.c $(HEADERS) Makefile
 	@mkdir -p $(@D)
 	$(call say,GCC,$<)

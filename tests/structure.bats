@@ -29,7 +29,12 @@ below = {
     "tls": set(),
     "master": {"lib", "conf", "tls"},
     "session": {"lib", "conf", "ipc", "wire", "tls"},
-    "broker": {"lib", "conf", "ipc"},
+    "broker/core": {"lib", "conf", "ipc"},
+    "broker/pg": {"lib", "conf", "ipc", "broker/core"},
+    "broker/helpers": {"lib", "conf", "ipc", "broker/core"},
+    "broker/accounts": {"lib", "conf", "ipc", "broker/core", "broker/pg", "broker/helpers"},
+    "broker/delivery": {"lib", "conf", "ipc", "broker/core", "broker/pg"},
+    "broker": {"lib", "conf", "ipc", "broker/core", "broker/pg", "broker/helpers", "broker/accounts", "broker/delivery"},
     "auth": {"lib", "conf", "ipc"},
     "signer": {"lib", "conf", "ipc", "tls"},
     "": {"lib", "conf", "master", "session"},
@@ -57,14 +62,30 @@ assert not wrong, "\n".join(wrong)
 PY
 }
 
+@test "in each folder calls go one way: no file uses a name of one that uses its own" {
+    local folder source
+    for folder in $(cd "$ROOT/src" && find . -mindepth 1 -type d); do
+        for source in "$ROOT/src/$folder"/*.c; do
+            source=$(basename "$source" .c)
+            nm "$BUILD/$folder/$source.o" | awk -v "file=$source" \
+                'NF == 3 && $2 ~ /[A-TV-Z]/ {print "has", $3, file} NF == 2 && $1 == "U" {print "uses", $2, file}'
+        done | awk '$1 == "has" {home[$2] = $3} $1 == "uses" {from[NR] = $3; name[NR] = $2}
+            END {for (i in from) if (name[i] in home && home[name[i]] != from[i]) print from[i], home[name[i]]}' \
+            >"$T/uses"
+        cat "$T/uses" >>"$T/all"
+        tsort "$T/uses" >"$T/sorted" 2>"$T/loops" || fail "$folder: $(<"$T/loops")"
+    done
+    (($(sort -u "$T/all" | wc -l) > 100))
+}
+
 @test "libraries are included only where they belong: libpq and libjwt in broker, libxcrypt in auth" {
     py - "$ROOT" <<'PY'
 import os, re, sys
 os.chdir(sys.argv[1] + "/src")
-allowed = {"libpq-fe.h": ("broker/",), "jwt.h": ("broker/token.c",), "crypt.h": ("auth/bcrypt.c",),
+allowed = {"libpq-fe.h": ("broker/",), "jwt.h": ("broker/accounts/token.c",), "crypt.h": ("auth/bcrypt.c",),
            "json-c/": ("wire/", "session/"), "zlib.h": ("wire/ws_deflate.c",), "openssl/ssl.h": ("session/tls.c",),
            "openssl/": ("wire/", "tls/", "signer/", "session/tls.c", "session/remote_key.", "master/keyring.c",
-                        "master/public_keys.c", "broker/token_keys.c")}
+                        "master/public_keys.c", "broker/accounts/token_keys.c")}
 wrong, seen = [], set()
 for d, _, names in os.walk("."):
     for f in (os.path.join(d, n)[2:] for n in names):

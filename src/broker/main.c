@@ -10,18 +10,14 @@
 #include <sys/signalfd.h>
 #include <unistd.h>
 
-#include "answers.h"
 #include "bearer.h"
 #include "broker.h"
 #include "broker_sandbox.h"
 #include "clock.h"
 #include "connections.h"
-#include "events.h"
 #include "feed.h"
 #include "hashing.h"
-#include "hosts.h"
 #include "limits.h"
-#include "link.h"
 #include "log.h"
 #include "logins.h"
 #include "outbox.h"
@@ -29,14 +25,10 @@
 #include "pool.h"
 #include "process.h"
 #include "requests.h"
-#include "revocations.h"
 #include "role.h"
-#include "resume.h"
 #include "rows.h"
-#include "sends.h"
+#include "schedule.h"
 #include "signing.h"
-#include "status.h"
-#include "statuses.h"
 
 enum { FINISH_MS = 3000 };
 
@@ -78,7 +70,7 @@ static void watch_signals(void)
 
 static bool finished(void)
 {
-    return stopping && ((peer_count() == 0 && link_is_quiet()) || clock_ms() >= stop_at);
+    return stopping && ((peer_count() == 0 && schedule_is_quiet()) || clock_ms() >= stop_at);
 }
 
 static const struct peers_owner sessions = {request_serve, feed_drained, feed_detach};
@@ -94,37 +86,27 @@ int main(int argc, char **argv)
     hashing_init(ROLE_FD_AUTH);
     signing_init(ROLE_FD_SIGN);
     broker_sandbox(&broker.conf);
-    rows_init(resume_opened);
     pool_init();
-    link_init(ROLE_FD_STATUS);
+    schedule_init(ROLE_FD_STATUS);
     peers_init(ROLE_FD_BROKER, &sessions);
 
     while (!finished()) {
         loop_once(broker.loop);
-        link_turn(); /* first, so that PostgreSQL works while the answers are handed out */
+        schedule_turn(); /* first, so that PostgreSQL works while the answers are handed out */
         outbox_flush();
         peers_reap();
     }
 
     peers_stop();
     peers_free();
-    link_free();
+    schedule_free();
     pool_free();
     hashing_free();
     logins_free();
     limits_free();
     connections_free();
     signing_free();
-    sends_free();
-    statuses_free();
-    status_free();
-    hosts_free();
-    rows_free();
-    revocations_free();
     bearer_free();
-    answers_free();
-    feed_free();
-    outbox_free();
     loop_free(broker.loop);
     conf_free(&broker.conf);
     return 0;

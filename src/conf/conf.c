@@ -1,5 +1,5 @@
 /*
- * The table of keys, and what is done to one key or to each of them: set, dump, reload, wipe.
+ * What is done to one key or to each of them: set, dump, reload, wipe.
  *
  * conf_load.c brings the text, conf_value.c understands numbers, conf_check.c looks at the whole.
  */
@@ -12,40 +12,6 @@
 
 #include "buf.h"
 #include "log.h"
-
-/* The words that the table's rows are written in. */
-enum {
-    MASTER = CONF_MASTER,
-    SESSION = CONF_SESSION,
-    BROKER = CONF_BROKER,
-    AUTH = CONF_AUTH,
-    SIGNER = CONF_SIGNER,
-    ALL = CONF_MASTER | CONF_SESSION | CONF_BROKER | CONF_AUTH | CONF_SIGNER,
-    RELOAD = CONF_RELOADABLE,
-};
-#define KIB    1024LL
-#define MIB    (1024 * KIB)
-#define SECOND 1000LL
-#define MINUTE (60 * SECOND)
-#define HOUR   (3600 * SECOND)
-#define DAY    (24 * HOUR)
-
-#define RANGE(least, most) .min = (least), .max = (most)
-#define WORDS(...)         .words = {__VA_ARGS__, NULL}
-#define ANY                .min = 0
-
-const struct conf_key conf_table[CONF_KEY_COUNT] = {
-#define KEY(kind, key, text, bounds, roles, variable, line)                                        \
-    [CONF_K_##key] = {.name = #key,                                                                \
-                      .type = CONF_T_##kind,                                                       \
-                      .offset = offsetof(struct conf, key),                                        \
-                      .preset = (text),                                                            \
-                      .flags = (roles),                                                            \
-                      .env = (variable),                                                           \
-                      .help = (line),                                                              \
-                      bounds},
-#include "conf_keys.h"
-};
 
 static const char *const type_names[] = {
     [CONF_T_STRING] = "string", [CONF_T_SECRET] = "secret", [CONF_T_ENUM] = "enum",
@@ -288,7 +254,7 @@ static void dump_text(struct buf *out, const char *text)
 
 void conf_dump(const struct conf *c, struct buf *out, unsigned roles)
 {
-    roles &= ALL;
+    roles &= ~(unsigned)CONF_RELOADABLE;
     for (int id = 0; id < CONF_KEY_COUNT; id++) {
         const struct conf_key *key = &conf_table[id];
         char number[32];

@@ -169,13 +169,13 @@ static enum ipc_error sign(struct ask *a, const void *key, uint32_t scheme, cons
     return ipc_read_end(&r) ? IPC_E_NONE : IPC_E_INTERNAL;
 }
 
-bool ask_signature(struct ask *a, const void *key, uint32_t scheme, const void *content, size_t n,
+bool ask_signature(void *ask, const void *key, uint32_t scheme, const void *content, size_t n,
                    struct buf *signature)
 {
     enum ipc_error error = n > IPC_MAX_HANDSHAKE ? IPC_E_INTERNAL : IPC_E_UNAVAILABLE;
     /* A broker that dies with the question is followed by another one. */
     for (int i = 0; i < 2 && error == IPC_E_UNAVAILABLE && !client_stop; i++)
-        error = sign(a, key, scheme, content, n, signature);
+        error = sign(ask, key, scheme, content, n, signature);
     if (error)
         log_warn("no signature for the handshake: %s", ipc_failure(error)->code);
     return error == IPC_E_NONE;

@@ -45,10 +45,9 @@ enum ipc_error ask_authenticate(struct ask *a, const char *token, size_t n);
 /* Takes an AUTHED message: whom the channel acts for, from now on. False if it is malformed. */
 bool ask_take_authed(struct ask *a, const struct ipc_message *m);
 
-/* A signature with the key of this fingerprint (tls_key.h), for the handshake of TLS: in a channel
- * of its own, which goes on to serve. True and the signature appended; what went wrong is logged.
- */
-bool ask_signature(struct ask *a, const void *key, uint32_t scheme, const void *content, size_t n,
+/* A tls_sign(), which see: asks for a signature with the key of this fingerprint, in a channel of
+ * its own, which goes on to serve. What went wrong is logged. */
+bool ask_signature(void *ask, const void *key, uint32_t scheme, const void *content, size_t n,
                    struct buf *signature);
 
 /* The user comes online through this channel. cursor: the client's, after which it wants to have

@@ -15,7 +15,6 @@
 #include "clock.h"
 #include "log.h"
 #include "proctitle.h"
-#include "tls.h"
 
 enum { READ_AT_ONCE = 16 * 1024, LINGER_MS = 1000 };
 
@@ -108,9 +107,9 @@ bool client_read_exactly(struct client *c, void *p, size_t n, int64_t deadline)
     return true;
 }
 
-bool client_start_tls(struct client *c, struct ask *ask)
+bool client_start_tls(struct client *c, tls_sign *sign, void *arg)
 {
-    c->tls = tls_new(c->fd, ask);
+    c->tls = tls_new(c->fd, sign, arg);
     int64_t deadline = clock_ms() + c->conf->header_timeout;
     int done = c->tls ? 0 : -1;
     while (done == 0 && (done = tls_accept(c->tls)) == 0) {

@@ -12,6 +12,7 @@
 #include "bucket.h"
 #include "conf.h"
 #include "netaddr.h"
+#include "tls.h"
 
 struct client {
     const struct conf *conf;
@@ -50,10 +51,9 @@ bool client_may(struct client *c, int64_t amount);
  * False if they did not come before the deadline. */
 bool client_read_exactly(struct client *c, void *p, size_t n, int64_t deadline);
 
-struct ask;
-/* Speaks TLS from now on: the handshake, within header_timeout. ask: for the signature. False if
- * there was none, which was logged. */
-bool client_start_tls(struct client *c, struct ask *ask);
+/* Speaks TLS from now on: the handshake, within header_timeout. sign(arg, ...) makes the signature.
+ * False if the handshake failed, which was logged. */
+bool client_start_tls(struct client *c, tls_sign *sign, void *arg);
 
 /* Ends and frees everything; the socket is closed. */
 void client_free(struct client *c);

@@ -48,7 +48,7 @@ void session_main(const struct conf *conf, int client, bool tls, int handover, i
     ask_init(&a, &c);
 
     struct next next = {.kind = NEXT_NOTHING};
-    if (proxied_begin(&c) && (!tls || client_start_tls(&c, &a)))
+    if (proxied_begin(&c) && (!tls || client_start_tls(&c, ask_signature, &a)))
         next = serve_http(&c, &a);
     if (next.kind == NEXT_WEBSOCKET)
         chat_run(&c, &a, &next);

@@ -9,7 +9,6 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "ask.h"
 #include "log.h"
 #include "remote_key.h"
 #include "tls_key.h"
@@ -32,7 +31,8 @@ struct tls {
 };
 
 static struct tls_context *current;
-static struct ask *asked; /* for the signature of the handshake that goes on */
+static tls_sign *signer; /* of the handshake that goes on */
+static void *signer_arg;
 
 /* --- the context --- */
 
@@ -53,8 +53,8 @@ static bool sign(const EVP_PKEY *public_key, const struct tls_scheme *scheme,
                  const unsigned char *content, size_t n, struct buf *signature)
 {
     unsigned char key[TLS_FINGERPRINT];
-    return asked && tls_fingerprint(public_key, key) &&
-           ask_signature(asked, key, scheme->number, content, n, signature);
+    return signer && tls_fingerprint(public_key, key) &&
+           signer(signer_arg, key, scheme->number, content, n, signature);
 }
 
 static bool register_keys(void)
@@ -208,7 +208,7 @@ void tls_warm_up(void)
 
 /* --- a connection --- */
 
-struct tls *tls_new(int fd, struct ask *ask)
+struct tls *tls_new(int fd, tls_sign *sign_it, void *arg)
 {
     if (!current) {
         log_error("TLS is not set up");
@@ -220,7 +220,8 @@ struct tls *tls_new(int fd, struct ask *ask)
     if (!t->ssl || SSL_set_fd(t->ssl, fd) != 1)
         die("libssl: %s", reason());
     SSL_set_app_data(t->ssl, t);
-    asked = ask;
+    signer = sign_it;
+    signer_arg = arg;
     return t;
 }
 
@@ -269,7 +270,7 @@ int tls_accept(struct tls *t)
     errno = 0;
     int result = SSL_accept(t->ssl);
     if (result == 1) {
-        asked = NULL;
+        signer = NULL;
         t->read_events = POLLIN;
         return 1;
     }

@@ -10,10 +10,10 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #include "conf.h"
 
-struct ask;
 struct buf;
 struct tls_context;
 struct tls;
@@ -32,9 +32,14 @@ void tls_context_use(struct tls_context *t);
  * its memory. */
 void tls_warm_up(void);
 
-/* A connection on a socket, which stays the caller's; ask: for the signature. NULL with a line in
- * the log if there is no context. */
-struct tls *tls_new(int fd, struct ask *ask);
+/* Makes the signature of a handshake, with the key of this fingerprint (tls_key.h). True and the
+ * signature appended. */
+typedef bool tls_sign(void *arg, const void *key, uint32_t scheme, const void *content, size_t n,
+                      struct buf *signature);
+
+/* A connection on a socket, which stays the caller's. NULL with a line in the log if there is no
+ * context. */
+struct tls *tls_new(int fd, tls_sign *sign, void *arg);
 void tls_free(struct tls *t);
 
 /* The handshake: 1: done, 0: more of the client is needed, -1: failed, which was logged. */

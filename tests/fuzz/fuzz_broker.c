@@ -66,9 +66,9 @@ static void turn(void)
     struct peer *p;
     loop_once(broker.loop);
     for (size_t at = 0; (p = peer_next(&at));) {
-        if (p->feed != FEED_OPENING)
+        if (p->feed.state != FEED_OPENING)
             continue;
-        resume_opened(p, &(struct row){.known = true, .presence = p->presence});
+        resume_opened(p, &(struct row){.known = true, .presence = p->feed.presence});
         peer_flush(p);
     }
     peers_reap();

@@ -17,29 +17,38 @@
 
 #include "db.h"
 
+struct link_owner {
+    /* This host has a number. honoured: the database knows this host's position; now: its last
+     * change. The owner makes the sessions' rows, then calls link_set_up(). */
+    void (*attached)(bool honoured, struct cursor now);
+    void (*up)(void);
+    void (*down)(void);                /* also after an attempt that failed */
+    void (*bell)(const char *payload); /* a notification for this host */
+};
+
 /* Starts to connect, and from then on reconnects with back-off. status_fd: where "up" and "down"
  * are reported, a line each; -1: nowhere. */
-void link_init(int status_fd);
+void link_init(int status_fd, const struct link_owner *owner);
 void link_free(void);
 
-/* True while rows can be written. */
+/* True while this host is attached and its sessions have their rows. */
 bool link_is_up(void);
 
-/* True when the last attempt to connect failed: who asks now need not wait for the next. */
+/* True when the last attempt to connect failed: a new request need not wait for the next. */
 bool link_is_hopeless(void);
 
 /* The number of this host while attached; the tag that cursors of this database carry. */
 int64_t link_host(void);
 const char *link_tag(void);
 
-/* Gives each connection that is free its next piece of work. For the main loop: what came in one
- * round of events goes in one statement. */
-void link_turn(void);
+/* One of the two connections while this host is attached and the connection is free, or NULL. */
+struct db *link_listener(void);
+struct db *link_writer(void);
+
+/* Every attached session has its row. */
+void link_set_up(void);
 
 /* Whether a statement succeeded that must not fail; otherwise the link starts over. */
 bool link_ok(const PGresult *result, const char *what);
-
-/* True when nothing is left to be written. */
-bool link_is_quiet(void);
 
 #endif

@@ -53,7 +53,7 @@ static void forget_all(void)
 
 static void on_timer(void *arg)
 {
-    (void)arg; /* it is enough that the loop goes round: link_turn() asks hosts_listen() */
+    (void)arg; /* it is enough that the loop goes round: schedule_turn() asks hosts_listen() */
 }
 
 void hosts_link_up(void)

@@ -8,9 +8,9 @@
 #include "broker.h"
 #include "clock.h"
 #include "feed.h"
-#include "events.h"
 #include "link.h"
 #include "log.h"
+#include "position.h"
 
 enum {
     BATCH_BYTES = 4 * 1024 * 1024, /* of content in one transaction */
@@ -165,7 +165,7 @@ static bool is_next(const PGresult *result)
     for (int i = 0; i < PQntuples(result); i++)
         if (!is_ok(result, i) || db_bool(result, i, 4))
             return false;
-    return batch_framed && events_are_next(db_cursor(result, 0, 2).change);
+    return batch_framed && position_is_next(db_cursor(result, 0, 2).change);
 }
 
 /* next: the batch comes right behind what this host has handed out, so it goes out from here;
@@ -180,9 +180,9 @@ static void answer(struct send *s, const PGresult *result, int row, bool next)
                              .duplicate = is_duplicate(s, result, row)};
     if (next) {
         struct event e = event_of(s, result, row);
-        events_hand_out(&e);
+        feed_hand_out(&e);
     } else {
-        events_rung(ack.message.change);
+        position_rung(ack.message.change);
     }
     struct peer *p = peer_find(s->peer);
     if (p)
@@ -227,7 +227,7 @@ static bool wants_frames(void)
     size_t size = 0;
     for (const struct send *s = batch.first; s && size <= FRAMES_BYTES; s = s->next)
         size += FRAME_ROOM + escaped_size(s->text + s->id_size, s->content_size);
-    return size <= FRAMES_BYTES && events_are_current();
+    return size <= FRAMES_BYTES && position_is_started() && !position_is_behind();
 }
 
 static void put_batch(struct db_params *params)

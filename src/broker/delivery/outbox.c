@@ -7,9 +7,9 @@ static struct buf dirty; /* uint64_t ids of the peers */
 
 void outbox_add(struct peer *p)
 {
-    if (!p->dirty)
+    if (!p->feed.dirty)
         buf_append(&dirty, &p->id, sizeof(p->id));
-    p->dirty = true;
+    p->feed.dirty = true;
 }
 
 void outbox_flush(void)
@@ -21,7 +21,7 @@ void outbox_flush(void)
         struct peer *p = peer_find(id);
         if (!p)
             continue;
-        p->dirty = false;
+        p->feed.dirty = false;
         if (ipc_channel_queued(&p->channel) > 0)
             peer_flush(p);
     }

@@ -12,6 +12,7 @@
 #include "map.h"
 #include "outbox.h"
 #include "pool.h"
+#include "position.h"
 #include "rows.h"
 #include "status.h"
 
@@ -25,7 +26,7 @@ static void catch_up(struct peer *p);
 
 static void list_add(struct peer *p)
 {
-    p->same_user = map_get(&users, (uint64_t)p->user);
+    p->feed.same_user = map_get(&users, (uint64_t)p->user);
     map_put(&users, (uint64_t)p->user, p);
 }
 
@@ -33,16 +34,16 @@ static void list_remove(struct peer *p)
 {
     struct peer *first = map_get(&users, (uint64_t)p->user);
     if (first == p) {
-        if (p->same_user)
-            map_put(&users, (uint64_t)p->user, p->same_user);
+        if (p->feed.same_user)
+            map_put(&users, (uint64_t)p->user, p->feed.same_user);
         else
             map_remove(&users, (uint64_t)p->user);
         return;
     }
-    while (first && first->same_user != p)
-        first = first->same_user;
+    while (first && first->feed.same_user != p)
+        first = first->feed.same_user;
     if (first)
-        first->same_user = p->same_user;
+        first->feed.same_user = p->feed.same_user;
 }
 
 void feed_attach(struct peer *p, uint32_t seq, struct ipc_text named, uint64_t presence)
@@ -52,24 +53,26 @@ void feed_attach(struct peer *p, uint32_t seq, struct ipc_text named, uint64_t p
         peer_fail(p->id, IPC_ATTACH, seq, IPC_E_UNAVAILABLE);
         return;
     }
-    p->feed = FEED_OPENING;
-    p->attach_seq = seq;
-    free(p->named);
-    p->named = named.n > 0 ? xstrndup(named.p, named.n) : NULL;
-    p->presence = presence;
+    p->feed.state = FEED_OPENING;
+    p->feed.attach_seq = seq;
+    free(p->feed.named);
+    p->feed.named = named.n > 0 ? xstrndup(named.p, named.n) : NULL;
+    p->feed.presence = presence;
     list_add(p);
     rows_open(p);
 }
 
 void feed_detach(struct peer *p)
 {
-    if (p->feed == FEED_OFF)
+    if (p->feed.state == FEED_OFF)
         return;
     list_remove(p);
     connections_drop(p);
     rows_close(p);
-    p->feed = FEED_OFF;
-    buf_free(&p->held);
+    buf_wipe(&p->feed.held);
+    buf_free(&p->feed.answers);
+    free(p->feed.named);
+    p->feed = (struct feed){.dirty = p->feed.dirty, .round = p->feed.round};
 }
 
 /* --- queues --- */
@@ -98,21 +101,20 @@ static size_t queue_limit(void)
 /* Reads on when its queue is empty. */
 static void fall_behind(struct peer *p)
 {
-    p->feed = FEED_BEHIND;
+    p->feed.state = FEED_BEHIND;
     p->look = true;
 }
 
 void feed_link_lost(void)
 {
-    rows_link_lost();
     struct peer *p;
     for (size_t at = 0; link_is_hopeless() && (p = peer_next(&at));) {
         answers_void(p); /* nobody knows how long they would wait for their place */
         outbox_add(p);
-        if (!p->attach_seq)
+        if (!p->feed.attach_seq)
             continue;
-        uint32_t seq = p->attach_seq;
-        p->attach_seq = 0;
+        uint32_t seq = p->feed.attach_seq;
+        p->feed.attach_seq = 0;
         feed_detach(p);
         peer_fail(p->id, IPC_ATTACH, seq, IPC_E_UNAVAILABLE);
     }
@@ -120,21 +122,21 @@ void feed_link_lost(void)
 
 static bool may_hold(struct peer *p)
 {
-    if (p->feed != FEED_OPENING && p->feed != FEED_CATCHING)
+    if (p->feed.state != FEED_OPENING && p->feed.state != FEED_CATCHING)
         return false;
-    if (buf_len(&p->held) > queue_limit()) {
-        buf_free(&p->held);
-        p->held_overflow = true;
+    if (buf_len(&p->feed.held) > queue_limit()) {
+        buf_free(&p->feed.held);
+        p->feed.held_overflow = true;
     }
-    return !p->held_overflow;
+    return !p->feed.held_overflow;
 }
 
 /* A peer whose queue has grown too long is not fed any more. */
 static bool may_feed(struct peer *p)
 {
-    if (p->feed == FEED_LIVE && ipc_channel_queued(&p->channel) > queue_limit())
+    if (p->feed.state == FEED_LIVE && ipc_channel_queued(&p->channel) > queue_limit())
         fall_behind(p);
-    return p->feed == FEED_LIVE;
+    return p->feed.state == FEED_LIVE;
 }
 
 /* Its sender has the acknowledgement; and who attached when its text had been asked for already
@@ -148,10 +150,10 @@ static void give_event(struct peer *p, const struct event *e)
 {
     if (may_hold(p)) {
         if (wants_frame(p, e))
-            put_event(&p->held, e);
-    } else if (may_feed(p) && e->cursor.change > p->cursor.change) {
+            put_event(&p->feed.held, e);
+    } else if (may_feed(p) && e->cursor.change > p->feed.cursor.change) {
         answers_put(p, e->cursor.change - 1);
-        p->cursor = e->cursor;
+        p->feed.cursor = e->cursor;
         if (!wants_frame(p, e))
             return;
         put_event(&p->channel.out, e);
@@ -159,18 +161,19 @@ static void give_event(struct peer *p, const struct event *e)
     }
 }
 
-void feed_event(const struct event *e)
+void feed_hand_out(const struct event *e)
 {
     for (size_t i = 0; i < e->user_count; i++)
-        for (struct peer *p = map_get(&users, (uint64_t)e->users[i]); p; p = p->same_user)
+        for (struct peer *p = map_get(&users, (uint64_t)e->users[i]); p; p = p->feed.same_user)
             give_event(p, e);
+    position_advance(e->cursor);
 }
 
 bool feed_awaits(int64_t sender, uint64_t origin, int64_t receiver)
 {
     if (map_get(&users, (uint64_t)receiver))
         return true;
-    for (struct peer *p = map_get(&users, (uint64_t)sender); p; p = p->same_user)
+    for (struct peer *p = map_get(&users, (uint64_t)sender); p; p = p->feed.same_user)
         if (p->origin != origin)
             return true;
     return false;
@@ -179,9 +182,9 @@ bool feed_awaits(int64_t sender, uint64_t origin, int64_t receiver)
 static void give_status(struct peer *p, uint64_t change, const char *frame, size_t size)
 {
     if (may_hold(p)) {
-        put_status(&p->held, change, frame, size);
-    } else if (may_feed(p) && change > p->presence) {
-        p->presence = change;
+        put_status(&p->feed.held, change, frame, size);
+    } else if (may_feed(p) && change > p->feed.presence) {
+        p->feed.presence = change;
         put_status(&p->channel.out, change, frame, size);
         outbox_add(p);
     }
@@ -192,11 +195,11 @@ void feed_status(uint64_t change, int64_t user, const int64_t *audience, size_t 
 {
     struct peer *p;
     for (size_t at = 0; !audience && (p = map_next(&users, &at));)
-        for (; p; p = p->same_user)
+        for (; p; p = p->feed.same_user)
             if (p->user != user)
                 give_status(p, change, frame, size);
     for (size_t i = 0; audience && i < count; i++)
-        for (p = map_get(&users, (uint64_t)audience[i]); p; p = p->same_user)
+        for (p = map_get(&users, (uint64_t)audience[i]); p; p = p->feed.same_user)
             if (p->user != user)
                 give_status(p, change, frame, size);
 }
@@ -208,62 +211,62 @@ static void release_held(struct peer *p)
 {
     struct ipc_message m;
     long n;
-    while (buf_len(&p->held) > 0 &&
-           (n = ipc_take(buf_head(&p->held), buf_len(&p->held), IPC_BY_BROKER, &m)) > 0) {
+    while (buf_len(&p->feed.held) > 0 &&
+           (n = ipc_take(buf_head(&p->feed.held), buf_len(&p->feed.held), IPC_BY_BROKER, &m)) > 0) {
         struct ipc_reader r = ipc_read(&m);
         if (m.type == IPC_EVENT) {
             struct cursor at = ipc_get_cursor(&r);
-            if (at.change > p->cursor.change) {
+            if (at.change > p->feed.cursor.change) {
                 answers_put(p, at.change - 1);
-                p->cursor = at;
-                buf_append(&p->channel.out, buf_head(&p->held), (size_t)n);
+                p->feed.cursor = at;
+                buf_append(&p->channel.out, buf_head(&p->feed.held), (size_t)n);
             }
         } else {
             uint64_t at = ipc_get_u64(&r);
-            if (at > p->presence) {
-                p->presence = at;
-                buf_append(&p->channel.out, buf_head(&p->held), (size_t)n);
+            if (at > p->feed.presence) {
+                p->feed.presence = at;
+                buf_append(&p->channel.out, buf_head(&p->feed.held), (size_t)n);
             }
         }
-        buf_consume(&p->held, (size_t)n);
+        buf_consume(&p->feed.held, (size_t)n);
     }
 }
 
 void feed_put_resumed(struct peer *p)
 {
-    if (!p->resumed.due)
+    if (!p->feed.resumed.due)
         return;
     struct buf *out = &p->channel.out;
-    if (p->resumed.seq)
+    if (p->feed.resumed.seq)
         peer_answering(p->id, IPC_RESUME);
-    size_t begin = ipc_begin(out, IPC_RESUMED, p->resumed.seq);
-    ipc_put_u8(out, p->resumed.recovered);
-    ipc_put_u64(out, p->resumed.from);
-    ipc_put_cursor(out, p->cursor);
+    size_t begin = ipc_begin(out, IPC_RESUMED, p->feed.resumed.seq);
+    ipc_put_u8(out, p->feed.resumed.recovered);
+    ipc_put_u64(out, p->feed.resumed.from);
+    ipc_put_cursor(out, p->feed.cursor);
     ipc_end(out, begin);
-    p->resumed = (struct resumed){0};
+    p->feed.resumed = (struct resumed){0};
 }
 
 /* The peer has everything up to its cursor. */
 static void go_live(struct peer *p)
 {
-    if (p->held_overflow) {
+    if (p->feed.held_overflow) {
         catch_up(p);
     } else {
-        answers_put(p, p->cursor.change);
+        answers_put(p, p->feed.cursor.change);
         feed_put_resumed(p);
         release_held(p);
-        p->feed = FEED_LIVE;
-        answers_put(p, events_position().change);
+        p->feed.state = FEED_LIVE;
+        answers_put(p, position().change);
         outbox_add(p);
     }
 }
 
 void feed_start_over(struct peer *p)
 {
-    p->round++;
-    p->held_overflow = false;
-    buf_free(&p->held);
+    p->feed.round++;
+    p->feed.held_overflow = false;
+    buf_free(&p->feed.held);
     fall_behind(p);
     peer_flush(p);
 }
@@ -278,11 +281,11 @@ struct catching {
 static struct peer *still_catching(struct catching *c, const PGresult *result)
 {
     struct peer *p = peer_find(c->peer);
-    if (!p || p->feed != FEED_CATCHING || p->round != c->round)
+    if (!p || p->feed.state != FEED_CATCHING || p->feed.round != c->round)
         return NULL;
     if (db_ok(result))
         return p;
-    p->feed = FEED_BEHIND; /* tried again with the next feed_retry() */
+    p->feed.state = FEED_BEHIND; /* tried again with the next feed_retry() */
     peer_flush(p);
     return NULL;
 }
@@ -296,11 +299,11 @@ static void on_missed_statuses(void *arg, const PGresult *result)
         return;
     for (int i = 0; i < PQntuples(result); i++) {
         struct status s = status_from_row(result, i);
-        if (s.change > p->presence && s.user != p->user && status_concerns(&s, p->user))
+        if (s.change > p->feed.presence && s.user != p->user && status_concerns(&s, p->user))
             put_status(&p->channel.out, s.change, s.frame, s.size);
     }
     if (PQntuples(result) > 0)
-        p->presence = (uint64_t)db_int(result, PQntuples(result) - 1, 0);
+        p->feed.presence = (uint64_t)db_int(result, PQntuples(result) - 1, 0);
     go_live(p);
 }
 
@@ -318,7 +321,7 @@ static void on_missed_events(void *arg, const PGresult *result)
         answers_put(p, e.cursor.change - 1);
         if (e.user_count && (!e.origin || e.origin != p->origin))
             put_event(&p->channel.out, &e);
-        p->cursor = e.cursor;
+        p->feed.cursor = e.cursor;
     }
     if (rows >= PAGE || taken < rows || !link_is_up()) {
         free(c);
@@ -326,11 +329,11 @@ static void on_missed_events(void *arg, const PGresult *result)
         peer_flush(p);
         return;
     }
-    if (c->upto.change > p->cursor.change)
-        p->cursor = c->upto;
+    if (c->upto.change > p->feed.cursor.change)
+        p->feed.cursor = c->upto;
     struct db_params params = {0};
     db_param_int8(&params, link_host());
-    db_param_int8(&params, (int64_t)p->presence);
+    db_param_int8(&params, (int64_t)p->feed.presence);
     db_param_text(&params, status_mode(), strlen(status_mode()));
     pool_run(STATEMENT_PRESENCE_READ, &params, on_missed_statuses, c);
 }
@@ -340,16 +343,16 @@ static void on_missed_events(void *arg, const PGresult *result)
  * row, so no less than up to when that row was made. */
 static void catch_up(struct peer *p)
 {
-    struct cursor upto = events_position();
-    if (p->opened.change > upto.change)
-        upto = p->opened;
-    p->feed = FEED_CATCHING;
-    p->held_overflow = false;
+    struct cursor upto = position();
+    if (p->feed.opened.change > upto.change)
+        upto = p->feed.opened;
+    p->feed.state = FEED_CATCHING;
+    p->feed.held_overflow = false;
     struct catching *c = xcalloc(1, sizeof(*c));
-    *c = (struct catching){p->id, ++p->round, upto};
+    *c = (struct catching){p->id, ++p->feed.round, upto};
     struct db_params params = {0};
     db_param_int8(&params, p->user);
-    db_param_int8(&params, (int64_t)p->cursor.change);
+    db_param_int8(&params, (int64_t)p->feed.cursor.change);
     db_param_int8(&params, (int64_t)upto.change);
     db_param_int4(&params, PAGE);
     pool_run(STATEMENT_EVENT_READ_USER, &params, on_missed_events, c);
@@ -365,7 +368,7 @@ void feed_begin(struct peer *p, bool missed)
 
 void feed_drained(struct peer *p)
 {
-    if (p->feed == FEED_BEHIND && ipc_channel_queued(&p->channel) == 0 && link_is_up())
+    if (p->feed.state == FEED_BEHIND && ipc_channel_queued(&p->channel) == 0 && link_is_up())
         catch_up(p);
 }
 

@@ -73,9 +73,6 @@ void peers_reap(void)
         map_remove(&peers, p->id);
         tally_drop(&channels, (uint64_t)p->pid);
         ipc_channel_close(&p->channel); /* something may have been queued after its end */
-        buf_wipe(&p->held);
-        buf_free(&p->answers);
-        free(p->named);
         free(p);
     }
 }

@@ -9,8 +9,7 @@
 #ifndef FEED_H
 #define FEED_H
 
-#include "db.h"
-#include "events.h"
+#include "event.h"
 #include "peer.h"
 
 /* Attaches a bound peer; the ATTACH numbered seq is answered once its row is committed. named: the
@@ -35,8 +34,9 @@ void feed_detach(struct peer *p);
  * receiver? Who attaches later reads it, or begins behind it. */
 bool feed_awaits(int64_t sender, uint64_t origin, int64_t receiver);
 
-/* Hands a change to the peers that it concerns. */
-void feed_event(const struct event *e);
+/* Hands the next change to the peers that it concerns, and moves this host's position on. One that
+ * was handed out before is for nobody any more. */
+void feed_hand_out(const struct event *e);
 
 /* Hands out the frame that says that this user came or went: to all (audience NULL) or to those
  * users; never to the user's own sessions, which know. */

@@ -9,14 +9,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "proof.h"
 #include "token_keys.h"
-
-/* What decides whether a token was revoked. */
-struct proof {
-    int64_t issued;     /* iat, Unix time */
-    int64_t generation; /* of the user's tokens: gen, 0 if it is not there; of ours only */
-    bool foreign;       /* issued elsewhere, verified with a public key */
-};
 
 struct token {
     int64_t user;    /* sub */

@@ -5,8 +5,8 @@
 
 #include "broker.h"
 #include "clock.h"
-#include "events.h"
 #include "link.h"
+#include "position.h"
 
 enum { ROWS_AT_ONCE = 1000 }; /* made by one statement */
 
@@ -32,18 +32,18 @@ void rows_init(void (*opened)(struct peer *p, const struct row *row))
 
 void rows_open(struct peer *p)
 {
-    p->next_open = NULL;
+    p->feed.next_open = NULL;
     *open_last = p;
-    open_last = &p->next_open;
+    open_last = &p->feed.next_open;
 }
 
 static void unqueue_open(struct peer *p)
 {
-    for (struct peer **at = &open_first; *at; at = &(*at)->next_open) {
+    for (struct peer **at = &open_first; *at; at = &(*at)->feed.next_open) {
         if (*at != p)
             continue;
-        *at = p->next_open;
-        if (open_last == &p->next_open)
+        *at = p->feed.next_open;
+        if (open_last == &p->feed.next_open)
             open_last = at;
         return;
     }
@@ -70,16 +70,16 @@ static void leave(uint64_t id)
     struct leaver l = {id, clock_ms() + broker.conf.presence_debounce};
     buf_append(&leavers, &l, sizeof(l));
     leaving.call = on_leaving;
-    if (!leaving.armed) /* also without a delay: the round may be past link_turn() */
+    if (!leaving.armed) /* also without a delay: the round may be past schedule_turn() */
         loop_timer_set(broker.loop, &leaving, broker.conf.presence_debounce);
 }
 
 void rows_close(struct peer *p)
 {
     unqueue_open(p);
-    if (p->row)
+    if (p->feed.row)
         leave(p->id);
-    p->row = false;
+    p->feed.row = false;
 }
 
 void rows_hurry(void)
@@ -95,8 +95,8 @@ void rows_open_all(void)
     open_first = NULL;
     open_last = &open_first;
     for (size_t at = 0; (p = peer_next(&at));) {
-        p->row = false;
-        if (p->feed != FEED_OFF)
+        p->feed.row = false;
+        if (p->feed.state != FEED_OFF)
             rows_open(p);
     }
 }
@@ -108,7 +108,7 @@ void rows_link_lost(void)
     buf_free(&leavers);
     struct peer *p;
     for (size_t at = 0; (p = peer_next(&at));)
-        p->row = false;
+        p->feed.row = false;
 }
 
 static void on_opened(void *arg, const PGresult *result)
@@ -122,9 +122,9 @@ static void on_opened(void *arg, const PGresult *result)
                           .presence = (uint64_t)db_int(result, i, 4),
                           .honoured = db_bool(result, i, 5)};
         uint64_t id = (uint64_t)db_int(result, i, 0);
-        events_start(row.cursor);
+        position_start(row.cursor);
         struct peer *p = peer_find(id);
-        if (p && p->feed != FEED_OFF)
+        if (p && p->feed.state != FEED_OFF)
             report_opened(p, &row);
         else
             leave(id); /* it left before it had arrived */
@@ -142,7 +142,7 @@ static void on_closed(void *arg, const PGresult *result)
 static struct cursor named_cursor(const struct peer *p)
 {
     struct cursor c;
-    if (p->named && cursor_parse(p->named, strlen(p->named), link_tag(), &c))
+    if (p->feed.named && cursor_parse(p->feed.named, strlen(p->feed.named), link_tag(), &c))
         return c;
     return (struct cursor){UINT64_MAX, 0}; /* -1 */
 }
@@ -153,7 +153,7 @@ static void open_rows(struct db *writer)
     size_t n = 0;
     for (; open_first && n < ROWS_AT_ONCE; n++) {
         struct peer *p = open_first;
-        open_first = p->next_open;
+        open_first = p->feed.next_open;
         struct cursor c = named_cursor(p);
         uint64_t stamp = c.stamp;
         buf_append(&ids, &p->id, sizeof(p->id));

@@ -93,7 +93,7 @@ static void end_channels(void)
 {
     struct peer *p;
     for (size_t at = 0; (p = peer_next(&at));) {
-        if (p->feed == FEED_OFF || !revocations_verdict(p))
+        if (p->feed.state == FEED_OFF || !revocations_verdict(p))
             continue;
         log_info("session %d: the token of user %lld was revoked", p->pid, (long long)p->user);
         peer_end(p, NULL);

@@ -3,9 +3,9 @@
 
 #include <string.h>
 
-#include "events.h"
 #include "link.h"
 #include "outbox.h"
+#include "position.h"
 
 struct held_answer {
     struct cursor wait; /* goes out when all before this change has; change 0: need not wait */
@@ -21,7 +21,7 @@ static void put_sent(struct peer *p, const struct held_answer *a)
 {
     struct buf *out = &p->channel.out;
     char text[CURSOR_TEXT];
-    size_t n = p->state == IPC_IS_ATTACHED ? cursor_format(text, link_tag(), p->cursor) : 0;
+    size_t n = p->state == IPC_IS_ATTACHED ? cursor_format(text, link_tag(), p->feed.cursor) : 0;
     size_t begin = ipc_begin(out, IPC_SENT, a->seq);
     ipc_put_u64(out, a->message);
     ipc_put_u8(out, a->duplicate);
@@ -43,23 +43,24 @@ static void put_answer(struct peer *p, const struct held_answer *a)
 
 void answers_put(struct peer *p, uint64_t upto)
 {
-    while (buf_len(&p->answers) > 0) {
+    while (buf_len(&p->feed.answers) > 0) {
         struct held_answer a;
-        memcpy(&a, buf_head(&p->answers), sizeof(a));
+        memcpy(&a, buf_head(&p->feed.answers), sizeof(a));
         if (a.wait.change > upto)
             return;
-        buf_consume(&p->answers, sizeof(a));
-        if (a.wait.change > p->cursor.change)
-            p->cursor = a.wait;
+        buf_consume(&p->feed.answers, sizeof(a));
+        if (a.wait.change > p->feed.cursor.change)
+            p->feed.cursor = a.wait;
         put_answer(p, &a);
     }
 }
 
 void answers_void(struct peer *p)
 {
-    for (; buf_len(&p->answers) > 0; buf_consume(&p->answers, sizeof(struct held_answer))) {
+    for (; buf_len(&p->feed.answers) > 0;
+         buf_consume(&p->feed.answers, sizeof(struct held_answer))) {
         struct held_answer a;
-        memcpy(&a, buf_head(&p->answers), sizeof(a));
+        memcpy(&a, buf_head(&p->feed.answers), sizeof(a));
         if (a.wait.change)
             a.error = IPC_E_UNAVAILABLE;
         put_answer(p, &a);
@@ -68,12 +69,12 @@ void answers_void(struct peer *p)
 
 static void answer(struct peer *p, const struct held_answer *a)
 {
-    if (p->state != IPC_IS_ATTACHED || (!a->wait.change && buf_len(&p->answers) == 0)) {
+    if (p->state != IPC_IS_ATTACHED || (!a->wait.change && buf_len(&p->feed.answers) == 0)) {
         put_answer(p, a);
     } else {
-        if (buf_len(&p->answers) == 0)
+        if (buf_len(&p->feed.answers) == 0)
             buf_append(&askers, &p->id, sizeof(p->id));
-        buf_append(&p->answers, a, sizeof(*a));
+        buf_append(&p->feed.answers, a, sizeof(*a));
     }
     outbox_add(p);
 }
@@ -98,13 +99,13 @@ void answers_release(void)
         memcpy(&id, buf_head(&askers), sizeof(id));
         buf_consume(&askers, sizeof(id));
         struct peer *p = peer_find(id);
-        if (!p || buf_len(&p->answers) == 0)
+        if (!p || buf_len(&p->feed.answers) == 0)
             continue;
-        if (p->feed == FEED_LIVE) {
-            answers_put(p, events_position().change);
+        if (p->feed.state == FEED_LIVE) {
+            answers_put(p, position().change);
             outbox_add(p);
         }
-        if (buf_len(&p->answers) > 0)
+        if (buf_len(&p->feed.answers) > 0)
             buf_append(&askers, &id, sizeof(id));
     }
 }

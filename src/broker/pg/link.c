@@ -8,18 +8,8 @@
 
 #include "backoff.h"
 #include "broker.h"
-#include "events.h"
-#include "feed.h"
-#include "hosts.h"
 #include "log.h"
-#include "resume.h"
-#include "revocations.h"
-#include "rows.h"
-#include "sends.h"
-#include "statuses.h"
-
-/* How often doorbells that never came are made up for. */
-enum { TICK_MS = 2000 };
+#include "position.h"
 
 static enum {
     DOWN,       /* waits for the next attempt */
@@ -29,9 +19,10 @@ static enum {
     UP,
 } state;
 
+static const struct link_owner *owner;
 static struct db *listener, *writer;
 static struct backoff backoff = {.first = 100, .most = 2000};
-static struct loop_timer retry, tick;
+static struct loop_timer retry;
 static bool hopeless;
 static int64_t host;
 static char tag[CURSOR_TAG];
@@ -72,7 +63,7 @@ static void on_retry(void *arg)
         db_connect(writer);
 }
 
-/* Both connections end; what waits for answers hears of it; the next attempt is on the clock. */
+/* Both connections end; the owner hears of it; the next attempt is on the clock. */
 static void on_down(void *arg)
 {
     (void)arg;
@@ -87,14 +78,9 @@ static void on_down(void *arg)
     }
     state = DOWN;
     host = 0;
-    loop_timer_stop(broker.loop, &tick);
     db_close(listener);
     db_close(writer);
-    revocations_link_lost();
-    feed_link_lost();
-    sends_link_lost();
-    statuses_link_lost();
-    hosts_link_lost();
+    owner->down();
     loop_timer_set(broker.loop, &retry, backoff_failed(&backoff));
 }
 
@@ -127,11 +113,8 @@ static void on_attached(void *arg, const PGresult *result)
         return;
     host = db_int(result, 0, 0);
     bool honoured = take_tag(result) && db_bool(result, 0, 2);
-    if (events_position().change && !honoured)
-        resume_all(db_cursor(result, 0, 3));
     state = OPENING;
-    hosts_link_up();
-    rows_open_all();
+    owner->attached(honoured, db_cursor(result, 0, 3));
 }
 
 static void on_up(void *arg)
@@ -144,98 +127,50 @@ static void on_up(void *arg)
     gethostname(name, sizeof(name) - 1);
     struct db_params p = {0};
     db_param_text(&p, name, strlen(name));
-    db_param_int8(&p, (int64_t)events_position().change);
-    db_param_int4(&p, (int32_t)events_position().stamp);
+    db_param_int8(&p, (int64_t)position().change);
+    db_param_int4(&p, (int32_t)position().stamp);
     db_run(listener, STATEMENT_HOST_ATTACH, &p, on_attached, NULL);
 }
 
-static void on_tick(void *arg)
-{
-    (void)arg;
-    events_wanted();
-    statuses_wanted();
-    revocations_wanted();
-    feed_retry();
-    loop_timer_set(broker.loop, &tick, TICK_MS);
-}
-
-static void come_up(void)
+void link_set_up(void)
 {
     state = UP;
     hopeless = false;
     backoff_reset(&backoff);
     log_info("the database is up; this is host %lld", (long long)host);
     report("up\n");
-    statuses_link_up();
-    on_tick(NULL);
+    owner->up();
 }
 
-static void next_write(void)
+static struct db *when_free(struct db *db)
 {
-    if ((state != OPENING && state != UP) || !db_ready(writer))
-        return;
-    /* Neither rows nor messages wait for ever because there are more of the other. */
-    static bool turn;
-    turn = !turn;
-    if (state == UP && turn && sends_write(writer))
-        return;
-    if (rows_write(writer))
-        return;
-    if (state == OPENING)
-        come_up();
-    if (db_ready(writer) && !statuses_write(writer))
-        sends_write(writer);
+    return (state == OPENING || state == UP) && db_ready(db) ? db : NULL;
 }
 
-static void next_read(void)
+struct db *link_listener(void)
 {
-    /* Nor does either kind of news. */
-    static bool turn;
-    /* This host beats as soon as others can see it, and knows whom it must not serve before it
-     * serves. */
-    if ((state != OPENING && state != UP) || !db_ready(listener) || hosts_listen(listener) ||
-        revocations_read(listener) || state != UP)
-        return;
-    turn = !turn;
-    if (turn ? events_read(listener) : statuses_read(listener))
-        return;
-    if (turn)
-        statuses_read(listener);
-    else
-        events_read(listener);
+    return when_free(listener);
 }
 
-void link_turn(void)
+struct db *link_writer(void)
 {
-    next_write();
-    next_read();
+    return when_free(writer);
 }
 
-/* "e 91": a change with this id was committed; "p 17": somebody came or went; "r": tokens became
- * void. */
 static void on_bell(void *arg, const char *payload)
 {
     (void)arg;
-    unsigned long long number = 0;
-    char kind = '\0';
-    int parts = sscanf(payload, "%c %llu", &kind, &number);
-    if (kind == 'e' && parts == 2)
-        events_rung(number);
-    else if (kind == 'p')
-        statuses_wanted();
-    else if (kind == 'r')
-        revocations_wanted();
+    owner->bell(payload);
 }
 
-static const struct db_owner owner = {on_up, on_down, on_bell};
-
-void link_init(int status_fd)
+void link_init(int status_fd, const struct link_owner *hears)
 {
+    static const struct db_owner connections = {on_up, on_down, on_bell};
     status = status_fd;
-    listener = db_new(broker.loop, &broker.conf, "listener", DB_LISTENER, &owner, NULL);
-    writer = db_new(broker.loop, &broker.conf, "writer", DB_WRITER, &owner, NULL);
-    retry = (struct loop_timer){.call = on_retry};
-    tick = (struct loop_timer){.call = on_tick};
+    owner = hears;
+    listener = db_new(broker.loop, &broker.conf, "listener", DB_LISTENER, &connections, NULL);
+    writer = db_new(broker.loop, &broker.conf, "writer", DB_WRITER, &connections, NULL);
+    retry.call = on_retry;
     on_retry(NULL);
 }
 
@@ -243,12 +178,6 @@ void link_free(void)
 {
     state = DOWN; /* before the connections end, so that nobody starts over */
     loop_timer_stop(broker.loop, &retry);
-    loop_timer_stop(broker.loop, &tick);
     db_free(listener);
     db_free(writer);
-}
-
-bool link_is_quiet(void)
-{
-    return state != UP || (db_ready(writer) && !rows_has_work() && !sends_has_work());
 }

@@ -11,7 +11,7 @@
 #include "bucket.h"
 #include "ipc_channel.h"
 #include "loop.h"
-#include "token.h"
+#include "proof.h"
 
 /* How the changes that concern its user reach a peer (feed.h). */
 enum feed_state {
@@ -28,6 +28,25 @@ struct resumed {
     bool recovered;
     uint32_t seq;  /* of the RESUME; 0: nobody asked, or ATTACH did */
     uint64_t from; /* the change that the client named */
+};
+
+/* How far an attached peer is. For the files of delivery/ alone. */
+struct feed {
+    enum feed_state state;
+    uint32_t attach_seq;    /* the ATTACH to be answered; 0: none */
+    char *named;            /* owned; the cursor that came with it; NULL: none */
+    struct cursor opened;   /* the database's last change when its row was made */
+    struct cursor cursor;   /* up to here it has everything */
+    uint64_t presence;      /* up to here it knows who is online */
+    uint32_t round;         /* counts its catchings up: results of an earlier one are void */
+    struct resumed resumed; /* what it is to be told when it is live again */
+    struct buf answers;     /* struct held_answer: to messages, not handed out that far yet */
+    struct buf held;        /* messages that wait for FEED_OPENING or FEED_CATCHING to end */
+    bool held_overflow;     /* some did not fit */
+    bool dirty;             /* in the outbox */
+    bool row;               /* has a row in the database, or one is on its way there */
+    struct peer *same_user; /* the next attached peer of this user */
+    struct peer *next_open; /* in the queue of rows to be made */
 };
 
 struct peer {
@@ -48,27 +67,9 @@ struct peer {
     bool counted;                    /* among the connections of its user and address */
     bool signs;                      /* a signature for its handshake was asked for */
     bool closing;                    /* ended; freed by peers_reap() */
-    bool dirty;                      /* in the outbox */
     bool look;                       /* there is something to be done when its queue is empty */
     struct peer *next_ended;
-
-    /* Owned by feed.c */
-    enum feed_state feed;
-    uint32_t attach_seq;    /* the ATTACH to be answered; 0: none */
-    char *named;            /* owned; the cursor that came with it; NULL: none */
-    struct cursor opened;   /* the database's last change when its row was made */
-    struct cursor cursor;   /* up to here it has everything */
-    uint64_t presence;      /* up to here it knows who is online */
-    uint32_t round;         /* counts its catchings up: results of an earlier one are void */
-    struct resumed resumed; /* what it is to be told when it is live again */
-    struct buf answers;     /* struct held_answer: to messages, not handed out that far yet */
-    struct buf held;        /* messages that wait for FEED_OPENING or FEED_CATCHING to end */
-    bool held_overflow;     /* some did not fit */
-    struct peer *same_user; /* the next attached peer of this user */
-
-    /* Owned by rows.c */
-    bool row;               /* has a row in the database, or one is on its way there */
-    struct peer *next_open; /* in the queue of rows to be made */
+    struct feed feed;
 };
 
 /* Who hears of what the peers send, and of their ends. */

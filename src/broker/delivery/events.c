@@ -1,0 +1,51 @@
+/* Reading durable changes; see events.h. */
+#include "events.h"
+
+#include "answers.h"
+#include "feed.h"
+#include "link.h"
+#include "position.h"
+
+enum { ROWS_AT_ONCE = 500 };
+
+/* event_read() looks at no more than this many ids at once, so that each call is short even when
+ * almost all changes concern other hosts. */
+enum { WINDOW = 50000 };
+
+static uint64_t asked; /* where the reading under way began */
+static bool wanted;
+
+void events_wanted(void)
+{
+    wanted = true;
+}
+
+static void on_events(void *arg, const PGresult *result)
+{
+    (void)arg;
+    if (!link_ok(result, "reading changes"))
+        return;
+    int rows = PQntuples(result);
+    for (int i = 0; i < rows; i++) {
+        struct event e = event_from_row(result, i);
+        feed_hand_out(&e);
+    }
+    answers_release();
+    if (rows >= ROWS_AT_ONCE || position().change - asked >= WINDOW)
+        wanted = true;
+}
+
+bool events_read(struct db *listener)
+{
+    if (!position_is_started() || (!wanted && !position_is_behind()))
+        return false;
+    wanted = false;
+    position_read();
+    asked = position().change;
+    struct db_params p = {0};
+    db_param_int8(&p, link_host());
+    db_param_int8(&p, (int64_t)asked);
+    db_param_int4(&p, ROWS_AT_ONCE);
+    db_run(listener, STATEMENT_EVENT_READ, &p, on_events, NULL);
+    return true;
+}

@@ -1,0 +1,56 @@
+/* This host's place in the sequence of changes; see position.h. */
+#include "position.h"
+
+static bool started;
+static struct cursor done;
+static uint64_t rung; /* the highest id that a bell named */
+
+struct cursor position(void)
+{
+    return done;
+}
+
+void position_start(struct cursor start)
+{
+    if (!started)
+        done = start;
+    started = true;
+}
+
+bool position_is_started(void)
+{
+    return started;
+}
+
+void position_advance(struct cursor to)
+{
+    if (to.change > done.change)
+        done = to;
+}
+
+void position_restart(struct cursor to)
+{
+    done = to;
+    rung = 0;
+}
+
+void position_rung(uint64_t id)
+{
+    if (id > rung)
+        rung = id;
+}
+
+bool position_is_behind(void)
+{
+    return rung > done.change;
+}
+
+void position_read(void)
+{
+    rung = 0;
+}
+
+bool position_is_next(uint64_t change)
+{
+    return started && change <= done.change + 1;
+}

@@ -1,0 +1,156 @@
+/* The turns of the broker's parts; see schedule.h. */
+#include "schedule.h"
+
+#include <stdio.h>
+
+#include "answers.h"
+#include "broker.h"
+#include "events.h"
+#include "feed.h"
+#include "hosts.h"
+#include "link.h"
+#include "outbox.h"
+#include "position.h"
+#include "resume.h"
+#include "revocations.h"
+#include "rows.h"
+#include "sends.h"
+#include "status.h"
+#include "statuses.h"
+
+/* How often doorbells that never came are made up for. */
+enum { TICK_MS = 2000 };
+
+/* Each hears of the link's ends, and of the ticks while it is up, in this order. NULL: it need not.
+ */
+static const struct part {
+    void (*link_up)(void);
+    void (*link_lost)(void);
+    void (*tick)(void);
+    void (*free)(void);
+} parts[] = {
+    {NULL, revocations_link_lost, revocations_wanted, revocations_free},
+    {NULL, rows_link_lost, NULL, rows_free},
+    {NULL, feed_link_lost, feed_retry, feed_free},
+    {NULL, NULL, events_wanted, NULL},
+    {NULL, sends_link_lost, NULL, sends_free},
+    {statuses_link_up, statuses_link_lost, statuses_wanted, statuses_free},
+    {NULL, hosts_link_lost, NULL, hosts_free},
+    {NULL, NULL, NULL, answers_free},
+    {NULL, NULL, NULL, outbox_free},
+    {NULL, NULL, NULL, status_free},
+};
+enum { PARTS = sizeof(parts) / sizeof(parts[0]) };
+
+static struct loop_timer tick;
+
+static void on_tick(void *arg)
+{
+    (void)arg;
+    for (size_t i = 0; i < PARTS; i++)
+        if (parts[i].tick)
+            parts[i].tick();
+    loop_timer_set(broker.loop, &tick, TICK_MS);
+}
+
+static void on_attached(bool honoured, struct cursor now)
+{
+    if (position().change && !honoured)
+        resume_all(now);
+    hosts_link_up();
+    rows_open_all();
+}
+
+static void on_up(void)
+{
+    for (size_t i = 0; i < PARTS; i++)
+        if (parts[i].link_up)
+            parts[i].link_up();
+    on_tick(NULL);
+}
+
+static void on_down(void)
+{
+    loop_timer_stop(broker.loop, &tick);
+    for (size_t i = 0; i < PARTS; i++)
+        if (parts[i].link_lost)
+            parts[i].link_lost();
+}
+
+/* "e 91": a change with this id was committed; "p 17": somebody came or went; "r": tokens became
+ * void. */
+static void on_bell(const char *payload)
+{
+    unsigned long long number = 0;
+    char kind = '\0';
+    int fields = sscanf(payload, "%c %llu", &kind, &number);
+    if (kind == 'e' && fields == 2)
+        position_rung(number);
+    else if (kind == 'p')
+        statuses_wanted();
+    else if (kind == 'r')
+        revocations_wanted();
+}
+
+void schedule_init(int status_fd)
+{
+    static const struct link_owner owner = {on_attached, on_up, on_down, on_bell};
+    tick.call = on_tick;
+    rows_init(resume_opened);
+    link_init(status_fd, &owner);
+}
+
+static void next_write(struct db *writer)
+{
+    /* Neither rows nor messages wait for ever because there are more of the other. */
+    static bool turn;
+    turn = !turn;
+    if (link_is_up() && turn && sends_write(writer))
+        return;
+    if (rows_write(writer))
+        return;
+    if (!link_is_up())
+        link_set_up();
+    if (!statuses_write(writer))
+        sends_write(writer);
+}
+
+static void next_read(struct db *listener)
+{
+    /* This host beats as soon as others can see it, and knows the revoked tokens before it serves.
+     */
+    if (hosts_listen(listener) || revocations_read(listener) || !link_is_up())
+        return;
+    /* Neither kind of news waits for ever because there is more of the other. */
+    static bool turn;
+    turn = !turn;
+    if (turn ? events_read(listener) : statuses_read(listener))
+        return;
+    if (turn)
+        statuses_read(listener);
+    else
+        events_read(listener);
+}
+
+void schedule_turn(void)
+{
+    struct db *db;
+    if ((db = link_writer()))
+        next_write(db);
+    if ((db = link_listener()))
+        next_read(db);
+}
+
+bool schedule_is_quiet(void)
+{
+    return !link_is_up() || (link_writer() && !rows_has_work() && !sends_has_work());
+}
+
+void schedule_free(void)
+{
+    loop_timer_stop(broker.loop, &tick);
+    link_free();
+    for (size_t i = 0; i < PARTS; i++)
+        if (parts[i].free)
+            parts[i].free();
+}
