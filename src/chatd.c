@@ -122,18 +122,26 @@ static char *const *arguments_again(void)
     return argv;
 }
 
-/* Everything in the order in which later sources win. */
+static int set_options(struct conf *conf, struct conf_error *e)
+{
+    for (int i = 0; i < arguments.option_count; i++)
+        if (conf_set_option(conf, arguments.options[i], e) < 0)
+            return -1;
+    return 0;
+}
+
+/* Everything in the order in which later sources win. The options come twice: .env is for
+ * development, and they may say whether this is. */
 static int load_sources(struct conf *conf, struct conf_error *e)
 {
     conf_init(conf);
     if (arguments.file && conf_load_file(conf, arguments.file, e) < 0)
         return -1;
-    if (conf_load_env_file(conf, arguments.env_file, e) < 0 || conf_load_environment(conf, e) < 0)
+    if (set_options(conf, e) < 0)
         return -1;
-    for (int i = 0; i < arguments.option_count; i++)
-        if (conf_set_option(conf, arguments.options[i], e) < 0)
-            return -1;
-    return 0;
+    if (conf->mode == CONF_DEVELOPMENT && conf_load_env_file(conf, arguments.env_file, e) < 0)
+        return -1;
+    return conf_load_environment(conf, e) < 0 ? -1 : set_options(conf, e);
 }
 
 /* What -o said of secrets must not be found in this process, nor in those it forks. */
@@ -219,6 +227,13 @@ static void load_conf(struct conf *conf, const struct inheritance *in)
     }
 }
 
+/* Who has moved from development to production may miss it. */
+static void warn_of_env_file(const struct conf *conf)
+{
+    if (conf->mode == CONF_PRODUCTION && access(arguments.env_file, F_OK) == 0)
+        log_warn("%s is not read in mode production", arguments.env_file);
+}
+
 /* Descriptors 0 to 2 must be there, lest a socket or a file gets one of these numbers. */
 static void fill_standard_descriptors(void)
 {
@@ -248,6 +263,8 @@ int main(int argc, char **argv)
     struct conf conf;
     load_conf(&conf, &in);
     if (arguments.test) {
+        conf_print_places(&conf, stdout);
+        warn_of_env_file(&conf);
         printf("The configuration is fine.\n");
         conf_free(&conf);
         return 0;
@@ -262,6 +279,7 @@ int main(int argc, char **argv)
     log_ident("master[%d]", (int)getpid());
     if (conf_warning(&conf))
         log_warn("%s", conf_warning(&conf));
+    warn_of_env_file(&conf);
     notify_init(in.word >= 0 ? in.word : conf.ready_fd);
     process_need_descriptors((unsigned long)conf.max_spare + REFUSE_KEPT + 64);
     /* While developing, a debugger may look. */

@@ -24,10 +24,10 @@ try() {
     [[ $status == "$expected" ]]
 }
 
-# says WORDS: the output has them, in its one line.
+# says WORDS: the output has them; an error is one line.
 says() {
     [[ $output == *"$1"* ]] || fail "expected: $1"
-    ((${#lines[@]} == 1)) || fail "more than one line"
+    ((status == 0 || ${#lines[@]} == 1)) || fail "more than one line"
 }
 
 # file LINES…: writes $T/test.conf.
@@ -86,7 +86,7 @@ secret=(-o jwt_secret=0123456789abcdef0123456789abcdef)
     mkdir "$T/dotenv"
     cd "$T/dotenv"
     printf 'OTHER=1\nPORT=many\n' >.env
-    run "$BUILD/chatd" -t "${secret[@]}"
+    run "$BUILD/chatd" -t -o mode=development "${secret[@]}"
     echo "$output"
     [[ $status == 1 && $output == *'/.env:2: port is "many", but must be an integer'* ]]
     rm .env
@@ -154,8 +154,8 @@ folder = f"{T}/{some_name('d')}"
 os.mkdir(folder)
 def serves(env):
     name = some_name()
-    with Process([CHATD, "-o", f"run_dir={T}/{name}.run", "-o", "db_readers=1", "-o", "user=daemon"],
-                 name, env=env, cwd=folder) as p:
+    with Process([CHATD, "-o", f"run_dir={T}/{name}.run", "-o", "db_readers=1", "-o", "user=daemon",
+                  "-o", "mode=development"], name, env=env, cwd=folder) as p:
         p.logged("ready: ")
         set_address(name, p.log().rsplit("ready: ", 1)[1].split()[0])
         u = user(instance=name)
@@ -165,6 +165,84 @@ with open(f"{folder}/.env", "w") as f:
     f.writelines(f"{k}={v}\n" for k, v in variables.items())
 os.chmod(f"{folder}/.env", 0o600)
 serves({})
+PY
+}
+
+@test "chatd -t says for each key that is set which file and line, or what else, has set it" {
+    mkdir "$T/sources"
+    cd "$T/sources"
+    printf '# here\nmode = development\nmax_clients = 5\nport = 1\n' >chatd.conf
+    printf 'OTHER=1\nDB_USER=eve\nDB_NAME=x\nPORT=2\n' >.env
+    DB_NAME=chat run "$BUILD/chatd" -t -f chatd.conf -o port=3 -o jwt_secret_file="$T/jwt_secret"
+    echo "$output"
+    diff - <(sort <<<"$output") <<END
+The configuration is fine.
+db_name: environment DB_NAME
+db_user: $PWD/.env:2
+jwt_secret: $T/jwt_secret
+jwt_secret_file: -o
+max_clients: $PWD/chatd.conf:3
+mode: $PWD/chatd.conf:2
+port: -o
+END
+}
+
+# --- .env ---
+
+@test ".env is read in mode development only; in production chatd -t and the log say that it is not" {
+    mkdir "$T/production"
+    cd "$T/production"
+    echo PORT=many >.env
+    for mode in '' -omode=production; do
+        # shellcheck disable=SC2086 # nothing, or an option
+        run "$BUILD/chatd" -t $mode "${secret[@]}"
+        echo "$output"
+        [[ $status == 0 && $output == *"$PWD/.env is not read in mode production"* && $output != *many* ]]
+    done
+    run "$BUILD/chatd" -t -o mode=development "${secret[@]}"
+    [[ $status == 1 && $output == *'/.env:1: port is "many"'* ]]
+    py - <<'PY'
+from server import *
+with Server("-o", "mode=production", cwd=f"{T}/production") as s:
+    assert f" warning master[{s.pid}]: {T}/production/.env is not read in mode production" in s.log(), s.log()
+PY
+}
+
+@test ".env of another user, or that others may write, is refused at the start, by SIGHUP and by SIGUSR2" {
+    py - <<'PY'
+from server import *
+folder = f"{T}/{some_name('d')}"
+os.mkdir(folder)
+env = f"{folder}/.env"
+with open(env, "w") as f:
+    f.write("DB_USER=eve\n")
+def chown(path, uid):
+    return lambda: os.chown(path, uid, -1)
+WRITTEN, OTHERS = "may be written by others; run: chmod go-w", "belongs to another user"
+rows = [("the file " + WRITTEN, lambda: os.chmod(env, 0o664), lambda: os.chmod(env, 0o644)),
+        ("its folder " + WRITTEN, lambda: os.chmod(folder, 0o777), lambda: os.chmod(folder, 0o755))]
+if os.geteuid() == 0:
+    rows += [("the file " + OTHERS, chown(env, 1), chown(env, 0)),
+             ("its folder " + OTHERS, chown(folder, 1), chown(folder, 0))]
+os.rename(env, f"{env}.off")
+with Server("-o", f"db_user={os.environ['DB']}", cwd=folder) as s:
+    os.rename(f"{env}.off", env)
+    for fault, do, undo in rows:
+        do()
+        p = subprocess.run([CHATD, "-t", "-o", "mode=development", *SECRETS], cwd=folder,
+                           capture_output=True, text=True)
+        assert p.returncode == 1 and f"chatd: {env}: {fault}" in p.stderr and not p.stdout, (fault, p)
+        for number, words in (signal.SIGHUP, "not reloaded: "), (signal.SIGUSR2, "cannot take over: "):
+            before = s.log().count(words)
+            s.kill(number)
+            eventually(lambda: s.log().count(words) == before + 1)
+            assert s.log().rsplit(words, 1)[1].startswith(f"{env}: {fault}"), s.log()
+        # Only then another one may be started.
+        eventually(lambda: s.log().count("before it took over") == s.log().count("cannot take over: "))
+        undo()
+    p = subprocess.run([CHATD, "-t", "-o", "mode=development", *SECRETS], cwd=folder,
+                       capture_output=True, text=True)
+    assert p.returncode == 0 and f"db_user: {env}:1\n" in p.stdout, p
 PY
 }
 

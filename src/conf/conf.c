@@ -291,6 +291,13 @@ void conf_reload(struct conf *running, const struct conf *fresh, struct buf *fix
     }
 }
 
+void conf_print_places(const struct conf *c, FILE *out)
+{
+    for (int id = 0; id < CONF_KEY_COUNT; id++)
+        if (c->where[id])
+            fprintf(out, "%s: %s\n", conf_table[id].name, c->where[id]);
+}
+
 void conf_print_keys(FILE *out)
 {
     for (int id = 0; id < CONF_KEY_COUNT; id++)

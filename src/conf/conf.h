@@ -84,9 +84,14 @@ int conf_load_file(struct conf *c, const char *path, struct conf_error *e);
 int conf_load_text(struct conf *c, const char *text, size_t n, const char *name,
                    struct conf_error *e);
 
-/* Reads NAME=value lines as a shell would: an export prefix, '...' and "...". Names that are not in
- * the table belong to others and are skipped. A missing file is no error. */
+/* Reads the variables of the table from a .env, the lines NAME=value that other programs share:
+ * whatever is not in the table is skipped, however it looks. A missing file is no error; one that
+ * somebody else could have put there, or written to, is refused (trust.h). */
 int conf_load_env_file(struct conf *c, const char *path, struct conf_error *e);
+
+/* The same from n bytes of text, which is overwritten and has room for one byte more. */
+int conf_load_env_text(struct conf *c, char *text, size_t n, const char *name,
+                       struct conf_error *e);
 
 /* Takes the variables of the table from the environment. */
 int conf_load_environment(struct conf *c, struct conf_error *e);
@@ -138,6 +143,9 @@ bool conf_read_dump(struct buf *out, int fd);
 /* Takes from such a dump the secrets that c was given neither themselves nor by a file. Whatever
  * else is in it, which another version may have written, does not matter. */
 int conf_take_secrets(struct conf *c, int fd, struct conf_error *e);
+
+/* Prints each key that was set, and where, one a line. */
+void conf_print_places(const struct conf *c, FILE *out);
 
 /* Prints name, type and default of each key, separated by tabs, one key a line. */
 void conf_print_keys(FILE *out);

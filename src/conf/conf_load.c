@@ -1,5 +1,6 @@
 /*
- * Where configuration comes from: chatd.conf, .env, the environment, the argument of -o.
+ * Where configuration comes from: chatd.conf, the environment, the argument of -o. What is in .env
+ * is read by conf_dotenv.c.
  *
  * Text is hostile until it is understood: a line that is too long, holds a NUL or a control
  * character, or is not key = value ends the reading with an error. What was copied on the way is
@@ -16,17 +17,6 @@
 #include <unistd.h>
 
 #include "buf.h"
-
-enum { FILE_MAX = 256 * 1024 };
-
-struct source {
-    struct conf *conf;
-    const char *name;
-    bool own_keys; /* conf_take_secrets(): the keys of tokens are named by other sources */
-    unsigned line;
-    unsigned seen[CONF_KEY_COUNT]; /* the line that set the key, 0 for none */
-    struct conf_error *error;
-};
 
 static bool is_blank(char ch)
 {
@@ -52,7 +42,7 @@ static bool is_end(const char *s)
     return *s == '\0' || *s == '#';
 }
 
-static int fail_at(struct source *src, const char *what)
+int conf_fail_at(struct conf_source *src, const char *what)
 {
     return conf_fail(src->error, "%.200s:%u: %s", src->name, src->line, what);
 }
@@ -66,30 +56,26 @@ static void cut_bare(char *value)
     trim_end(value, s);
 }
 
-/* Turns "a \" b" into its meaning, in place. escapable are the characters that a backslash may
- * precede; before another one it is an error or, where lax, stands for itself. */
-static int unquote(struct source *src, char *value, const char *escapable, bool lax)
+/* Turns "a \" b" into its meaning, in place. */
+static int unquote(struct conf_source *src, char *value)
 {
-    char quote = value[0], *to = value, *s = value + 1;
-    for (; *s && *s != quote; s++) {
-        if (*s == '\\' && *escapable) {
-            if (s[1] && strchr(escapable, s[1]))
-                s++;
-            else if (!lax)
-                return fail_at(src, "a backslash in quotes must precede \\ or \"; write \\\\");
-        }
+    char *to = value, *s = value + 1;
+    for (; *s && *s != '"'; s++) {
+        if (*s == '\\' && *++s != '\\' && *s != '"')
+            return conf_fail_at(src, "a backslash in quotes must precede \\ or \"; write \\\\");
         *to++ = *s;
     }
     if (!*s)
-        return fail_at(src, "the closing quote is missing");
+        return conf_fail_at(src, "the closing quote is missing");
     char *rest = skip_blanks(s + 1);
     if (!is_end(rest) || (*rest == '#' && rest == s + 1))
-        return fail_at(src, "text after the closing quote; precede a quote in the value with \\");
+        return conf_fail_at(src,
+                            "text after the closing quote; precede a quote in the value with \\");
     *to = '\0';
     return 0;
 }
 
-static int set_once(struct source *src, int id, const char *key, const char *value)
+int conf_set_once(struct conf_source *src, int id, const char *key, const char *value)
 {
     if (id >= 0 && src->seen[id])
         return conf_fail(src->error, "%.200s:%u: %s is already set in line %u; remove one of them",
@@ -111,41 +97,21 @@ static char *split(char *line)
     return equals + 1;
 }
 
-static int conf_line(struct source *src, char *line)
+static int conf_line(struct conf_source *src, char *line)
 {
     char *value = split(line);
     if (!value || strstr(line, " #") || strstr(line, "\t#"))
-        return fail_at(src, "expected key = value; a comment starts with #");
+        return conf_fail_at(src, "expected key = value; a comment starts with #");
     /* The byte before the value, "=" or a blank, decides whether a "#" in front is a comment. */
     value = skip_blanks(value);
     if (*value != '"')
         cut_bare(value);
-    else if (unquote(src, value, "\\\"", false) < 0)
+    else if (unquote(src, value) < 0)
         return -1;
-    return set_once(src, conf_find(line), line, value);
+    return conf_set_once(src, conf_find(line), line, value);
 }
 
-static int env_line(struct source *src, char *line)
-{
-    if (strncmp(line, "export", 6) == 0 && is_blank(line[6]))
-        line = skip_blanks(line + 6);
-    char *value = split(line);
-    if (!value)
-        return fail_at(src, "expected NAME=value; a comment starts with #");
-    int id = conf_find_env(line);
-    if (id < 0)
-        return 0;
-    value = skip_blanks(value);
-    if (*value == '\'' || *value == '"') {
-        if (unquote(src, value, *value == '"' ? "\\\"$`" : "", true) < 0)
-            return -1;
-    } else {
-        cut_bare(value);
-    }
-    return set_once(src, id, line, value);
-}
-
-static int check_bytes(struct source *src, const char *line, size_t n)
+static int check_bytes(struct conf_source *src, const char *line, size_t n)
 {
     if (n > CONF_LINE_MAX)
         return conf_fail(src->error, "%.200s:%u: a line of %zu bytes; at most %d are allowed",
@@ -161,8 +127,8 @@ static int check_bytes(struct source *src, const char *line, size_t n)
     return 0;
 }
 
-static int each_line(struct source *src, const char *text, size_t n,
-                     int (*handle)(struct source *, char *))
+static int each_line(struct conf_source *src, const char *text, size_t n,
+                     int (*handle)(struct conf_source *, char *))
 {
     char line[CONF_LINE_MAX + 1];
     int result = 0;
@@ -188,7 +154,7 @@ static int each_line(struct source *src, const char *text, size_t n,
 int conf_load_text(struct conf *c, const char *text, size_t n, const char *name,
                    struct conf_error *e)
 {
-    struct source src = {.conf = c, .name = name, .error = e};
+    struct conf_source src = {.conf = c, .name = name, .error = e};
     return each_line(&src, text, n, conf_line);
 }
 
@@ -205,7 +171,7 @@ static int check_closed(int fd, const char *path, unsigned closed, const char *p
 }
 
 /* All memory is reserved at once: a buffer that grows leaves copies of what it held. */
-static int read_all(struct buf *out, int fd, size_t max)
+int conf_read_all(struct buf *out, int fd, size_t max)
 {
     buf_reserve(out, max + 1);
     while (buf_len(out) <= max) {
@@ -237,35 +203,24 @@ int conf_read_file(struct buf *out, const char *path, struct conf_read how, stru
 {
     int fd = conf_open_file(path, how.closed, how.prefix, e), result = 0;
     if (fd < 0)
-        return how.missing_ok && errno == ENOENT ? 0 : -1;
-    if (read_all(out, fd, how.max) < 0)
+        return -1;
+    if (conf_read_all(out, fd, how.max) < 0)
         result = conf_fail(e, "%s%.200s: %s; a file of at most %zu bytes is expected", how.prefix,
                            path, strerror(errno), how.max);
     close(fd);
     return result;
 }
 
-static int load(struct source *src, bool missing_ok, int (*handle)(struct source *, char *))
-{
-    struct buf text = BUF_INIT;
-    struct conf_read how = {.max = FILE_MAX, .missing_ok = missing_ok, .prefix = ""};
-    int result = conf_read_file(&text, src->name, how, src->error);
-    if (result == 0 && buf_len(&text) > 0)
-        result = each_line(src, (const char *)buf_head(&text), buf_len(&text), handle);
-    buf_wipe(&text);
-    return result;
-}
-
 int conf_load_file(struct conf *c, const char *path, struct conf_error *e)
 {
-    struct source src = {.conf = c, .name = path, .error = e};
-    return load(&src, false, conf_line);
-}
-
-int conf_load_env_file(struct conf *c, const char *path, struct conf_error *e)
-{
-    struct source src = {.conf = c, .name = path, .error = e};
-    return load(&src, true, env_line);
+    struct conf_source src = {.conf = c, .name = path, .error = e};
+    struct buf text = BUF_INIT;
+    struct conf_read how = {.max = CONF_FILE_MAX, .closed = S_IWOTH, .prefix = ""};
+    int result = conf_read_file(&text, path, how, e);
+    if (result == 0 && buf_len(&text) > 0)
+        result = each_line(&src, (const char *)buf_head(&text), buf_len(&text), conf_line);
+    buf_wipe(&text);
+    return result;
 }
 
 int conf_load_environment(struct conf *c, struct conf_error *e)
@@ -326,7 +281,7 @@ bool conf_read_dump(struct buf *out, int fd)
     return true;
 }
 
-static int missing_secret_line(struct source *src, char *line)
+static int missing_secret_line(struct conf_source *src, char *line)
 {
     int id = secret_of(line);
     /* The old key goes with the key: that it is named no more is how it is taken out of use. */
@@ -337,10 +292,10 @@ static int missing_secret_line(struct source *src, char *line)
 
 int conf_take_secrets(struct conf *c, int fd, struct conf_error *e)
 {
-    struct source src = {.conf = c,
-                         .name = "the secrets handed over",
-                         .own_keys = conf_has_secret(c, CONF_K_jwt_secret),
-                         .error = e};
+    struct conf_source src = {.conf = c,
+                              .name = "the secrets handed over",
+                              .own_keys = conf_has_secret(c, CONF_K_jwt_secret),
+                              .error = e};
     struct buf text = BUF_INIT;
     int result = -1;
     if (conf_read_dump(&text, fd))

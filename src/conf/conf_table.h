@@ -18,6 +18,7 @@ enum {
     /* With each byte escaped, a value of this length and its key still fit one line of a dump. */
     CONF_VALUE_MAX = 2000,
     CONF_WORDS_MAX = 5, /* words of an ENUM key, and a NULL */
+    CONF_FILE_MAX = 256 * 1024,
 };
 
 struct conf_key {
@@ -56,15 +57,34 @@ int conf_fail(struct conf_error *e, const char *fmt, ...) __attribute__((format(
 int conf_open_file(const char *path, unsigned closed, const char *prefix, struct conf_error *e);
 
 /* Reads a file of at most max bytes into out, without leaving copies; -1 with an error text that
- * starts with prefix. A missing file is no error where missing_ok; out then stays empty. closed: as
- * in conf_open_file(). */
+ * starts with prefix. closed: as in conf_open_file(). */
 struct conf_read {
     size_t max;
-    bool missing_ok;
     unsigned closed;
     const char *prefix;
 };
 int conf_read_file(struct buf *out, const char *path, struct conf_read how, struct conf_error *e);
+
+/* Reads all that is left of a file, at most max bytes, which are reserved at once; -1 with errno.
+ */
+int conf_read_all(struct buf *out, int fd, size_t max);
+
+/* A text with a line for each key, while it is read. */
+struct conf_source {
+    struct conf *conf;
+    const char *name;
+    bool own_keys; /* conf_take_secrets(): the keys of tokens are named by other sources */
+    unsigned line;
+    unsigned seen[CONF_KEY_COUNT]; /* the line that set the key, 0 for none */
+    struct conf_error *error;
+};
+
+/* Says what is wrong in the line that is read. Returns -1. */
+int conf_fail_at(struct conf_source *src, const char *what);
+
+/* Sets a key, called as the text does, unless the text has set it already. id: -1 for a key that is
+ * not known. */
+int conf_set_once(struct conf_source *src, int id, const char *key, const char *value);
 
 /* Fills in jwt_public_key from the file that is to be read instead, if there is one. */
 int conf_read_public_keys(struct conf *c, struct conf_error *e);

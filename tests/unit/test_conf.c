@@ -282,19 +282,61 @@ static void options_split_at_the_first_equals(void)
     CHECK_STR(e.text, "-o: unknown key \"ports\"; did you mean \"port\"?");
 }
 
-static void env_files_are_read_as_a_shell_would(void)
+static void env_files_are_read_as_the_common_readers_do(void)
 {
     fresh();
     CHECK(load_env("# comment\n\nexport PORT=81\nDB_HOST='a \"b\" \\ $c' # d\n"
-                   "  DB_USER=\"x \\\"y\\\" \\\\ \\$z \\n\"\nDB_NAME=plain#x # comment\n"
+                   "  DB_USER=\"x \\\"y\\\" \\\\ \\$z \\w\"\nDB_NAME=plain#x # comment\r\n"
                    "OTHER=\"unfinished\nport=99\nDB_PASSWORD=\nDB_PORT = 5433") == 0);
     CHECK_STR(e.text, "");
     CHECK(c.port == 81);
     CHECK_STR(c.db_host, "a \"b\" \\ $c");
-    CHECK_STR(c.db_user, "x \"y\" \\ $z \\n");
+    CHECK_STR(c.db_user, "x \"y\" \\ $z \\w");
     CHECK_STR(c.db_name, "plain#x");
     CHECK_STR(c.db_port, "5433");
     CHECK_STR(c.db_password, "");
+    fresh();
+    CHECK(load_env("\xef\xbb\xbf"
+                   "DB_HOST=`a'\"$b` # c\r\nDB_USER='it\\'s' \nDB_NAME=\t\"\" #\nDB_PORT= # 1") ==
+          0);
+    CHECK_STR(c.db_host, "a'\"$b");
+    CHECK_STR(c.db_user, "it's");
+    CHECK_STR(c.db_name, "");
+    CHECK_STR(c.db_port, "");
+}
+
+/* Whatever it is, PORT in the line before the last and DB_HOST in the last are read. */
+static void what_is_not_ours_in_an_env_file_is_skipped(void)
+{
+    static const char *const others[] = {
+        "KEY=\"-----BEGIN KEY-----\nPORT=1\nJWT_SECRET\n-----END KEY-----\" # a key\n",
+        "KEY='a\nPORT=1\n'\n",
+        "KEY=`a\nPORT=1\nDB_HOST=x`\r\n",
+        "KEY=\"a \\\" b\nPORT=1\"\n",
+        "KEY='it\\'s\nPORT=1'\n",
+        "KEY=\"a\" b\nKEY='a\n",
+        "KEY=a\001b\x7f\xff\n\001=\002\n",
+        "key: value\n- list\n[section]\n\r\n = \nA B=1\nexport\nexport A\nPORTS=1\nPORT_=2\n",
+        "A=1\nA=2\nA=3\n",
+    };
+    char text[16384];
+    for (size_t i = 0; i < sizeof(others) / sizeof(*others); i++) {
+        fresh();
+        snprintf(text, sizeof(text), "%sPORT=82\nDB_HOST=last", others[i]);
+        CHECK(load_env(text) == 0);
+        CHECK_STR(e.text, "");
+        CHECK(c.port == 82);
+        CHECK_STR(c.db_host, "last");
+    }
+    fresh();
+    memset(text, 'x', sizeof(text));
+    memcpy(text, "LONG=", 5);
+    snprintf(text + 10000, sizeof(text) - 10000, "\nPORT=82\n");
+    CHECK(load_env(text) == 0 && c.port == 82);
+    /* A NUL is another's, too. */
+    fresh();
+    static char nul[] = "A=\0\nPORT=82\n";
+    CHECK(conf_load_env_text(&c, nul, sizeof(nul) - 1, "x", &e) == 0 && c.port == 82);
 }
 
 static void env_file_errors_say_where(void)
@@ -303,12 +345,50 @@ static void env_file_errors_say_where(void)
     CHECK(conf_load_env_file(&c, path_of("missing"), &e) == 0);
     CHECK(load_env("PORT=80\nPORT=81") == -1);
     check_error("%s/env:2: PORT is already set in line 1; remove one of them", dir);
-    CHECK(load_env("A=1\nPORT=x") == -1);
-    check_error("%s/env:2: port is \"x\", but must be an integer from 0 to 65535", dir);
+    CHECK(load_env("A='1\n2'\nPORT=x") == -1);
+    check_error("%s/env:3: port is \"x\", but must be an integer from 0 to 65535", dir);
     CHECK(load_env("JWT_SECRET") == -1);
     check_error("%s/env:1: expected NAME=value; a comment starts with #", dir);
+    static const char quotes[] = "the closing quote is missing, or text follows it; precede a "
+                                 "quote in the value with \\";
     CHECK(load_env("JWT_SECRET='x") == -1);
-    check_error("%s/env:1: the closing quote is missing", dir);
+    check_error("%s/env:1: %s", dir, quotes);
+    CHECK(load_env("A=1\nJWT_SECRET=\"x\"y") == -1);
+    check_error("%s/env:2: %s", dir, quotes);
+    CHECK(load_env("JWT_SECRET=\"x\\ny\"") == -1);
+    check_error("%s/env:1: the value of JWT_SECRET contains the control character 0x0a; remove it",
+                dir);
+    static char nul[] = "PORT=82\0";
+    CHECK(conf_load_env_text(&c, nul, sizeof(nul) - 1, "x", &e) == -1);
+    CHECK_STR(e.text, "x:1: the value of PORT contains the control character 0x00; remove it");
+}
+
+static void an_env_file_that_others_could_have_made_is_refused(void)
+{
+    fresh();
+    const char *path = write_file("env", "PORT=83", 7, 0620);
+    CHECK(conf_load_env_file(&c, path, &e) == -1);
+    check_error("%s/env: the file may be written by others; run: chmod go-w", dir);
+    chmod(path, 0602);
+    CHECK(conf_load_env_file(&c, path, &e) == -1);
+    check_error("%s/env: the file may be written by others; run: chmod go-w", dir);
+    chmod(path, 0644);
+    chmod(dir, 0777);
+    CHECK(conf_load_env_file(&c, path, &e) == -1);
+    check_error("%s/env: its folder may be written by others; run: chmod go-w", dir);
+    chmod(dir, 01777);
+    CHECK(conf_load_env_file(&c, path, &e) == 0 && c.port == 83);
+    chmod(dir, 0700);
+    rename(path, path_of("other"));
+    CHECK(symlink("other", path_of("env")) == 0);
+    CHECK(conf_load_env_file(&c, path_of("env"), &e) == -1);
+    check_error("%s/env: is a symbolic link; put the file itself there", dir);
+    unlink(path_of("env"));
+    unlink(path_of("other"));
+    CHECK(mkfifo(path_of("env"), 0600) == 0); /* which nobody writes to */
+    CHECK(conf_load_env_file(&c, path_of("env"), &e) == -1);
+    check_error("%s/env: is no regular file; remove it", dir);
+    unlink(path_of("env"));
 }
 
 static void the_environment_sets_what_the_table_names(void)
@@ -659,7 +739,9 @@ int main(void)
     RUN(a_line_has_at_most_4096_bytes);
     RUN(no_error_shows_a_secret);
     RUN(options_split_at_the_first_equals);
-    RUN(env_files_are_read_as_a_shell_would);
+    RUN(env_files_are_read_as_the_common_readers_do);
+    RUN(what_is_not_ours_in_an_env_file_is_skipped);
+    RUN(an_env_file_that_others_could_have_made_is_refused);
     RUN(env_file_errors_say_where);
     RUN(the_environment_sets_what_the_table_names);
     RUN(secrets_leave_the_environment_overwritten);
