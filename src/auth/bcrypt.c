@@ -2,25 +2,38 @@
 #include "bcrypt.h"
 
 #include <crypt.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "log.h"
 
-static int rounds;
+enum {
+    SALT_END = 29,    /* "$2b$10$" and 22 characters; the other 31 are the hash itself */
+    COST_HIGHEST = 16 /* of bcrypt_cost */
+};
+
+static int usual;                     /* cost of new hashes */
+static int most;                      /* cost that is computed at all */
 static struct crypt_data *data;       /* 32 kB: once, not on the stack */
-static char nobody[BCRYPT_HASH_SIZE]; /* a hash of a password that nobody has */
+static char nobody[BCRYPT_HASH_SIZE]; /* whose salt serves where there is none */
+
+/* Does bcrypt read all of it? */
+static bool fits(const char *password, size_t n)
+{
+    return n <= BCRYPT_MAX_PASSWORD && !memchr(password, 0, n);
+}
 
 /* crypt(3) with what it leaves behind overwritten. */
 static bool compute(const char *password, size_t n, const char *setting, char out[BCRYPT_HASH_SIZE])
 {
     char text[BCRYPT_MAX_PASSWORD + 1];
-    if (n > BCRYPT_MAX_PASSWORD || memchr(password, 0, n))
+    if (!fits(password, n))
         return false;
     memcpy(text, password, n);
     text[n] = 0;
     const char *hash = crypt_r(text, setting, data);
     explicit_bzero(text, sizeof(text));
-    bool good = hash && strlen(hash) == BCRYPT_HASH_SIZE - 1 && strncmp(hash, "$2b$", 4) == 0;
+    bool good = hash && strlen(hash) == BCRYPT_HASH_SIZE - 1 && strncmp(hash, setting, 4) == 0;
     if (good)
         memcpy(out, hash, BCRYPT_HASH_SIZE);
     explicit_bzero(data, sizeof(*data));
@@ -30,20 +43,18 @@ static bool compute(const char *password, size_t n, const char *setting, char ou
 bool bcrypt_hash(const char *password, size_t n, char out[BCRYPT_HASH_SIZE])
 {
     char setting[CRYPT_GENSALT_OUTPUT_SIZE];
-    if (!crypt_gensalt_rn("$2b$", (unsigned long)rounds, NULL, 0, setting, sizeof(setting)))
+    if (!crypt_gensalt_rn("$2b$", (unsigned long)usual, NULL, 0, setting, sizeof(setting)))
         return false;
     return compute(password, n, setting, out);
 }
 
 void bcrypt_init(int cost)
 {
-    rounds = cost;
+    usual = cost;
+    most = cost + BCRYPT_MORE < COST_HIGHEST ? cost + BCRYPT_MORE : COST_HIGHEST;
     data = xcalloc(1, sizeof(*data));
     if (!bcrypt_hash("", 0, nobody))
         die("crypt(3) does not provide bcrypt ($2b$) of cost %d", cost);
-    /* The hash of the empty password, with its last character changed to another of the alphabet.
-     */
-    nobody[BCRYPT_HASH_SIZE - 2] = nobody[BCRYPT_HASH_SIZE - 2] == 'a' ? 'e' : 'a';
 }
 
 /* The time that it takes must not tell where two hashes differ. */
@@ -55,14 +66,58 @@ static bool equal(const char *a, const char *b, size_t n)
     return difference == 0;
 }
 
-bool bcrypt_verify(const char *password, size_t n, const char *hash, size_t hash_n)
+/* The cost that a bcrypt hash in one of the three forms names; 0: it is none. */
+static int cost_of(const char *hash, size_t n)
+{
+    if (n != BCRYPT_HASH_SIZE - 1 || memcmp(hash, "$2", 2) != 0 || !memchr("aby", hash[2], 3) ||
+        hash[3] != '$' || hash[6] != '$')
+        return 0;
+    int tens = hash[4] - '0', ones = hash[5] - '0';
+    return tens >= 0 && tens <= 9 && ones >= 0 && ones <= 9 ? 10 * tens + ones : 0;
+}
+
+/* Takes the time of a hash of this cost. */
+static void spend(const char *password, size_t n, int cost)
+{
+    char setting[BCRYPT_HASH_SIZE], out[BCRYPT_HASH_SIZE];
+    snprintf(setting, sizeof(setting), "$2b$%02d$%.22s", cost, nobody + 7);
+    compute(password, n, setting, out);
+    explicit_bzero(out, sizeof(out));
+}
+
+/* Compares the password with a hash of a cost that may be computed. The salt is not compared: some
+ * systems write bits into its last character that do not count. */
+static enum ipc_check compare(const char *password, size_t n, const char *hash, int cost)
 {
     char setting[BCRYPT_HASH_SIZE], got[BCRYPT_HASH_SIZE];
-    bool usable = hash_n == BCRYPT_HASH_SIZE - 1 && memcmp(hash, "$2b$", 4) == 0;
-    memcpy(setting, usable ? hash : nobody, BCRYPT_HASH_SIZE - 1);
+    memcpy(setting, hash, BCRYPT_HASH_SIZE - 1);
     setting[BCRYPT_HASH_SIZE - 1] = 0;
-    bool good = compute(password, n, setting, got) && equal(got, setting, BCRYPT_HASH_SIZE - 1);
+    enum ipc_check check = IPC_NO_HASH;
+    if (compute(password, n, setting, got)) {
+        bool right = equal(got + SALT_END, setting + SALT_END, BCRYPT_HASH_SIZE - 1 - SALT_END);
+        bool stale = cost != usual || hash[2] != 'b';
+        check = !right ? IPC_WRONG : stale ? IPC_STALE : IPC_RIGHT;
+    }
     explicit_bzero(got, sizeof(got));
     explicit_bzero(setting, sizeof(setting));
-    return good && usable;
+    return check;
+}
+
+enum ipc_check bcrypt_verify(const char *password, size_t n, const char *hash, size_t hash_n,
+                             int work)
+{
+    if (!fits(password, n))
+        return IPC_WRONG;
+    int cost = cost_of(hash, hash_n);
+    int target = work > usual ? work : usual;
+    target = target < most ? target : most;
+    enum ipc_check check = cost > most ? IPC_DEAR_HASH : IPC_NO_HASH;
+    if (cost > 0 && cost <= most)
+        check = compare(password, n, hash, cost);
+    if (check == IPC_NO_HASH || check == IPC_DEAR_HASH)
+        spend(password, n, target);
+    else /* 2^4 rounds, say, and another 2^4, 2^5, 2^6 are 2^7 */
+        for (; cost < target; cost++)
+            spend(password, n, cost);
+    return check;
 }

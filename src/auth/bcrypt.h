@@ -1,12 +1,23 @@
-/* Password hashes: bcrypt in the form $2b$, by libxcrypt's crypt(3). All of libxcrypt is behind
- * here. */
+/*
+ * Password hashes: bcrypt, by libxcrypt's crypt(3). All of libxcrypt is behind here.
+ *
+ * New ones have the form $2b$. Those in the forms $2a$ and $2y$, which other systems write for the
+ * same function, are computed as well.
+ */
 #ifndef BCRYPT_H
 #define BCRYPT_H
 
 #include <stdbool.h>
 #include <stddef.h>
 
-enum { BCRYPT_HASH_SIZE = 61, BCRYPT_MAX_PASSWORD = 72 };
+#include "ipc.h"
+
+enum {
+    BCRYPT_HASH_SIZE = 61,
+    BCRYPT_MAX_PASSWORD = 72,
+    /* A stored hash may be this much dearer than a new one: 16 times the time. */
+    BCRYPT_MORE = 4,
+};
 
 /* Prepares for a cost (logarithm to base 2 of the rounds). */
 void bcrypt_init(int cost);
@@ -15,8 +26,10 @@ void bcrypt_init(int cost);
  * longer than bcrypt reads, or has a NUL byte) or there is no randomness. */
 bool bcrypt_hash(const char *password, size_t n, char out[BCRYPT_HASH_SIZE]);
 
-/* Is hash that of password? A hash that is not $2b$ is checked against one that fits nothing, so
- * that it takes the same time whether an account exists or not. */
-bool bcrypt_verify(const char *password, size_t n, const char *hash, size_t hash_n);
+/* Is hash that of password? It takes as many rounds whatever the hash is, one that is cheaper, none
+ * at all, or too dear to be computed: those of the cost of new ones, or of the cost work if that is
+ * higher, but never more than of BCRYPT_MORE above new ones. */
+enum ipc_check bcrypt_verify(const char *password, size_t n, const char *hash, size_t hash_n,
+                             int work);
 
 #endif

@@ -37,9 +37,12 @@ static void serve_verify(struct ipc_reader *r, struct buf *reply, uint32_t seq)
 {
     struct ipc_text password = ipc_get_text(r, IPC_MAX_PASSWORD);
     struct ipc_text hash = ipc_get_text(r, IPC_MAX_NAME);
-    bool right = ipc_read_end(r) && bcrypt_verify(password.p, password.n, hash.p, hash.n);
+    int work = ipc_get_u8(r);
+    enum ipc_check check = IPC_WRONG;
+    if (ipc_read_end(r))
+        check = bcrypt_verify(password.p, password.n, hash.p, hash.n, work);
     size_t begin = ipc_begin(reply, IPC_VERIFIED, seq);
-    ipc_put_u8(reply, right);
+    ipc_put_u8(reply, (uint8_t)check);
     ipc_end(reply, begin);
 }
 

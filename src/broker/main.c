@@ -10,6 +10,7 @@
 #include <sys/signalfd.h>
 #include <unistd.h>
 
+#include "accounts.h"
 #include "bearer.h"
 #include "broker.h"
 #include "broker_sandbox.h"
@@ -103,6 +104,7 @@ int main(int argc, char **argv)
     pool_free();
     hashing_free();
     logins_free();
+    accounts_free();
     limits_free();
     connections_free();
     signing_free();

@@ -28,6 +28,15 @@ enum ipc_type { IPC_NONE, IPC_MESSAGES(IPC_ENUM_TYPE) IPC_TYPE_COUNT };
 #define IPC_ENUM_ERROR(name, code, status, temporary, text) IPC_E_##name,
 enum ipc_error { IPC_E_NONE, IPC_ERRORS(IPC_ENUM_ERROR) IPC_ERROR_COUNT };
 
+/* What VERIFIED says of a password and the hash that is stored. */
+enum ipc_check {
+    IPC_WRONG,
+    IPC_RIGHT,
+    IPC_STALE,     /* right, and the hash is not as new ones are: of another cost or form */
+    IPC_NO_HASH,   /* what is stored is no hash that can be computed */
+    IPC_DEAR_HASH, /* nor will this one be: its cost is too high */
+};
+
 struct ipc_rule {
     const char *name;
     enum ipc_role sender;

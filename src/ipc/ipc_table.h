@@ -81,10 +81,11 @@
     M(STATUS, BROKER, 12 + IPC_MAX_FRAME, 0, 0) /* u64 presence, text frame: not durable */        \
     M(SIGNED, BROKER, 4 + IPC_MAX_SIGNATURE, 0, 0) /* text signature */                            \
                                                                                                    \
-    M(HASH, BROKER, 4 + IPC_MAX_PASSWORD, 0, 0)                  /* text password -> HASHED */     \
-    M(VERIFY, BROKER, 8 + IPC_MAX_PASSWORD + IPC_MAX_NAME, 0, 0) /* password, hash -> VERIFIED */  \
-    M(HASHED, AUTH, 4 + IPC_MAX_NAME, 0, 0)                      /* text hash; empty: failed */    \
-    M(VERIFIED, AUTH, 1, 0, 0)                                   /* u8 1: the password is right */ \
+    M(HASH, BROKER, 4 + IPC_MAX_PASSWORD, 0, 0) /* text password -> HASHED */                      \
+    /* password, hash, u8 cost that it takes the time of at least -> VERIFIED */                   \
+    M(VERIFY, BROKER, 9 + IPC_MAX_PASSWORD + IPC_MAX_NAME, 0, 0)                                   \
+    M(HASHED, AUTH, 4 + IPC_MAX_NAME, 0, 0) /* text hash; empty: failed */                         \
+    M(VERIFIED, AUTH, 1, 0, 0)              /* u8 enum ipc_check */                                \
                                                                                                    \
     M(MAKE, BROKER, 12 + IPC_MAX_KEY + IPC_MAX_HANDSHAKE, 0, 0) /* as SIGN -> MADE */              \
     M(MADE, SIGNER, 4 + IPC_MAX_SIGNATURE, 0, 0)                /* text signature; empty: refused */

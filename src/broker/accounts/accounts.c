@@ -18,7 +18,12 @@
 #include "limits.h"
 #include "log.h"
 #include "logins.h"
+#include "map.h"
 #include "pool.h"
+
+enum { ODD_MOST = 1000 };
+
+static struct map odd_hashes; /* user id -> something: the log has named them */
 
 static const char *const malformed = "a message with a malformed payload";
 
@@ -131,9 +136,9 @@ static void on_registered(void *arg, const PGresult *result)
     free(status);
 }
 
-static void on_hashed(void *arg, bool done, struct ipc_text hash, bool right)
+static void on_hashed(void *arg, bool done, struct ipc_text hash, enum ipc_check check)
 {
-    (void)right;
+    (void)check;
     struct account_request *q = arg;
     if (!done) {
         request_fail(q, IPC_E_OVERLOADED);
@@ -182,9 +187,9 @@ static void on_password(void *arg, const PGresult *result)
     }
 }
 
-static void on_new_hash(void *arg, bool done, struct ipc_text hash, bool right)
+static void on_new_hash(void *arg, bool done, struct ipc_text hash, enum ipc_check check)
 {
-    (void)right;
+    (void)check;
     struct account_request *q = arg;
     if (!done || hash.n == 0) {
         request_fail(q, done ? IPC_E_INTERNAL : IPC_E_OVERLOADED);
@@ -203,7 +208,26 @@ static void hash_new_password(struct account_request *q)
     hashing_hash(password, on_new_hash, q);
 }
 
-static void on_verified(void *arg, bool done, struct ipc_text hash, bool right)
+/* Of a user whose password cannot be compared, once: anybody who knows the name can try it. */
+static void tell_of_hash(const struct account_request *q, enum ipc_check check)
+{
+    if (!q->user || (check != IPC_NO_HASH && check != IPC_DEAR_HASH) ||
+        odd_hashes.count > ODD_MOST || map_get(&odd_hashes, (uint64_t)q->user))
+        return;
+    map_put(&odd_hashes, (uint64_t)q->user, &odd_hashes);
+    if (odd_hashes.count > ODD_MOST)
+        log_warn("more users cannot log in for their password_hash; they are not named");
+    else if (check == IPC_NO_HASH)
+        log_warn("%s cannot log in: the password_hash of user %lld is not bcrypt's ($2a$, $2b$, "
+                 "$2y$)",
+                 q->name, (long long)q->user);
+    else
+        log_warn("%s cannot log in: the cost of the password_hash of user %lld is too far above "
+                 "bcrypt_cost",
+                 q->name, (long long)q->user);
+}
+
+static void on_verified(void *arg, bool done, struct ipc_text hash, enum ipc_check check)
 {
     (void)hash;
     struct account_request *q = arg;
@@ -211,6 +235,8 @@ static void on_verified(void *arg, bool done, struct ipc_text hash, bool right)
         request_fail(q, IPC_E_OVERLOADED);
         return;
     }
+    tell_of_hash(q, check);
+    bool right = check == IPC_RIGHT || check == IPC_STALE;
     q->verdict = right && q->user ? LOGIN_RIGHT : LOGIN_WRONG;
     if (q->verdict == LOGIN_WRONG)
         request_fail(q, IPC_E_CREDENTIALS);
@@ -242,7 +268,7 @@ static void on_credentials(void *arg, const PGresult *result)
         q->disabled = db_bool(result, 0, 5);
     }
     struct ipc_text password = {q->password, q->password_size};
-    hashing_verify(password, hash, on_verified, q);
+    hashing_verify(password, hash, 0, on_verified, q);
 }
 
 /* Its turn has come. Who did not wait for it gets no password checked. */
@@ -324,4 +350,9 @@ const char *accounts_logout(struct peer *p, const struct ipc_message *m)
     db_param_int8(&params, p->user);
     pool_run(STATEMENT_USER_LOGOUT, &params, on_logged_out, request_new(p, m));
     return NULL;
+}
+
+void accounts_free(void)
+{
+    map_free(&odd_hashes);
 }

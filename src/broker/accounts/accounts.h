@@ -10,4 +10,6 @@ const char *accounts_login(struct peer *p, const struct ipc_message *m);
 const char *accounts_password(struct peer *p, const struct ipc_message *m);
 const char *accounts_logout(struct peer *p, const struct ipc_message *m);
 
+void accounts_free(void);
+
 #endif

@@ -20,50 +20,49 @@ static void on_answer(void *arg, const struct ipc_message *m)
 {
     struct job *job = arg;
     struct ipc_text hash = {"", 0};
-    bool right = false, done = false;
+    enum ipc_check check = IPC_WRONG;
+    bool done = false;
     if (m) {
         struct ipc_reader r = ipc_read(m);
         if (m->type == IPC_HASHED)
             hash = ipc_get_text(&r, IPC_MAX_NAME);
         else
-            right = ipc_get_u8(&r) == 1;
+            check = (enum ipc_check)ipc_get_u8(&r);
         done = ipc_read_end(&r);
     }
-    job->done(job->arg, done, hash, right);
+    job->done(job->arg, done, hash, check);
     free(job);
 }
 
-/* The message with this many texts. */
-static void ask(enum ipc_type type, const struct ipc_text *texts, int count, hashing_done *done,
-                void *arg)
+/* Completes the message that begins the packet, and asks. */
+static void ask(struct buf *packet, uint32_t seq, hashing_done *done, void *arg)
 {
     struct job *job = xcalloc(1, sizeof(*job));
     *job = (struct job){done, arg};
-    size_t size = 0;
-    for (int i = 0; i < count; i++)
-        size += sizeof(uint32_t) + texts[i].n;
-    if (size > ipc_rule(type)->max) {
-        on_answer(job, NULL);
-        return;
-    }
-    struct buf packet = BUF_INIT;
-    uint32_t seq = work_seq(&work);
-    size_t begin = ipc_begin(&packet, type, seq);
-    for (int i = 0; i < count; i++)
-        ipc_put_text(&packet, texts[i].p, texts[i].n);
-    ipc_end(&packet, begin);
-    work_ask(&work, &packet, seq, on_answer, job);
+    ipc_end(packet, 0);
+    work_ask(&work, packet, seq, on_answer, job);
 }
 
 void hashing_hash(struct ipc_text password, hashing_done *done, void *arg)
 {
-    ask(IPC_HASH, &password, 1, done, arg);
+    struct buf packet = BUF_INIT;
+    uint32_t seq = work_seq(&work);
+    ipc_begin(&packet, IPC_HASH, seq);
+    ipc_put_text(&packet, password.p, password.n);
+    ask(&packet, seq, done, arg);
 }
 
-void hashing_verify(struct ipc_text password, struct ipc_text hash, hashing_done *done, void *arg)
+void hashing_verify(struct ipc_text password, struct ipc_text hash, int cost, hashing_done *done,
+                    void *arg)
 {
-    struct ipc_text texts[] = {password, hash};
-    ask(IPC_VERIFY, texts, 2, done, arg);
+    struct buf packet = BUF_INIT;
+    uint32_t seq = work_seq(&work);
+    ipc_begin(&packet, IPC_VERIFY, seq);
+    ipc_put_text(&packet, password.p, password.n);
+    /* What is longer is no hash, and is none when it is cut. */
+    ipc_put_text(&packet, hash.p, hash.n < IPC_MAX_NAME ? hash.n : IPC_MAX_NAME);
+    ipc_put_u8(&packet, (uint8_t)cost);
+    ask(&packet, seq, done, arg);
 }
 
 void hashing_init(int fd)

@@ -13,12 +13,15 @@
 void hashing_init(int fd);
 void hashing_free(void);
 
-/* Called once: hash for hashing_hash(), right for hashing_verify(). done is false when there was
- * no answer: no worker, or too much to do. */
-typedef void hashing_done(void *arg, bool done, struct ipc_text hash, bool right);
+/* Called once: with the hash for hashing_hash(), with what became of the comparison for
+ * hashing_verify(). done is false when there was no answer: no worker, or too much to do. */
+typedef void hashing_done(void *arg, bool done, struct ipc_text hash, enum ipc_check check);
 
 void hashing_hash(struct ipc_text password, hashing_done *done, void *arg);
-/* hash: empty for a user that does not exist; takes the same time. */
-void hashing_verify(struct ipc_text password, struct ipc_text hash, hashing_done *done, void *arg);
+
+/* hash: empty for a user that does not exist; takes the same time. work: the highest cost among the
+ * hashes that are stored, or 0; it takes that time at least, see bcrypt.h. */
+void hashing_verify(struct ipc_text password, struct ipc_text hash, int work, hashing_done *done,
+                    void *arg);
 
 #endif
