@@ -94,8 +94,11 @@ static char *absolute(char *path)
 static void find_files(void)
 {
     arguments.folder = getcwd(NULL, 0);
-    if (!arguments.folder)
-        die("the working directory: %s", strerror(errno));
+    if (!arguments.folder) { /* it was removed, say */
+        arguments.folder = xstrdup("/");
+        if (chdir("/") < 0)
+            die("/: %s", strerror(errno));
+    }
     if (arguments.file)
         arguments.file = absolute(arguments.file);
     arguments.env_file = absolute(xstrdup(".env"));
@@ -234,20 +237,9 @@ static void warn_of_env_file(const struct conf *conf)
         log_warn("%s is not read in mode production", arguments.env_file);
 }
 
-/* Descriptors 0 to 2 must be there, lest a socket or a file gets one of these numbers. */
-static void fill_standard_descriptors(void)
-{
-    int fd;
-    do
-        fd = open("/dev/null", O_RDWR);
-    while (fd >= 0 && fd <= STDERR_FILENO);
-    if (fd > STDERR_FILENO)
-        close(fd);
-}
-
 int main(int argc, char **argv)
 {
-    fill_standard_descriptors();
+    process_begin();
     proctitle_init(argc, argv);
     parse_arguments(argc, argv);
     if (arguments.keys) {

@@ -485,16 +485,82 @@ PY
     stops_on SIGINT
 }
 
+# all_at_once SIGNAL…: to all processes, one after the other.
+all_at_once() {
+    py - "$@" <<'PY'
+from tls import *
+u = user()
+pair = Pair()
+with Server(*pair.options(), "-o", f"listen=127.0.0.1, tls:unix:{T}/{some_name('u')}") as s:
+    clients = [connect(u.token, s.name) for _ in range(20)]
+    assert s.children("signer")
+    for number in sys.argv[1:]:
+        os.killpg(s.pid, getattr(signal, number))
+    assert {c.closed() for c in clients} == {1012}
+    assert s.ended() == 0
+    assert " error " not in s.log() and "killed" not in s.log(), s.log()
+PY
+}
+
 @test "SIGINT to all processes at once, as a terminal sends it, is the same orderly end" {
+    all_at_once SIGINT
+}
+
+@test "SIGTERM to all processes at once, as some supervisors send it, is the same orderly end" {
+    all_at_once SIGTERM
+}
+
+@test "SIGINT, and then SIGTERM of a script that has heard of it, use no force either" {
+    all_at_once SIGINT SIGTERM
+}
+
+# --- what is inherited ---
+
+@test "whatever chatd inherits: a killed broker is replaced, SIGHUP reloads, SIGTERM ends it" {
     py - <<'PY'
 from server import *
 u = user()
-with Server() as s:
-    a = connect(u.token, s.name)
-    os.killpg(s.pid, signal.SIGINT)
-    assert a.closed() == 1012
-    assert s.ended() == 0
-    assert " error " not in s.log(), s.log()
+def shell(line):
+    return ["bash", "-c", f'{line}; exec "$@"', "bash"]
+def python(line):
+    return ["/usr/bin/python3", "-c", f"import os, signal, sys; {line}; os.execv(sys.argv[1], sys.argv[1:])"]
+rows = {
+    "SIGCHLD ignored": shell("trap '' CHLD"),
+    "every signal ignored": shell("trap '' $(seq 64)"),
+    "every signal blocked": python("signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())"),
+    "timers run": python("[signal.setitimer(t, 0.5) for t in (0, 1, 2)]"),
+    "0, 1 and 2 closed": shell("exec <&- >&- 2>&-"),
+    "umask 0": shell("umask 0"),
+    "umask 777": shell("umask 777"),
+    "no working directory": shell("mkdir gone; cd gone; rmdir ../gone"),
+    "a child": shell("{ sleep 0.1 & }"),
+    "few descriptors": shell("ulimit -Sn 40"),
+    "many descriptors": python("[os.dup2(0, fd) for fd in range(200, 900)]"),
+    "nice": ["nice", "-n", "5"],
+    "environment": ["env", "POSIXLY_CORRECT=1", "TZ=:/nowhere", "LC_ALL=tr_TR.UTF-8", "LANGUAGE=tr",
+                    "MALLOC_PERTURB_=255", "MALLOC_ARENA_MAX=1", "IFS=/", "CHATD_TAKEOVER=1 2 3 4 5",
+                    "LISTEN_PID=1", "LISTEN_FDS=9", "NOTIFY_SOCKET=/nowhere", "PATH="],
+}
+for row, program in rows.items():
+    print(row, flush=True)
+    log = f"{T}/{some_name()}.written"
+    with Server("-o", f"log_file={log}", program=program) as s:
+        def said():
+            return open(log).read()
+        mode = os.stat(log).st_mode & 0o777
+        assert mode & ~0o640 == 0, oct(mode)
+        assert os.stat(f"{T}/{s.name}.run").st_mode & 0o777 == 0o700
+        [broker] = s.children("broker")
+        os.kill(broker, signal.SIGKILL)
+        eventually(lambda: s.children("broker") not in ([], [broker]))
+        eventually(lambda: api("GET", "/users", token=u.token, name=s.name)[0] == 200)
+        s.kill(signal.SIGHUP)
+        eventually(lambda: "configuration reloaded" in said())
+        everybody = s.tree()
+        s.kill(signal.SIGTERM)
+        assert s.ended() == 0, row
+        all_gone(everybody)
+        assert "stopped" in said().splitlines()[-1], said()
 PY
 }
 

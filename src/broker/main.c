@@ -62,7 +62,7 @@ static void watch_signals(void)
 {
     sigset_t set;
     sigemptyset(&set);
-    sigaddset(&set, SIGTERM);
+    sigaddset(&set, ROLE_STOP);
     sigprocmask(SIG_BLOCK, &set, NULL);
     signals = (struct loop_watch){signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK), EPOLLIN,
                                   on_signal, NULL};

@@ -1,7 +1,6 @@
 /* How a role begins; see role.h. */
 #include "role.h"
 
-#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
@@ -41,12 +40,7 @@ void role_start(struct conf *conf, const char *name, int argc, char **argv)
     log_init(role_log_fd(conf), (enum log_level)conf->log_level);
     proctitle_set("%s", name);
     prctl(PR_SET_NAME, name);
-    prctl(PR_SET_PDEATHSIG, SIGTERM);
+    prctl(PR_SET_PDEATHSIG, ROLE_STOP);
     if (getppid() != master)
         die("the master is gone");
-    /* Of the signals that are sent to the whole group the master decides what becomes. */
-    signal(SIGINT, SIG_IGN);
-    signal(SIGHUP, SIG_IGN);
-    signal(SIGUSR2, SIG_IGN);
-    signal(SIGPIPE, SIG_IGN);
 }

@@ -7,7 +7,13 @@
 #ifndef ROLE_H
 #define ROLE_H
 
+#include <signal.h>
+
 #include "conf.h"
+
+/* By this signal the master ends them; SIGTERM and others, which may be sent to all processes at
+ * once, they ignore: what becomes of those the master decides. */
+enum { ROLE_STOP = SIGUSR1 };
 
 enum {
     ROLE_FD_CONF = 3, /* sealed memory with the keys that this role gets; shared offset: pread(2) */

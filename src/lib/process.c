@@ -3,13 +3,58 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
+#include <sys/time.h>
 #include <unistd.h>
 
 #include "log.h"
+
+/* An ignored SIGCHLD would hide the ends of children, and no ignored signal comes to a signalfd(2).
+ * What is not ignored is default, or a handler of a sanitizer. */
+static void reset_signals(void)
+{
+    for (int number = 1; number <= SIGRTMAX; number++) {
+        struct sigaction now;
+        if (sigaction(number, NULL, &now) == 0 && now.sa_handler == SIG_IGN)
+            signal(number, SIG_DFL);
+    }
+    sigset_t none;
+    sigemptyset(&none);
+    sigprocmask(SIG_SETMASK, &none, NULL);
+}
+
+/* They survive execve(2), and their signals end the process. */
+static void stop_timers(void)
+{
+    static const struct itimerval none;
+    setitimer(ITIMER_REAL, &none, NULL);
+    setitimer(ITIMER_VIRTUAL, &none, NULL);
+    setitimer(ITIMER_PROF, &none, NULL);
+}
+
+/* Lest a socket or a file gets one of these numbers. */
+static void fill_standard_descriptors(void)
+{
+    int fd;
+    do
+        fd = open("/dev/null", O_RDWR);
+    while (fd >= 0 && fd <= STDERR_FILENO);
+    if (fd > STDERR_FILENO)
+        close(fd);
+}
+
+void process_begin(void)
+{
+    reset_signals();
+    stop_timers();
+    fill_standard_descriptors();
+    umask(S_IWGRP | S_IWOTH);
+}
 
 void process_need_descriptors(unsigned long n)
 {

@@ -4,6 +4,11 @@
 
 #include <stdbool.h>
 
+/* At the start of a program that anybody may have started, from anything: what it inherits is set.
+ * Signals do what they do by default and none is blocked, no timer runs, descriptors 0 to 2 are
+ * open, files are made for nobody else to write. */
+void process_begin(void);
+
 /* Raises the limit of open descriptors to at least n, as far as it may be raised; says so in the
  * log when that is too few. */
 void process_need_descriptors(unsigned long n);

@@ -21,6 +21,7 @@
 #include "process.h"
 #include "proctitle.h"
 #include "refuse.h"
+#include "role.h"
 #include "roles.h"
 #include "rundir.h"
 
@@ -64,6 +65,15 @@ static void catch_signals(void)
         die("signalfd: %s", strerror(errno));
 }
 
+/* Ctrl-C comes from the terminal as SIGINT, and often as SIGTERM, too, from a script that has heard
+ * of it: that is asked once. */
+static void count_stop(bool interrupt)
+{
+    static int asked[2];
+    if (++asked[interrupt] > stop_asked)
+        stop_asked = asked[interrupt];
+}
+
 static void take_signals(void)
 {
     struct signalfd_siginfo info;
@@ -75,7 +85,7 @@ static void take_signals(void)
         else if (info.ssi_signo == SIGUSR2)
             takeover_asked = true;
         else
-            stop_asked++;
+            count_stop(info.ssi_signo == SIGINT);
     }
 }
 
@@ -235,12 +245,12 @@ static void move_on(const struct master *m)
     } else if (phase == SERVING && takeover_successor()) {
         retire(m);
     } else if ((phase == DRAINING || phase == RETIRING) && sessions_clients() == 0) {
-        roles_stop_broker(SIGTERM);
+        roles_stop_broker(ROLE_STOP);
         enter(ENDING, FINISH_MS);
     } else if (phase == DRAINING && late) {
         force(sessions_stop);
     } else if (phase == ENDING && roles_broker_gone()) {
-        roles_stop_helpers(SIGTERM);
+        roles_stop_helpers(ROLE_STOP);
         enter(CLEARING, FINISH_MS);
     } else if (phase == ENDING && late) {
         force(roles_stop_broker);

@@ -140,7 +140,7 @@ void roles_renew_signer(int fd)
     r->stopped = false;
     r->renewed = r->pid != 0;
     if (r->pid)
-        kill(r->pid, SIGTERM);
+        kill(r->pid, ROLE_STOP);
 }
 
 int roles_conf_fd(void)
@@ -148,12 +148,21 @@ int roles_conf_fd(void)
     return roles[BROKER].fds[ROLE_FD_CONF];
 }
 
-/* In the child: puts each descriptor in its place and runs the program. */
-static void __attribute__((noreturn)) become(const struct role *r, pid_t parent)
+/* Set before one of them can arrive, and kept by the program: see ROLE_STOP. */
+static void set_signals(void)
 {
+    static const int ignored[] = {SIGTERM, SIGINT, SIGHUP, SIGUSR2, SIGPIPE};
+    for (size_t i = 0; i < sizeof(ignored) / sizeof(ignored[0]); i++)
+        signal(ignored[i], SIG_IGN);
     sigset_t none;
     sigemptyset(&none);
     sigprocmask(SIG_SETMASK, &none, NULL);
+}
+
+/* In the child: puts each descriptor in its place and runs the program. */
+static void __attribute__((noreturn)) become(const struct role *r, pid_t parent)
+{
+    set_signals();
     log_close();
     process_leave_terminal(process_open_null());
     process_place_descriptors(0, r->fds, PLACES);
@@ -200,7 +209,7 @@ int64_t roles_start_due(void)
 static void describe_end(const struct role *r, int status)
 {
     /* By the signal itself, when it came before there was a handler. */
-    if ((r->stopped || r->renewed) && WIFSIGNALED(status) && WTERMSIG(status) == SIGTERM)
+    if ((r->stopped || r->renewed) && WIFSIGNALED(status) && WTERMSIG(status) == ROLE_STOP)
         return;
     if (r->renewed && WIFEXITED(status) && WEXITSTATUS(status) == 0)
         return;

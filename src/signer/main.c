@@ -25,21 +25,21 @@ enum { PACKET_MAX = 1024 };
 static volatile sig_atomic_t stop;
 static sigset_t while_waiting;
 
-static void on_term(int signal)
+static void on_stop(int signal)
 {
     (void)signal;
     stop = 1;
 }
 
-/* SIGTERM comes between two requests only: whoever takes this one's place gets the next. */
-static void catch_term(void)
+/* ROLE_STOP comes between two requests only: whoever takes this one's place gets the next. */
+static void catch_stop(void)
 {
-    sigset_t term;
-    sigemptyset(&term);
-    sigaddset(&term, SIGTERM);
-    sigprocmask(SIG_BLOCK, &term, &while_waiting);
-    sigdelset(&while_waiting, SIGTERM);
-    sigaction(SIGTERM, &(struct sigaction){.sa_handler = on_term}, NULL);
+    sigset_t set;
+    sigemptyset(&set);
+    sigaddset(&set, ROLE_STOP);
+    sigprocmask(SIG_BLOCK, &set, &while_waiting);
+    sigdelset(&while_waiting, ROLE_STOP);
+    sigaction(ROLE_STOP, &(struct sigaction){.sa_handler = on_stop}, NULL);
 }
 
 /* Makes the signature that a packet asks for; empty if it may not be made. False if the packet is
@@ -84,7 +84,7 @@ int main(int argc, char **argv)
     role_start(&conf, "signer", argc, argv);
     keys_read(ROLE_FD_KEYS);
     close(ROLE_FD_KEYS);
-    catch_term();
+    catch_stop();
     signer_sandbox(&conf);
     conf_free(&conf);
 

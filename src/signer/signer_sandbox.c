@@ -16,7 +16,7 @@ enum { FILES = 16 };
 #define ROOM ((rlim_t)256 << 20) /* program and libraries; a signature needs some kB */
 
 static const struct sandbox_rule rules[] = {
-    ALLOW(ppoll, "waiting for a request, or for SIGTERM"),
+    ALLOW(ppoll, "waiting for a request, or for ROLE_STOP"),
     ALLOW_IF(recvfrom, "requests", ARG_IS(0, ROLE_FD_SIGN)),
     ALLOW_IF(sendto, "answers, and syslog(3)", ARG_WHOLE(4, 0), ARG_WHOLE(5, 0)),
     ALLOW(write, "the log"),
@@ -37,7 +37,7 @@ static const struct sandbox_rule rules[] = {
     ALLOW_IF(futex, "libcrypto wakes whoever waits for its locks: nobody",
              ARG_IS(1, FUTEX_WAKE_PRIVATE)),
 
-    ALLOW(rt_sigreturn, "the end of SIGTERM's handler"),
+    ALLOW(rt_sigreturn, "the end of ROLE_STOP's handler"),
     ALLOW(restart_syscall, "waiting goes on after SIGCONT"),
 };
 
