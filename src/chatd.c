@@ -4,6 +4,7 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <getopt.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -40,24 +41,30 @@ static struct {
 } arguments;
 
 static const char usage[] =
-    "usage: chatd [-iktV] [-f file] [-o key=value] ...\n"
+    "usage: chatd [-hiktV] [-f file] [-o key=value] ...\n"
     "  -f file       configuration file; see chatd.conf(5)\n"
+    "  -h, --help    print this\n"
     "  -i            serve what inetd, or systemd with Accept=yes, hands over\n"
     "  -k            list the configuration keys and their defaults\n"
     "  -o key=value  set a key, over all other sources\n"
     "  -t            test the configuration and exit\n"
-    "  -V            print the version\n";
+    "  -V, --version print the version\n";
 
 static void parse_arguments(int argc, char **argv)
 {
+    static const struct option words[] = {
+        {"help", no_argument, NULL, 'h'}, {"version", no_argument, NULL, 'V'}, {0}};
     int c;
-    while ((c = getopt(argc, argv, "f:iko:tV")) != -1) {
+    while ((c = getopt_long(argc, argv, "f:hiko:tV", words, NULL)) != -1) {
         if (c == 'f') {
             arguments.file = xstrdup(optarg);
         } else if (c == 'o') {
             if (arguments.option_count == MAX_OPTIONS)
                 die("more than %d times -o", MAX_OPTIONS);
             arguments.options[arguments.option_count++] = xstrdup(optarg);
+        } else if (c == 'h') {
+            fputs(usage, stdout);
+            exit(0);
         } else if (c == 'i') {
             arguments.inetd = true;
         } else if (c == 'k') {
@@ -230,9 +237,12 @@ static void load_conf(struct conf *conf, const struct inheritance *in)
     }
 }
 
-/* Who has moved from development to production may miss it. */
-static void warn_of_env_file(const struct conf *conf)
+static void warn(const struct conf *conf)
 {
+    const char *text;
+    for (unsigned i = 0; (text = conf_warning(conf, i)); i++)
+        log_warn("%s", text);
+    /* Who has moved from development to production may miss it. */
     if (conf->mode == CONF_PRODUCTION && access(arguments.env_file, F_OK) == 0)
         log_warn("%s is not read in mode production", arguments.env_file);
 }
@@ -256,7 +266,7 @@ int main(int argc, char **argv)
     load_conf(&conf, &in);
     if (arguments.test) {
         conf_print_places(&conf, stdout);
-        warn_of_env_file(&conf);
+        warn(&conf);
         printf("The configuration is fine.\n");
         conf_free(&conf);
         return 0;
@@ -269,9 +279,7 @@ int main(int argc, char **argv)
         bug("%s", e.text); /* so that broker and auth log there, too */
     log_init(log_fd, (enum log_level)conf.log_level);
     log_ident("master[%d]", (int)getpid());
-    if (conf_warning(&conf))
-        log_warn("%s", conf_warning(&conf));
-    warn_of_env_file(&conf);
+    warn(&conf);
     notify_init(in.word >= 0 ? in.word : conf.ready_fd);
     process_need_descriptors((unsigned long)conf.max_spare + REFUSE_KEPT + 64);
     /* While developing, a debugger may look. */

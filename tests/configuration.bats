@@ -114,6 +114,41 @@ secret=(-o jwt_secret=0123456789abcdef0123456789abcdef)
     says 'cors_origins: "https://example.com/path" is no origin'
 }
 
+@test "a certificate that no address uses is said by chatd -t and at the start; it is no error" {
+    py - <<'PY'
+from tls import *
+pair = Pair()
+unused = "tls_certificate_file is set, but no address of listen has tls: in front"
+for listen, warned in ("127.0.0.1", True), ("127.0.0.1, tls:127.0.0.2", False):
+    given = [*pair.options(), "-o", f"listen={listen}"]
+    status, output = chatd("-t", *options("x"), *SECRETS, *given)
+    assert status == 0 and (unused in output) == warned, output
+    with Server(*given) as s:
+        assert (f" warning master[{s.pid}]: {unused}" in s.log()) == warned, s.log()
+PY
+}
+
+@test "run_dir that cannot be made or is another user's: the error names the key and a remedy, with -i too" {
+    py - <<'PY'
+from server import *
+alone = socket.create_server(("127.0.0.1", 0))
+client = socket.create_connection(alone.getsockname())
+single, _ = alone.accept()
+made, shared = f"{T}/file", f"{T}/{some_name('d')}"
+open(made, "w").close()
+os.mkdir(shared)
+os.chmod(shared, 0o777)
+for path, words in ((f"{made}/run", "set run_dir to a folder that you may make or own, as by -o run_dir="),
+                    (shared, "set run_dir to another folder, or chown it and chmod go-w")):
+    for inetd in [], ["-i"]:
+        given = [*options("x"), *SECRETS, "-o", f"run_dir={path}", "-o", f"log_file={T}/run_dir.log", *inetd]
+        p = subprocess.run([CHATD, *given], stdin=single if inetd else subprocess.DEVNULL, timeout=WAIT)
+        with open(f"{T}/run_dir.log") as f:
+            said = f.read().splitlines()[-1]
+        assert p.returncode == 1 and f"run_dir: " in said and path in said and words in said, said
+PY
+}
+
 # --- precedence ---
 
 @test "chatd.conf is beaten by .env, that by the environment, and that by -o" {
@@ -361,19 +396,34 @@ PY
 
 @test "usage errors: status 2, the usage on standard error, nothing on standard output" {
     local arguments
-    for arguments in -x --help -f -o 'chatd.conf' '-t extra'; do
+    for arguments in -x --halp -f -o 'chatd.conf' '-t extra' --help=x; do
         # shellcheck disable=SC2086 # several arguments
         run --separate-stderr "$BUILD/chatd" $arguments
         # shellcheck disable=SC2154 # set by run
         echo "$arguments: $status: $output $stderr"
-        [[ $status == 2 && -z $output && $stderr == *'usage: chatd [-iktV]'* ]]
+        [[ $status == 2 && -z $output && $stderr == *'usage: chatd [-hiktV]'* ]]
     done
+}
+
+@test "-h and --help: status 0, the usage on standard output; so does migrate" {
+    local option
+    for option in -h --help; do
+        run --separate-stderr "$BUILD/chatd" $option
+        [[ $status == 0 && -z $stderr && $output == 'usage: chatd [-hiktV]'*'--version'* ]]
+    done
+    # Its -h is the host of psql.
+    run --separate-stderr "$ROOT/sql/migrate" --help
+    echo "$output"
+    [[ $status == 0 && -z $stderr && $output == *'migrate [--role NAME]'*'ROLE_PASSWORD'* ]]
 }
 
 @test "-V prints the version, -k the keys with type and default; neither needs a configuration" {
     cd "$T"
-    run --separate-stderr env -i LANG=C "$BUILD/chatd" -V
-    [[ $status == 0 && $output =~ ^chatd\ [0-9]+\.[0-9.]+$ && -z $stderr ]]
+    local option
+    for option in -V --version; do
+        run --separate-stderr env -i LANG=C "$BUILD/chatd" $option
+        [[ $status == 0 && $output =~ ^chatd\ [0-9]+\.[0-9.]+$ && -z $stderr ]]
+    done
     run --separate-stderr env -i LANG=C "$BUILD/chatd" -k
     [[ $status == 0 && -z $stderr ]]
     [[ " ${lines[*]} " == *$'port\tint\t8080'* && " ${lines[*]} " == *$'jwt_secret\tsecret\t '* ]]

@@ -117,11 +117,25 @@ int conf_fault(const struct conf *c, enum conf_id id, struct conf_error *e, cons
 int conf_open(const struct conf *c, enum conf_id id, const char *path, bool private,
               struct conf_error *e);
 
+/* An address to listen on, as an entry of listen gives it. */
+struct conf_address {
+    bool tls;
+    char path[108]; /* of a Unix socket; empty: an address of IP */
+    char host[64];  /* a number; empty: all addresses */
+    char port[8];   /* empty: the key port has it */
+};
+
+/* Reads the next entry; *rest is c->listen at first, and what is left of it after each. 1, 0 at the
+ * end, or -1 with an error. */
+int conf_next_address(const struct conf *c, const char **rest, struct conf_address *a,
+                      struct conf_error *e);
+
 /* Will the server listen for TLS, by what stands in the configuration? */
 bool conf_wants_tls(const struct conf *c);
 
-/* What is accepted but not advisable, or NULL. Valid until conf_wipe_secrets(). */
-const char *conf_warning(const struct conf *c);
+/* What is accepted but not advisable: the warning of this number, from 0 on, or NULL if there are
+ * no more. Before conf_wipe_secrets(). */
+const char *conf_warning(const struct conf *c, unsigned number);
 
 /* Overwrites and forgets each secret; they read as empty afterwards. */
 void conf_wipe_secrets(struct conf *c);

@@ -129,14 +129,6 @@ static int check_audience(const struct conf *c, struct conf_error *e)
                      place(c, CONF_K_jwt_audience));
 }
 
-const char *conf_warning(const struct conf *c)
-{
-    size_t n = strlen(c->jwt_secret);
-    if (n > 0 && n < JWT_SECRET_MIN)
-        return "jwt_secret has fewer than 32 bytes and can be guessed; production would refuse it";
-    return NULL;
-}
-
 /* An origin as a browser sends it: scheme://host[:port] and nothing more. */
 static bool is_origin(const char *s, size_t n)
 {
@@ -202,12 +194,42 @@ static int check_spare(const struct conf *c, struct conf_error *e)
                      place(c, id), c->min_spare, c->max_spare);
 }
 
+/* -1 with an error if an entry of listen is wrong, else whether one of them speaks TLS. */
+static int find_tls(const struct conf *c, struct conf_error *e)
+{
+    const char *rest = c->listen;
+    struct conf_address a;
+    int result, count = 0, tls = 0;
+    for (; (result = conf_next_address(c, &rest, &a, e)) > 0; count++)
+        tls |= a.tls;
+    if (result == 0 && count == 0)
+        return conf_fault(c, CONF_K_listen, e, "names no address; give one, such as 127.0.0.1");
+    return result < 0 ? -1 : tls;
+}
+
 bool conf_wants_tls(const struct conf *c)
 {
-    const char *entry = c->listen;
-    while (entry && strncmp(entry += strspn(entry, " \t,"), "tls:", 4) != 0)
-        entry = strchr(entry, ',');
-    return entry || c->tls_handed_over;
+    struct conf_error e;
+    return find_tls(c, &e) > 0 || c->tls_handed_over;
+}
+
+static int check_listen(const struct conf *c, struct conf_error *e)
+{
+    return find_tls(c, e) < 0 ? -1 : 0;
+}
+
+const char *conf_warning(const struct conf *c, unsigned number)
+{
+    const char *found[3] = {NULL};
+    size_t n = 0, secret = strlen(c->jwt_secret);
+    if (secret > 0 && secret < JWT_SECRET_MIN)
+        found[n++] =
+            "jwt_secret has fewer than 32 bytes and can be guessed; production would refuse it";
+    if (*c->tls_certificate_file && !conf_wants_tls(c))
+        found[n++] =
+            "tls_certificate_file is set, but no address of listen has tls: in front: only "
+            "a socket that is handed over under the name tls would use it";
+    return number < n ? found[number] : NULL;
 }
 
 static int check_tls(const struct conf *c, struct conf_error *e)
@@ -240,6 +262,6 @@ int conf_check(struct conf *c, struct conf_error *e)
 {
     bool good = conf_read_public_keys(c, e) == 0 && check_audience(c, e) == 0 &&
                 check_origins(c, e) == 0 && check_spare(c, e) == 0 && check_proxies(c, e) == 0 &&
-                check_login_delay(c, e) == 0 && check_tls(c, e) == 0;
+                check_login_delay(c, e) == 0 && check_listen(c, e) == 0 && check_tls(c, e) == 0;
     return good ? 0 : -1;
 }

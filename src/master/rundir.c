@@ -64,7 +64,8 @@ static void check_owner(const char *path)
     if (stat(".", &st) < 0)
         die("run_dir: %s: %s", path, strerror(errno));
     if (st.st_uid != geteuid() || (st.st_mode & 022))
-        die("run_dir: %s must belong to the user that chatd runs as, and be writable by no other",
+        die("run_dir: %s must belong to the user that chatd is started by, and be writable by no "
+            "other; set run_dir to another folder, or chown it and chmod go-w",
             path);
 }
 
@@ -133,13 +134,15 @@ int rundir_enter(const char *path, int backlog, bool single, int inherited,
                  const struct identity *who)
 {
     if (mkdir(path, 0700) < 0 && errno != EEXIST)
-        die("run_dir: cannot create %s: %s", path, strerror(errno));
+        die("run_dir: cannot create %s: %s; set run_dir to a folder that you may make or own, as "
+            "by "
+            "-o run_dir=/run/user/%d/chatd",
+            path, strerror(errno), (int)geteuid());
     go_to(path);
     run_dir = open(".", O_PATH | O_DIRECTORY | O_CLOEXEC);
     if (run_dir < 0)
         die("run_dir: %s: %s", path, strerror(errno));
-    if (!single)
-        check_owner(path);
+    check_owner(path);
     if (!single && inherit_lock(inherited)) {
         rundir_clear(getpid()); /* who had this pid is dead */
     } else if (!single) {

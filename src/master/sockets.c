@@ -140,9 +140,6 @@ static void remove_stale(const struct sockaddr_un *address)
 static void bind_unix(struct sockets *s, const struct conf *conf, const char *path, bool tls)
 {
     struct sockaddr_un address = {.sun_family = AF_UNIX};
-    if (strlen(path) >= sizeof(address.sun_path) || *path != '/')
-        die("listen: unix:%s: needs an absolute path of at most %zu bytes", path,
-            sizeof(address.sun_path) - 1);
     snprintf(address.sun_path, sizeof(address.sun_path), "%s", path);
     remove_stale(&address);
     int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
@@ -176,94 +173,58 @@ static bool family_missing(int error)
     return error == EADDRNOTAVAIL || error == EAFNOSUPPORT;
 }
 
+/* What helps against it. */
+static const char *remedy(int error)
+{
+    if (error == EADDRINUSE)
+        return "; stop what listens there, or choose another port";
+    return error == EACCES ? "; ports below 1024 are root's (or CAP_NET_BIND_SERVICE)" : "";
+}
+
 /* Binds all addresses of an entry. Returns the port that was taken. */
-static int bind_inet(struct sockets *s, const struct conf *conf, const char *host, const char *port,
-                     bool tls)
+static int bind_inet(struct sockets *s, const struct conf *conf, const struct conf_address *where,
+                     const char *port)
 {
     struct addrinfo hints = {.ai_socktype = SOCK_STREAM,
                              .ai_flags = AI_PASSIVE | AI_NUMERICHOST | AI_NUMERICSERV};
     struct addrinfo *list;
-    int error = getaddrinfo(*host ? host : NULL, port, &hints, &list);
+    const char *host = *where->host ? where->host : "*";
+    int error = getaddrinfo(*where->host ? host : NULL, port, &hints, &list);
     if (error)
-        die("listen: \"%s\" port \"%s\": %s; give an IPv4 address, an IPv6 address in [], * or "
-            "unix:/path",
-            host, port, gai_strerror(error));
+        die("listen: %s port %s: %s", host, port, gai_strerror(error));
     int bound = 0;
     for (const struct addrinfo *a = list; a; a = a->ai_next) {
         int fd = bind_one(a, conf->backlog);
         if (fd >= 0)
-            bound = add(s, fd, tls);
+            bound = add(s, fd, where->tls);
         else if (family_missing(errno))
-            log_warn("listen: %s port %s: %s; left out", *host ? host : "*", port, strerror(errno));
+            log_warn("listen: %s port %s: %s; left out", host, port, strerror(errno));
         else
-            die("listen: %s port %s: %s", *host ? host : "*", port, strerror(errno));
+            die("listen: %s port %s: %s%s", host, port, strerror(errno), remedy(errno));
     }
     freeaddrinfo(list);
     return bound;
 }
 
-static void bad_entry(const char *entry) __attribute__((noreturn));
-static void bad_entry(const char *entry)
-{
-    die("listen: \"%s\": give an IPv4 address, an IPv6 address in [], * or unix:/path, each but "
-        "the last with :port or without, and for TLS with tls: in front; entries are separated by "
-        "commas",
-        entry);
-}
-
-/* The port behind an address, or own if there is none. */
-static const char *read_port(const char *entry, const char *text, const char *own)
-{
-    if (!*text)
-        return own;
-    size_t n = strlen(text + 1);
-    if (*text != ':')
-        bad_entry(entry);
-    if (n < 1 || n > 5 || strspn(text + 1, "0123456789") != n || atoi(text + 1) > 65535)
-        die("listen: \"%s\": port \"%s\" is none from 0 to 65535", entry, text + 1);
-    return text + 1;
-}
-
-/* One entry of the list: 127.0.0.1, 127.0.0.1:80, [::1], [::1]:80, *, *:80, unix:/path, each with
- * tls: in front or without. */
-static void bind_entry(struct sockets *s, const struct conf *conf, const char *entry, int *port)
-{
-    bool tls = strncmp(entry, "tls:", 4) == 0;
-    if (tls)
-        entry += 4;
-    if (strncmp(entry, "unix:", 5) == 0) {
-        bind_unix(s, conf, entry + 5, tls);
-        return;
-    }
-    bool bracket = *entry == '[';
-    size_t n = strcspn(entry, bracket ? "]" : ":");
-    if (bracket && !entry[n])
-        die("listen: \"%s\": the ] is missing", entry);
-    if (n == 0 || strpbrk(entry, " \t"))
-        bad_entry(entry);
-    char own[16];
-    snprintf(own, sizeof(own), "%d", *port);
-    const char *taken = read_port(entry, entry + n + bracket, own);
-    char *host = xstrndup(entry + bracket, n - bracket);
-    int bound = bind_inet(s, conf, strcmp(host, "*") == 0 ? "" : host, taken, tls);
-    free(host);
-    if (*port == 0)
-        *port = bound; /* any free one, but the same for all */
-}
-
 static void bind_all(struct sockets *s, const struct conf *conf)
 {
-    char *list = xstrdup(conf->listen), *rest = list, *entry;
-    int port = conf->port;
-    while ((entry = strsep(&rest, ","))) {
-        entry += strspn(entry, " \t");
-        size_t n = strlen(entry);
-        while (n > 0 && strchr(" \t", entry[n - 1]))
-            entry[--n] = 0;
-        if (*entry)
-            bind_entry(s, conf, entry, &port);
+    const char *rest = conf->listen;
+    struct conf_address a;
+    struct conf_error e;
+    int result, port = conf->port;
+    while ((result = conf_next_address(conf, &rest, &a, &e)) > 0) {
+        char own[16];
+        snprintf(own, sizeof(own), "%d", port);
+        int bound = 0;
+        if (*a.path)
+            bind_unix(s, conf, a.path, a.tls);
+        else
+            bound = bind_inet(s, conf, &a, *a.port ? a.port : own);
+        if (port == 0)
+            port = bound; /* any free one, but the same for all */
     }
-    free(list);
+    if (result < 0)
+        die("%s", e.text);
     if (s->count == 0)
         die("listen: no address could be bound");
 }

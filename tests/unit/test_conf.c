@@ -445,7 +445,7 @@ static void a_secret_file_is_read_without_its_newline(void)
     CHECK_STR(c.jwt_secret, SECRET_32);
     CHECK(finish_with_file(" " SECRET_32 "\r\n", 35, 0640) == 0);
     CHECK_STR(c.jwt_secret, " " SECRET_32);
-    CHECK(conf_warning(&c) == NULL);
+    CHECK(conf_warning(&c, 0) == NULL);
 }
 
 static void a_secret_file_must_be_private_short_and_text(void)
@@ -528,10 +528,11 @@ static void production_wants_a_strong_secret(void)
     check_error("chatd.conf:1: jwt_secret has 31 bytes, but HS256 needs at least 32 (RFC 7518, "
                 "section 3.2); %s",
                 remedy);
-    CHECK(finish_with("jwt_secret = " SECRET_32) == 0 && conf_warning(&c) == NULL);
+    CHECK(finish_with("jwt_secret = " SECRET_32) == 0 && conf_warning(&c, 0) == NULL);
     CHECK(finish_with("mode = development\njwt_secret = x") == 0);
-    CHECK_STR(conf_warning(&c), "jwt_secret has fewer than 32 bytes and can be guessed; production "
-                                "would refuse it");
+    CHECK_STR(conf_warning(&c, 0),
+              "jwt_secret has fewer than 32 bytes and can be guessed; production "
+              "would refuse it");
 }
 
 static void contradictions_are_found(void)
