@@ -121,7 +121,7 @@ PY
 @test "a server that repeats, invents or changes something, or closes, is noticed" {
     py - "$BUILD/bench/load" <<'PY'
 from chat import *
-import asyncio, websockets
+import asyncio
 load = sys.argv[1]
 with open(f"{T}/two", "w") as f:
     f.write("1 one password token-1\n2 two password token-2\n")
@@ -130,7 +130,7 @@ def wrong_server(what):
     ends = {}
 
     async def serve(ws):
-        me = ws.request_headers["Authorization"][-1]
+        me = wsclient.request_fields(ws)["Authorization"][-1]
         ends[me] = ws
         async for text in ws:
             frame = json.loads(text)
@@ -140,11 +140,11 @@ def wrong_server(what):
             ack = {"type": "ack", "id": frame["id"], "data": {"duplicate": False}}
             try:
                 await what(ws, ends["2"], ack, message)
-            except websockets.exceptions.ConnectionClosed:
+            except wsclient.ConnectionClosed:
                 return
 
     async def begin():
-        return await websockets.serve(serve, "127.0.0.1", 0)
+        return await wsclient.serve(serve, "127.0.0.1", 0)
     return run(begin())
 
 def dump(v):

@@ -27,14 +27,15 @@ websocat_or_equal() {
     command -v websocat || {
         cat >"$T/websocat" <<'PY'
 #!/usr/bin/python3
-import asyncio, sys, websockets
+import asyncio, sys, wsclient
 options, url = sys.argv[1:-1], sys.argv[-1]
 assert options[0] == "-n1" and all(o.startswith("-H=") for o in options[1:]), options
 headers = [o[3:].split(": ", 1) for o in options[1:]]
 async def main():
-    async with websockets.connect(url, extra_headers=headers) as ws:
-        await ws.send(sys.stdin.readline().rstrip("\n"))
-        print(await asyncio.wait_for(ws.recv(), 15))
+    ws = await wsclient.connect(url, headers=headers)
+    await ws.send(sys.stdin.readline().rstrip("\n"))
+    print(await asyncio.wait_for(ws.recv(), 15))
+    await ws.close()
 asyncio.run(main())
 PY
         chmod +x "$T/websocat"

@@ -198,7 +198,7 @@ with Server("-f", conf, "-o", f"listen=127.0.0.1, unix:{path}", "-o", "min_spare
     [*_, killed] = s.children(f"session {u.name} ")
     os.kill(killed, signal.SIGKILL)
     d = one_fits()
-    assert sum(x.socket.open for x in (a, b, c, d)) == 3
+    assert sum(wsclient.is_open(x.socket) for x in (a, b, c, d)) == 3
     # A reload changes the number for those who come then.
     write("max_clients_per_address = 4\n")
     s.kill(signal.SIGHUP)
@@ -256,12 +256,11 @@ with Server("-o", sys.argv[1]) as s:
     url = f"ws://127.0.0.1:{port(s.name)}/ws"
     async def handshake():
         try:
-            await websockets.connect(url, extra_headers={"Authorization": f"Bearer {u.token}"},
-                                     ping_interval=None)
+            await wsclient.connect(url, headers={"Authorization": f"Bearer {u.token}"}, ping_interval=None)
             return 101
-        except websockets.exceptions.InvalidStatusCode as e:
+        except Refused as e:
             assert int(e.headers["Retry-After"]) > 0
-            return e.status_code
+            return e.status
     async def request():
         reader, writer = await asyncio.open_connection("127.0.0.1", port(s.name))
         # In two parts: the second one comes after the answer, and must not undo it.

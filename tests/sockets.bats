@@ -89,8 +89,8 @@ with Server("-o", f"listen=unix:{path}") as s:
                          capture_output=True).stdout
     assert u.id in [x["id"] for x in json.loads(out)]
     async def chat():
-        ws = await websockets.unix_connect(path, "ws://localhost/ws", ping_interval=None,
-                                           extra_headers={"Authorization": f"Bearer {u.token}"})
+        ws = await wsclient.unix_connect(path, "ws://localhost/ws", ping_interval=None,
+                                         headers={"Authorization": f"Bearer {u.token}"})
         await ws.send(json.dumps({"type": "message", "id": "c", "content": "unix",
                                   "data": {"receiver_id": u.id}}))
         return ws, {json.loads(await ws.recv())["type"] for _ in range(2)}

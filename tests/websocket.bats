@@ -577,7 +577,7 @@ from frames import *
 import zlib
 a, b = user(instance="deflating"), user(instance="deflating")
 receiver = connect(b.token, "deflating")                    # offers, as the library does by itself
-assert receiver.socket.response_headers["sec-websocket-extensions"].startswith("permessage-deflate; ")
+assert wsclient.response_fields(receiver.socket)["sec-websocket-extensions"].startswith("permessage-deflate; ")
 plain = connect(b.token, "deflating", compression=None)
 w = Raw(a.token, "deflating", fields={"Sec-WebSocket-Extensions": "permessage-deflate"})
 assert w.answer.fields["sec-websocket-extensions"] == "permessage-deflate; server_no_context_takeover; client_no_context_takeover"

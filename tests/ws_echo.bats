@@ -20,12 +20,12 @@ from chat import *
 for compression in (None, "deflate"):
     c = connect(name="echo", path="/any/path?at=all", compression=compression)
     assert c.socket.subprotocol is None
-    assert bool(c.socket.extensions) == bool(compression)
+    assert bool(wsclient.extensions(c.socket)) == bool(compression)
     most = 16 << 20
     def send(message):          # a loaded machine may need a while for so many bytes
         try:
             run(c.socket.send(message), 120)
-        except websockets.ConnectionClosed:
+        except wsclient.ConnectionClosed:
             pass
     for message in ("", b"", "x", "\u20ac" * 1000, os.urandom(100000), "abcdefgh" * (most // 8), os.urandom(most // 64) * 64):
         send(message)
@@ -137,7 +137,7 @@ texts = ["", "x" * 50000, json.dumps({"a": list(range(3000))}), os.urandom(3000)
 for server, client in itertools.product([None, *range(8, 16)], [None, True, *range(9, 16)]):
     for server_none, client_none in ((False, False), (True, True)) if client not in (None, 9) else itertools.product((False, True), repeat=2):
         c = connect(name="echo", compression=None, extensions=[Offer(server_none, client_none, server, client)])
-        [used] = c.socket.extensions
+        [used] = wsclient.extensions(c.socket)
         assert used.remote_no_context_takeover and used.local_no_context_takeover
         for t in texts:
             c.send(t)

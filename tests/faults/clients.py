@@ -16,14 +16,12 @@ import contextlib
 import json
 import socket
 
-import websockets
-import websockets.exceptions
-
+import wsclient
 from records import digest
 
 GIVE_UP = 8.0        # an attempt to connect, or a request
 IN_FLIGHT = 20       # messages of a device that wait for their acknowledgement
-LOST = (OSError, asyncio.TimeoutError, asyncio.IncompleteReadError, websockets.exceptions.WebSocketException, EOFError)
+LOST = (OSError, asyncio.TimeoutError, asyncio.IncompleteReadError, wsclient.WebSocketException, EOFError)
 
 
 class Away(Exception):
@@ -274,11 +272,11 @@ class WebSocket(Device):
             plain.setblocking(False)
             loop = asyncio.get_running_loop()
             await asyncio.wait_for(loop.sock_connect(plain, ("127.0.0.1", self.host.port or 1)), GIVE_UP)
-            slow = {"max_queue": 1, "read_limit": 1024} if self.kind == "slow" else {"max_queue": 1000}
-            ws = await websockets.connect(
+            slow = wsclient.READS_LITTLE if self.kind == "slow" else {"max_queue": 1000}
+            ws = await wsclient.connect(
                 f"ws://localhost{self.path}{self.query()}", sock=plain, open_timeout=GIVE_UP, ping_interval=None,
                 max_size=None, close_timeout=1, compression=None,
-                extra_headers={"Authorization": f"Bearer {self.user.token}"}, **slow)
+                headers={"Authorization": f"Bearer {self.user.token}"}, **slow)
             self.opened(ws)
             await self.first(ws)
             self.scene.spawn(self.send_again())
@@ -286,12 +284,12 @@ class WebSocket(Device):
                 self.frame(json.loads(await ws.recv()))
                 if self.kind == "slow" and self.rng.random() < 0.01:
                     await self.read_nothing()
-        except websockets.exceptions.InvalidStatusCode as e:
-            how = {"how": f"status {e.status_code}"}
-            if e.status_code != 503:
-                self.error(f"the handshake was answered with {e.status_code}")
+        except wsclient.Refused as e:
+            how = {"how": f"status {e.status}"}
+            if e.status != 503:
+                self.error(f"the handshake was answered with {e.status}")
             raise Away from None
-        except websockets.exceptions.ConnectionClosed as e:
+        except wsclient.ConnectionClosed as e:
             how = {"how": f"code {e.rcvd.code if e.rcvd else 1006}"}
             if e.rcvd and e.rcvd.code not in (1000, 1001, 1012, 1013):
                 self.error(f"closed with {e.rcvd}")

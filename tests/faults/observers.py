@@ -3,8 +3,7 @@ user_status frame that it sends."""
 import asyncio
 import json
 
-import websockets
-
+import wsclient
 from clients import LOST, request
 
 EVERY = 0.5
@@ -46,10 +45,13 @@ class Observer:
             try:
                 if self.host.port is None:
                     raise ConnectionRefusedError
-                async with websockets.connect(
-                        f"ws://127.0.0.1:{self.host.port}/ws", open_timeout=8, close_timeout=1, ping_interval=None,
-                        compression=None, extra_headers={"Authorization": f"Bearer {self.token}"}) as ws:
+                ws = await wsclient.connect(
+                    f"ws://127.0.0.1:{self.host.port}/ws", open_timeout=8, close_timeout=1, ping_interval=None,
+                    compression=None, headers={"Authorization": f"Bearer {self.token}"})
+                try:
                     await self.listen(ws)
+                finally:
+                    await ws.close()
             except LOST:
                 await asyncio.sleep(0.3)
 

@@ -1,4 +1,4 @@
-"""WebSocket clients for the tests, on the `websockets` package, with calls that wait.
+"""WebSocket clients for the tests, on the `websockets` package (wsclient.py), with calls that wait.
 
     a = connect(token)                    # NAME=main: which instance
     a.send({"type": "message", ...})
@@ -17,7 +17,8 @@ import sys
 import threading
 import time
 
-import websockets
+import wsclient
+from wsclient import Refused
 
 T = os.environ["T"]
 WAIT = 15.0
@@ -33,14 +34,6 @@ def run(coroutine, timeout=WAIT):
 def port(name="main"):
     with open(f"{T}/{name}.address") as f:
         return int(f.read().rsplit(":", 1)[1])
-
-
-class Refused(Exception):
-    """The handshake was answered with another status than 101."""
-
-    def __init__(self, status, headers):
-        super().__init__(f"HTTP {status}")
-        self.status, self.headers = status, headers
 
 
 class Client:
@@ -103,14 +96,9 @@ def connect(token=None, name="main", subprotocols=None, headers=None, path="/ws"
     if token:
         extra["Authorization"] = f"Bearer {token}"
 
-    async def go():
-        return await websockets.connect(
-            f"{'wss' if 'ssl' in options else 'ws'}://127.0.0.1:{port(name)}{path}", extra_headers=extra, subprotocols=subprotocols,
-            ping_interval=None, close_timeout=5, max_size=None, **options)
-    try:
-        return Client(run(go()))
-    except websockets.exceptions.InvalidStatusCode as e:
-        raise Refused(e.status_code, e.headers) from None
+    return Client(run(wsclient.connect(
+        f"{'wss' if 'ssl' in options else 'ws'}://127.0.0.1:{port(name)}{path}", headers=extra,
+        subprotocols=subprotocols, ping_interval=None, close_timeout=5, max_size=None, **options)))
 
 
 def api(method, path, body=None, token=None, name="main", headers=None):
