@@ -15,6 +15,7 @@
 #include "conf.h"
 #include "keyring.h"
 #include "log.h"
+#include "logfile.h"
 #include "master.h"
 #include "notify.h"
 #include "process.h"
@@ -182,12 +183,19 @@ static int load_tls(const struct conf *conf, struct conf_error *e)
     return 0;
 }
 
-/* For SIGHUP. The secrets are long gone from here, and are not what a reload changes. */
+/* For SIGHUP. The secrets are long gone from here, and are not what a reload changes. Files are
+ * named from where chatd was started, and it is elsewhere by now. */
 static bool reload(struct conf *fresh)
 {
     struct conf_error e;
+    int here = open(".", O_PATH | O_DIRECTORY | O_CLOEXEC);
+    if (here < 0 || chdir(arguments.folder) < 0)
+        log_warn("%s: %s", arguments.folder, strerror(errno));
     bool good =
         load_sources(fresh, &e) == 0 && conf_check(fresh, &e) == 0 && load_tls(fresh, &e) == 0;
+    if (here >= 0 && fchdir(here) < 0)
+        die("run_dir: %s", strerror(errno));
+    close(here);
     if (!good)
         log_error("not reloaded: %s", e.text);
     conf_wipe_secrets(fresh);
@@ -208,10 +216,8 @@ static int open_log(const struct conf *conf)
         return -1;
     if (!*conf->log_file)
         return STDERR_FILENO;
-    int fd = open(conf->log_file, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0640);
-    if (fd < 0)
-        die("log_file: %s: %s", conf->log_file, strerror(errno));
-    return fd;
+    logfile_init(absolute(xstrdup(conf->log_file)));
+    return logfile_fd();
 }
 
 /* What the master before handed over is asked last: these secrets may be gone everywhere else. */
@@ -230,7 +236,7 @@ static void load_conf(struct conf *conf, const struct inheritance *in)
     if (load_sources(conf, &e) < 0 || take_secrets(conf, in->secrets, &e) < 0 ||
         conf_finish(conf, &e) < 0 || public_keys_check(conf, &e) < 0 || load_tls(conf, &e) < 0) {
         takeover_refuse(in, e.text);
-        if (stderr_is_client())
+        if (stderr_is_client() || log_kind(STDERR_FILENO) == LOG_TO_JOURNAL)
             die("%s", e.text);
         fprintf(stderr, "chatd: %s\n", e.text);
         exit(1);
@@ -256,8 +262,8 @@ int main(int argc, char **argv)
         conf_print_keys(stdout);
         return 0;
     }
-    if (stderr_is_client())
-        log_init(-1, LOG_L_INFO);
+    int first_log = stderr_is_client() ? -1 : STDERR_FILENO;
+    log_init(first_log, log_kind(first_log), LOG_L_INFO);
 
     find_files();
     struct inheritance in;
@@ -277,7 +283,7 @@ int main(int argc, char **argv)
     struct conf_error e;
     if (log_fd < 0 && conf_set(&conf, "log_file", "syslog", "-i", &e) < 0)
         bug("%s", e.text); /* so that broker and auth log there, too */
-    log_init(log_fd, (enum log_level)conf.log_level);
+    log_init(log_fd, log_kind(log_fd), (enum log_level)conf.log_level);
     log_ident("master[%d]", (int)getpid());
     warn(&conf);
     notify_init(in.word >= 0 ? in.word : conf.ready_fd);

@@ -149,6 +149,21 @@ for path, words in ((f"{made}/run", "set run_dir to a folder that you may make o
 PY
 }
 
+@test "SIGHUP reads files that are named from the folder that chatd was started in" {
+    py - <<'PY'
+from tls import *
+pair = Pair()
+with open(f"{T}/named.conf", "w") as f:
+    f.write("".join(f"{k} = {os.path.basename(v)}\n" for k, v in
+            (("tls_certificate_file", pair.chain), ("tls_key_file", pair.key))))
+with Server("-f", "named.conf", "-o", "listen=tls:127.0.0.1", cwd=T) as s:
+    s.kill(signal.SIGHUP)
+    eventually(lambda: "configuration reloaded" in s.log() or "not reloaded" in s.log())
+    assert "not reloaded" not in s.log(), s.log()
+    dial(s, pair).close()   # sessions still find their broker
+PY
+}
+
 # --- precedence ---
 
 @test "chatd.conf is beaten by .env, that by the environment, and that by -o" {

@@ -37,7 +37,8 @@ void role_start(struct conf *conf, const char *name, int argc, char **argv)
     receive_conf(conf, name);
     if (conf->mode == CONF_PRODUCTION)
         process_hide();
-    log_init(role_log_fd(conf), (enum log_level)conf->log_level);
+    int log = role_log_fd(conf);
+    log_init(log, log_kind(log), (enum log_level)conf->log_level);
     proctitle_set("%s", name);
     prctl(PR_SET_NAME, name);
     prctl(PR_SET_PDEATHSIG, ROLE_STOP);

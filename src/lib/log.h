@@ -1,7 +1,7 @@
 /*
  * Logging and the two ways to end: die() when the world fails, bug() when we do.
  *
- * One line, one write(2), so that lines of many processes never mix. Every line carries
+ * One line, one write(2) or send(2), so that lines of many processes never mix. Every line carries
  * who speaks (log_ident) so that a session's lines can be picked out. No line ever
  * carries a password, a token, a key or the content of a message.
  */
@@ -12,9 +12,23 @@
 
 enum log_level { LOG_L_ERROR, LOG_L_WARN, LOG_L_INFO, LOG_L_DEBUG };
 
-/* Starts logging to fd (not owned; -1: syslog(3), facility daemon) up to level. Opens at once what
- * there is to open: this process may be one that cannot later. */
-void log_init(int fd, enum log_level level);
+/* Where a log goes. To the journal and to the master a line has its priority in front, <4>, and no
+ * time, which they add: sd-daemon(3), log_pass_on(). */
+enum log_kind { LOG_TO_SYSLOG, LOG_TO_FILE, LOG_TO_JOURNAL, LOG_TO_MASTER };
+
+/* What this descriptor is: -1 syslog(3), the stream that JOURNAL_STREAM names, a datagram socket,
+ * or anything else that can be written to. */
+enum log_kind log_kind(int fd);
+
+/* Starts logging to fd (not owned), which is of that kind, up to level. Opens at once what there is
+ * to open: this process may be one that cannot later. */
+void log_init(int fd, enum log_kind kind, enum log_level level);
+
+enum { LOG_LINE = 1100 }; /* bytes of a line at most */
+
+/* Logs what another process has sent as a line for the master, and which process that is. The text
+ * is untrusted, and changed. */
+void log_pass_on(char *line, int pid);
 
 /* Gives up the descriptor of syslog(3), if there is one, before descriptors are closed and put in
  * place; log_init() gets another. */

@@ -26,7 +26,9 @@ static const char *walk(const char *path, char *place)
     for (size_t n = 1;; n += 1 + strcspn(path + n + 1, "/")) {
         struct stat st;
         snprintf(place, PATH_MAX, "%.*s", (int)n, path);
-        const char *fault = lstat(place, &st) < 0 ? strerror(errno) : trust_fault(&st);
+        if (lstat(place, &st) < 0)
+            return errno == ENOENT ? NULL : strerror(errno);
+        const char *fault = trust_fault(&st);
         if (fault || !path[n])
             return fault;
     }
@@ -38,7 +40,7 @@ const char *trust_path_fault(const char *path, char *place)
     char *target = fault ? NULL : realpath(path, NULL);
     if (target)
         fault = walk(target, place);
-    else if (!fault)
+    else if (!fault && errno != ENOENT)
         fault = strerror(errno);
     free(target);
     return fault;

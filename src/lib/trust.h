@@ -11,8 +11,8 @@
 const char *trust_fault(const struct stat *st);
 
 /* The same of all folders on the way to an absolute path, and of what lies there: as the path is
- * written, and as symbolic links lead. One that cannot be looked at is a fault, too. place, of
- * PATH_MAX bytes, then says which of them has the fault. */
+ * written, and as symbolic links lead. That nothing lies there is no fault. place, of PATH_MAX
+ * bytes, says which of them has one. */
 const char *trust_path_fault(const char *path, char *place);
 
 #endif

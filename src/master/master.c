@@ -16,6 +16,7 @@
 #include "identity.h"
 #include "keyring.h"
 #include "log.h"
+#include "logfile.h"
 #include "netaddr.h"
 #include "notify.h"
 #include "process.h"
@@ -164,6 +165,7 @@ static void take_status(const struct master *m)
 static void reload(const struct master *m)
 {
     reload_asked = false;
+    logfile_reopen();
     struct conf fresh;
     if (m->reload(&fresh)) {
         struct buf fixed = BUF_INIT;
@@ -172,7 +174,7 @@ static void reload(const struct master *m)
             log_warn("changed, but in force only after a restart: %.*s", (int)buf_len(&fixed),
                      (const char *)buf_head(&fixed));
         buf_free(&fixed);
-        log_init(m->log_fd, (enum log_level)m->conf->log_level);
+        log_init(m->log_fd, log_kind(m->log_fd), (enum log_level)m->conf->log_level);
         roles_renew_signer(keyring_fd());
         sessions_renew_spares();
         log_info("configuration reloaded; connections that are open keep theirs");
@@ -308,7 +310,8 @@ static int64_t do_chores(const struct master *m)
 
 static void wait_for_work(const struct master *m, int64_t deadline)
 {
-    struct pollfd fds[SOCKETS_MAX + 3];
+    struct pollfd fds[SOCKETS_MAX + 3 + LOGFILE_SOCKETS];
+    int logs[LOGFILE_SOCKETS];
     nfds_t n = 0;
     bool paused = accept_at > clock_ms() || waits_to_take_over(m);
     if (accept_at > clock_ms())
@@ -319,8 +322,12 @@ static void wait_for_work(const struct master *m, int64_t deadline)
     fds[n++] = (struct pollfd){.fd = roles_status_fd(), .events = POLLIN};
     fds[n++] = (struct pollfd){.fd = signals, .events = POLLIN};
     fds[n++] = (struct pollfd){.fd = takeover_fd(), .events = POLLIN};
+    logfile_sockets(logs);
+    for (int i = 0; i < LOGFILE_SOCKETS; i++)
+        fds[n++] = (struct pollfd){.fd = logs[i], .events = POLLIN};
     if (poll(fds, n, clock_until(deadline)) <= 0)
         return;
+    logfile_pass_on();
     take_signals();
     if (fds[listeners].revents)
         take_status(m);
@@ -340,14 +347,15 @@ int master_run(const struct master *m)
     identity_find(&session_user, "session_user", same ? m->conf->user : m->conf->session_user);
     int listener =
         rundir_enter(m->conf->run_dir, m->conf->backlog, single, m->inherited.lock, &session_user);
-    roles_init(m->conf, listener, m->log_fd, single ? 1 : m->conf->auth_workers, &user);
+    roles_init(m->conf, listener, logfile_for_roles(m->log_fd), single ? 1 : m->conf->auth_workers,
+               &user);
     roles_renew_signer(keyring_fd());
     conf_wipe_secrets(m->conf);
     conf_wipe_environment();
 
     proctitle_set("master");
     catch_signals();
-    sessions_init(m->conf, m->log_fd, &session_user, m->session);
+    sessions_init(m->conf, logfile_for_sessions(m->log_fd), &session_user, m->session);
     roles_start_due();
     if (single)
         sessions_serve(m->sockets->client, m->sockets->client_tls, NULL);
@@ -364,6 +372,8 @@ int master_run(const struct master *m)
             take_over(m);
     }
     rundir_leave();
+    while (logfile_pass_on())
+        continue;
     log_info("stopped");
     return 0;
 }

@@ -31,6 +31,7 @@ struct session {
 
 static const struct conf *conf;
 static int log_fd, null_fd;
+static enum log_kind log_is;
 static const struct identity *identity;
 static session_function *run;
 static struct map sessions; /* pid -> struct session */
@@ -55,6 +56,7 @@ void sessions_init(const struct conf *the_conf, int the_log_fd, const struct ide
 {
     conf = the_conf;
     log_fd = the_log_fd;
+    log_is = log_kind(log_fd);
     null_fd = process_open_null();
     identity = the_identity;
     run = function;
@@ -79,7 +81,7 @@ static int keep_descriptors(int fd)
     close_range(log >= 0 ? LOG + 1 : LOG, ~0U, 0);
     if (log < 0)
         dup2(STDIN_FILENO, LOG);
-    log_init(log >= 0 ? LOG : -1, (enum log_level)conf->log_level);
+    log_init(log >= 0 ? LOG : -1, log_is, (enum log_level)conf->log_level);
     return log >= 0 ? LOG : -1;
 }
 

@@ -48,7 +48,7 @@ static int start(void)
     broker.conf.batch_queue = broker.conf.auth_queue = 0;
     broker.conf.presence_debounce = 0;
     broker.loop = loop_new();
-    log_init(open("/dev/null", O_WRONLY | O_CLOEXEC), LOG_L_ERROR);
+    log_init(open("/dev/null", O_WRONLY | O_CLOEXEC), LOG_TO_FILE, LOG_L_ERROR);
     bearer_init();
     limits_init(&broker.conf, 100);
     make_prefixes();

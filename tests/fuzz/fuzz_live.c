@@ -77,7 +77,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     int client_end, broker_end;
     if (conf.where[0] == NULL && conf.request_timeout == 0) {
         conf_init(&conf);
-        log_init(open("/dev/null", O_WRONLY | O_CLOEXEC), LOG_L_ERROR);
+        log_init(open("/dev/null", O_WRONLY | O_CLOEXEC), LOG_TO_FILE, LOG_L_ERROR);
     }
     if (size < 1 || size > 16 * 1024)
         return 0;
