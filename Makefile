@@ -92,6 +92,14 @@ $(BUILD)/unit/%: tests/unit/%.c tests/unit/test.h $(UNIT_OBJECTS)
 	$(Q)$(CC) $(CFLAGS) $(CPPFLAGS) -Itests/unit $(addprefix -Isrc/,lib conf ipc wire tls master auth broker/core broker/accounts signer) \
 	    -o $@ $< $(UNIT_OBJECTS) $(LDFLAGS) $(LINK) -ljson-c -lcrypto -lcrypt -ljwt -lz
 
+# The broker without PostgreSQL: all of it but the connections, and on a clock of its own.
+DELIVERY = $(filter-out %/clock.o %/main.o %/db.o %/pool.o %/link.o,$(call objects,lib conf ipc $(BROKER)))
+$(BUILD)/unit/test_delivery: $(wildcard tests/unit/delivery/*) $(DELIVERY)
+	@mkdir -p $(@D)
+	$(call say,TEST,$@)
+	$(Q)$(CC) $(CFLAGS) $(CPPFLAGS) $(addprefix -Isrc/,lib conf ipc $(BROKER)) $$(pkg-config --cflags libpq libjwt) \
+	    -o $@ $(filter %.c,$^) $(DELIVERY) $(LDFLAGS) $(LINK) -lpq -ljwt -lcrypto
+
 # The server's own HTTP and WebSocket code behind an echo: what conformance suites are run against.
 $(BUILD)/ws_echo: tests/ws_echo.c $(call objects,lib) $(patsubst src/%.c,$(BUILD)/%.o,$(wildcard src/wire/http*.c src/wire/ws*.c))
 	$(call say,LINK,$@)
@@ -184,7 +192,7 @@ $(BUILD)/bench/parse: tests/bench/parse.c $(call objects,lib wire)
 TOOLS := $(addprefix $(BUILD)/bench/,load crypt parse)
 
 # All programs of the tests.
-unit: $(UNITS) $(BUILD)/unit/probe $(BUILD)/ws_echo $(TOOLS)
+unit: $(UNITS) $(BUILD)/unit/test_delivery $(BUILD)/unit/probe $(BUILD)/ws_echo $(TOOLS)
 
 # Preloaded into programs that know nothing of it: no sanitizer.
 $(BUILD)/faults/shim.so: tests/faults/shim.c Makefile

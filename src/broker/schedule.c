@@ -55,7 +55,7 @@ static void on_tick(void *arg)
 
 static void on_attached(bool honoured, struct cursor now)
 {
-    if (position().change && !honoured)
+    if (position_known().change && !honoured)
         resume_all(now);
     hosts_link_up();
     rows_open_all();

@@ -128,9 +128,9 @@ static void start_anew(struct peer *p, struct cursor now)
 
 void resume_all(struct cursor now)
 {
-    log_warn("the database went back: change %llu, up to which all was handed out, is not there; "
+    log_warn("the database went back: change %llu, which this host has seen, is not there; "
              "going on from %llu",
-             (unsigned long long)position().change, (unsigned long long)now.change);
+             (unsigned long long)position_known().change, (unsigned long long)now.change);
     position_restart(now);
     struct peer *p;
     for (size_t at = 0; (p = peer_next(&at));) {

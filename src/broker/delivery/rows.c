@@ -123,6 +123,7 @@ static void on_opened(void *arg, const PGresult *result)
                           .honoured = db_bool(result, i, 5)};
         uint64_t id = (uint64_t)db_int(result, i, 0);
         position_start(row.cursor);
+        position_saw(row.cursor);
         struct peer *p = peer_find(id);
         if (p && p->feed.state != FEED_OFF)
             report_opened(p, &row);

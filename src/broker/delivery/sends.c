@@ -178,6 +178,7 @@ static void answer(struct send *s, const PGresult *result, int row, bool next)
     }
     struct answer_ack ack = {.message = db_cursor(result, row, 2),
                              .duplicate = is_duplicate(s, result, row)};
+    position_saw(ack.message);
     if (next) {
         struct event e = event_of(s, result, row);
         feed_hand_out(&e);

@@ -127,8 +127,8 @@ static void on_up(void *arg)
     gethostname(name, sizeof(name) - 1);
     struct db_params p = {0};
     db_param_text(&p, name, strlen(name));
-    db_param_int8(&p, (int64_t)position().change);
-    db_param_int4(&p, (int32_t)position().stamp);
+    db_param_int8(&p, (int64_t)position_known().change);
+    db_param_int4(&p, (int32_t)position_known().stamp);
     db_run(listener, STATEMENT_HOST_ATTACH, &p, on_attached, NULL);
 }
 

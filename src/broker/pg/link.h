@@ -18,7 +18,7 @@
 #include "db.h"
 
 struct link_owner {
-    /* This host has a number. honoured: the database knows this host's position; now: its last
+    /* This host has a number. honoured: the database knows position_known(); now: its last
      * change. The owner makes the sessions' rows, then calls link_set_up(). */
     void (*attached)(bool honoured, struct cursor now);
     void (*up)(void);

@@ -2,7 +2,7 @@
 #include "position.h"
 
 static bool started;
-static struct cursor done;
+static struct cursor done, known;
 static uint64_t rung; /* the highest id that a bell named */
 
 struct cursor position(void)
@@ -22,6 +22,17 @@ bool position_is_started(void)
     return started;
 }
 
+struct cursor position_known(void)
+{
+    return known.change > done.change ? known : done;
+}
+
+void position_saw(struct cursor change)
+{
+    if (change.change > known.change)
+        known = change;
+}
+
 void position_advance(struct cursor to)
 {
     if (to.change > done.change)
@@ -30,7 +41,7 @@ void position_advance(struct cursor to)
 
 void position_restart(struct cursor to)
 {
-    done = to;
+    done = known = to;
     rung = 0;
 }
 

@@ -17,6 +17,11 @@ struct cursor position(void);
 void position_start(struct cursor start);
 bool position_is_started(void);
 
+/* The last change that this host knows to be committed. A database that does not honour it has lost
+ * changes, of which a client may know although none was handed out here. */
+struct cursor position_known(void);
+void position_saw(struct cursor change);
+
 /* The change, and all before it, has been handed out. */
 void position_advance(struct cursor to);
 

@@ -1,0 +1,624 @@
+/* The database of the model; see database.h. What each statement does is in sql/. */
+#include "database.h"
+
+#include <endian.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "clock.h"
+#include "db.h"
+#include "link.h"
+#include "log.h"
+#include "pool.h"
+#include "position.h"
+
+enum { MESSAGES = 20000, ROWS = 1000, JOBS = 256, READERS = 2 };
+
+struct message database_messages[MESSAGES];
+unsigned database_count;
+static uint64_t sequence;
+static unsigned life = 1;
+
+static struct row {
+    int64_t host, session, user;
+} rows[ROWS];
+static unsigned row_count;
+static int64_t attached; /* the number under which this host has a row; 0: it has none */
+static uint64_t bells[ROWS];
+static unsigned bell_count;
+
+/* --- chance and time --- */
+
+static uint64_t state;
+
+void chance_seed(uint64_t seed)
+{
+    state = seed * 2 + 1;
+}
+
+unsigned chance(unsigned n)
+{
+    state ^= state << 13;
+    state ^= state >> 7;
+    state ^= state << 17;
+    return (unsigned)((state >> 24) % n);
+}
+
+static int64_t now = 1000000;
+
+int64_t clock_ms(void)
+{
+    return now;
+}
+
+int clock_until(int64_t deadline)
+{
+    (void)deadline;
+    return 0; /* nothing here waits for the time */
+}
+
+void database_pass_time(int64_t ms)
+{
+    now += ms;
+}
+
+/* --- what is stored --- */
+
+bool message_coexists(const struct message *a, const struct message *b)
+{
+    unsigned a_lost = a->lost ? a->lost : life + 1, b_lost = b->lost ? b->lost : life + 1;
+    return a->born < b_lost && b->born < a_lost;
+}
+
+const struct message *database_find(int64_t sender, const char *client_id)
+{
+    for (unsigned i = database_count; i-- > 0;) {
+        const struct message *m = &database_messages[i];
+        if (!m->lost && m->sender == sender && strcmp(m->client_id, client_id) == 0)
+            return m;
+    }
+    return NULL;
+}
+
+static struct message *store(int64_t sender, int64_t receiver, uint64_t origin, const char *id)
+{
+    if (database_count == MESSAGES)
+        bug("more than %d messages", MESSAGES);
+    struct message *m = &database_messages[database_count++];
+    sequence += chance(8) ? 1 : 2; /* what is rolled back leaves a hole */
+    *m = (struct message){.id = sequence,
+                          .stamp = chance(1000000),
+                          .sender = sender,
+                          .receiver = receiver,
+                          .origin = origin,
+                          .born = life};
+    snprintf(m->client_id, sizeof(m->client_id), "%s", id);
+    return m;
+}
+
+/* The last one at or before this change. */
+static struct cursor cursor_at(uint64_t change)
+{
+    for (unsigned i = database_count; i-- > 0;)
+        if (!database_messages[i].lost && database_messages[i].id <= change)
+            return (struct cursor){database_messages[i].id, database_messages[i].stamp};
+    return (struct cursor){0, 0};
+}
+
+static struct cursor last(void)
+{
+    return cursor_at(UINT64_MAX);
+}
+
+static bool honoured(int64_t change, int64_t stamp)
+{
+    return change >= 0 && (uint64_t)change <= last().change &&
+           cursor_at((uint64_t)change).stamp == stamp;
+}
+
+static bool has_session(int64_t host, int64_t user)
+{
+    for (unsigned i = 0; i < row_count; i++)
+        if (rows[i].host == host && rows[i].user == user)
+            return true;
+    return false;
+}
+
+/* --- parameters and results --- */
+
+struct params {
+    const struct db_params *p;
+    int next;
+};
+
+static int64_t big_endian(const uint8_t *p, int size)
+{
+    int64_t v = 0;
+    for (int i = 0; i < size; i++)
+        v = v << 8 | p[i];
+    return v;
+}
+
+static int64_t param_int(struct params *p)
+{
+    int i = p->next++;
+    return big_endian(buf_head(&p->p->bytes) + p->p->at[i], p->p->length[i]);
+}
+
+/* An array: how many there are, then one element after the other. */
+struct array {
+    const uint8_t *at;
+    int64_t count;
+};
+
+static struct array param_array(struct params *p)
+{
+    const uint8_t *at = buf_head(&p->p->bytes) + p->p->at[p->next++];
+    if (big_endian(at, 4) == 0)
+        return (struct array){at, 0};
+    return (struct array){at + 20, big_endian(at + 12, 4)};
+}
+
+static const uint8_t *array_next(struct array *a, int *size)
+{
+    const uint8_t *at = a->at + 4;
+    *size = (int)big_endian(a->at, 4);
+    a->at = at + *size;
+    return at;
+}
+
+static int64_t array_int(struct array *a)
+{
+    int size;
+    const uint8_t *at = array_next(a, &size);
+    return big_endian(at, size);
+}
+
+static PGresult *table(int columns)
+{
+    PGresult *r = PQmakeEmptyPGresult(NULL, PGRES_TUPLES_OK);
+    PGresAttDesc d[8] = {0};
+    for (int i = 0; i < columns; i++)
+        d[i] = (PGresAttDesc){.name = (char *)"", .format = 1};
+    PQsetResultAttrs(r, columns, d);
+    return r;
+}
+
+static PGresult *refused(void)
+{
+    return PQmakeEmptyPGresult(NULL, PGRES_FATAL_ERROR);
+}
+
+static void set_int(PGresult *r, int row, int column, int64_t v)
+{
+    uint64_t big = htobe64((uint64_t)v);
+    PQsetvalue(r, row, column, (char *)&big, sizeof(big));
+}
+
+static void set_bool(PGresult *r, int row, int column, bool v)
+{
+    char byte = v;
+    PQsetvalue(r, row, column, &byte, 1);
+}
+
+static void set_text(PGresult *r, int row, int column, const char *text)
+{
+    PQsetvalue(r, row, column, (char *)text, (int)strlen(text));
+}
+
+static void set_cursor(PGresult *r, int row, int column, struct cursor c)
+{
+    set_int(r, row, column, (int64_t)c.change);
+    set_int(r, row, column + 1, c.stamp);
+}
+
+/* A frame names the message, and is as long as it takes to fill queues now and then. */
+static void set_frame(PGresult *r, int row, int column, const struct message *m)
+{
+    char text[4096];
+    int n = snprintf(text, sizeof(text), "%u ", (unsigned)(m - database_messages));
+    int size = m->id % 5 ? 100 : 4000;
+    memset(text + n, '.', (size_t)(size - n));
+    PQsetvalue(r, row, column, text, size);
+}
+
+static void set_event(PGresult *r, int row, const struct message *m)
+{
+    int64_t users[] = {m->receiver, m->sender};
+    int count = m->sender == m->receiver ? 1 : 2;
+    struct db_params p = {0};
+    db_param_array(&p, DB_INT8_OID, (size_t)count);
+    for (int i = 0; i < count; i++)
+        db_array_int8(&p, users[i]);
+    db_array_end(&p);
+    set_cursor(r, row, 0, (struct cursor){m->id, m->stamp});
+    PQsetvalue(r, row, 2, (char *)buf_head(&p.bytes), (int)buf_len(&p.bytes));
+    buf_free(&p.bytes);
+    if (m->sender != m->receiver)
+        set_int(r, row, 3, (int64_t)m->origin);
+    set_frame(r, row, 4, m);
+}
+
+/* --- statements --- */
+
+static PGresult *event_read(struct params *p)
+{
+    int64_t host = param_int(p), after = param_int(p), most = param_int(p);
+    if (host != attached)
+        return refused();
+    PGresult *r = table(5);
+    int row = 0;
+    for (unsigned i = 0; i < database_count && row < most; i++) {
+        const struct message *m = &database_messages[i];
+        if (!m->lost && m->id > (uint64_t)after &&
+            (has_session(host, m->receiver) || has_session(host, m->sender)))
+            set_event(r, row++, m);
+    }
+    if (row < most && last().change > (uint64_t)after)
+        set_cursor(r, row, 0, last());
+    return r;
+}
+
+static PGresult *event_read_user(struct params *p)
+{
+    int64_t user = param_int(p), after = param_int(p), upto = param_int(p), most = param_int(p);
+    PGresult *r = table(5);
+    int row = 0;
+    for (unsigned i = 0; i < database_count && row < most; i++) {
+        const struct message *m = &database_messages[i];
+        if (!m->lost && m->id > (uint64_t)after && m->id <= (uint64_t)upto &&
+            (m->receiver == user || m->sender == user))
+            set_event(r, row++, m);
+    }
+    return r;
+}
+
+static PGresult *session_open(struct params *p)
+{
+    int64_t host = param_int(p);
+    if (host != attached)
+        return refused();
+    struct array ids = param_array(p), users = param_array(p), changes = param_array(p),
+                 stamps = param_array(p);
+    PGresult *r = table(6);
+    for (int row = 0; row < ids.count; row++) {
+        int64_t id = array_int(&ids), user = array_int(&users);
+        rows[row_count++] = (struct row){host, id, user};
+        if (row_count == ROWS)
+            bug("more than %d sessions", ROWS);
+        set_int(r, row, 0, id);
+        set_bool(r, row, 1, true);
+        set_cursor(r, row, 2, last());
+        set_int(r, row, 4, 0);
+        int64_t change = array_int(&changes), stamp = array_int(&stamps);
+        set_bool(r, row, 5, honoured(change, stamp));
+    }
+    return r;
+}
+
+static PGresult *session_close(struct params *p)
+{
+    int64_t host = param_int(p);
+    if (host != attached)
+        return refused();
+    struct array ids = param_array(p);
+    for (int64_t i = 0; i < ids.count; i++) {
+        int64_t id = array_int(&ids);
+        for (unsigned n = row_count; n-- > 0;)
+            if (rows[n].host == host && rows[n].session == id)
+                rows[n] = rows[--row_count];
+    }
+    return table(1);
+}
+
+static PGresult *message_send(struct params *p)
+{
+    int64_t host = param_int(p);
+    if (host != attached)
+        return refused();
+    struct array senders = param_array(p), receivers = param_array(p), ids = param_array(p),
+                 origins = param_array(p), contents = param_array(p), framed = param_array(p);
+    (void)contents;
+    PGresult *r = table(7);
+    bool all_new = true;
+    for (int row = 0; row < senders.count; row++) {
+        int size;
+        int64_t sender = array_int(&senders), receiver = array_int(&receivers);
+        uint64_t origin = (uint64_t)array_int(&origins);
+        char id[24];
+        const uint8_t *text = array_next(&ids, &size);
+        snprintf(id, sizeof(id), "%.*s", size, (const char *)text);
+        const struct message *m = database_find(sender, id);
+        bool new = !m;
+        all_new = all_new && new;
+        if (new)
+            m = store(sender, receiver, origin, id);
+        set_int(r, row, 0, row + 1);
+        set_text(r, row, 1, "ok");
+        set_cursor(r, row, 2, (struct cursor){m->id, m->stamp});
+        set_bool(r, row, 4, !new);
+        set_bool(r, row, 5, m->origin == origin);
+        if (array_int(&framed) && new)
+            set_frame(r, row, 6, m);
+    }
+    for (int row = 0; !all_new && row < PQntuples(r); row++)
+        PQsetvalue(r, row, 6, NULL, -1);
+    return r;
+}
+
+static PGresult *cursor_is_honoured(struct params *p)
+{
+    int64_t change = param_int(p), stamp = param_int(p);
+    PGresult *r = table(1);
+    set_bool(r, 0, 0, honoured(change, stamp));
+    return r;
+}
+
+static PGresult *host_beat(struct params *p)
+{
+    return param_int(p) == attached ? table(3) : refused();
+}
+
+static PGresult *execute(enum statement statement, const struct db_params *params)
+{
+    struct params p = {params, 0};
+    switch (statement) {
+    case STATEMENT_EVENT_READ:
+        return event_read(&p);
+    case STATEMENT_EVENT_READ_USER:
+        return event_read_user(&p);
+    case STATEMENT_SESSION_OPEN:
+        return session_open(&p);
+    case STATEMENT_SESSION_CLOSE:
+        return session_close(&p);
+    case STATEMENT_MESSAGE_SEND:
+        return message_send(&p);
+    case STATEMENT_CURSOR_HONOURED:
+        return cursor_is_honoured(&p);
+    case STATEMENT_HOST_BEAT:
+        return host_beat(&p);
+    default:
+        return table(5); /* nobody's presence, and no token, ever changes */
+    }
+}
+
+/* --- connections --- */
+
+struct db {
+    bool busy;
+    enum statement statement;
+    struct db_params params;
+    db_done *done;
+    void *arg;
+    PGresult *result; /* once it is executed */
+};
+
+static struct db listener, writer, readers[READERS];
+
+bool db_ready(const struct db *db)
+{
+    return !db->busy;
+}
+
+void db_run(struct db *db, enum statement statement, struct db_params *p, db_done *done, void *arg)
+{
+    if (db->busy)
+        bug("two statements at a time");
+    *db = (struct db){true, statement, *p, done, arg, NULL};
+    *p = (struct db_params){0};
+}
+
+bool db_ok(const PGresult *result)
+{
+    return result && PQresultStatus(result) == PGRES_TUPLES_OK;
+}
+
+enum ipc_error db_error(const PGresult *result)
+{
+    return result ? IPC_E_INTERNAL : IPC_E_UNAVAILABLE;
+}
+
+/* answered: false: the connection is lost. */
+static void finish(struct db *db, bool answered)
+{
+    struct db was = *db;
+    *db = (struct db){0};
+    buf_free(&was.params.bytes);
+    was.done(was.arg, answered ? was.result : NULL);
+    PQclear(was.result);
+}
+
+static bool step(struct db *db)
+{
+    if (!db->busy)
+        return false;
+    if (db->result)
+        finish(db, true);
+    else
+        db->result = execute(db->statement, &db->params);
+    return true;
+}
+
+/* What waits for one of the readers. */
+static struct db jobs[JOBS];
+static unsigned job_count;
+
+void pool_run(enum statement statement, struct db_params *params, db_done *done, void *arg)
+{
+    if (job_count == JOBS) {
+        buf_free(&params->bytes);
+        done(arg, NULL);
+        return;
+    }
+    jobs[job_count++] = (struct db){true, statement, *params, done, arg, NULL};
+    *params = (struct db_params){0};
+}
+
+static void start_jobs(void)
+{
+    for (int i = 0; i < READERS; i++) {
+        if (readers[i].busy || job_count == 0)
+            continue;
+        readers[i] = jobs[0];
+        memmove(&jobs[0], &jobs[1], --job_count * sizeof(jobs[0]));
+    }
+}
+
+bool database_step(void)
+{
+    start_jobs();
+    struct db *all[] = {&listener, &writer, &readers[0], &readers[1]};
+    unsigned first = chance(4);
+    for (unsigned i = 0; i < 4; i++)
+        if (step(all[(first + i) % 4]))
+            return true;
+    return false;
+}
+
+/* --- the link --- */
+
+static const struct link_owner *owner;
+static enum { DOWN, OPENING, UP } link;
+static int64_t host, last_host;
+
+void link_init(int status_fd, const struct link_owner *hears)
+{
+    (void)status_fd;
+    owner = hears;
+}
+
+void link_free(void)
+{
+}
+
+bool link_is_up(void)
+{
+    return link == UP;
+}
+
+bool database_link_is_up(void)
+{
+    return link == UP;
+}
+
+bool link_is_hopeless(void)
+{
+    return false;
+}
+
+int64_t link_host(void)
+{
+    return host;
+}
+
+const char *link_tag(void)
+{
+    return "0123456789ab";
+}
+
+struct db *link_listener(void)
+{
+    return link != DOWN && !listener.busy ? &listener : NULL;
+}
+
+struct db *link_writer(void)
+{
+    return link != DOWN && !writer.busy ? &writer : NULL;
+}
+
+void link_set_up(void)
+{
+    link = UP;
+    owner->up();
+}
+
+static void lose(void)
+{
+    if (link == DOWN)
+        return;
+    link = DOWN;
+    host = attached = 0;
+    bell_count = 0;
+    row_count = 0; /* removed by another host */
+    if (listener.busy)
+        finish(&listener, false);
+    if (writer.busy)
+        finish(&writer, false);
+    owner->down();
+}
+
+bool link_ok(const PGresult *result, const char *what)
+{
+    (void)what;
+    if (db_ok(result))
+        return true;
+    if (result)
+        lose();
+    return false;
+}
+
+void database_lose_link(void)
+{
+    if (writer.busy && !writer.result && chance(2))
+        writer.result = execute(writer.statement, &writer.params); /* committed, and not answered */
+    lose();
+    for (int i = 0; i < READERS; i++)
+        if (readers[i].busy && chance(2))
+            finish(&readers[i], false);
+}
+
+void database_attach(void)
+{
+    if (link != DOWN)
+        return;
+    link = OPENING;
+    host = attached = ++last_host;
+    owner->attached(honoured((int64_t)position_known().change, position_known().stamp), last());
+}
+
+void database_remove_host(void)
+{
+    attached = 0;
+    row_count = 0;
+}
+
+void database_store_elsewhere(void)
+{
+    static unsigned count;
+    char id[24];
+    snprintf(id, sizeof(id), "elsewhere %u", ++count);
+    int64_t sender = 1 + chance(USERS), receiver = 1 + chance(USERS);
+    const struct message *m = store(sender, receiver, 0, id);
+    if (attached && bell_count < ROWS &&
+        (has_session(attached, sender) || has_session(attached, receiver)))
+        bells[bell_count++] = m->id;
+}
+
+void database_ring(bool arrives)
+{
+    if (bell_count == 0)
+        return;
+    char payload[32];
+    snprintf(payload, sizeof(payload), "e %llu", (unsigned long long)bells[0]);
+    memmove(&bells[0], &bells[1], --bell_count * sizeof(bells[0]));
+    if (arrives)
+        owner->bell(payload);
+}
+
+void database_go_back(void)
+{
+    if (link != DOWN)
+        return;
+    life++;
+    for (unsigned i = database_count, n = chance(6); i-- > 0 && n > 0;) {
+        if (database_messages[i].lost)
+            continue;
+        database_messages[i].lost = life;
+        n--;
+    }
+    sequence = last().change + chance(3);
+    for (int i = 0; i < READERS; i++)
+        if (readers[i].busy)
+            finish(&readers[i], false);
+}

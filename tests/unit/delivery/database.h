@@ -1,0 +1,68 @@
+/*
+ * PostgreSQL as the broker sees it, without PostgreSQL: in place of db.c, pool.c, link.c and
+ * clock.c of the broker.
+ *
+ * A statement is executed at one step and answered at a later one; in between anything may happen.
+ * What other hosts, an operator or a failover do to the database are functions of their own.
+ */
+#ifndef DATABASE_H
+#define DATABASE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+/* The seed of all that is left to chance. */
+void chance_seed(uint64_t seed);
+/* A number below n. */
+unsigned chance(unsigned n);
+
+enum { USERS = 4 }; /* with the ids 1 to USERS */
+
+/* A message that was stored, once; the last one is database_messages[database_count - 1]. */
+struct message {
+    uint64_t id; /* of the change */
+    uint32_t stamp;
+    int64_t sender, receiver;
+    uint64_t origin;
+    char client_id[24];
+    unsigned born, lost; /* in which of the database's lives; lost 0: it is still there */
+};
+extern struct message database_messages[];
+extern unsigned database_count;
+
+/* Were both there at one time? */
+bool message_coexists(const struct message *a, const struct message *b);
+
+/* The message with this id in the client's numbering, or NULL. */
+const struct message *database_find(int64_t sender, const char *client_id);
+
+/* --- what may happen next; each does nothing where it does not apply --- */
+
+/* One waiting statement is executed, or one executed statement is answered. False: there is none.
+ */
+bool database_step(void);
+
+/* The link connects and attaches this host. */
+void database_attach(void);
+
+/* The link is lost, before or after what was under way was committed; so are the readers. */
+void database_lose_link(void);
+
+/* Another host stores a message, and rings. */
+void database_store_elsewhere(void);
+
+/* A doorbell arrives, or is lost. */
+void database_ring(bool arrives);
+
+/* Other hosts take this one for dead: its row and those of its sessions are gone. */
+void database_remove_host(void);
+
+/* Another server takes over that lacks the last few changes. The link must be down. */
+void database_go_back(void);
+
+bool database_link_is_up(void);
+
+/* Time as the broker sees it. */
+void database_pass_time(int64_t ms);
+
+#endif
