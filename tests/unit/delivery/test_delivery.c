@@ -104,7 +104,7 @@ static void start(void)
     broker.conf.frame_rate = 0;
     broker.conf.max_connections_per_user = broker.conf.max_connections_per_address = 0;
     broker.loop = loop_new();
-    log_init(verbose ? STDERR_FILENO : open("/dev/null", O_WRONLY | O_CLOEXEC),
+    log_init(verbose ? STDERR_FILENO : open("/dev/null", O_WRONLY | O_CLOEXEC), LOG_TO_FILE,
              verbose ? LOG_L_INFO : LOG_L_ERROR);
     int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     snprintf(address.sun_path + 16, sizeof(address.sun_path) - 16, "%d", (int)getpid());
