@@ -27,6 +27,22 @@ int conf_fail(struct conf_error *e, const char *fmt, ...)
     return -1;
 }
 
+const char *conf_place(const struct conf *c, int id)
+{
+    return c->where[id] ? c->where[id] : "configuration";
+}
+
+int conf_fault(const struct conf *c, enum conf_id id, struct conf_error *e, const char *fmt, ...)
+{
+    va_list ap;
+    va_start(ap, fmt);
+    int n = snprintf(e->text, sizeof(e->text), "%.200s: %s: ", conf_place(c, (int)id),
+                     conf_table[id].name);
+    vsnprintf(e->text + n, sizeof(e->text) - (size_t)n, fmt, ap);
+    va_end(ap);
+    return -1;
+}
+
 int conf_find(const char *name)
 {
     for (int id = 0; id < CONF_KEY_COUNT; id++)

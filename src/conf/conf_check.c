@@ -6,7 +6,6 @@
  */
 #include "conf_table.h"
 
-#include <stdarg.h>
 #include <string.h>
 #include <sys/stat.h>
 
@@ -19,27 +18,11 @@ enum { JWT_SECRET_MIN = 32 };
 #define MAKE_A_SECRET                                                                              \
     "run: (umask 077; openssl rand -base64 32 > FILE), and set jwt_secret_file = FILE"
 
-static const char *place(const struct conf *c, int id)
-{
-    return c->where[id] ? c->where[id] : "configuration";
-}
-
-int conf_fault(const struct conf *c, enum conf_id id, struct conf_error *e, const char *fmt, ...)
-{
-    va_list ap;
-    va_start(ap, fmt);
-    int n =
-        snprintf(e->text, sizeof(e->text), "%.200s: %s: ", place(c, (int)id), conf_table[id].name);
-    vsnprintf(e->text + n, sizeof(e->text) - (size_t)n, fmt, ap);
-    va_end(ap);
-    return -1;
-}
-
 int conf_open(const struct conf *c, enum conf_id id, const char *path, bool private,
               struct conf_error *e)
 {
     char prefix[256];
-    snprintf(prefix, sizeof(prefix), "%.200s: %s: ", place(c, (int)id), conf_table[id].name);
+    snprintf(prefix, sizeof(prefix), "%.200s: %s: ", conf_place(c, (int)id), conf_table[id].name);
     return conf_open_file(path, private ? S_IROTH | S_IWOTH : 0, prefix, e);
 }
 
@@ -84,9 +67,9 @@ static int read_secret(struct conf *c, int id, const char *secret, int file_id, 
         return 0;
     if (*secret)
         return conf_fail(e, "%.200s: %s and %s (%.200s) are both set; remove one of them",
-                         place(c, id), key, file_key, place(c, file_id));
+                         conf_place(c, id), key, file_key, conf_place(c, file_id));
     char prefix[256];
-    snprintf(prefix, sizeof(prefix), "%.200s: %s: ", place(c, file_id), file_key);
+    snprintf(prefix, sizeof(prefix), "%.200s: %s: ", conf_place(c, file_id), file_key);
     struct buf text = BUF_INIT;
     struct conf_read how = {
         .max = CONF_VALUE_MAX + 2, .closed = S_IROTH | S_IWOTH, .prefix = prefix};
@@ -106,14 +89,14 @@ static int check_strength(const struct conf *c, int id, const char *secret, cons
     return conf_fail(e,
                      "%.200s: %s has %zu bytes, but HS256 needs at least %d "
                      "(RFC 7518, section 3.2); %s",
-                     place(c, id), conf_table[id].name, n, (int)JWT_SECRET_MIN, remedy);
+                     conf_place(c, id), conf_table[id].name, n, (int)JWT_SECRET_MIN, remedy);
 }
 
 static int check_jwt_secrets(const struct conf *c, struct conf_error *e)
 {
     if (!*c->jwt_secret)
         return conf_fail(e, "%.200s: jwt_secret is not set, and there is no default; %s",
-                         place(c, CONF_K_jwt_secret), MAKE_A_SECRET);
+                         conf_place(c, CONF_K_jwt_secret), MAKE_A_SECRET);
     if (check_strength(c, CONF_K_jwt_secret, c->jwt_secret, MAKE_A_SECRET, e) < 0)
         return -1;
     return check_strength(c, CONF_K_jwt_old_secret, c->jwt_old_secret,
@@ -126,7 +109,7 @@ static int check_audience(const struct conf *c, struct conf_error *e)
     if (!strpbrk(c->jwt_audience, "\"\\\t"))
         return 0;
     return conf_fail(e, "%.200s: jwt_audience must not contain a quote, a backslash or a tab",
-                     place(c, CONF_K_jwt_audience));
+                     conf_place(c, CONF_K_jwt_audience));
 }
 
 /* An origin as a browser sends it: scheme://host[:port] and nothing more. */
@@ -153,7 +136,7 @@ static int check_origins(const struct conf *c, struct conf_error *e)
             return conf_fail(e,
                              "%.200s: cors_origins: \"%.*s\" is no origin; write https://host or "
                              "https://host:port without a path, or * alone for all",
-                             place(c, CONF_K_cors_origins), n > 60 ? 60 : (int)n, s);
+                             conf_place(c, CONF_K_cors_origins), n > 60 ? 60 : (int)n, s);
         if (!*end)
             return 0;
         s = end + 1;
@@ -168,11 +151,11 @@ static int check_proxies(const struct conf *c, struct conf_error *e)
         return conf_fail(e,
                          "%.200s: trusted_proxies: \"%.*s\" is no address; write 192.0.2.1, "
                          "2001:db8::1, a network such as 10.0.0.0/8, or unix",
-                         place(c, CONF_K_trusted_proxies), n > 60 ? 60 : (int)n, wrong);
+                         conf_place(c, CONF_K_trusted_proxies), n > 60 ? 60 : (int)n, wrong);
     int id = c->proxy_protocol ? CONF_K_proxy_protocol : CONF_K_forwarded_for;
     if (!*c->trusted_proxies && (c->proxy_protocol || c->forwarded_for))
         return conf_fail(e, "%.200s: %s is on, but trusted_proxies names nobody; list the proxies",
-                         place(c, id), conf_table[id].name);
+                         conf_place(c, id), conf_table[id].name);
     return 0;
 }
 
@@ -182,7 +165,7 @@ static int check_login_delay(const struct conf *c, struct conf_error *e)
         return 0;
     int id = c->where[CONF_K_login_delay] ? CONF_K_login_delay : CONF_K_request_timeout;
     return conf_fail(e, "%.200s: login_delay must be shorter than request_timeout; lower it",
-                     place(c, id));
+                     conf_place(c, id));
 }
 
 static int check_spare(const struct conf *c, struct conf_error *e)
@@ -191,7 +174,7 @@ static int check_spare(const struct conf *c, struct conf_error *e)
         return 0;
     int id = c->where[CONF_K_min_spare] ? CONF_K_min_spare : CONF_K_max_spare;
     return conf_fail(e, "%.200s: min_spare is %d, but max_spare is only %d; raise max_spare",
-                     place(c, id), c->min_spare, c->max_spare);
+                     conf_place(c, id), c->min_spare, c->max_spare);
 }
 
 /* -1 with an error if an entry of listen is wrong, else whether one of them speaks TLS. */

@@ -52,6 +52,9 @@ bool conf_has_secret(const struct conf *c, int id);
 /* Formats the error and returns -1. */
 int conf_fail(struct conf_error *e, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
+/* Where the key got its value from, for messages. */
+const char *conf_place(const struct conf *c, int id);
+
 /* Opens a file for reading; -1 with errno and an error text that starts with prefix. A file with
  * any of the permissions in closed (S_IROTH, S_IWOTH) is refused. */
 int conf_open_file(const char *path, unsigned closed, const char *prefix, struct conf_error *e);

@@ -169,8 +169,8 @@ void log_pass_on(char *line, int pid)
     snprintf(prefix, sizeof(prefix), "[%d]", pid);
     const char *number = strchr(line, '[');
     bool itself = number && strncmp(number, prefix, strlen(prefix)) == 0;
-    snprintf(prefix, sizeof(prefix), itself ? "" : "process %d: ", pid);
-    put_stamped(level, prefix, line);
+    snprintf(prefix, sizeof(prefix), "process %d: ", pid);
+    put_stamped(level, itself ? "" : prefix, line);
 }
 
 #define LOG_FUNCTION(function, level)                                                              \
