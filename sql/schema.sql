@@ -64,14 +64,19 @@ declare
     storing constant bigint := nullif(current_setting('chatd.host', true), '');
     strangers boolean;
     others boolean;
+    attached boolean;
 begin
     select exists (select from inserted m
                     where (select true from contacts c
                             where c.user_id = m.sender_id
                               and c.contact_id = m.receiver_id) is null),
            -- A host with sessions that this statement sees has a row that it sees as well.
-           exists (select from hosts h where h.id is distinct from storing)
-      into strangers, others;
+           exists (select from hosts h where h.id is distinct from storing),
+           storing is null or exists (select from hosts h where h.id = storing)
+      into strangers, others, attached;
+    if not attached then
+        raise exception 'host % is not attached', storing using errcode = 'CH001';
+    end if;
     if strangers then
         insert into contacts (user_id, contact_id)
         select m.sender_id, m.receiver_id from inserted m
@@ -259,9 +264,13 @@ declare
     -- However many changes concern other hosts only, one call is short; the caller goes on from
     -- the last row's cursor.
     upto constant bigint := least(change_last(), after + 50000);
-    here constant text := (select i.tag from instance i);
+    here constant text := (select i.tag from instance i
+                            where exists (select from hosts h where h.id = event_read.host_id));
     found_rows int;
 begin
+    if here is null then
+        raise exception 'host % is not attached', event_read.host_id using errcode = 'CH001';
+    end if;
     return query
         select m.id, change_stamp(m.created_at),
                case when m.sender_id = m.receiver_id then array[m.sender_id]
@@ -545,6 +554,9 @@ CREATE FUNCTION chatd_api.presence_read(host_id bigint, after bigint, mode text)
     AS $$
 #variable_conflict use_column
 begin
+    if not exists (select from hosts h where h.id = presence_read.host_id) then
+        raise exception 'host % is not attached', presence_read.host_id using errcode = 'CH001';
+    end if;
     return query
         select p.change, p.user_id, u.username, p.online,
                case mode when 'contacts' then array(
@@ -599,6 +611,9 @@ declare
     closed int;
 begin
     perform pg_advisory_xact_lock(1667785076, 0);
+    if not exists (select from hosts h where h.id = session_close.host_id) then
+        raise exception 'host % is not attached', session_close.host_id using errcode = 'CH001';
+    end if;
     delete from sessions s
      where s.host_id = session_close.host_id and s.session_id = any (session_ids);
     get diagnostics closed = row_count;

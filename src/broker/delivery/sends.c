@@ -195,6 +195,10 @@ static void on_sent(void *arg, const PGresult *result)
     (void)arg;
     if (!result)
         return; /* lost: sends_link_lost() keeps the batch */
+    if (db_host_removed(result)) {
+        link_ok(result, "storing messages"); /* the batch is kept, too */
+        return;
+    }
     bool ok = db_ok(result) && PQntuples(result) == batch.count;
     bool next = ok && is_next(result);
     int row = 0;

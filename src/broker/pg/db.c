@@ -8,7 +8,7 @@
 #include "log.h"
 
 /* The number of the last migration that this program was written for. */
-enum { SCHEMA_VERSION = 8 };
+enum { SCHEMA_VERSION = 9 };
 
 /* What the server does for this connection. The keepalives are the server's own: they free the
  * lock that stands for this host within seconds when the host, or its network, is gone. */
@@ -281,6 +281,12 @@ void db_run(struct db *db, enum statement statement, struct db_params *p, db_don
 bool db_ok(const PGresult *result)
 {
     return result && PQresultStatus(result) == PGRES_TUPLES_OK;
+}
+
+bool db_host_removed(const PGresult *result)
+{
+    const char *state = result ? PQresultErrorField(result, PG_DIAG_SQLSTATE) : NULL;
+    return state && strcmp(state, "CH001") == 0;
 }
 
 enum ipc_error db_error(const PGresult *result)

@@ -74,6 +74,9 @@ void db_run(struct db *db, enum statement statement, struct db_params *p, db_don
 /* Did it succeed? Otherwise it was logged. */
 bool db_ok(const PGresult *result);
 
+/* Did it fail since the other hosts have removed the one that it was called for? */
+bool db_host_removed(const PGresult *result);
+
 /* What to tell whoever asked when db_ok() is false. */
 enum ipc_error db_error(const PGresult *result);
 

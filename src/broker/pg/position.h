@@ -10,7 +10,13 @@
 
 #include "cursor.h"
 
-/* Everything up to here has been handed out. 0 before the first session is attached. */
+/* Everything up to here has been handed out. 0 before the first session is attached.
+ *
+ * This stays true when the other hosts remove this one because it was silent: under its next number
+ * it goes on from here. event_read() fails unless the host is attached in the snapshot that it
+ * reads, so every reading that succeeds is itself the proof that it skipped nothing. A message of
+ * this host is handed out from its answer only if no change lies between it and the position, and
+ * to the peers that are attached here, whatever rows the database has. */
 struct cursor position(void);
 
 /* Nothing up to start concerns anybody here. For the first session of a fresh broker. */
