@@ -993,6 +993,25 @@ finally:
 PY
 }
 
+@test "started as root, in development as well, the processes that have another user are closed to that user" {
+    ((EUID == 0)) || return 0
+    py - <<'PY'
+from server import *
+if b"__asan_init" in open(CHATD, "rb").read():
+    sys.exit(0)     # its leak checker needs what is refused here
+u = user()
+look = "import sys; [open(f'/proc/{pid}/mem') for pid in sys.argv[1:]]"
+with Server("-o", "user=nobody", "-o", "session_user=") as s:
+    c = connect(u.token, s.name)
+    for title in "broker", "auth", "spare", "session":
+        pid = s.children(title)[0]
+        p = subprocess.run(["setpriv", "--reuid=nobody", "--regid=nogroup", "--clear-groups",
+                            "/usr/bin/python3", "-c", look, str(pid)], capture_output=True, text=True, cwd="/")
+        assert "PermissionError" in p.stderr, (title, p)
+    c.ping()
+PY
+}
+
 # --- which program holds what ---
 
 # has_none FILE GREP-ARGUMENTS: a line that matches is an error, and so is an empty file.

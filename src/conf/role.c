@@ -31,12 +31,12 @@ int role_log_fd(const struct conf *conf)
 
 void role_start(struct conf *conf, const char *name, int argc, char **argv)
 {
-    pid_t master = argc == 2 ? (pid_t)atoi(argv[1]) : 0;
+    pid_t master = argc >= 2 ? (pid_t)atoi(argv[1]) : 0;
+    if (argc == 3) /* "hidden" */
+        process_hide();
     proctitle_init(argc, argv);
     log_ident("%s[%d]", name, (int)getpid());
     receive_conf(conf, name);
-    if (conf->mode == CONF_PRODUCTION)
-        process_hide();
     int log = role_log_fd(conf);
     log_init(log, log_kind(log), (enum log_level)conf->log_level);
     proctitle_set("%s", name);

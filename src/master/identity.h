@@ -23,8 +23,8 @@ void identity_find(struct identity *who, const char *key, const char *name);
  * next, which must not take root's home for its own. */
 enum identity_how { IDENTITY_CHROOT, IDENTITY_PROGRAM };
 
-/* In a child: becomes that user, with its group and no other, for good. Whether others may look
- * into this process stays as it is. Dies if that fails. */
+/* In a child: becomes that user, with its group and no other, for good. Nobody but root
+ * may look into this process then, until it runs a program. Dies if that fails. */
 void identity_assume(const struct identity *who, enum identity_how how);
 
 #endif

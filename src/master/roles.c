@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -168,10 +169,12 @@ static void __attribute__((noreturn)) become(const struct role *r, pid_t parent)
     process_place_descriptors(0, r->fds, PLACES);
     fcntl(PROGRAM_PLACE, F_SETFD, FD_CLOEXEC);
     identity_assume(identity, IDENTITY_PROGRAM);
-    char name[32], master[16];
+    char name[32], master[16], hidden[] = "hidden";
     snprintf(name, sizeof(name), "%s", r->program);
     snprintf(master, sizeof(master), "%d", (int)parent);
-    char *argv[] = {name, master, NULL};
+    /* What execve(2) does not keep. */
+    bool hide = prctl(PR_GET_DUMPABLE) != 1;
+    char *argv[] = {name, master, hide ? hidden : NULL, NULL};
     fexecve(PROGRAM_PLACE, argv, environ);
     log_error("cannot run %s: %s", name, strerror(errno));
     _exit(127);

@@ -137,16 +137,21 @@ void exchange_begin(struct exchange *x, int status)
     x->answered = true;
 }
 
+/* While developing, the body ends its line: the prompt of whoever tries curl begins on the next. */
 static void put_body(struct exchange *x, const char *json, size_t n)
 {
     struct buf *out = &x->client->out;
+    bool line = x->conf->mode == CONF_DEVELOPMENT;
     http_response_field(out, "Content-Type", "application/json");
     http_response_field(out, "Cache-Control", "no-store");
     http_response_field(out, "X-Content-Type-Options", "nosniff");
-    http_response_fieldf(out, "Content-Length", "%zu", n);
+    http_response_fieldf(out, "Content-Length", "%zu", n + line);
     http_response_end(out);
-    if (!http_text_is(x->request.method, "HEAD"))
-        buf_append(out, json, n);
+    if (http_text_is(x->request.method, "HEAD"))
+        return;
+    buf_append(out, json, n);
+    if (line)
+        buf_puts(out, "\n");
 }
 
 void exchange_reply(struct exchange *x, int status, const char *json, size_t n)
