@@ -69,6 +69,35 @@ assert {kind for kind, _ in mutations.ALL.values()} == set(checker.KINDS)
 PY
 }
 
+@test "each process and each backend of a host is stopped for longer than the lease by some fault" {
+    py - "$ROOT" <<'PY'
+import random, sys, types
+sys.path.insert(0, sys.argv[1] + "/tests/faults")
+import faults
+long = {f.kind.removesuffix(", beyond the lease"): f for f in faults.ALL if f.hold[0] > faults.LEASE and "SIGSTOP" in f.kind}
+assert set(long) == {f"SIGSTOP of a {what}" for what in [
+    "session", "broker", "master", "whole host", "listener's backend", "writer's backend", "reader's backend"]} | {
+    "SIGSTOP of an auth worker"}, long
+# Above everything that chatd or a client waits for: ANSWER_TIMEOUT_MS of db.c is the longest.
+assert long["SIGSTOP of a whole host"].hold[0] > 20
+# In a schedule that has room for all of them, each comes.
+scene = types.SimpleNamespace(hosts=range(3), faults_known=len(faults.ALL))
+kinds = {type(f) for _, f in faults.schedule(scene, random.Random(1), 1000, (6, 10))}
+assert kinds == set(faults.ALL), set(faults.ALL) - kinds
+PY
+}
+
+@test "the schedules of the seeds that found something are what they were" {
+    py - "$ROOT" <<'PY'
+import random, sys, types
+sys.path.insert(0, sys.argv[1] + "/tests/faults")
+import faults
+scene = types.SimpleNamespace(hosts=range(3), faults_known=17)
+planned = [(when, f) for when, f in faults.schedule(scene, random.Random(102), 200, (6, 10)) if f.kind == faults.StopBackend.kind]
+assert [(when, f.host_number, f.seconds) for when, f in planned] == [(108.8, 0, 5.2)], planned
+PY
+}
+
 @test "the checker sees: acknowledged but not stored" {
     mutated acknowledged_but_not_stored
 }

@@ -74,7 +74,7 @@ class User:
         self.devices = []
         self.present = asyncio.Event()
         self.present.set()
-        self.away_until = 0
+        self.away_until = self.stays_until = 0
 
     async def leave(self):
         self.present.clear()
@@ -92,6 +92,8 @@ class User:
         """Comes and goes, all devices together, so that presence has something to say."""
         while True:
             await asyncio.sleep(rng.uniform(8, 30))
+            while self.scene.records.now() < self.stays_until:
+                await asyncio.sleep(0.5)
             await self.leave()
             await asyncio.sleep(rng.uniform(0.2, 3) if rng.random() < 0.5 else rng.uniform(3, 20))
             if self.scene.records.now() >= self.away_until:

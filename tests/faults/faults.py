@@ -9,6 +9,7 @@ import signal
 from hosts import kill, state_of, until
 
 LEASE = 10.0
+BEYOND = LEASE + 3, LEASE + 8     # when it goes on, the others have removed the host, if it was silent
 
 
 class Fault:
@@ -16,6 +17,7 @@ class Fault:
     hold = 0, 0           # seconds from inject to undo, drawn between these
     alone = False         # nothing else goes on meanwhile
     leave = False         # some users of that host leave meanwhile
+    stay = False          # those who are on it stay until it is over, to get what they missed
     everywhere = False    # it is of no host
 
     def __init__(self, scene, rng):
@@ -256,9 +258,79 @@ class ClockDatabase(Clock):
         return self.scene.database.primary.control
 
 
+# --- beyond the lease: whoever goes on finds that the others have gone on, too ---
+
+class HangSession(StopSession):
+    kind, hold, stay = "SIGSTOP of a session, beyond the lease", BEYOND, True
+
+
+class HangBroker(StopBroker):
+    kind, hold, stay = "SIGSTOP of a broker, beyond the lease", BEYOND, True
+
+
+class HangAuth(StopSession):
+    kind, title, hold = "SIGSTOP of an auth worker, beyond the lease", "auth", BEYOND
+
+
+class HangMaster(StopSession):
+    kind, hold, stay = "SIGSTOP of a master, beyond the lease", BEYOND, True
+
+    def pids(self):
+        return [self.host.process.pid]
+
+
+class HangHost(Fault):
+    """All of it, for longer than anything waits for it."""
+    kind, hold, stay = "SIGSTOP of a whole host", (25, 30), True
+    leave = True
+
+    async def inject(self):
+        # The master first: what it starts meanwhile is stopped, too.
+        kill(self.host.process.pid, signal.SIGSTOP)
+        self.all = [self.host.process.pid, *self.host.children("")]
+        for pid in self.all:
+            kill(pid, signal.SIGSTOP)
+
+    async def undo(self):
+        for pid in self.all:
+            if state_of(pid) == "T":
+                kill(pid, signal.SIGCONT)
+
+
+class HangListener(StopSession):
+    kind, hold, stay = "SIGSTOP of a listener's backend, beyond the lease", BEYOND, True
+    role = "listener"
+
+    async def inject(self):
+        """One that holds nothing that everybody waits for: that would be the end of the database, not of
+        a host."""
+        for _ in range(20):
+            found = await self.scene.database.query(
+                f"select pid from pg_stat_activity where usename = '{self.host.role}' "
+                f"and application_name = 'chatd {self.role}'")
+            self.pid = self.pick(int(pid) for pid in found.split())
+            if self.pid is None:
+                return
+            kill(self.pid, signal.SIGSTOP)
+            if await self.scene.database.is_free():
+                return
+            kill(self.pid, signal.SIGCONT)
+            await asyncio.sleep(0.1)
+        self.pid = None
+
+
+class HangWriter(HangListener):
+    kind, role = "SIGSTOP of a writer's backend, beyond the lease", "writer"
+
+
+class HangReader(HangListener):
+    kind, role = "SIGSTOP of a reader's backend, beyond the lease", "pool"
+
+
 # What tests/faults/seeds has is drawn from the first so many: new ones come last, none is taken out.
 ALL = [KillSession, KillBroker, KillAuth, StopSession, StopBroker, KillTree, Drain, Cut, Hole, StopBackend,
-       StopStandby, Terminate, CrashRestart, Failover, DiskFull, Clock, ClockDatabase]
+       StopStandby, Terminate, CrashRestart, Failover, DiskFull, Clock, ClockDatabase,
+       HangSession, HangBroker, HangAuth, HangMaster, HangHost, HangListener, HangWriter, HangReader]
 SHORT = [KillSession, KillBroker, StopBroker, KillTree, Drain, Cut, Terminate, CrashRestart, DiskFull, Clock,
          ClockDatabase, StopStandby]
 
@@ -304,6 +376,8 @@ async def carry_out(scene, planned, say):
         scene.records.add("run", ev="fault", number=number, kind=fault.kind, host=host, what=str(fault))
         say(f"{scene.records.now():7.1f}  begin  {fault}")
         await fault.inject()
+        if fault.stay:
+            scene.keep_there(fault.host, fault.seconds + 5)
         if fault.leave:
             scene.send_away(fault.host, fault.seconds + 3)
         await asyncio.sleep(fault.seconds)

@@ -168,6 +168,12 @@ class Database:
     async def query(self, text):
         return await self.primary.psql(text, "chatd")
 
+    async def is_free(self):
+        """Whether somebody can take the change lock, and commit."""
+        return bool(await self.primary.tool(
+            "psql", "-qXAt", "-d", "chatd", "-c", "set statement_timeout = '2s'", "-c",
+            "select pg_advisory_xact_lock(1667785076, 0), pg_current_xact_id()", check=False))
+
     async def complete(self):
         """Waits until commits have their standby again."""
         for _ in range(300):

@@ -101,6 +101,12 @@ class Scene:
         for user in self.rng.sample(alone, (len(alone) + 1) // 2):
             self.spawn(user.stay_away(seconds))
 
+    def keep_there(self, host, seconds):
+        """Who is connected to this host does not leave by himself for so long."""
+        for user in self.users:
+            if any(d.link and d.host is host for d in user.devices):
+                user.stays_until = self.records.now() + seconds
+
     # --- the end ---
 
     async def wait(self, what, seconds, name):
