@@ -232,6 +232,7 @@ install: all
 	install -d $(DESTDIR)$(PREFIX)/sbin $(DESTDIR)$(PREFIX)/share/chatd/sql \
 	    $(DESTDIR)$(PREFIX)/share/man/man5 $(DESTDIR)$(PREFIX)/share/man/man7 \
 	    $(DESTDIR)$(PREFIX)/share/man/man8 $(DESTDIR)$(PREFIX)/etc
+	install -d -m 700 $(DESTDIR)$(PREFIX)/etc/chatd
 	install $(PROGRAMS) $(DESTDIR)$(PREFIX)/sbin
 	install -m 644 sql/0*.sql $(DESTDIR)$(PREFIX)/share/chatd/sql
 	install sql/migrate $(DESTDIR)$(PREFIX)/share/chatd/sql

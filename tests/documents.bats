@@ -21,35 +21,14 @@ fenced() {
         here && inside' "$ROOT/$1"
 }
 
-# websocat for machines that have none, as far as the documents use it: "-n1 -H=FIELD URL" sends a
-# line of the input, prints what comes back, and leaves. "-H FIELD" would take the URL, too.
-websocat_or_equal() {
-    command -v websocat || {
-        cat >"$T/websocat" <<'PY'
-#!/usr/bin/python3
-import asyncio, sys, wsclient
-options, url = sys.argv[1:-1], sys.argv[-1]
-assert options[0] == "-n1" and all(o.startswith("-H=") for o in options[1:]), options
-headers = [o[3:].split(": ", 1) for o in options[1:]]
-async def main():
-    ws = await wsclient.connect(url, headers=headers)
-    await ws.send(sys.stdin.readline().rstrip("\n"))
-    print(await asyncio.wait_for(ws.recv(), 15))
-    await ws.close()
-asyncio.run(main())
-PY
-        chmod +x "$T/websocat"
-        echo "$T/websocat"
-    }
-}
-
 # --- README, CONTRIBUTING ---
 
 @test "README's tour, copied and pasted, works; a message from psql is heard at once" {
     local address
     address=127.0.0.1:$(server_port)
-    fenced README.md 'A tour' | sed -e "s/localhost:8080/$address/g" -e "s|\bwebsocat\b|'$(websocat_or_equal)'|" \
-        >"$T/lines"
+    fenced README.md 'A tour' | sed -e "s/localhost:8080/$address/g" >"$T/lines"
+    # A fresh Debian has these after make run.
+    [[ $(grep -oE '^(TOKEN=\$\()?[a-z/]+' "$T/lines" | sed 's/.*(//' | sort -u | tr '\n' ' ') == 'curl tests/tools/cluster ' ]]
     (($(grep -c . "$T/lines") == 6))
     # The program that speaks SQL differs: this database is not that of make run.
     grep '^tests/tools/cluster psql run -d chatd -c ' "$T/lines" | sed 's/.* -c /psql -qX -c /' >"$T/speak"
@@ -60,7 +39,7 @@ PY
     cat "$T/said"
     jq -se '.[0].user.username == "bob" and .[0].user.id == 1' "$T/said"
     jq -se '.[1] | map(.username) == ["bob", "alice"]' "$T/said"
-    jq -se '.[2].type == "ack" and .[2].id == "m-1" and .[2].data.duplicate == false' "$T/said"
+    jq -se '.[2].duplicate == false and (.[2].message_id | type) == "number"' "$T/said"
     jq -se '.[3] | length == 1 and .[0].content == "Hello!"' "$T/said"
     py - <<'PY'
 from chat import *
@@ -70,6 +49,51 @@ f = a.expect("message")
 assert f["content"] == "from psql" and f["data"]["sender"] == "bob", f
 a.close()
 PY
+}
+
+# The lines as they are printed, in a view of the file system and a network of their own, so that the
+# machine keeps its users, its /usr/local and its port 8080. The packages are not installed again.
+@test "README's way to production, copied and pasted by root, ends in a server that serves" {
+    ((EUID == 0)) || return 0
+    local package line
+    fenced README.md 'In production' >"$T/lines"
+    line=$(grep '^apt-get install' "$T/lines")
+    for package in ${line#apt-get install -y --no-install-recommends }; do
+        grep -qE "^(build|run|check) +$package " "$ROOT/tests/tools/install" || fail "$package"
+    done
+    for package in $(awk '$1 == "build" || $2 ~ /^postgresql/ { print $2 }' "$ROOT/tests/tools/install"); do
+        [[ " $line " == *" $package "* ]] || fail "README does not install $package"
+    done
+    grep -v '^apt-get' "$T/lines" | sed "s|^make && make install|make BUILD='$BUILD' -o all install|" >"$T/paste"
+    (($(grep -c . "$T/paste") == 13))
+    [[ $(tail -n 1 "$T/paste") == '/usr/local/sbin/chatd -f '* ]]
+    "$ROOT/tests/tools/cluster" start --fast "$T/production"
+    mkdir "$T/etc" "$T/local"
+    cp -a /etc/. "$T/etc"
+    cat >"$T/view" <<END
+mount --bind '$T/etc' /etc && mount --bind '$T/local' /usr/local && mount -t tmpfs tmpfs /run || exit
+ip link set lo up 2>/dev/null || /usr/bin/python3 -c 'import fcntl, socket, struct
+fcntl.ioctl(socket.socket(), 0x8914, struct.pack("16sH14s", b"lo", 1, b""))'
+cd '$ROOT'
+unset "\${!PG@}"
+while read -r line; do export "\$line"; done < <(tests/tools/cluster env '$T/production')
+unset PGDATABASE
+sed '\$d' '$T/paste' >'$T/paste.before'
+. '$T/paste.before' || exit
+PGHOST= PGPORT= PGUSER= exec /usr/local/sbin/chatd -f /usr/local/etc/chatd.conf -o db_host="\$PGHOST" >'$T/production.log' 2>&1 &
+for try in {1..300}; do grep -q 'ready: ' '$T/production.log' && break; sleep 0.1; done
+curl -sf localhost:8080/register -H 'Content-Type: application/json' -d '{"username":"bob","password":"correct horse","email":"bob@example.com"}'
+status=\$?
+kill %1
+wait %1 || status=\$?
+exit \$status
+END
+    run unshare --mount --net --propagation private bash "$T/view"
+    echo "$output"
+    cat "$T/production.log"
+    "$ROOT/tests/tools/cluster" stop "$T/production"
+    [[ $status == 0 && $output == *'The configuration is fine.'* && $output == *'"token":'* ]]
+    [[ $(stat -c %a "$T/local/etc/chatd" "$T/local/etc/chatd/jwt_secret" | tr '\n' ' ') == '700 600 ' ]]
 }
 
 @test "the lines that make run prints are those that the server understands" {
