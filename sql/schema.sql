@@ -15,7 +15,7 @@ CREATE FUNCTION chatd.change_lock() RETURNS trigger
     LANGUAGE plpgsql SECURITY DEFINER
     AS $$
 begin
-    perform pg_catalog.pg_advisory_xact_lock(1667785076, 0);
+    lock table chatd.change_lock in share update exclusive mode;
     return null;
 end $$;
 
@@ -209,7 +209,7 @@ CREATE FUNCTION chatd.users_changing() RETURNS trigger
     AS $$
 begin
     if tg_op = 'INSERT' then
-        perform pg_advisory_xact_lock(1667785076, 0); -- the change lock
+        lock table change_lock in share update exclusive mode;
     elsif (new.disabled, new.token_generation, new.password_hash)
        is not distinct from (old.disabled, old.token_generation, old.password_hash) then
         return new;
@@ -342,7 +342,6 @@ declare
     last constant bigint := change_last();
 begin
     new_id := nextval('host_seq');
-    perform pg_advisory_lock(1752134516, new_id::int);
     insert into hosts (id, name) values (new_id, host_attach.name);
     execute format('listen %I', 'chatd_' || new_id);
     return query
@@ -361,9 +360,8 @@ begin
     if not found then
         raise exception 'host % is not attached', host_beat.host_id using errcode = 'CH001';
     end if;
-    -- The locks are only tried: who looks at the same moment sees the host a little later.
     return query
-        select h.id, h.beat, pg_try_advisory_xact_lock(1752134516, h.id::int)
+        select h.id, h.beat, not exists (select from pg_stat_get_activity(h.backend))
           from hosts h
          where h.id <> host_beat.host_id;
 end $$;
@@ -375,7 +373,7 @@ CREATE FUNCTION chatd_api.host_sweep(host_ids bigint[], beats bigint[]) RETURNS 
 declare
     dead bigint[];
 begin
-    perform pg_advisory_xact_lock(1667785076, 0);
+    lock table change_lock in share update exclusive mode;
     with removed as (
         delete from hosts h using unnest(host_ids, beats) d (id, beat)
          where h.id = d.id and h.beat = d.beat
@@ -443,9 +441,11 @@ CREATE FUNCTION chatd_api.message_send(host_id bigint, sender_ids bigint[], rece
     AS $$
 #variable_conflict use_column
 declare
+    -- Read by messages_inserted().
+    storing constant text := set_config('chatd.host', host_id::text, true);
     told int;
 begin
-    perform pg_advisory_xact_lock(1667785076, 0), set_config('chatd.host', host_id::text, true);
+    lock table change_lock in share update exclusive mode;
     if cardinality(sender_ids) = 1 then
         -- Nobody else waits, and there is no order to keep: this plan costs less than the other.
         return query
@@ -535,7 +535,7 @@ CREATE FUNCTION chatd_api.presence_check(user_ids bigint[]) RETURNS integer
 declare
     made int;
 begin
-    perform pg_advisory_xact_lock(1667785076, 0);
+    lock table change_lock in share update exclusive mode;
     insert into presence (user_id, online, change)
     select u.id, true, nextval('presence_seq') from users u where u.id = any (user_ids)
     on conflict do nothing;
@@ -579,7 +579,7 @@ CREATE FUNCTION chatd_api.revocation_read(after bigint, max_rows integer) RETURN
 #variable_conflict use_column
 begin
     if after = 0 then
-        perform pg_advisory_xact_lock(1667785076, 0);
+        lock table change_lock in share update exclusive mode;
     end if;
     return query
         (select u.revocation, u.id, u.token_generation, u.disabled, unix_time(u.revoked_at)
@@ -610,7 +610,7 @@ CREATE FUNCTION chatd_api.session_close(host_id bigint, session_ids bigint[]) RE
 declare
     closed int;
 begin
-    perform pg_advisory_xact_lock(1667785076, 0);
+    lock table change_lock in share update exclusive mode;
     if not exists (select from hosts h where h.id = session_close.host_id) then
         raise exception 'host % is not attached', session_close.host_id using errcode = 'CH001';
     end if;
@@ -630,7 +630,7 @@ declare
     last_stamp int;
     announced bigint;
 begin
-    perform pg_advisory_xact_lock(1667785076, 0);
+    lock table change_lock in share update exclusive mode;
     if not exists (select from hosts h where h.id = session_open.host_id) then
         raise exception 'host % is not attached', session_open.host_id using errcode = 'CH001';
     end if;
@@ -758,6 +758,9 @@ begin
          where u.id = user_standing.id;
 end $$;
 
+CREATE TABLE chatd.change_lock (
+);
+
 CREATE TABLE chatd.messages (
     id bigint NOT NULL,
     sender_id bigint NOT NULL,
@@ -796,7 +799,8 @@ CREATE UNLOGGED TABLE chatd.hosts (
     id bigint DEFAULT nextval('chatd.host_seq'::regclass) NOT NULL,
     name text NOT NULL,
     started_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
-    beat bigint DEFAULT 0 NOT NULL
+    beat bigint DEFAULT 0 NOT NULL,
+    backend integer DEFAULT pg_backend_pid() NOT NULL
 );
 
 CREATE TABLE chatd.instance (

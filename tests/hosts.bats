@@ -196,7 +196,7 @@ assert seen(a, comes, goes, name="one") == [(goes, True)]
 host = sql(f"select host_id from sessions where user_id = {goes.id}")
 psql = subprocess.Popen(["psql", "-qXAt", "-v", "ON_ERROR_STOP=1"], stdin=subprocess.PIPE,
                         stdout=subprocess.PIPE, text=True, bufsize=1)
-psql.stdin.write("begin; select pg_advisory_xact_lock(1667785076, 0); \\echo locked\n")
+psql.stdin.write("begin; lock table change_lock in share update exclusive mode; \\echo locked\n")
 while psql.stdout.readline().strip() != "locked":
     pass
 [broker] = children("broker", "one")
@@ -272,16 +272,16 @@ a, b, c = connect(alice.token, "large"), connect(bob.token, "small"), connect(ca
 def change_lock():
     """A session that waits for the change lock, and then keeps it."""
     p = subprocess.Popen(["psql", "-qXAt"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-    p.stdin.write("begin; select pg_advisory_xact_lock(1667785076, 0), 'taken';\n")
+    p.stdin.write("begin; lock table change_lock in share update exclusive mode; select 'taken';\n")
     p.stdin.flush()
     return p
 def taken(p):
-    while p.stdout.readline().strip() != "|taken":
+    while p.stdout.readline().strip() != "taken":
         pass
 def waits(query):
     """Whoever runs this waits for the lock. Others may, too: who has gone offline meanwhile, say."""
     return sql(f"""select count(*) from pg_stat_activity where datname = current_database()
-        and wait_event = 'advisory' and query like '%{query}%'""") == "1"
+        and wait_event_type = 'Lock' and query like '%{query}%'""") == "1"
 # The first message is on its way alone; those that come meanwhile go together, behind the second lock.
 first = change_lock()
 taken(first)
@@ -293,7 +293,7 @@ for n in range(COUNT):
 a.send({"type": "ping", "id": "p"})
 a.until("pong")
 second = change_lock()
-eventually(lambda: waits("taken"))
+eventually(lambda: waits("lock table change_lock"))
 first.communicate("commit;\n")
 taken(second)
 a.until("ack")

@@ -20,7 +20,7 @@ alice, bob = user(), user()
 a, b = connect(alice.token), connect(bob.token)
 # Nothing is stored while somebody else holds the change lock.
 holder = subprocess.Popen(["psql", "-qXAt"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-holder.stdin.write("begin; select pg_advisory_xact_lock(1667785076, 0); select 'held';\n")
+holder.stdin.write("begin; lock table change_lock in share update exclusive mode; select 'held';\n")
 holder.stdin.flush()
 while holder.stdout.readline() != "held\n":
     pass

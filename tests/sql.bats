@@ -283,9 +283,9 @@ revocations() {
     exec {fd}>"$fifo"
     echo "begin; select user_disable('ann');" >&"$fd"
     waits() {
-        timeout 20 bash -c "until [[ \$(psql -XAtqc \"select count(*) from pg_locks where locktype = 'advisory' and not granted\") == $1 ]]; do sleep 0.05; done"
+        timeout 20 bash -c "until [[ \$(psql -XAtqc \"select count(*) from pg_locks where relation = 'chatd.change_lock'::regclass and not granted\") == $1 ]]; do sleep 0.05; done"
     }
-    timeout 20 bash -c "until [[ \$(psql -XAtqc \"select count(*) from pg_locks where locktype = 'advisory' and objid = 0 and granted\") == 1 ]]; do sleep 0.05; done"
+    timeout 20 bash -c "until [[ \$(psql -XAtqc \"select count(*) from pg_locks where relation = 'chatd.change_lock'::regclass and granted\") == 1 ]]; do sleep 0.05; done"
     equal "$(revocations 1)" ""
     revocations 0 >"$BATS_TEST_TMPDIR/first" 3>&- &
     waits 1
@@ -592,8 +592,8 @@ revocations() {
     equal "$(api 'select * from chatd_api.host_beat(2)')" "1|1|f"
     equal "$(api 'select * from chatd_api.host_beat(1)')" "2|1|f"
     host_close 1
-    # The lock goes when the backend does, a moment after its client.
-    until q "select count(*) from pg_locks where locktype = 'advisory' and classid = 1752134516" | grep -qx 1; do :; done
+    # The backend ends a moment after its client.
+    until q "select count(*) from hosts join pg_stat_activity on pid = backend" | grep -qx 1; do :; done
     equal "$(api 'select * from chatd_api.host_beat(2)')" "1|2|t"
     run api 'select * from chatd_api.host_beat(55)'
     [[ $status != 0 && $output == *'CH001: host 55 is not attached'* ]]
@@ -638,9 +638,33 @@ revocations() {
 @test "host_beat waits for nobody" {
     host_open 1 >/dev/null
     host_open 2 >/dev/null
-    host_ask 1 "begin; select pg_advisory_xact_lock(1667785076, 0)"
+    host_ask 1 "begin; select chatd_api.session_close(1, '{}')"
     PGOPTIONS='-c lock_timeout=2s' api 'select other_id from chatd_api.host_beat(2)' | grep -qx 1
     host_ask 1 "commit"
+}
+
+@test "nothing waits for a lock that any role may take, and the others only their owner may" {
+    q "create role stranger$BATS_TEST_NUMBER login"
+    q "grant connect on database t$BATS_TEST_NUMBER to stranger$BATS_TEST_NUMBER"
+    for role in chatd "stranger$BATS_TEST_NUMBER"; do
+        for table in change_lock hosts schema_version; do
+            run q "set role $role; begin; lock table chatd.$table in share update exclusive mode"
+            [[ $status != 0 && $output == *'permission denied for schema chatd'* ]]
+        done
+    done
+    host_open 1 >/dev/null
+    host_close 1
+    # All that were advisory once, with the numbers of the hosts to come.
+    host_open 2 >/dev/null
+    host_ask 2 "select pg_advisory_lock(1667785076, 0), pg_advisory_lock(1835624306),
+        pg_advisory_lock(1752134516, n) from generate_series(1, 9) n" >/dev/null
+    export PGOPTIONS='-c lock_timeout=2s -c client_min_messages=warning'
+    equal "$(api "select status from chatd_api.message_send(null, '{1}', '{2}', '{a}', '{1}', '{x}', null)")" ok
+    equal "$(session_open 2 1 1 'session_id, known')" "1|t"
+    equal "$(api "select host_id from chatd_api.host_attach('third', 0, 0)")" 3
+    equal "$(q "select user_disable('ann'), user_enable('ann')")" "|"
+    "$root/sql/migrate" --role chatd
+    until api 'select other_id, gone from chatd_api.host_beat(2) order by 1' | xargs | grep -qx '1|t 3|t'; do :; done
 }
 
 @test "brokers that attach at once, while others come and go, take none of the living for dead" {

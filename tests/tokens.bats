@@ -355,8 +355,7 @@ try:
     log = f"{T}/cut.log"
     away = open(log).read().count("the database is away")
     host = sql(f"select min(host_id) from sessions where user_id = {alice.id}")
-    sql(f"""select pg_terminate_backend(pid) from pg_locks
-             where locktype = 'advisory' and classid = 1752134516 and objid = {host} and granted""")
+    sql(f"""select pg_terminate_backend(backend) from hosts where id = {host}""")
     eventually(lambda: open(log).read().count("the database is away") > away)
     for u in (alice, bob, carol):
         assert api("GET", "/users", token=u.token, name="cut")[0] == (401 if u is carol else 200)

@@ -214,12 +214,12 @@ bob = user()
 first = connect(bob.token)
 psql = subprocess.Popen(["psql", "-qXAt", "-v", "ON_ERROR_STOP=1"], stdin=subprocess.PIPE,
                         stdout=subprocess.PIPE, text=True, bufsize=1)
-psql.stdin.write("begin; select pg_advisory_xact_lock(1667785076, 0); \\echo locked\n")
+psql.stdin.write("begin; lock table change_lock in share update exclusive mode; \\echo locked\n")
 while psql.stdout.readline().strip() != "locked":
     pass
 before = set(children(f"session {bob.name} "))
 s = raw(handshake(bob.token))
-waiting = "select count(*) from pg_stat_activity where wait_event = 'advisory' and datname = current_database()"
+waiting = "select count(*) from pg_locks where relation = 'change_lock'::regclass and not granted"
 eventually(lambda: len(set(children(f"session {bob.name} ")) - before) == 1 and sql(waiting) != "0")
 pid = (set(children(f"session {bob.name} ")) - before).pop()
 os.kill(pid, signal.SIGSTOP)

@@ -4,7 +4,6 @@ import contextlib
 import signal
 
 LIB = os.path.dirname(os.path.abspath(__file__))
-LISTENER = 1752134516  # the advisory lock that stands for a host
 
 
 def host_of(who):
@@ -29,8 +28,7 @@ class Scene:
         assert [self.a.until("message")["content"] for _ in range(3)] == ["first"] * 3
         self.d.until("message")
         self.host = host_of(self.alice)
-        self.pid = int(sql(f"select pid from pg_locks where locktype = 'advisory' and classid = {LISTENER} "
-                           f"and objid = {self.host}"))
+        self.pid = int(sql(f"select backend from hosts where id = {self.host}"))
         self.options = options
 
     @contextlib.contextmanager

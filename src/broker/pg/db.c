@@ -8,10 +8,10 @@
 #include "log.h"
 
 /* The number of the last migration that this program was written for. */
-enum { SCHEMA_VERSION = 9 };
+enum { SCHEMA_VERSION = 10 };
 
 /* What the server does for this connection. The keepalives are the server's own: they free the
- * lock that stands for this host within seconds when the host, or its network, is gone. */
+ * backend that stands for this host within seconds when the host, or its network, is gone. */
 #define SESSION_OPTIONS                                                                            \
     "-c statement_timeout=10s -c timezone=UTC -c jit=off -c tcp_keepalives_idle=5 "                \
     "-c tcp_keepalives_interval=2 -c tcp_keepalives_count=3 -c tcp_user_timeout=10000"

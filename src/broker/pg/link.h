@@ -1,9 +1,9 @@
 /*
  * This host's bond with the database: the connection that listens and the one that writes.
  *
- * They live and die together. While both are up this host has a row in the database, an advisory
- * lock that stands for its life, and a row for each attached session. When either is lost, both
- * are closed and everything is built up again under a new host number, in this order:
+ * They live and die together. While both are up this host has a row in the database, which names
+ * the backend that listens as its life, and a row for each attached session. When either is lost,
+ * both are closed and everything is built up again under a new host number, in this order:
  *
  *   connect both -> host_attach, LISTEN -> a row for each session -> read what was missed -> up
  *
