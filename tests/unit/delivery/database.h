@@ -16,7 +16,7 @@ void chance_seed(uint64_t seed);
 /* A number below n. */
 unsigned chance(unsigned n);
 
-enum { USERS = 4 }; /* with the ids 1 to USERS */
+enum { USERS = 8 }; /* with the ids 1 to USERS */
 
 /* A message that was stored, once; the last one is database_messages[database_count - 1]. */
 struct message {
