@@ -42,7 +42,7 @@ static int find(const char *name, size_t n)
 
 /* The quote that ends a value which begins with one; NULL if there is none, or something but a
  * comment follows it: then it is no quoted value. */
-static char *find_closing(char *value, char *end)
+static char *find_closing(char *value, const char *end)
 {
     char *s = value + 1;
     while (s < end && *s != *value)
@@ -60,8 +60,9 @@ static char meaning(char ch, char quote)
         return ch;
     const char *escapes = "\\\\$$``n\nr\rt\t",
                *at = quote == '"' && ch ? strchr(escapes, ch) : NULL;
-    /* The first of each pair. */
-    return at && (at - escapes) % 2 == 0 ? at[1] : '\0';
+    if (at && (at - escapes) % 2 == 0) /* the first of a pair */
+        return at[1];
+    return 0;
 }
 
 /* Replaces what stands between the quotes by what it means, in place. Returns its end. */
@@ -69,9 +70,15 @@ static char *unquote(char *value, const char *closing)
 {
     char *to = value, quote = *value;
     for (const char *s = value + 1; s < closing; s++) {
-        char means = *s == '\\' ? meaning(s[1], quote) : '\0';
-        *to++ = means ? means : *s;
-        s += means != '\0';
+        char means = 0;
+        if (*s == '\\')
+            means = meaning(s[1], quote);
+        if (means) {
+            *to++ = means;
+            s++;
+        } else {
+            *to++ = *s;
+        }
     }
     return to;
 }
