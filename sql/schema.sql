@@ -195,7 +195,7 @@ CREATE FUNCTION chatd.user_named(name text) RETURNS bigint
     SET search_path TO 'chatd', 'pg_temp'
     AS $$
 declare
-    found_id constant bigint := (select u.id from users u where lower(u.username) = lower(name));
+    found_id constant bigint := (select u.id from users u where lower(u.username collate "C") = lower(name collate "C"));
 begin
     if found_id is null then
         raise exception 'there is no user "%"', name using errcode = 'no_data_found';
@@ -676,7 +676,7 @@ begin
         select u.id, u.username, u.password_hash, user_json(u.id, u.username, u.email),
                u.token_generation, u.disabled
           from users u
-         where lower(u.username) = lower(user_credentials.name);
+         where lower(u.username collate "C") = lower(user_credentials.name collate "C");
 end $$;
 
 CREATE FUNCTION chatd_api.user_list() RETURNS text
@@ -727,10 +727,10 @@ begin
         and password_hash is not null) is not true then
         return query select 'invalid', null::bigint, null::text;
         return;
-    elsif exists (select from users u where lower(u.username) = lower(user_register.username)) then
+    elsif exists (select from users u where lower(u.username collate "C") = lower(user_register.username collate "C")) then
         return query select 'username_taken', null::bigint, null::text;
         return;
-    elsif exists (select from users u where lower(u.email) = lower(user_register.email)) then
+    elsif exists (select from users u where lower(u.email collate "C") = lower(user_register.email collate "C")) then
         return query select 'email_taken', null::bigint, null::text;
         return;
     end if;
@@ -770,7 +770,7 @@ CREATE TABLE chatd.messages (
     created_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
     content text NOT NULL,
     CONSTRAINT messages_client_id_check CHECK (((char_length(client_id) >= 1) AND (char_length(client_id) <= 64))),
-    CONSTRAINT messages_content_check CHECK (((octet_length(content) >= 1) AND (octet_length(content) <= 65536)))
+    CONSTRAINT messages_content_created_at_check CHECK ((((octet_length(content) >= 1) AND (octet_length(content) <= 65536)) AND isfinite(created_at)))
 );
 
 ALTER TABLE chatd.messages ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
@@ -859,6 +859,7 @@ CREATE TABLE chatd.users (
     revoked_at timestamp with time zone,
     revocation bigint,
     CONSTRAINT users_email_check CHECK (((octet_length(email) >= 1) AND (octet_length(email) <= 254))),
+    CONSTRAINT users_revoked_at_check CHECK (isfinite(revoked_at)),
     CONSTRAINT users_username_check CHECK ((username ~ '^[A-Za-z0-9_.-]{1,32}$'::text))
 );
 
@@ -912,11 +913,11 @@ CREATE UNIQUE INDEX presence_change ON chatd.presence USING btree (change);
 
 CREATE INDEX sessions_user_id ON chatd.sessions USING btree (user_id, host_id);
 
-CREATE UNIQUE INDEX users_email_key ON chatd.users USING btree (lower(email));
+CREATE UNIQUE INDEX users_email_key ON chatd.users USING btree (lower((email COLLATE "C")));
 
 CREATE UNIQUE INDEX users_revocation ON chatd.users USING btree (revocation) WHERE (revocation IS NOT NULL);
 
-CREATE UNIQUE INDEX users_username_key ON chatd.users USING btree (lower(username));
+CREATE UNIQUE INDEX users_username_key ON chatd.users USING btree (lower((username COLLATE "C")));
 
 CREATE TRIGGER messages_inserted AFTER INSERT ON chatd.messages REFERENCING NEW TABLE AS inserted FOR EACH STATEMENT EXECUTE FUNCTION chatd.messages_inserted();
 

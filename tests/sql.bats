@@ -197,6 +197,61 @@ equal() {
         'ok|5|{"id":5,"username":"eve","email":"e\"e@x"}'
 }
 
+# DATABASE AND HOW IT IS CREATED: migrated, as far as "migrate" has "$@" behind it.
+other_database() {
+    psql -Xqd postgres -c "create database $1 template template0 $2"
+}
+
+@test "migrate: refuses a database that is not UTF8, and changes nothing in it" {
+    for encoding in LATIN1 SQL_ASCII; do
+        other_database "e$BATS_TEST_NUMBER" "encoding '$encoding' locale 'C'"
+        PGDATABASE=e$BATS_TEST_NUMBER run "$root/sql/migrate"
+        [[ $status != 0 && $output == *"has encoding $encoding, chatd needs UTF8"*'create database'* ]]
+        equal "$(PGDATABASE=e$BATS_TEST_NUMBER q "select to_regnamespace('chatd') is null")" t
+        psql -Xqd postgres -c "drop database e$BATS_TEST_NUMBER"
+    done
+}
+
+@test "names and addresses differ only in case by one rule, whatever the locale of the database" {
+    for how in "locale 'C'" "locale 'C.UTF-8'" "locale_provider icu icu_locale 'tr' locale 'C.UTF-8'"; do
+        other_database "l$BATS_TEST_NUMBER" "encoding 'UTF8' $how"
+        local PGDATABASE=l$BATS_TEST_NUMBER
+        "$root/sql/migrate" --role chatd >"$BATS_TEST_TMPDIR/migrate"
+        equal "$(api "select status from chatd_api.user_register('ISMAIL', 'INFO@X', 'h')")" ok
+        equal "$(api "select status from chatd_api.user_register('ismail', 'y@x', 'h')")" username_taken
+        equal "$(api "select status from chatd_api.user_register('y', 'info@x', 'h')")" email_taken
+        equal "$(api "select username from chatd_api.user_credentials('ismail')")" ISMAIL
+        q "select user_disable('Ismail')"
+        equal "$(api "select status from chatd_api.user_register('y', 'É@x', 'h')")" ok
+        equal "$(api "select status from chatd_api.user_register('z', 'é@x', 'h')")" ok
+        equal "$(api "select status from chatd_api.user_register('w', 'É@X', 'h')")" email_taken
+        psql -Xqd postgres -c "drop database l$BATS_TEST_NUMBER with (force)"
+    done
+}
+
+@test "migrate: names that two users have by the new rule are named, with the remedy" {
+    other_database "l$BATS_TEST_NUMBER" "encoding 'UTF8' locale_provider icu icu_locale 'tr' locale 'C.UTF-8'"
+    local PGDATABASE=l$BATS_TEST_NUMBER
+    cp -r "$root/sql" "$BATS_TEST_TMPDIR/sql"
+    for file in "$BATS_TEST_TMPDIR"/sql/0*.sql; do
+        [[ $file < $BATS_TEST_TMPDIR/sql/$(basename "$root"/sql/*_case.sql) ]] || rm "$file"
+    done
+    "$BATS_TEST_TMPDIR/sql/migrate" >"$BATS_TEST_TMPDIR/migrate"
+    q "insert into users (username, email, password_hash) values ('ISMAIL', 'a', 'h'), ('x', 'b', 'h'), ('ismail', 'c', 'h')"
+    run "$root/sql/migrate"
+    [[ $status != 0 && $output == *'1 ISMAIL and 3 ismail. Rename one'* ]]
+    q "update users set username = 'ismail2' where id = 3"
+    "$root/sql/migrate"
+    psql -Xqd postgres -c "drop database l$BATS_TEST_NUMBER with (force)"
+}
+
+@test "a message, and a revocation, have a time with an end" {
+    run q "insert into messages (sender_id, receiver_id, content, created_at) values (1, 2, 'x', 'infinity')"
+    [[ $status != 0 && $output == *messages_content_created_at_check* ]]
+    run q "update users set revoked_at = '-infinity' where id = 1"
+    [[ $status != 0 && $output == *users_revoked_at_check* ]]
+}
+
 @test "user_register: of many at once with one name, one wins and the others are told" {
     for i in 1 2 3 4 5 6; do
         api "select status from chatd_api.user_register('eve', 'eve$i@x', 'h')" >>"$BATS_TEST_TMPDIR/eve" 3>&- &

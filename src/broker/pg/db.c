@@ -8,13 +8,31 @@
 #include "log.h"
 
 /* The number of the last migration that this program was written for. */
-enum { SCHEMA_VERSION = 10 };
+enum { SCHEMA_VERSION = 11 };
 
-/* What the server does for this connection. The keepalives are the server's own: they free the
- * backend that stands for this host within seconds when the host, or its network, is gone. */
+/* What the server does for this connection, whatever is set for the role or the database. The
+ * keepalives are the server's own: they free the backend that stands for this host within seconds
+ * when the host, or its network, is gone. */
 #define SESSION_OPTIONS                                                                            \
-    "-c statement_timeout=10s -c timezone=UTC -c jit=off -c tcp_keepalives_idle=5 "                \
-    "-c tcp_keepalives_interval=2 -c tcp_keepalives_count=3 -c tcp_user_timeout=10000"
+    "-c statement_timeout=10s -c lock_timeout=0 -c idle_in_transaction_session_timeout=0 "         \
+    "-c idle_session_timeout=0 -c search_path=pg_catalog -c timezone=UTC -c datestyle=ISO "        \
+    "-c standard_conforming_strings=on -c default_transaction_isolation=read\\ committed "         \
+    "-c default_transaction_read_only=off -c default_transaction_deferrable=off "                  \
+    "-c row_security=on -c jit=off -c plan_cache_mode=auto -c enable_seqscan=on "                  \
+    "-c enable_indexscan=on -c enable_indexonlyscan=on -c enable_bitmapscan=on "                   \
+    "-c enable_nestloop=on -c enable_hashjoin=on -c enable_sort=on -c enable_hashagg=on "          \
+    "-c tcp_keepalives_idle=5 -c tcp_keepalives_interval=2 -c tcp_keepalives_count=3 "             \
+    "-c tcp_user_timeout=10000"
+
+/* What an option cannot do: transaction_timeout is unknown before PostgreSQL 17, and whoever waits
+ * for a standby, in whichever way, may; who waits for nothing must not, since an acknowledged
+ * message is durable. */
+#define FIRST_QUERY                                                                                \
+    "select chatd_api.schema_version(), current_setting('session_replication_role'),"              \
+    " case when current_setting('transaction_timeout', true) is not null"                          \
+    " then set_config('transaction_timeout', '0', false) end,"                                     \
+    " case when current_setting('synchronous_commit') = 'off'"                                     \
+    " then set_config('synchronous_commit', 'on', false) end"
 
 enum {
     CONNECT_TIMEOUT_MS = 5000,
@@ -122,12 +140,53 @@ bool db_ready(const struct db *db)
     return db->state == READY;
 }
 
+static void end(struct db *db)
+{
+    db_close(db);
+    db->owner->down(db->owner_arg);
+}
+
+/* What to do when a connection is refused, by the SQLSTATE. */
+static const char *remedy(const char *state)
+{
+    static const struct {
+        char state[6];
+        const char *remedy;
+    } table[] = {
+        {"28P01", "give the password of db_user in db_password_file"},
+        {"28000", "see db_user, and in pg_hba.conf how it may connect from here; a role that has "
+                  "not the name of the system's user needs a password, and scram-sha-256 there"},
+        {"3D000", "see db_name; make the database with encoding UTF8, and run sql/migrate"},
+        {"42501", "run sql/migrate --role NAME with the name in db_user"},
+        {"53300", "lower db_readers, or raise max_connections or the role's connection limit"},
+    };
+    for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++)
+        if (strncmp(state, table[i].state, 5) == 0)
+            return table[i].remedy;
+    return "see db_host and db_port";
+}
+
+/* Where the SQLSTATE stands in libpq's report of a refused connection (PQERRORS_VERBOSE), behind
+ * the severity, whatever language that is in; otherwise at an empty string. */
+static const char *state_in(const char *why)
+{
+    static const char digits[] = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ";
+    for (const char *at = why; (at = strstr(at, ":  ")); at += 3)
+        if (strspn(at + 3, digits) == 5 && at[8] == ':')
+            return at + 3;
+    return "";
+}
+
 static void fail(struct db *db, const char *what)
 {
     const char *why = db->pg ? PQerrorMessage(db->pg) : "";
-    log_warn("database connection \"%s\": %s: %.*s", db->name, what, (int)strcspn(why, "\n"), why);
-    db_close(db);
-    db->owner->down(db->owner_arg);
+    int n = (int)strcspn(why, "\n");
+    if (db->state == CONNECTING)
+        log_warn("database connection \"%s\": %s: %.*s; %s", db->name, what, n, why,
+                 remedy(state_in(why)));
+    else
+        log_warn("database connection \"%s\": %s: %.*s", db->name, what, n, why);
+    end(db);
 }
 
 static void on_timeout(void *arg)
@@ -148,7 +207,7 @@ static void send_pending(struct db *db)
 static void check_schema(struct db *db)
 {
     db->state = CHECKING;
-    if (!PQsendQuery(db->pg, "select chatd_api.schema_version()"))
+    if (!PQsendQuery(db->pg, FIRST_QUERY))
         fail(db, "cannot ask for the schema's version");
     else
         send_pending(db);
@@ -156,11 +215,24 @@ static void check_schema(struct db *db)
 
 static bool schema_fits(struct db *db, const PGresult *result)
 {
+    const char *encoding = PQparameterStatus(db->pg, "server_encoding");
+    if (!encoding || strcmp(encoding, "UTF8") != 0) {
+        log_error("database \"%s\" (db_name) has encoding %s, chatd needs UTF8: make another one "
+                  "with encoding 'UTF8' template template0, and run sql/migrate there",
+                  PQdb(db->pg), encoding ? encoding : "unknown");
+        return false;
+    }
     if (PQresultStatus(result) != PGRES_TUPLES_OK) {
         log_error(
             "database \"%s\" has no chatd schema that this role may use: run sql/migrate (%.*s)",
             PQdb(db->pg), (int)strcspn(PQresultErrorMessage(result), "\n"),
             PQresultErrorMessage(result));
+        return false;
+    }
+    if (strcmp(PQgetvalue(result, 0, 1), "origin") != 0) {
+        log_error(
+            "session_replication_role is set for db_user or db_name, so that no trigger runs: "
+            "take it away with  alter role (or database) NAME reset session_replication_role");
         return false;
     }
     int version = atoi(PQgetvalue(result, 0, 0));
@@ -202,6 +274,7 @@ static void connect_step(struct db *db)
         break;
     case PGRES_POLLING_OK:
         PQsetnonblocking(db->pg, 1);
+        PQsetErrorVerbosity(db->pg, PQERRORS_DEFAULT);
         check_schema(db);
         break;
     default:
@@ -244,6 +317,7 @@ void db_connect(struct db *db)
     if (!db->pg)
         die("out of memory: PQconnectStartParams");
     PQsetNoticeReceiver(db->pg, ignore_notice, NULL);
+    PQsetErrorVerbosity(db->pg, PQERRORS_VERBOSE);
     loop_timer_set(db->loop, &db->timer, CONNECT_TIMEOUT_MS);
     db->state = CONNECTING;
     if (PQstatus(db->pg) == CONNECTION_BAD)
@@ -325,7 +399,7 @@ static void on_result(struct db *db, PGresult *result)
         if (schema_fits(db, result))
             prepare_next(db);
         else
-            fail(db, "the schema does not fit");
+            end(db); /* it was said why */
     } else if (PQresultStatus(result) == PGRES_COMMAND_OK) {
         db->preparing++;
         prepare_next(db);
