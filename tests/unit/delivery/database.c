@@ -414,6 +414,11 @@ bool db_ok(const PGresult *result)
     return result && PQresultStatus(result) == PGRES_TUPLES_OK;
 }
 
+bool db_host_removed(const PGresult *result)
+{
+    return result && PQresultStatus(result) == PGRES_FATAL_ERROR; /* nothing else is refused */
+}
+
 enum ipc_error db_error(const PGresult *result)
 {
     return result ? IPC_E_INTERNAL : IPC_E_UNAVAILABLE;
