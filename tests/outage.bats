@@ -193,6 +193,23 @@ serves(a)
 PY
 }
 
+@test "the link lost: the connections that read are made anew, too, lest they read from a server that was replaced" {
+    py - <<'PY'
+from postgres import *
+import subprocess
+def pids(where):
+    out = subprocess.run(["psql", "-qXAt", "-c", f"select pid from pg_stat_activity where application_name {where} and datname = current_database()"],
+                         check=True, capture_output=True, text=True).stdout
+    return set(out.split())
+a = user()
+readers, listener = pids("like 'chatd pool%'"), pids("like 'chatd listener%'")
+assert readers and len(listener) == 1, (readers, listener)
+subprocess.run(["psql", "-qXAt", "-c", f"select pg_terminate_backend({listener.pop()})"], check=True, capture_output=True)
+eventually(lambda: len(pids("like 'chatd pool%'")) == len(readers) and not pids("like 'chatd pool%'") & readers)
+serves(a)
+PY
+}
+
 @test "one host cut off: what happens on another host meanwhile is delivered afterwards, in order and once" {
     main=$(psql -qXAt -c "select string_agg(pid::text, ',') from pg_stat_activity
                            where datname = current_database() and application_name like 'chatd %'")

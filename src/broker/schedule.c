@@ -10,6 +10,7 @@
 #include "hosts.h"
 #include "link.h"
 #include "outbox.h"
+#include "pool.h"
 #include "position.h"
 #include "resume.h"
 #include "revocations.h"
@@ -55,6 +56,10 @@ static void on_tick(void *arg)
 
 static void on_attached(bool honoured, struct cursor now)
 {
+    static bool before;
+    if (before)
+        pool_renew();
+    before = true;
     if (position_known().change && !honoured)
         resume_all(now);
     hosts_link_up();

@@ -22,6 +22,7 @@ struct member {
     struct backoff backoff;
     struct loop_timer retry;
     bool failed; /* its last attempt to connect */
+    bool stale;  /* to be connected anew when it has answered */
     struct job *running;
 };
 
@@ -45,6 +46,13 @@ static void give_work(struct member *m)
     db_run(m->db, job->statement, &job->params, on_done, m);
 }
 
+static void connect_anew(struct member *m)
+{
+    m->stale = false;
+    db_close(m->db);
+    db_connect(m->db);
+}
+
 static void finish(struct job *job, const PGresult *result)
 {
     buf_wipe(&job->params.bytes);
@@ -58,13 +66,16 @@ static void on_done(void *arg, const PGresult *result)
     struct job *job = m->running;
     m->running = NULL;
     finish(job, result);
-    give_work(m);
+    if (m->stale && result)
+        connect_anew(m);
+    else
+        give_work(m);
 }
 
 static void on_up(void *arg)
 {
     struct member *m = arg;
-    m->failed = false;
+    m->failed = m->stale = false;
     backoff_reset(&m->backoff);
     give_work(m);
 }
@@ -115,6 +126,15 @@ void pool_init(void)
         m->retry = (struct loop_timer){.call = on_retry, .arg = m};
         m->db = db_new(broker.loop, &broker.conf, "pool", DB_POOL, &owner, m);
         db_connect(m->db);
+    }
+}
+
+void pool_renew(void)
+{
+    for (long long i = 0; i < member_count; i++) {
+        members[i].stale = members[i].running;
+        if (db_ready(members[i].db))
+            connect_anew(&members[i]);
     }
 }
 

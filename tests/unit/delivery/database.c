@@ -434,9 +434,11 @@ static void finish(struct db *db, bool answered)
     PQclear(was.result);
 }
 
+static bool readers_hang; /* what they have read arrives late: when the link is back */
+
 static bool step(struct db *db)
 {
-    if (!db->busy)
+    if (!db->busy || (readers_hang && db != &listener && db != &writer))
         return false;
     if (db->result)
         finish(db, true);
@@ -458,6 +460,10 @@ void pool_run(enum statement statement, struct db_params *params, db_done *done,
     }
     jobs[job_count++] = (struct db){true, statement, *params, done, arg, NULL};
     *params = (struct db_params){0};
+}
+
+void pool_renew(void)
+{
 }
 
 static void start_jobs(void)
@@ -568,8 +574,9 @@ void database_lose_link(void)
     if (writer.busy && !writer.result && chance(2))
         writer.result = execute(writer.statement, &writer.params); /* committed, and not answered */
     lose();
+    readers_hang = chance(2);
     for (int i = 0; i < READERS; i++)
-        if (readers[i].busy && chance(2))
+        if (readers[i].busy && !readers_hang)
             finish(&readers[i], false);
 }
 
@@ -577,6 +584,7 @@ void database_attach(void)
 {
     if (link != DOWN)
         return;
+    readers_hang = false;
     link = OPENING;
     host = attached = ++last_host;
     owner->attached(honoured((int64_t)position_known().change, position_known().stamp), last());
@@ -624,6 +632,6 @@ void database_go_back(void)
     }
     sequence = last().change + chance(3);
     for (int i = 0; i < READERS; i++)
-        if (readers[i].busy)
+        if (readers[i].busy && !readers[i].result)
             finish(&readers[i], false);
 }
