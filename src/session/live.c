@@ -262,6 +262,44 @@ static void take_resumed(struct live *l, const struct ipc_message *m)
         end_resume(l);
 }
 
+/* Until the channel is ready only the answer to its last step is taken: AUTHED, ATTACHED or FAILED.
+ */
+static bool is_expected(const struct live *l, const struct ipc_message *m)
+{
+    bool answer = m->seq == l->step_seq;
+    switch (m->type) {
+    case IPC_AUTHED:
+        return l->channel == CHANNEL_AUTH && answer;
+    case IPC_ATTACHED:
+        return l->channel == CHANNEL_ATTACH && answer;
+    case IPC_FAILED:
+        return l->channel == CHANNEL_READY || answer;
+    case IPC_SENT:
+    case IPC_EVENT:
+    case IPC_STATUS:
+    case IPC_RESUMED:
+        return l->channel == CHANNEL_READY;
+    default:
+        return false;
+    }
+}
+
+static void take_authed(struct live *l, const struct ipc_message *m)
+{
+    if (ask_take_authed(l->ask, m))
+        start_attach(l);
+    else
+        lose_channel(l);
+}
+
+static void take_attached(struct live *l, const struct ipc_message *m)
+{
+    if (ask_take_attached(l->ask, m))
+        channel_ready(l);
+    else
+        lose_channel(l);
+}
+
 static void take_message(struct live *l, const struct ipc_message *m)
 {
     switch (m->type) {
@@ -281,15 +319,10 @@ static void take_message(struct live *l, const struct ipc_message *m)
         take_resumed(l, m);
         break;
     case IPC_AUTHED:
-        if (l->channel == CHANNEL_AUTH && ask_take_authed(l->ask, m))
-            start_attach(l);
-        break;
-    case IPC_ATTACHED:
-        if (l->channel == CHANNEL_ATTACH && ask_take_attached(l->ask, m))
-            channel_ready(l);
+        take_authed(l, m);
         break;
     default:
-        log_error("the broker sent %s", ipc_rule(m->type)->name);
+        take_attached(l, m);
     }
 }
 
@@ -298,8 +331,12 @@ static void take_messages(struct live *l)
     struct ipc_message m;
     int got = 1;
     while (l->channel != CHANNEL_AWAY && may_hear_broker(l) &&
-           (got = ipc_channel_next(&l->ask->channel, &m)) > 0)
-        take_message(l, &m);
+           (got = ipc_channel_next(&l->ask->channel, &m)) > 0) {
+        if (is_expected(l, &m))
+            take_message(l, &m);
+        else
+            log_error("the broker sent %s, which nothing asked for", ipc_rule(m.type)->name);
+    }
     if (got < 0)
         lose_channel(l);
     l->broker_waits = got > 0 && l->channel != CHANNEL_AWAY;
