@@ -457,3 +457,24 @@ for x in (a, b, c):
     x.close()
 PY
 }
+
+# --- sanitizers ---
+
+@test "a build of clang's AddressSanitizer is not confined: it starts, serves, and ends without a finding" {
+    local build=$ROOT/build/clang-sanitized
+    mkdir -p "$ROOT/build"
+    env -u MAKEFLAGS -u MFLAGS -u MAKELEVEL flock "$ROOT/build/.lock" make -s -j2 -C "$ROOT" BUILD="$build" CC=clang \
+        SANITIZE=address all
+    BUILD=$build py - <<'PY'
+from server import *
+with Server() as s:
+    u = user(instance=s.name)
+    a = connect(u.token, s.name)
+    a.message(u.id, "to myself", "c-1")
+    a.until("ack")
+    a.close()
+    s.kill(signal.SIGTERM)
+    assert s.ended() == 0
+    assert "AddressSanitizer" not in s.log() and "signal" not in s.log(), s.log()
+PY
+}

@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "log.h"
+#include "sanitized.h"
 
 /* An ignored SIGCHLD would hide the ends of children, and no ignored signal comes to a signalfd(2).
  * What is not ignored is default, or a handler of a sanitizer. */
@@ -71,7 +72,7 @@ void process_need_descriptors(unsigned long n)
 void process_hide(void)
 {
 /* The leak checker of a sanitizer build looks into its own process by ptrace(2). */
-#ifndef __SANITIZE_ADDRESS__
+#if !SANITIZED
     if (prctl(PR_SET_DUMPABLE, 0) < 0)
         die("PR_SET_DUMPABLE: %s", strerror(errno));
 #endif
@@ -79,7 +80,7 @@ void process_hide(void)
 
 void process_end(void)
 {
-#ifdef __SANITIZE_ADDRESS__
+#if SANITIZED
     exit(0);
 #else
     _exit(0);

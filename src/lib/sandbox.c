@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "log.h"
+#include "sanitized.h"
 
 #if defined(__x86_64__)
 #define ARCHITECTURE AUDIT_ARCH_X86_64
@@ -299,7 +300,7 @@ rlim_t sandbox_file_size(int log_fd)
 
 void sandbox_close(const struct sandbox *s)
 {
-#ifndef __SANITIZE_ADDRESS__
+#if !SANITIZED
     if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
         die("PR_SET_NO_NEW_PRIVS: %s", strerror(errno));
     close_landlock(s->keeps);

@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "log.h"
+#include "sanitized.h"
 
 void identity_find(struct identity *who, const char *key, const char *name)
 {
@@ -32,7 +33,7 @@ void identity_find(struct identity *who, const char *key, const char *name)
 /* In a sanitizer build the folder stays as it is: its runtime reads /proc at the end. */
 static void enter_root(void)
 {
-#ifndef __SANITIZE_ADDRESS__
+#if !SANITIZED
     if (chroot(".") < 0 || chdir("/") < 0)
         die("chroot: %s", strerror(errno));
 #endif
