@@ -168,6 +168,27 @@ eventually(lambda: not online(bob, alice, n))
 PY
 }
 
+@test "GET /events: server-sent events for whoever accepts them, with whatever parameters" {
+    py - <<'PY'
+from chat import *
+bob = user()
+def type_of(accept):
+    s = raw(f"GET /events HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {bob.token}\r\n{accept}\r\n".encode())
+    f = s.makefile("rb")
+    head = iter(f.readline, b"\r\n")
+    [type_] = [line.split(b": ")[1].strip().decode() for line in head if line.lower().startswith(b"content-type:")]
+    s.close()
+    return type_
+for accept in ("text/event-stream", "text/event-stream;charset=utf-8;q=0.9", "TEXT/Event-Stream ; q=0.001", "a/b, text/event-stream;x=\"a,b\"",
+               ",,text/event-stream,", "*/*, text/event-stream; charset=utf-8", "a/b\r\nAccept: text/event-stream;q=1"):
+    assert type_of(f"Accept: {accept}\r\n") == "text/event-stream", accept
+for accept in ("text/event-stream;q=0", "text/event-stream;charset=utf-8;Q=0.000", "text/event-streams", "*/*", "text/*", "", ",",
+               "a/b;c=\"text/event-stream\"", "a/b;c=\", text/event-stream,\"", "text/event-stream;", "text/event-stream x"):
+    assert type_of(f"Accept: {accept}\r\n") == "application/x-ndjson", accept
+assert type_of("") == "application/x-ndjson"
+PY
+}
+
 @test "GET /events: server-sent events with ids, and Last-Event-ID" {
     py - <<'PY'
 from chat import *

@@ -320,7 +320,7 @@ PY
 @test "417 for another expectation" {
     py - <<'PY'
 from rawhttp import *
-for value in ("200-ok", "100-continue, x", ""):
+for value in ("200-ok", "100-continue, x", ",x"):
     ask("POST", "/login", {"Expect": value, "Content-Length": 0}).error(417, "100-continue")
 PY
 }
@@ -355,8 +355,25 @@ PY
 @test "415 for a body that is not JSON" {
     py - <<'PY'
 from rawhttp import *
-r = ask("POST", "/login", {"Content-Type": "text/plain", "Content-Length": 2}, body=b"{}").error(415, "application/json")
-assert "connection" not in r.headers
+for type_ in ("text/plain", "application/jsonx"):
+    r = ask("POST", "/login", {"Content-Type": type_, "Content-Length": 2}, body=b"{}").error(415, "application/json")
+    assert r.headers["accept"] == "application/json" and not {"connection", "accept-encoding"} & set(r.headers), r.fields
+PY
+}
+
+@test "415 with Accept-Encoding for a body with a content coding; identity, and none, is fine" {
+    py - <<'PY'
+from rawhttp import *
+import gzip
+a = user()
+json_ = json.dumps({"username": a.name, "password": password()}).encode()
+def login(coding, body):
+    return ask("POST", "/login", {"Content-Type": "application/json", "Content-Encoding": coding, "Content-Length": len(body)}, body=body)
+for coding, body in (("gzip", gzip.compress(json_)), ("x-gzip", b"{}"), ("identity, GZIP", json_), (",br", json_), ("deflate", b"")):
+    r = login(coding, body).error(415, "Content-Encoding")
+    assert r.headers["accept-encoding"] == "identity" and "accept" not in r.headers, r.fields
+for coding in ("identity", "Identity, ,identity", "", " , "):
+    assert login(coding, json_).status == 200, coding
 PY
 }
 
@@ -376,9 +393,24 @@ PY
 @test "505 for another version of HTTP" {
     py - <<'PY'
 from rawhttp import *
-for version in ("2.0", "1.2", "0.9", "3.0"):
+for version in ("2.0", "2.1", "0.9", "3.0"):
     ask("GET", "/users", version=version).error(505, "HTTP/1.1")
 sent("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n").error(505)
+for version in ("1.2", "1.9"):
+    r = ask("GET", "/nothing", version=version).error(404)
+    assert "connection" not in r.headers, r.fields
+PY
+}
+
+@test "501 for a method that is longer than any, of whatever length" {
+    py - <<'PY'
+from rawhttp import *
+for length in (65, 8192, 100000, 500000):
+    c = Http()
+    c.send("M" * length + " / HTTP/1.1\r\nHost: a\r\n\r\n")
+    assert c.answer().error(501).headers["connection"] == "close"
+    c.ended()
+ask("M" * 64, "/users").error(501)
 PY
 }
 

@@ -245,6 +245,38 @@ assert ask("GET", "/users", token=a.token).headers["access-control-allow-origin"
 PY
 }
 
+@test "CORS: what the head of an answer tells is exposed to pages of other origins" {
+    py - <<'PY'
+from rawhttp import *
+page = {"Origin": "http://localhost:3000"}
+for r, field in ((ask("DELETE", "/users", page), "Allow"), (ask("GET", "/users", page), "WWW-Authenticate"),
+                 (ask("POST", "/login", {**page, "Content-Type": "a/b"}), "Accept"),
+                 (ask("POST", "/login", {**page, "Content-Encoding": "gzip"}), "Accept-Encoding"),
+                 (ask("GET", "/users", page), "Retry-After")):
+    assert field.lower() in r.headers or r.status == 401, (field, r.fields)
+    assert field in r.headers["access-control-expose-headers"].split(", "), r.fields
+PY
+}
+
+@test "401 says invalid_token where there was a token, and only there (RFC 6750 3)" {
+    py - <<'PY'
+from rawhttp import *
+bare = 'Bearer realm="chatd"'
+bad = bare + ', error="invalid_token"'
+a = user()
+for path in ("/users", "/messages/1", "/events"):
+    for token, said in (("nonsense", bad), (a.token + "x", bad), ("x" * 6000, bad), (None, bare)):
+        r = ask("GET", path, token=token).error(401)
+        assert r.headers["www-authenticate"] == said, (path, token, r.fields)
+assert ask("GET", "/users", {"Authorization": "Basic YTpi"}).error(401).headers["www-authenticate"] == bare
+r = sent(post("/login", {"username": a.name, "password": "wrong"})).error(401)
+assert r.headers["www-authenticate"] == bare, r.fields
+assert ask("POST", "/logout", token=a.token).status == 204
+eventually(lambda: ask("GET", "/users", token=a.token).status == 401)
+assert ask("GET", "/users", token=a.token).error(401).headers["www-authenticate"] == bad
+PY
+}
+
 @test "CORS: a preflight is 204 with the methods and header fields, and needs no token" {
     py - <<'PY'
 from rawhttp import *

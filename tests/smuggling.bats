@@ -98,10 +98,12 @@ rows = [
     ("a method in lower case is another method", f"get /nothing HTTP/1.1\r\n{H}\r\n", [501], KEPT),
     bad("no version: HTTP/0.9", "GET /nothing\r\n\r\n"), bad("no target", "GET HTTP/1.1\r\n" + H + "\r\n"), bad("no slash in front", f"GET nothing HTTP/1.1\r\n{H}\r\n"),
     bad("http in lower case", f"GET /nothing http/1.1\r\n{H}\r\n"), bad("Http", f"GET /nothing Http/1.1\r\n{H}\r\n"), bad("HTTPS", f"GET /nothing HTTPS/1.1\r\n{H}\r\n"),
-    *(bad(f"version {v}", f"GET /nothing HTTP/{v}\r\n{H}\r\n", s) for v, s in (("1.2", 505), ("2.0", 505), ("0.9", 505), ("3.0", 505), ("1", 400), ("1.10", 400),
+    *(bad(f"version {v}", f"GET /nothing HTTP/{v}\r\n{H}\r\n", s) for v, s in (("2.0", 505), ("2.1", 505), ("0.9", 505), ("3.0", 505), ("1", 400), ("1.10", 400),
                                                                                ("01.1", 400), ("1.1x", 400), ("-1.1", 400), ("1,1", 400), ("", 400))),
     bad("HTTP/2 without asking", "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", 505),
-    bad("a request line that is too long", "GET /" + "x" * 9000 + f" HTTP/1.1\r\n{H}\r\n", 414), bad("a method that is too long", "M" * 9000 + f" / HTTP/1.1\r\n{H}\r\n", 414),
+    bad("a request line that is too long", "GET /" + "x" * 9000 + f" HTTP/1.1\r\n{H}\r\n", 414), bad("a method that is too long", "M" * 9000 + f" / HTTP/1.1\r\n{H}\r\n", 501),
+    bad("a method of 100 kB", "M" * 100000 + f" / HTTP/1.1\r\n{H}\r\n", 501), bad("and one without an end", "M" * 100000, 501),
+    ("a later HTTP/1 is HTTP/1.1", f"GET /nothing HTTP/1.2\r\n{H}\r\n", [404], ONLY_HERE),
 
     # --- forms of the target (RFC 9112 3.2), and paths ---
     good("absolute form: its host counts, not the field's", "GET http://other.example/nothing HTTP/1.1\r\n" + H + "\r\n"),
@@ -132,6 +134,15 @@ rows = [
     bad("a name that is too long", G + H + "X" * 9000 + ": y\r\n\r\n", 431), bad("a value that is too long", G + H + "X: " + "y" * 9000 + "\r\n\r\n", 431),
     bad("too many fields", G + H + "X: y\r\n" * 100 + "\r\n", 431), good("just as many as may be", G + H + "X: y\r\n" * 99 + "\r\n"),
     bad("too much in all", G + H + ("X: " + "y" * 900 + "\r\n") * 10 + "\r\n", 431),
+
+    # --- what may stand once (RFC 9110 5.3) ---
+    *(bad(f"two fields {name}", G + H + f"{name}: {value}\r\nX: y\r\n{name.upper()}: {value}\r\n\r\n") for name, value in (
+        ("Content-Type", "application/json"), ("Authorization", "Bearer x"), ("Origin", "http://a"), ("Last-Event-ID", "1"), ("Idempotency-Key", "k"),
+        ("Sec-WebSocket-Key", "AAAAAAAAAAAAAAAAAAAAAA=="), ("Sec-WebSocket-Version", "13"))),
+
+    # --- lists: empty elements count for nothing (RFC 9110 5.6.1) ---
+    ("Connection: close among nothing", G + H + "Connection:\r\nConnection: , ,close,\r\n\r\n", [404], CLOSED),
+    good("an empty Connection", G + H + "Connection:\r\n\r\n"), ("an empty Expect", G + H + "Expect: ,\r\n\r\n", [404], KEPT),
 
     # --- Connection, Upgrade, Expect, pipelines ---
     ("Connection: close in a list", G + H + "Connection: keep-alive , CLOSE\r\n\r\n", [404], CLOSED), good("Connection: keep-alive", G + H + "Connection: keep-alive, x\r\n\r\n"),

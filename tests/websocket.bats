@@ -82,11 +82,11 @@ t = user().token
 for fields in [{"Upgrade": None, "Connection": None}, {"Upgrade": None}, {"Connection": None},
                {"Connection": "keep-alive"}, {"Upgrade": "h2c"},
                {"Sec-WebSocket-Version": None}, {"Sec-WebSocket-Version": "8"},
-               {"Sec-WebSocket-Version": "12, 13"}, {"Sec-WebSocket-Version": "130"},
-               {"Sec-WebSocket-Version": "13\r\nSec-WebSocket-Version: 8"}]:
+               {"Sec-WebSocket-Version": "12, 13"}, {"Sec-WebSocket-Version": "130"}]:
     a = ask(t, fields)
     assert a.status == 426, (fields, a.status)
     assert a.fields["sec-websocket-version"] == "13" and a.fields["upgrade"] == "websocket"
+    assert a.fields["connection"] == "Upgrade", a.fields
     assert a.body["error"]
 assert ask(t, line="GET /ws HTTP/1.0").status == 426
 PY
@@ -133,12 +133,16 @@ assert c.until("ack")["id"] == "c-1"
 PY
 }
 
-@test "subprotocols: bearer.TOKEN alone is accepted and selects none; chatd.v1 beside Authorization" {
+@test "subprotocols: bearer.TOKEN without chatd.v1 is 400 that names it; chatd.v1 beside Authorization" {
     py - <<'PY'
 from frames import *
 u = user()
-a = ask(None, {"Sec-WebSocket-Protocol": f"bearer.{u.token}"})
-assert a.status == 101 and "sec-websocket-protocol" not in a.fields
+for offer in (f"bearer.{u.token}", f"chatd.v10, bearer.{u.token}, Chatd.v1", "bearer."):
+    for token in (None, u.token):
+        a = ask(token, {"Sec-WebSocket-Protocol": offer})
+        assert a.status == 400 and "chatd.v1" in a.body["error"], (offer, a.status, a.body)
+a = ask(None, {"Sec-WebSocket-Protocol": f"chatd.v10, chatd.v1, bearer.{u.token}"})
+assert a.status == 101 and a.fields["sec-websocket-protocol"] == "chatd.v1"
 a = ask(u.token, {"Sec-WebSocket-Protocol": "chatd.v1"})
 assert a.status == 101 and a.fields["sec-websocket-protocol"] == "chatd.v1"
 a = ask(u.token, {"Sec-WebSocket-Protocol": "chatd.v2, graphql-ws"})

@@ -85,6 +85,7 @@ static void put_refusal(struct peer *c, int status, const char *error)
     if (status == 405)
         http_response_field(&c->out, "Allow", "GET");
     if (status == 426) {
+        http_response_field(&c->out, "Connection", "Upgrade");
         http_response_field(&c->out, "Upgrade", "websocket");
         http_response_field(&c->out, "Sec-WebSocket-Version", "13");
     }

@@ -13,13 +13,15 @@
 #define RETRY_AFTER       "2"
 #define RETRY_AFTER_LIMIT "60"
 
+/* What an answer may have that a page needs to know. */
+#define EXPOSED "Retry-After, Allow, Accept, Accept-Encoding, WWW-Authenticate, Date, ETag, Link"
+
 struct http_text exchange_bearer(const struct exchange *x)
 {
     static const char scheme[] = "bearer ";
     size_t n = sizeof(scheme) - 1;
     const struct http_text *field = http_request_field(&x->request, "Authorization");
-    if (!field || http_request_field_count(&x->request, "Authorization") != 1 || field->n <= n ||
-        strncasecmp(field->p, scheme, n) != 0)
+    if (!field || field->n <= n || strncasecmp(field->p, scheme, n) != 0)
         return (struct http_text){NULL, 0};
     return (struct http_text){field->p + n, field->n - n};
 }
@@ -88,15 +90,11 @@ static bool listed_origin(const struct exchange *x, struct http_text origin)
     return any_origin(x) || in_list(x->conf->cors_origins, origin);
 }
 
-/* The field Origin; p is NULL if there is none, and the text empty, which is nobody's origin, if
- * there are several. */
+/* The field Origin; p is NULL if there is none. */
 static struct http_text origin_of(const struct exchange *x)
 {
     const struct http_text *field = http_request_field(&x->request, "Origin");
-    if (!field)
-        return (struct http_text){NULL, 0};
-    return http_request_field_count(&x->request, "Origin") == 1 ? *field
-                                                                : (struct http_text){"", 0};
+    return field ? *field : (struct http_text){NULL, 0};
 }
 
 bool exchange_origin_allowed(struct exchange *x)
@@ -109,18 +107,22 @@ bool exchange_origin_allowed(struct exchange *x)
     return false;
 }
 
+/* Which origin may read the answer, and what of its head beside the few fields that every page may
+ * (the CORS-safelisted ones of the Fetch standard). */
 static void put_cors(struct exchange *x)
 {
     struct buf *out = &x->client->out;
     struct http_text origin = origin_of(x);
-    if (any_origin(x)) {
-        http_response_field(out, "Access-Control-Allow-Origin", "*");
-        return;
-    }
-    if (*x->conf->cors_origins)
+    if (!any_origin(x) && *x->conf->cors_origins)
         http_response_field(out, "Vary", "Origin");
-    if (origin.p && listed_origin(x, origin))
+    if (any_origin(x))
+        http_response_field(out, "Access-Control-Allow-Origin", "*");
+    else if (origin.p && listed_origin(x, origin))
         http_response_fieldf(out, "Access-Control-Allow-Origin", "%.*s", (int)origin.n, origin.p);
+    else
+        return;
+    if (origin.p)
+        http_response_field(out, "Access-Control-Expose-Headers", EXPOSED);
 }
 
 void exchange_begin(struct exchange *x, int status)
@@ -177,28 +179,37 @@ static void put_error_body(struct exchange *x, const char *text)
     buf_free(&json);
 }
 
-void exchange_error(struct exchange *x, int status, const char *text)
+static void put_fields_of(struct exchange *x, int status)
 {
     struct buf *out = &x->client->out;
-    exchange_begin(x, status);
     if (status == 401)
-        http_response_field(out, "WWW-Authenticate", "Bearer realm=\"chatd\"");
+        http_response_field(out, "WWW-Authenticate",
+                            x->token_refused ? "Bearer realm=\"chatd\", error=\"invalid_token\""
+                                             : "Bearer realm=\"chatd\"");
     if (status == 503)
         http_response_field(out, "Retry-After", RETRY_AFTER);
     if (status == 429)
         http_response_field(out, "Retry-After", RETRY_AFTER_LIMIT);
     if (status == 426) {
+        http_response_field(out, "Connection", "Upgrade");
         http_response_field(out, "Upgrade", "websocket");
         http_response_field(out, "Sec-WebSocket-Version", "13");
     }
+}
+
+void exchange_error(struct exchange *x, int status, const char *text)
+{
+    exchange_begin(x, status);
+    put_fields_of(x, status);
     put_error_body(x, text);
 }
 
-void exchange_not_allowed(struct exchange *x, const char *allow)
+void exchange_error_with(struct exchange *x, int status, const char *text, const char *name,
+                         const char *value)
 {
-    exchange_begin(x, 405);
-    http_response_field(&x->client->out, "Allow", allow);
-    put_error_body(x, "This method is not allowed here; the Allow field lists those that are");
+    exchange_begin(x, status);
+    http_response_field(&x->client->out, name, value);
+    put_error_body(x, text);
 }
 
 void exchange_redirect(struct exchange *x)
@@ -225,6 +236,7 @@ void exchange_redirect(struct exchange *x)
 void exchange_failure(struct exchange *x, enum ipc_error error)
 {
     const struct ipc_failure *f = ipc_failure(error);
+    x->token_refused = error == IPC_E_UNAUTHORIZED || error == IPC_E_OTHER_USER;
     exchange_error(x, f->status, f->text);
 }
 

@@ -13,12 +13,13 @@ struct exchange {
     struct ask *ask;
     struct http_request request; /* views into head */
     struct buf head, body;
-    bool close;       /* the connection ends after this response */
-    bool answered;    /* a response was written */
-    struct next next; /* after this response */
+    bool close;         /* the connection ends after this response */
+    bool answered;      /* a response was written */
+    bool token_refused; /* there was one; what 401 then says more (RFC 6750 3) */
+    struct next next;   /* after this response */
 };
 
-/* The token of the one Authorization field, if that is of the scheme Bearer (RFC 6750); p is NULL
+/* The token of the Authorization field, if that is of the scheme Bearer (RFC 6750); p is NULL
  * otherwise. */
 struct http_text exchange_bearer(const struct exchange *x);
 
@@ -41,9 +42,10 @@ void exchange_reply(struct exchange *x, int status, const char *json, size_t n);
 /* Writes a response without a body: status 204. */
 void exchange_no_content(struct exchange *x);
 
-/* Writes {"error": text}. allow: for 405, the methods; otherwise NULL. */
+/* Writes {"error": text}; the second one with a field that the status asks for. */
 void exchange_error(struct exchange *x, int status, const char *text);
-void exchange_not_allowed(struct exchange *x, const char *allow);
+void exchange_error_with(struct exchange *x, int status, const char *text, const char *name,
+                         const char *value);
 
 /* As exchange_error(), for what the broker said or did not say. */
 void exchange_failure(struct exchange *x, enum ipc_error error);

@@ -37,15 +37,37 @@ static void forward_reply(struct exchange *x, size_t begin)
         exchange_reply(x, (int)status, json.p, json.n);
 }
 
+static bool is_json(const struct http_request *r)
+{
+    const struct http_text *type = http_request_field(r, "Content-Type");
+    static const char json[] = "application/json";
+    size_t n = sizeof(json) - 1;
+    return type && type->n >= n && strncasecmp(type->p, json, n) == 0 &&
+           (type->n == n || strchr("; \t", type->p[n]));
+}
+
+/* With a content coding, and be it one of many, the body is not what its type says. */
+static bool is_coded(const struct http_request *r)
+{
+    struct http_list list = {.r = r, .name = "Content-Encoding"};
+    struct http_text coding;
+    while (http_list_next(&list, &coding))
+        if (!http_text_is_nocase(coding, "identity"))
+            return true;
+    return false;
+}
+
 /* The request's body as a JSON object, for json_object_put(); NULL when that was answered. */
 static struct json_object *body_object(struct exchange *x)
 {
-    const struct http_text *type = http_request_field(&x->request, "Content-Type");
-    static const char json[] = "application/json";
-    size_t n = sizeof(json) - 1;
-    if (!type || type->n < n || strncasecmp(type->p, json, n) != 0 ||
-        (type->n > n && !strchr("; \t", type->p[n]))) {
-        exchange_error(x, 415, "The header \"Content-Type: application/json\" is missing");
+    if (is_coded(&x->request)) {
+        exchange_error_with(x, 415, "A body with a Content-Encoding is not read: send it as it is",
+                            "Accept-Encoding", "identity");
+        return NULL;
+    }
+    if (!is_json(&x->request)) {
+        exchange_error_with(x, 415, "The header \"Content-Type: application/json\" is missing",
+                            "Accept", "application/json");
         return NULL;
     }
     const char *error;
@@ -296,9 +318,8 @@ static const char *read_message(const struct exchange *x, struct json_object *ob
                                 struct message *m)
 {
     const struct http_text *key = http_request_field(&x->request, "Idempotency-Key");
-    if (key && (key->n < 1 || key->n > MAX_KEY ||
-                http_request_field_count(&x->request, "Idempotency-Key") != 1))
-        return "The field Idempotency-Key must stand once and have 1 to 64 bytes";
+    if (key && (key->n < 1 || key->n > MAX_KEY))
+        return "The field Idempotency-Key must have 1 to 64 bytes";
     if (key && !utf8_valid((const uint8_t *)key->p, key->n))
         return "The field Idempotency-Key must be UTF-8";
     if (!key)
@@ -446,7 +467,9 @@ void rest_serve(struct exchange *x)
     else if (http_text_is(method, "OPTIONS"))
         exchange_options(x, route->allow);
     else if (!method_fits(route, method))
-        exchange_not_allowed(x, route->allow);
+        exchange_error_with(x, 405,
+                            "This method is not allowed here; the Allow field lists those that are",
+                            "Allow", route->allow);
     else
         route->serve(x);
 }

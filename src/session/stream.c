@@ -108,7 +108,7 @@ void stream_run(struct client *c, struct ask *a, const struct next *next)
 
 static bool accepts_event_stream(const struct exchange *x)
 {
-    return http_request_has_token(&x->request, "Accept", "text/event-stream");
+    return http_request_accepts(&x->request, "text/event-stream");
 }
 
 /* Where the client was. A client of server-sent events that comes back by itself asks for the same

@@ -9,25 +9,27 @@
 #define PROTOCOL      "chatd.v1"
 #define BEARER_PREFIX "bearer."
 
-/* The first of the offered subprotocols that starts with, or with whole set equals, the text. */
-static struct http_text find_protocol(const struct http_request *r, const char *text, bool whole)
+/* Subprotocols are compared as they are, unlike most tokens (RFC 6455 4.1). */
+static bool offers_protocol(const struct http_request *r)
 {
+    struct http_list list = {.r = r, .name = "Sec-WebSocket-Protocol"};
+    struct http_text t;
+    while (http_list_next(&list, &t))
+        if (http_text_is(t, PROTOCOL))
+            return true;
+    return false;
+}
+
+/* What follows the text in the first of the offered subprotocols that begins with it; p is NULL if
+ * none does. */
+static struct http_text find_protocol(const struct http_request *r, const char *text)
+{
+    struct http_list list = {.r = r, .name = "Sec-WebSocket-Protocol"};
+    struct http_text t;
     size_t n = strlen(text);
-    for (size_t i = 0; i < r->field_count; i++) {
-        if (!http_text_is_nocase(r->fields[i].name, "Sec-WebSocket-Protocol"))
-            continue;
-        const char *p = r->fields[i].value.p, *end = p + r->fields[i].value.n;
-        while (p < end) {
-            while (p < end && (*p == ' ' || *p == '\t' || *p == ','))
-                p++;
-            const char *start = p;
-            while (p < end && *p != ' ' && *p != '\t' && *p != ',')
-                p++;
-            size_t size = (size_t)(p - start);
-            if ((whole ? size == n : size > n) && memcmp(start, text, n) == 0)
-                return (struct http_text){start, size};
-        }
-    }
+    while (http_list_next(&list, &t))
+        if (t.n >= n && memcmp(t.p, text, n) == 0)
+            return (struct http_text){t.p + n, t.n - n};
     return (struct http_text){NULL, 0};
 }
 
@@ -36,12 +38,7 @@ static struct http_text find_token(const struct exchange *x)
 {
     if (http_request_field(&x->request, "Authorization"))
         return exchange_bearer(x);
-    struct http_text t = find_protocol(&x->request, BEARER_PREFIX, false);
-    if (t.p) {
-        t.p += strlen(BEARER_PREFIX);
-        t.n -= strlen(BEARER_PREFIX);
-    }
-    return t;
+    return find_protocol(&x->request, BEARER_PREFIX);
 }
 
 /* Is this a handshake? Otherwise it was answered. */
@@ -53,6 +50,10 @@ static bool check_handshake(struct exchange *x)
         exchange_error(x, 503, "The server is restarting; try again");
     else if (status != 0)
         exchange_error(x, status, error);
+    else if (!offers_protocol(&x->request) && find_protocol(&x->request, BEARER_PREFIX).p)
+        exchange_error(x, 400,
+                       "Offer the subprotocol chatd.v1 beside bearer.TOKEN: a browser "
+                       "wants one that the server can select");
     else
         return exchange_origin_allowed(x);
     return false;
@@ -60,7 +61,7 @@ static bool check_handshake(struct exchange *x)
 
 static void switch_protocols(struct exchange *x)
 {
-    bool found = find_protocol(&x->request, PROTOCOL, true).p;
+    bool found = offers_protocol(&x->request);
     if (x->conf->websocket_deflate == CONF_OFF)
         x->next.deflate.on = false;
     ws_handshake_accept(&x->client->out, &x->request, found ? PROTOCOL : NULL, &x->next.deflate,

@@ -30,7 +30,7 @@ struct http_request {
     struct http_text method, target; /* as sent */
     struct http_text path;           /* as sent, without the query; empty for CONNECT */
     struct http_text query;          /* without its '?'; empty if there is none */
-    int minor;                       /* HTTP/1.minor: 0 or 1 */
+    int minor;                       /* HTTP/1.minor: 0 or 1, which stands for later ones */
     struct {
         struct http_text name, value;
     } fields[HTTP_MAX_FIELDS];
@@ -54,9 +54,32 @@ const struct http_text *http_request_field(const struct http_request *r, const c
 /* How many fields have this name (in any case). */
 size_t http_request_field_count(const struct http_request *r, const char *name);
 
-/* Whether the comma-separated list that all fields of this name form (RFC 9110 5.6.1) has the
- * token as an element, in any case. */
+/* The comma-separated list that all fields of one name form (RFC 9110 5.6.1); to begin
+ * with, request and name are set and the rest is zero. */
+struct http_list {
+    const struct http_request *r;
+    const char *name;
+    size_t next; /* the field after the one that rest is of */
+    struct http_text rest;
+};
+
+/* The next element, without blanks around it. False after the last one. Empty elements, which count
+ * for nothing, are passed over. */
+bool http_list_next(struct http_list *l, struct http_text *element);
+
+/* Whether that list has the token as an element, in any case. */
 bool http_request_has_token(const struct http_request *r, const char *name, const char *token);
+
+/* Takes the first parameter, ";" name ["=" value], with spaces around its parts, off *rest. Returns
+ * 1, or 0 when nothing but spaces is left, or -1 if that is malformed. value->p is NULL without a
+ * value; that of a quoted string is what stands between the quotes. */
+int http_parameter_next(struct http_text *rest, struct http_text *name, struct http_text *value);
+
+/* How many bytes at the start of the text can be part of a token (RFC 9110 5.6.2). */
+size_t http_token_len(struct http_text t);
+
+/* Whether the media type, in any case, is in the list of Accept, and not with a weight of zero. */
+bool http_request_accepts(const struct http_request *r, const char *type);
 
 /* Whether the text is s; in any case (ASCII). */
 bool http_text_is(struct http_text t, const char *s);

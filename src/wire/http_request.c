@@ -10,6 +10,8 @@
 
 #include "http_syntax.h"
 
+enum { MAX_METHOD = 64 }; /* far above any that was ever registered */
+
 static const struct http_text empty = {"", 0};
 
 static int refuse(struct http_request *r, int status, const char *why)
@@ -34,8 +36,8 @@ size_t http_request_field_count(const struct http_request *r, const char *name)
     return count;
 }
 
-/* In the list that all fields of this name form: how many elements are the token, and how many
- * are neither that nor empty. */
+/* In the list that all fields of this name form: how many elements are the token, and how many are
+ * not. */
 struct tally {
     size_t same, other;
 };
@@ -43,16 +45,13 @@ struct tally {
 static struct tally list_tally(const struct http_request *r, const char *name, const char *token)
 {
     struct tally tally = {0, 0};
-    for (size_t i = 0; i < r->field_count; i++) {
-        if (!http_text_is_nocase(r->fields[i].name, name))
-            continue;
-        struct http_text rest = r->fields[i].value, element;
-        while (http_list_next(&rest, &element)) {
-            if (http_text_is_nocase(element, token))
-                tally.same++;
-            else if (element.n > 0)
-                tally.other++;
-        }
+    struct http_list list = {.r = r, .name = name};
+    struct http_text element;
+    while (http_list_next(&list, &element)) {
+        if (http_text_is_nocase(element, token))
+            tally.same++;
+        else
+            tally.other++;
     }
     return tally;
 }
@@ -60,19 +59,48 @@ static struct tally list_tally(const struct http_request *r, const char *name, c
 /* Whether the token is the last element of the list that all fields of this name form. */
 static bool list_ends_with(const struct http_request *r, const char *name, const char *token)
 {
+    struct http_list list = {.r = r, .name = name};
     struct http_text last = empty;
-    for (size_t i = 0; i < r->field_count; i++) {
-        struct http_text rest = r->fields[i].value, element;
-        while (http_text_is_nocase(r->fields[i].name, name) && http_list_next(&rest, &element))
-            if (element.n > 0)
-                last = element;
-    }
+    while (http_list_next(&list, &last))
+        ;
     return http_text_is_nocase(last, token);
 }
 
 bool http_request_has_token(const struct http_request *r, const char *name, const char *token)
 {
     return list_tally(r, name, token).same > 0;
+}
+
+/* A weight of zero, "0", "0." or with up to three more zeros (RFC 9110 12.4.2). */
+static bool is_zero(struct http_text weight)
+{
+    static const char zero[] = "0.000";
+    return weight.n > 0 && weight.n < sizeof(zero) && memcmp(weight.p, zero, weight.n) == 0;
+}
+
+/* Whether this element of Accept is the media type, whatever its parameters, and wanted. */
+static bool wants(struct http_text element, const char *type)
+{
+    const char *end = memchr(element.p, ';', element.n);
+    size_t n = end ? (size_t)(end - element.p) : element.n;
+    struct http_text rest = {element.p + n, element.n - n}, name, value;
+    if (!http_text_is_nocase(http_text_trim((struct http_text){element.p, n}), type))
+        return false;
+    int got;
+    while ((got = http_parameter_next(&rest, &name, &value)) > 0)
+        if (http_text_is_nocase(name, "q") && value.p && is_zero(value))
+            return false;
+    return got == 0;
+}
+
+bool http_request_accepts(const struct http_request *r, const char *type)
+{
+    struct http_list list = {.r = r, .name = "Accept"};
+    struct http_text element;
+    while (http_list_next(&list, &element))
+        if (wants(element, type))
+            return true;
+    return false;
 }
 
 /* The method and the space after it; asked of an unfinished line too, so that what is not HTTP
@@ -85,15 +113,15 @@ static bool method_is_possible(struct http_text line)
 
 static int parse_version(struct http_request *r, struct http_text version)
 {
-    if (http_text_is(version, "HTTP/1.1") || http_text_is(version, "HTTP/1.0")) {
-        r->minor = version.p[7] - '0';
-        return 0;
-    }
     const char *p = version.p;
-    if (version.n == 8 && memcmp(p, "HTTP/", 5) == 0 && p[5] >= '0' && p[5] <= '9' && p[6] == '.' &&
-        p[7] >= '0' && p[7] <= '9')
+    if (version.n != 8 || memcmp(p, "HTTP/", 5) != 0 || p[5] < '0' || p[5] > '9' || p[6] != '.' ||
+        p[7] < '0' || p[7] > '9')
+        return refuse(r, 400,
+                      "the request line is not \"METHOD target HTTP/1.1\" with single spaces");
+    if (p[5] != '1')
         return refuse(r, 505, "this version of HTTP is not spoken here: use HTTP/1.1");
-    return refuse(r, 400, "the request line is not \"METHOD target HTTP/1.1\" with single spaces");
+    r->minor = p[7] > '0'; /* a later one is taken for what is known of it (RFC 9110 2.5) */
+    return 0;
 }
 
 /* Splits what follows the host of a target; "http://host" and "http://host?query" mean path "/". */
@@ -185,12 +213,9 @@ static int parse_field(struct http_request *r, struct http_text line)
     return 0;
 }
 
-/* Two hosts, or none, let two servers disagree on whom the request is for. */
+/* Without a host two servers may disagree on whom the request is for. */
 static int settle_host(struct http_request *r)
 {
-    size_t count = http_request_field_count(r, "Host");
-    if (count > 1)
-        return refuse(r, 400, "more than one Host field: send one");
     const struct http_text *host = http_request_field(r, "Host");
     if (!host)
         return r->minor == 0 ? 0 : refuse(r, 400, "the Host field is missing: HTTP/1.1 needs one");
@@ -203,13 +228,10 @@ static int settle_host(struct http_request *r)
 
 static int settle_content_length(struct http_request *r)
 {
-    size_t count = http_request_field_count(r, "Content-Length");
-    if (count == 0)
-        return 0;
-    if (count > 1)
-        return refuse(r, 400, "more than one Content-Length field: send one");
     const struct http_text *value = http_request_field(r, "Content-Length");
     int64_t length = 0;
+    if (!value)
+        return 0;
     for (size_t i = 0; i < value->n; i++) {
         int digit = value->p[i] - '0';
         if (digit < 0 || digit > 9)
@@ -247,19 +269,44 @@ static int settle_transfer_encoding(struct http_request *r)
 
 static int settle_expect(struct http_request *r)
 {
-    if (http_request_field_count(r, "Expect") == 0)
-        return 0;
     struct tally expect = list_tally(r, "Expect", "100-continue");
-    if (expect.other > 0 || expect.same == 0)
+    if (expect.other > 0)
         return refuse(r, 417, "this Expect cannot be met: use 100-continue or none");
-    r->expect_continue = r->minor == 1;
+    r->expect_continue = r->minor == 1 && expect.same > 0;
+    return 0;
+}
+
+/* Whoever took one of two, and another server the other, would disagree on what was asked, or by
+ * whom. */
+static int settle_singletons(struct http_request *r)
+{
+#define SINGLETON(name)                                                                            \
+    {                                                                                              \
+        name, "more than one " name " field: send one"                                             \
+    }
+    static const struct {
+        const char *name, *error;
+    } fields[] = {SINGLETON("Host"),
+                  SINGLETON("Content-Length"),
+                  SINGLETON("Content-Type"),
+                  SINGLETON("Authorization"),
+                  SINGLETON("Origin"),
+                  SINGLETON("Last-Event-ID"),
+                  SINGLETON("Idempotency-Key"),
+                  SINGLETON("Sec-WebSocket-Key"),
+                  SINGLETON("Sec-WebSocket-Version")};
+#undef SINGLETON
+    for (size_t i = 0; i < sizeof(fields) / sizeof(fields[0]); i++)
+        if (http_request_field_count(r, fields[i].name) > 1)
+            return refuse(r, 400, fields[i].error);
     return 0;
 }
 
 /* What the fields mean together. */
 static int settle(struct http_request *r)
 {
-    static int (*const steps[])(struct http_request *) = {settle_host, settle_content_length,
+    static int (*const steps[])(struct http_request *) = {settle_singletons, settle_host,
+                                                          settle_content_length,
                                                           settle_transfer_encoding, settle_expect};
     for (size_t i = 0; i < sizeof(steps) / sizeof(steps[0]); i++) {
         int rc = steps[i](r);
@@ -277,6 +324,8 @@ static long take_request_line(struct http_request *r, const uint8_t *data, size_
     struct http_text line;
     int got = http_line_cut(data, len, &line, &r->error);
     /* First what can be told first, so that the answer is the same however the bytes arrive. */
+    if (http_token_len(line) > MAX_METHOD)
+        return refuse(r, 501, "this method is not implemented: none is so long");
     if (!method_is_possible(line))
         return refuse(r, 400, "the request does not begin with a method: send plain HTTP/1.1");
     if (got == HTTP_LINE_BAD)

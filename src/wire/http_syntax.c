@@ -130,17 +130,32 @@ static size_t element_len(struct http_text t)
     return i;
 }
 
-bool http_list_next(struct http_text *rest, struct http_text *element)
+/* Goes on to the next field of the list. */
+static bool next_field(struct http_list *l)
 {
-    if (!rest->p)
-        return false;
-    size_t n = element_len(*rest);
-    *element = http_text_trim((struct http_text){rest->p, n});
-    if (n == rest->n)
-        *rest = (struct http_text){NULL, 0};
-    else
-        *rest = (struct http_text){rest->p + n + 1, rest->n - n - 1};
-    return true;
+    while (l->next < l->r->field_count) {
+        size_t i = l->next++;
+        if (http_text_is_nocase(l->r->fields[i].name, l->name)) {
+            l->rest = l->r->fields[i].value;
+            return true;
+        }
+    }
+    return false;
+}
+
+bool http_list_next(struct http_list *l, struct http_text *element)
+{
+    while (l->rest.n > 0 || next_field(l)) {
+        size_t n = element_len(l->rest);
+        struct http_text found = http_text_trim((struct http_text){l->rest.p, n});
+        n += n < l->rest.n; /* the comma */
+        l->rest = (struct http_text){l->rest.p + n, l->rest.n - n};
+        if (found.n > 0) {
+            *element = found;
+            return true;
+        }
+    }
+    return false;
 }
 
 static void skip_spaces(struct http_text *t)

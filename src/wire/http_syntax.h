@@ -20,20 +20,8 @@ int http_line_cut(const uint8_t *p, size_t n, struct http_text *line, const char
 bool http_field_split(struct http_text line, struct http_text *name, struct http_text *value,
                       const char **error);
 
-/* Takes the first element off a comma-separated list, which may be an empty one. False when no
- * element is left; rest->p is then NULL. */
-bool http_list_next(struct http_text *rest, struct http_text *element);
-
-/* Takes the first parameter, ";" name ["=" value], with spaces around its parts, off *rest. Returns
- * 1, or 0 when nothing but spaces is left, or -1 if that is malformed. value->p is NULL without a
- * value; that of a quoted string is what stands between the quotes. */
-int http_parameter_next(struct http_text *rest, struct http_text *name, struct http_text *value);
-
 /* The text without spaces and tabs at both ends. */
 struct http_text http_text_trim(struct http_text t);
-
-/* How many bytes at the start of the text can be part of a token (RFC 9110 5.6.2). */
-size_t http_token_len(struct http_text t);
 
 /* Whether all bytes may stand in a field value: no controls but HTAB. */
 bool http_text_is_printable(struct http_text t);

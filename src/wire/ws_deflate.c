@@ -7,7 +7,6 @@
 
 #include <zlib.h>
 
-#include "http_syntax.h"
 #include "log.h"
 
 enum {
@@ -84,25 +83,17 @@ static bool read_offer(struct http_text offer, struct ws_deflate *d)
 
 bool ws_deflate_agree(const struct http_request *r, struct ws_deflate *d)
 {
-    size_t fields = 0, offers = 0;
+    struct http_list list = {.r = r, .name = "Sec-WebSocket-Extensions"};
+    struct http_text offer;
     *d = (struct ws_deflate){.on = false};
-    for (size_t i = 0; i < r->field_count; i++) {
-        if (!http_text_is_nocase(r->fields[i].name, "Sec-WebSocket-Extensions"))
-            continue;
-        fields++;
-        struct http_text rest = r->fields[i].value, offer;
-        while (http_list_next(&rest, &offer)) {
-            struct ws_deflate this;
-            if (offer.n == 0)
-                continue;
-            if (!read_offer(offer, &this))
-                return false;
-            offers++;
-            if (!d->on)
-                *d = this;
-        }
+    while (http_list_next(&list, &offer)) {
+        struct ws_deflate this;
+        if (!read_offer(offer, &this))
+            return false;
+        if (!d->on)
+            *d = this;
     }
-    return fields == 0 || offers > 0;
+    return true;
 }
 
 void ws_deflate_put_field(struct buf *out, const struct ws_deflate *d)

@@ -50,12 +50,6 @@ void ws_accept_key(const char *key, size_t n, char accept[29])
     EVP_EncodeBlock((unsigned char *)accept, digest, sizeof(digest));
 }
 
-/* The value of the only field of this name; NULL if there is none, or more than one. */
-static const struct http_text *lone_field(const struct http_request *r, const char *name)
-{
-    return http_request_field_count(r, name) == 1 ? http_request_field(r, name) : NULL;
-}
-
 /* An upgrade changes what the bytes behind it mean: a body between the two is what one server
  * reads as frames and another as a body. */
 static bool has_body(const struct http_request *r)
@@ -71,8 +65,8 @@ static int refuse(const char **error, int status, const char *why)
 
 int ws_handshake_check(const struct http_request *r, struct ws_deflate *deflate, const char **error)
 {
-    const struct http_text *version = lone_field(r, "Sec-WebSocket-Version");
-    const struct http_text *key = lone_field(r, "Sec-WebSocket-Key");
+    const struct http_text *version = http_request_field(r, "Sec-WebSocket-Version");
+    const struct http_text *key = http_request_field(r, "Sec-WebSocket-Key");
     if (r->minor < 1 || !r->keep_alive || !http_request_has_token(r, "Upgrade", "websocket") ||
         !http_request_has_token(r, "Connection", "upgrade"))
         return refuse(error, 426,

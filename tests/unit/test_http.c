@@ -196,6 +196,9 @@ static void hosts_of_each_form(void)
 }
 
 /* What the fields of a valid head settle. */
+#define M16 "METHODMETHODMETH"
+#define M64 M16 M16 M16 M16
+#define M65 M64 "M"
 #define V11 "GET / HTTP/1.1\r\nHost: a\r\n"
 #define V10 "GET / HTTP/1.0\r\n"
 
@@ -222,6 +225,12 @@ static const struct {
     {V11 "transfer-encoding:\tCHUNKED \r\n\r\n", -1, true, true, false},
     {V11 "Expect: 100-continue\r\n\r\n", -1, false, true, true},
     {V10 "Expect: 100-continue\r\n\r\n", -1, false, false, false},
+    {V11 "Expect: , 100-continue ,,\r\n\r\n", -1, false, true, true},
+    {V11 "Expect:\r\n\r\n", -1, false, true, false},
+    {V11 "Connection:\r\nConnection: ,, close\r\n\r\n", -1, false, false, false},
+    {"GET / HTTP/1.2\r\nHost: a\r\nExpect: 100-continue\r\n\r\n", -1, false, true, true},
+    {"GET / HTTP/1.9\r\nHost: a\r\n\r\n", -1, false, true, false},
+    {M64 " / HTTP/1.1\r\nHost: a\r\n\r\n", -1, false, true, false},
     {"M!#$%&'*+-.^_`|~09azAZ / HTTP/1.1\r\nHost: a\r\n!#$%&'*+-.^_`|~09azAZ: a\r\n\r\n", -1, false,
      true, false},
 };
@@ -295,7 +304,7 @@ static const struct {
     {BYTES("GET / HTTP/1,1\r\n"), 400},
     {BYTES("GET / HTTP/a.1\r\n"), 400},
     {BYTES("GET / XTTP/1.1\r\n"), 400},
-    {BYTES("GET / HTTP/1.2\r\n"), 505},
+    {BYTES("GET / HTTP/2.1\r\n"), 505},
     {BYTES("GET / HTTP/0.9\r\n"), 505},
     {BYTES("GET / HTTP/3.0\r\n"), 505},
     {BYTES("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"), 505},
@@ -328,7 +337,18 @@ static const struct {
     {BYTES(V11 "Expect: 100-continue, 200-ok\r\n\r\n"), 417},
     {BYTES(V11 "Expect: 100-continue\r\nExpect: x\r\n\r\n"), 417},
     {BYTES(V11 "Expect: 100-continue;a=b\r\n\r\n"), 417},
-    {BYTES(V11 "Expect:\r\n\r\n"), 417},
+    /* what may stand once */
+    {BYTES(V11 "Content-Type: a/b\r\ncontent-type: a/b\r\n\r\n"), 400},
+    {BYTES(V11 "Authorization: Bearer a\r\nAuthorization: Bearer a\r\n\r\n"), 400},
+    {BYTES(V11 "Origin: http://a\r\nX: y\r\nOrigin: http://a\r\n\r\n"), 400},
+    {BYTES(V11 "Idempotency-Key: a\r\nIdempotency-Key: b\r\n\r\n"), 400},
+    {BYTES(V11 "Last-Event-ID: a\r\nLast-Event-ID:\r\n\r\n"), 400},
+    {BYTES(V11 "Sec-WebSocket-Key: a\r\nSec-WebSocket-Key: a\r\n\r\n"), 400},
+    {BYTES(V11 "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Version: 8\r\n\r\n"), 400},
+    /* a method that none can be: told by its first 65 bytes, whatever follows */
+    {BYTES(M65 " / HTTP/1.1\r\n"), 501},
+    {BYTES(M65 "\xff"), 501},
+    {BYTES(M65), 501},
 };
 
 static void malformed_heads_are_refused(void)
