@@ -392,7 +392,7 @@ assert codes <= set(re.findall(r"^\.(?:It )?Li (\w+)", page, re.M)), codes
 assert listed <= codes, f"codes only in the manual: {listed - codes}"
 
 statuses = {status for _, status in rows}
-statuses |= set(re.findall(r"(?:exchange_error|refuse|begin)\(\w+, (\d{3})\b",
+statuses |= set(re.findall(r"(?:exchange_error|exchange_error_with|refuse|begin)\(\w+, (\d{3})\b",
                            session + source("wire/http*.c", "wire/ws_handshake.c")))
 statuses |= set(re.findall(r"return -(\d{3});", source("wire/http*.c")))
 same("statuses", {s for s in statuses if s >= "400"},
