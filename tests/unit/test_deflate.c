@@ -26,6 +26,9 @@ static const struct {
     const char *answer; /* "": no extension; NULL: malformed */
 } offers[] = {
     {"", ""},
+    {EXTENSION "\r\n", ""},
+    {EXTENSION ",\r\n" EXTENSION "\r\n", ""},
+    {EXTENSION "\r\n" EXTENSION PMD "\r\n", PMD BOTH},
     {EXTENSION PMD "\r\n", PMD BOTH},
     {EXTENSION PMD BOTH "\r\n", PMD BOTH},
     {EXTENSION " , " PMD " ,\r\n", PMD BOTH},
@@ -58,8 +61,6 @@ static const struct {
      PMD BOTH "; server_max_window_bits=10"},
     {EXTENSION "x; y=z\r\n" EXTENSION PMD "\r\n", PMD BOTH},
     /* malformed, wherever it stands */
-    {EXTENSION "\r\n", NULL},
-    {EXTENSION ",\r\n", NULL},
     {EXTENSION "; x\r\n", NULL},
     {EXTENSION PMD ";\r\n", NULL},
     {EXTENSION PMD "; x=\r\n", NULL},

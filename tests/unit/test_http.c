@@ -375,7 +375,7 @@ static void what_is_not_http_is_refused_at_once(void)
     CHECK(http_request_parse(NULL, 0, HEAD, &r) == 0);
 }
 
-static void a_long_request_line_is_414_and_a_long_head_431(void)
+static void a_long_request_line_is_414_a_long_method_501_and_a_long_head_431(void)
 {
     char bytes[400];
     struct http_request r;
@@ -385,7 +385,7 @@ static void a_long_request_line_is_414_and_a_long_head_431(void)
     CHECK(parse_copy(bytes, 100, 100, &r) == -414);
     CHECK(parse_growing(bytes, sizeof(bytes), 100, "long target") == -414);
     memset(bytes, 'M', sizeof(bytes));
-    CHECK(parse_growing(bytes, sizeof(bytes), 100, "long method") == -414);
+    CHECK(parse_growing(bytes, sizeof(bytes), 100, "long method") == -501);
     memset(bytes, 'a', sizeof(bytes));
     memcpy(bytes, BYTES("GET / HTTP/1.1\r\nHost: a\r\nX: "));
     CHECK(parse_growing(bytes, sizeof(bytes), 100, "long field") == -431);
@@ -895,7 +895,7 @@ int main(void)
     RUN(what_follows_the_head_is_left_alone);
     RUN(malformed_heads_are_refused);
     RUN(what_is_not_http_is_refused_at_once);
-    RUN(a_long_request_line_is_414_and_a_long_head_431);
+    RUN(a_long_request_line_is_414_a_long_method_501_and_a_long_head_431);
     RUN(more_than_100_fields_are_431);
     RUN(bodies_in_pieces_of_every_size);
     RUN(chunk_lines_and_trailers_are_bounded);
