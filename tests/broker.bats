@@ -36,6 +36,60 @@ assert children("broker") == [broker]
 PY
 }
 
+@test "the role gets another password: db_password_file is read again, and nobody is disconnected" {
+    py - <<'PY'
+import secrets
+from server import *
+alice, bob = user(), user()
+a, b = connect(alice.token), connect(bob.token)
+file, master = f"{T}/db_password", int(open(f"{T}/main.pid").read())
+def log(text):
+    with open(f"{T}/main.log") as f:
+        return f.read().count(text)
+def refused_again(times):
+    before = log("password authentication failed")
+    eventually(lambda: log("password authentication failed") >= before + times)
+def write(text):
+    with open(f"{file}.new", "w", opener=lambda path, flags: os.open(path, flags, 0o600)) as f:
+        f.write(text)
+    os.rename(f"{file}.new", file)
+REPLACED = "db_password_file holds another password"
+[broker] = children("broker")
+new = secrets.token_urlsafe(24)
+try:
+    sql(f"alter role {os.environ['DB']} password '{new}'")
+    sql("select pg_terminate_backend(pid) from pg_stat_activity where datname = current_database()"
+        " and application_name like 'chatd %'")
+    # The same password, and no file, change nothing, and the latter is said once.
+    refused_again(5)
+    os.remove(file)
+    MISSING = "the database refuses db_user: configuration: db_password_file: "
+    eventually(lambda: log(MISSING))
+    refused_again(5)
+    assert log(MISSING) == 1 and log(REPLACED) == 0 and children("broker") == [broker]
+    # Another wrong one is tried once.
+    write(secrets.token_urlsafe(24))
+    eventually(lambda: log(REPLACED))
+    refused_again(5)
+    assert log(REPLACED) == 1
+    assert api("GET", "/users", token=alice.token)[0] == 503
+    write(new)
+    eventually(lambda: api("GET", "/users", token=alice.token)[0] == 200)
+    assert log(REPLACED) == 2 and log("exited with status") == 0 and log("killed by signal") == 0
+    assert not holds(master, [new])
+    def acknowledged():
+        a.message(bob.id, "back", "back")
+        frame = a.recv()
+        while frame["type"] not in ("ack", "error"):
+            frame = a.recv()
+        return frame["type"] == "ack"
+    eventually(acknowledged)
+    assert b.until("message")["content"] == "back"
+finally:
+    write(new)
+PY
+}
+
 @test "a host that refuses is passed over for the next one of db_host" {
     local port
     port=$(py -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])')

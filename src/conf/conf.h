@@ -104,6 +104,9 @@ void conf_wipe_environment(void);
  * To be called once, after everything was set. */
 int conf_finish(struct conf *c, struct conf_error *e);
 
+/* Puts what the file db_password_file holds now in the place of db_password. */
+int conf_read_password(struct conf *c, const char *path, struct conf_error *e);
+
 /* The part of that which has nothing to do with secrets: for a reload. Reads the public keys. */
 int conf_check(struct conf *c, struct conf_error *e);
 

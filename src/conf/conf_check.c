@@ -80,6 +80,11 @@ static int read_secret(struct conf *c, int id, const char *secret, int file_id, 
     return result;
 }
 
+int conf_read_password(struct conf *c, const char *path, struct conf_error *e)
+{
+    return read_secret(c, CONF_K_db_password, "", CONF_K_db_password_file, path, e);
+}
+
 static int check_strength(const struct conf *c, int id, const char *secret, const char *remedy,
                           struct conf_error *e)
 {

@@ -19,6 +19,7 @@
 #include "logfile.h"
 #include "netaddr.h"
 #include "notify.h"
+#include "password.h"
 #include "process.h"
 #include "proctitle.h"
 #include "refuse.h"
@@ -97,7 +98,7 @@ static void reap(void)
     pid_t pid;
     while ((pid = waitpid(-1, &status, WNOHANG)) > 0)
         if (!sessions_reaped(pid, status) && !roles_reaped(pid, status) &&
-            !takeover_reaped(pid, status))
+            !takeover_reaped(pid, status) && !password_reaped(pid, status))
             log_warn("unknown child %d ended", (int)pid);
 }
 
@@ -150,7 +151,10 @@ static void give_up(const struct master *m)
 
 static void take_status(const struct master *m)
 {
-    int up = roles_read_status();
+    bool refused;
+    int up = roles_read_status(&refused);
+    if (refused)
+        password_look(m->conf->db_password_file, m->program.folder);
     if (up < 0)
         return;
     if (!up && waits_to_take_over(m)) {

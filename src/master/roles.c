@@ -44,18 +44,23 @@ static int role_count;
 static const struct identity *identity;
 static int status_pipe[2];
 
-/* Writes the keys that the roles get into memory that cannot be changed any more. */
-static int seal_conf(const struct conf *conf, unsigned role)
+void roles_write_conf(const struct conf *conf, unsigned role, int fd)
 {
     struct buf text = BUF_INIT;
     buf_reserve(&text, CONF_DUMP_MAX);
     conf_dump(conf, &text, role);
-    int fd = memfd_create("chatd.conf", MFD_CLOEXEC | MFD_ALLOW_SEALING);
     size_t n = buf_len(&text);
     if (fd < 0 || write(fd, buf_head(&text), n) != (ssize_t)n ||
         fcntl(fd, F_ADD_SEALS, F_SEAL_SEAL | F_SEAL_WRITE | F_SEAL_GROW | F_SEAL_SHRINK) < 0)
         die("handing the configuration on: %s", strerror(errno));
     buf_wipe(&text);
+}
+
+/* The keys that the roles get, in memory that cannot be changed any more. */
+static int seal_conf(const struct conf *conf, unsigned role)
+{
+    int fd = memfd_create("chatd.conf", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+    roles_write_conf(conf, role, fd);
     return fd;
 }
 
@@ -132,6 +137,14 @@ void roles_init(const struct conf *conf, int listener, int log_fd, int auth_work
     init_auth(conf, log_fd, auth[1]);
 }
 
+/* Another one starts when it has ended. */
+static void replace(struct role *r)
+{
+    r->renewed = r->pid != 0;
+    if (r->pid)
+        kill(r->pid, ROLE_STOP);
+}
+
 void roles_renew_signer(int fd)
 {
     struct role *r = &roles[SIGNER];
@@ -139,9 +152,15 @@ void roles_renew_signer(int fd)
         return;
     r->fds[ROLE_FD_KEYS] = fd;
     r->stopped = false;
-    r->renewed = r->pid != 0;
-    if (r->pid)
-        kill(r->pid, ROLE_STOP);
+    replace(r);
+}
+
+void roles_renew_broker(int fd)
+{
+    struct role *r = &roles[BROKER];
+    close(r->fds[ROLE_FD_CONF]);
+    r->fds[ROLE_FD_CONF] = fd;
+    replace(r);
 }
 
 int roles_conf_fd(void)
@@ -247,15 +266,18 @@ int roles_status_fd(void)
     return status_pipe[0];
 }
 
-int roles_read_status(void)
+int roles_read_status(bool *refused)
 {
-    char text[256];
-    ssize_t n = read(status_pipe[0], text, sizeof(text) - 1);
-    if (n <= 0)
-        return -1;
-    text[n] = 0;
-    const char *up = strrchr(text, 'u'), *down = strstr(text, "down");
-    return !down || (up && up > strrchr(text, 'd'));
+    char said[256];
+    ssize_t n = read(status_pipe[0], said, sizeof(said));
+    int up = -1;
+    *refused = false;
+    for (ssize_t i = 0; i < n; i++)
+        if (said[i] == ROLE_REFUSED)
+            *refused = true;
+        else
+            up = said[i] == ROLE_UP;
+    return up;
 }
 
 static void stop(struct role *r, int signal)

@@ -28,8 +28,16 @@ void roles_init(const struct conf *conf, int listener, int log_fd, int auth_work
  * that has others finishes what it is at and is replaced. */
 void roles_renew_signer(int fd);
 
+/* The broker's part of the configuration is now what the memory behind fd holds, which is taken
+ * over: a broker that has another one ends, and a new one starts. */
+void roles_renew_broker(int fd);
+
 /* The sealed memory with the broker's part of the configuration, secrets and all. */
 int roles_conf_fd(void);
+
+/* Writes the keys that the role gets into a new memfd_create(2), and seals it. Dies if it cannot.
+ */
+void roles_write_conf(const struct conf *conf, unsigned role, int fd);
 
 /* Starts those whose time has come. Returns when the next one's does, as clock_ms(), or
  * CLOCK_NEVER. */
@@ -39,9 +47,9 @@ int64_t roles_start_due(void);
 bool roles_reaped(pid_t pid, int status);
 
 /* The descriptor on which the broker reports, and what it said last: 1 up, 0 down, -1 nothing new.
- */
+ * refused: has it said that the database refuses db_user? */
 int roles_status_fd(void);
-int roles_read_status(void);
+int roles_read_status(bool *refused);
 
 /* Sends a signal to the broker, or to its helpers; after that they are not started again. */
 void roles_stop_broker(int signal);

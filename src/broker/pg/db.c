@@ -181,11 +181,13 @@ static void fail(struct db *db, const char *what)
 {
     const char *why = db->pg ? PQerrorMessage(db->pg) : "";
     int n = (int)strcspn(why, "\n");
+    const char *state = db->state == CONNECTING ? state_in(why) : "";
     if (db->state == CONNECTING)
-        log_warn("database connection \"%s\": %s: %.*s; %s", db->name, what, n, why,
-                 remedy(state_in(why)));
+        log_warn("database connection \"%s\": %s: %.*s; %s", db->name, what, n, why, remedy(state));
     else
         log_warn("database connection \"%s\": %s: %.*s", db->name, what, n, why);
+    if (strncmp(state, "28", 2) == 0) /* invalid authorization */
+        db->owner->refused(db->owner_arg);
     end(db);
 }
 

@@ -24,6 +24,7 @@ struct db_owner {
     void (*up)(void *arg);                        /* ready to run statements */
     void (*down)(void *arg);                      /* failed to connect, or lost; already logged */
     void (*bell)(void *arg, const char *payload); /* a notification; may be NULL */
+    void (*refused)(void *arg);                   /* the server refuses db_user; down follows */
 };
 
 /* name: for the log and application_name. where: DB_LISTENER, DB_WRITER or DB_POOL. */

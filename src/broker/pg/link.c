@@ -10,6 +10,7 @@
 #include "broker.h"
 #include "log.h"
 #include "position.h"
+#include "role.h"
 
 static enum {
     DOWN,       /* waits for the next attempt */
@@ -28,10 +29,16 @@ static int64_t host;
 static char tag[CURSOR_TAG];
 static int status = -1;
 
-static void report(const char *line)
+static void report(char what)
 {
-    if (status >= 0 && write(status, line, strlen(line)) < 0)
+    if (status >= 0 && write(status, &what, 1) < 0)
         log_warn("reporting to the master: %s", strerror(errno));
+}
+
+void link_refused(void *arg)
+{
+    (void)arg;
+    report(ROLE_REFUSED);
 }
 
 bool link_is_up(void)
@@ -71,10 +78,10 @@ static void on_down(void *arg)
         return;
     if (state == UP) {
         log_warn("the database is away; reconnecting");
-        report("down\n");
+        report(ROLE_DOWN);
     } else if (!hopeless) {
         hopeless = true;
-        report("down\n");
+        report(ROLE_DOWN);
     }
     state = DOWN;
     host = 0;
@@ -138,7 +145,7 @@ void link_set_up(void)
     hopeless = false;
     backoff_reset(&backoff);
     log_info("the database is up; this is host %lld", (long long)host);
-    report("up\n");
+    report(ROLE_UP);
     owner->up();
 }
 
@@ -165,7 +172,7 @@ static void on_bell(void *arg, const char *payload)
 
 void link_init(int status_fd, const struct link_owner *hears)
 {
-    static const struct db_owner connections = {on_up, on_down, on_bell};
+    static const struct db_owner connections = {on_up, on_down, on_bell, link_refused};
     status = status_fd;
     owner = hears;
     listener = db_new(broker.loop, &broker.conf, "listener", DB_LISTENER, &connections, NULL);

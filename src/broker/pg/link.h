@@ -26,10 +26,13 @@ struct link_owner {
     void (*bell)(const char *payload); /* a notification for this host */
 };
 
-/* Starts to connect, and from then on reconnects with back-off. status_fd: where "up" and "down"
- * are reported, a line each; -1: nowhere. */
+/* Starts to connect, and from then on reconnects with back-off. status_fd: where this is
+ * reported to the master (role.h); -1: nowhere. */
 void link_init(int status_fd, const struct link_owner *owner);
 void link_free(void);
+
+/* The server refuses db_user: tells the master, who may have another password. For db_owner. */
+void link_refused(void *arg);
 
 /* True while this host is attached and its sessions have their rows. */
 bool link_is_up(void);

@@ -5,6 +5,7 @@
 
 #include "backoff.h"
 #include "broker.h"
+#include "link.h"
 #include "log.h"
 
 enum { QUEUE_MAX = 20000 };
@@ -114,7 +115,7 @@ static void on_retry(void *arg)
     db_connect(m->db);
 }
 
-static const struct db_owner owner = {on_up, on_down, NULL};
+static const struct db_owner owner = {on_up, on_down, NULL, link_refused};
 
 void pool_init(void)
 {
