@@ -2,6 +2,10 @@ CREATE SCHEMA chatd;
 
 CREATE SCHEMA chatd_api;
 
+CREATE FUNCTION chatd.bcrypt_cost(hash text) RETURNS integer
+    LANGUAGE sql IMMUTABLE
+    AS $_$ select case when hash ~ '^\$2[aby]\$[0-9]{2}\$.{53}$' then substr(hash, 5, 2)::int end $_$;
+
 CREATE FUNCTION chatd.change_last() RETURNS bigint
     LANGUAGE plpgsql STABLE
     SET search_path TO 'chatd', 'pg_temp'
@@ -158,6 +162,14 @@ begin
                       where m.id <= change order by m.id desc limit 1), 0);
 end $$;
 
+CREATE FUNCTION chatd.token_birth() RETURNS bigint
+    LANGUAGE sql
+    AS $$ select 1 + ('x' || right(gen_random_uuid()::text, 12))::bit(48)::bigint $$;
+
+CREATE FUNCTION chatd.token_step() RETURNS bigint
+    LANGUAGE sql
+    AS $$ select 1 + ('x' || right(gen_random_uuid()::text, 8))::bit(32)::bigint $$;
+
 CREATE FUNCTION chatd.unix_time(moment timestamp with time zone) RETURNS bigint
     LANGUAGE sql STABLE
     AS $$ select coalesce(floor(extract(epoch from moment))::bigint, 0) $$;
@@ -208,16 +220,33 @@ CREATE FUNCTION chatd.users_changing() RETURNS trigger
     SET search_path TO 'chatd', 'pg_temp'
     AS $$
 begin
-    if tg_op = 'INSERT' then
-        lock table change_lock in share update exclusive mode;
-    elsif (new.disabled, new.token_generation, new.password_hash)
-       is not distinct from (old.disabled, old.token_generation, old.password_hash) then
+    if (new.disabled, new.token_generation) is not distinct from (old.disabled, old.token_generation)
+       and (new.password_hash is not distinct from old.password_hash
+            or new.rehashes > old.rehashes) then
         return new;
     end if;
     -- Enabling counts too: of two states of a user the one with the higher generation is the later.
-    new.token_generation := greatest(coalesce(old.token_generation, 0) + 1, new.token_generation);
+    new.token_generation := greatest(old.token_generation, new.token_generation) + token_step();
     new.revocation := nextval('revocation_seq');
     new.revoked_at := greatest(old.revoked_at, clock_timestamp());
+    return new;
+end $$;
+
+CREATE FUNCTION chatd.users_inserting() RETURNS trigger
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'chatd', 'pg_temp'
+    AS $$
+declare
+    before bigint;
+begin
+    if not new.disabled and not exists (select from removed_users r where r.id = new.id) then
+        return new;
+    end if;
+    lock table change_lock in share update exclusive mode;
+    delete from removed_users r where r.id = new.id returning r.generation into before;
+    new.token_generation := greatest(before, new.token_generation) + token_step();
+    new.revocation := nextval('revocation_seq');
+    new.revoked_at := clock_timestamp();
     return new;
 end $$;
 
@@ -226,8 +255,10 @@ CREATE FUNCTION chatd.users_removed() RETURNS trigger
     SET search_path TO 'chatd', 'pg_temp'
     AS $$
 begin
-    insert into removed_users (id, revocation) values (old.id, nextval('revocation_seq'))
-    on conflict on constraint removed_users_pkey do update set revocation = excluded.revocation;
+    insert into removed_users as r (id, revocation, generation)
+    values (old.id, nextval('revocation_seq'), old.token_generation + token_step())
+    on conflict on constraint removed_users_pkey do update
+       set revocation = excluded.revocation, generation = greatest(r.generation, excluded.generation);
     return null;
 end $$;
 
@@ -572,7 +603,7 @@ begin
          order by p.change;
 end $$;
 
-CREATE FUNCTION chatd_api.revocation_read(after bigint, max_rows integer) RETURNS TABLE(revocation bigint, user_id bigint, generation integer, disabled boolean, revoked bigint)
+CREATE FUNCTION chatd_api.revocation_read(after bigint, max_rows integer) RETURNS TABLE(revocation bigint, user_id bigint, generation bigint, disabled boolean, revoked bigint)
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'chatd', 'pg_temp'
     AS $$
@@ -587,7 +618,7 @@ begin
           where u.revocation > after
           order by u.revocation limit max_rows)
         union all
-        (select r.revocation, r.id, 2147483647, false, 9223372036854775807
+        (select r.revocation, r.id, r.generation, false, 9223372036854775807
            from removed_users r
           where r.revocation > after
           order by r.revocation limit max_rows)
@@ -653,30 +684,33 @@ begin
          order by i.n;
 end $$;
 
-CREATE FUNCTION chatd_api.user_credentials(id bigint) RETURNS TABLE(user_id bigint, username text, password_hash text, user_json text, generation integer, disabled boolean)
+CREATE FUNCTION chatd_api.user_credentials(id bigint) RETURNS TABLE(dearest integer, user_id bigint, username text, password_hash text, user_json text, generation bigint, disabled boolean)
     LANGUAGE plpgsql STABLE SECURITY DEFINER
     SET search_path TO 'chatd', 'pg_temp'
     AS $$
 #variable_conflict use_column
 begin
     return query
-        select u.id, u.username, u.password_hash, user_json(u.id, u.username, u.email),
+        select 0, u.id, u.username, u.password_hash, user_json(u.id, u.username, u.email),
                u.token_generation, u.disabled
           from users u
          where u.id = user_credentials.id;
 end $$;
 
-CREATE FUNCTION chatd_api.user_credentials(name text) RETURNS TABLE(user_id bigint, username text, password_hash text, user_json text, generation integer, disabled boolean)
+CREATE FUNCTION chatd_api.user_credentials(name text, most integer) RETURNS TABLE(dearest integer, user_id bigint, username text, password_hash text, user_json text, generation bigint, disabled boolean)
     LANGUAGE plpgsql STABLE SECURITY DEFINER
     SET search_path TO 'chatd', 'pg_temp'
+    SET enable_seqscan TO 'off'
     AS $$
 #variable_conflict use_column
 begin
     return query
-        select u.id, u.username, u.password_hash, user_json(u.id, u.username, u.email),
+        select d.cost, u.id, u.username, u.password_hash, user_json(u.id, u.username, u.email),
                u.token_generation, u.disabled
-          from users u
-         where lower(u.username collate "C") = lower(user_credentials.name collate "C");
+          from (select (select bcrypt_cost(c.password_hash) from users c
+                         where bcrypt_cost(c.password_hash) <= most
+                         order by bcrypt_cost(c.password_hash) desc limit 1) as cost) d
+          left join users u on lower(u.username collate "C") = lower(user_credentials.name collate "C");
 end $$;
 
 CREATE FUNCTION chatd_api.user_list() RETURNS text
@@ -694,15 +728,18 @@ begin
               left join (select distinct user_id from sessions) s on s.user_id = u.id);
 end $$;
 
-CREATE FUNCTION chatd_api.user_logout(id bigint) RETURNS void
+CREATE FUNCTION chatd_api.user_logout(id bigint) RETURNS TABLE(generation bigint, disabled boolean, revoked bigint)
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'chatd', 'pg_temp'
     AS $$
+#variable_conflict use_column
 begin
-    update users u set token_generation = u.token_generation + 1 where u.id = user_logout.id;
+    return query
+        update users u set token_generation = u.token_generation + 1 where u.id = user_logout.id
+        returning u.token_generation, u.disabled, unix_time(u.revoked_at);
 end $$;
 
-CREATE FUNCTION chatd_api.user_password(id bigint, old_hash text, new_hash text) RETURNS TABLE(generation integer)
+CREATE FUNCTION chatd_api.user_password(id bigint, compared bigint, new_hash text) RETURNS TABLE(generation bigint, disabled boolean, revoked bigint)
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'chatd', 'pg_temp'
     AS $$
@@ -710,50 +747,60 @@ CREATE FUNCTION chatd_api.user_password(id bigint, old_hash text, new_hash text)
 begin
     return query
         update users u set password_hash = new_hash
-         where u.id = user_password.id and u.password_hash = old_hash and not u.disabled
-        returning u.token_generation;
+         where u.id = user_password.id and u.token_generation = user_password.compared
+           and not u.disabled
+        returning u.token_generation, u.disabled, unix_time(u.revoked_at);
 end $$;
 
-CREATE FUNCTION chatd_api.user_register(username text, email text, password_hash text) RETURNS TABLE(status text, user_id bigint, user_json text)
+CREATE FUNCTION chatd_api.user_register(username text, email text, password_hash text) RETURNS TABLE(status text, user_id bigint, user_json text, generation bigint)
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'chatd', 'pg_temp'
     AS $_$
 #variable_conflict use_column
 declare
-    new_id bigint;
     taken text;
 begin
     if (username ~ '^[A-Za-z0-9_.-]{1,32}$' and octet_length(email) between 1 and 254
         and password_hash is not null) is not true then
-        return query select 'invalid', null::bigint, null::text;
+        return query select 'invalid', null::bigint, null::text, null::bigint;
         return;
     elsif exists (select from users u where lower(u.username collate "C") = lower(user_register.username collate "C")) then
-        return query select 'username_taken', null::bigint, null::text;
+        return query select 'username_taken', null::bigint, null::text, null::bigint;
         return;
     elsif exists (select from users u where lower(u.email collate "C") = lower(user_register.email collate "C")) then
-        return query select 'email_taken', null::bigint, null::text;
+        return query select 'email_taken', null::bigint, null::text, null::bigint;
         return;
     end if;
-    insert into users (username, email, password_hash)
-    values (user_register.username, user_register.email, user_register.password_hash)
-    returning id into new_id;
     return query
-        select 'ok', new_id, user_json(new_id, user_register.username, user_register.email);
+        insert into users as u (username, email, password_hash)
+        values (user_register.username, user_register.email, user_register.password_hash)
+        returning 'ok', u.id, user_json(u.id, u.username, u.email), u.token_generation;
 exception
     when unique_violation then
         get stacked diagnostics taken = constraint_name;
         return query select case taken when 'users_email_key' then 'email_taken'
-                                       else 'username_taken' end, null::bigint, null::text;
+                                       else 'username_taken' end, null::bigint, null::text,
+                            null::bigint;
 end $_$;
 
-CREATE FUNCTION chatd_api.user_standing(id bigint) RETURNS TABLE(generation integer, disabled boolean, revoked bigint)
+CREATE FUNCTION chatd_api.user_rehash(id bigint, old_hash text, new_hash text) RETURNS void
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'chatd', 'pg_temp'
+    AS $$
+begin
+    update users u set password_hash = new_hash, rehashes = u.rehashes + 1
+     where u.id = user_rehash.id and u.password_hash = old_hash;
+end $$;
+
+CREATE FUNCTION chatd_api.user_standing(id bigint) RETURNS TABLE(generation bigint, disabled boolean, revoked bigint)
     LANGUAGE plpgsql STABLE SECURITY DEFINER
     SET search_path TO 'chatd', 'pg_temp'
     AS $$
 #variable_conflict use_column
 begin
     return query
-        select u.token_generation, u.disabled, unix_time(u.revoked_at)
+        select u.token_generation, u.disabled,
+               unix_time(coalesce(u.revoked_at, u.created_at - interval '1 minute'))
           from users u
          where u.id = user_standing.id;
 end $$;
@@ -823,7 +870,8 @@ CREATE SEQUENCE chatd.presence_seq
 
 CREATE TABLE chatd.removed_users (
     id bigint NOT NULL,
-    revocation bigint NOT NULL
+    revocation bigint NOT NULL,
+    generation bigint NOT NULL
 );
 
 CREATE SEQUENCE chatd.revocation_seq
@@ -855,9 +903,11 @@ CREATE TABLE chatd.users (
     created_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
     last_seen timestamp with time zone,
     disabled boolean DEFAULT false NOT NULL,
-    token_generation integer DEFAULT 0 NOT NULL,
+    token_generation bigint DEFAULT chatd.token_birth() NOT NULL,
     revoked_at timestamp with time zone,
     revocation bigint,
+    rehashes integer DEFAULT 0 NOT NULL,
+    CONSTRAINT users_created_at_check CHECK (isfinite(created_at)),
     CONSTRAINT users_email_check CHECK (((octet_length(email) >= 1) AND (octet_length(email) <= 254))),
     CONSTRAINT users_revoked_at_check CHECK (isfinite(revoked_at)),
     CONSTRAINT users_username_check CHECK ((username ~ '^[A-Za-z0-9_.-]{1,32}$'::text))
@@ -913,6 +963,8 @@ CREATE UNIQUE INDEX presence_change ON chatd.presence USING btree (change);
 
 CREATE INDEX sessions_user_id ON chatd.sessions USING btree (user_id, host_id);
 
+CREATE INDEX users_bcrypt_cost ON chatd.users USING btree (chatd.bcrypt_cost(password_hash));
+
 CREATE UNIQUE INDEX users_email_key ON chatd.users USING btree (lower((email COLLATE "C")));
 
 CREATE UNIQUE INDEX users_revocation ON chatd.users USING btree (revocation) WHERE (revocation IS NOT NULL);
@@ -935,9 +987,9 @@ CREATE TRIGGER users_delete_lock BEFORE DELETE ON chatd.users FOR EACH STATEMENT
 
 CREATE TRIGGER users_deleted AFTER DELETE ON chatd.users FOR EACH STATEMENT EXECUTE FUNCTION chatd.users_revoked();
 
-CREATE TRIGGER users_inserted AFTER INSERT ON chatd.users FOR EACH ROW WHEN (new.disabled) EXECUTE FUNCTION chatd.users_revoked();
+CREATE TRIGGER users_inserted AFTER INSERT ON chatd.users FOR EACH ROW WHEN ((new.revocation IS NOT NULL)) EXECUTE FUNCTION chatd.users_revoked();
 
-CREATE TRIGGER users_inserting BEFORE INSERT ON chatd.users FOR EACH ROW WHEN (new.disabled) EXECUTE FUNCTION chatd.users_changing();
+CREATE TRIGGER users_inserting BEFORE INSERT ON chatd.users FOR EACH ROW EXECUTE FUNCTION chatd.users_inserting();
 
 CREATE TRIGGER users_removed AFTER DELETE ON chatd.users FOR EACH ROW EXECUTE FUNCTION chatd.users_removed();
 

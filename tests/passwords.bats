@@ -75,3 +75,103 @@ named = len({line for line in log.splitlines() if " cannot log in: the " in line
 assert named == 1000 and log.count("more users cannot log in") == 1, named
 PY
 }
+
+@test "a login renews a hash of another cost or form; tokens and connections stay" {
+    py - <<'PY'
+from chat import *
+vector = os.environ["VECTOR"]
+def row(u):
+    return sql(f"select password_hash, token_generation, coalesce(revocation, 0) from users where id = {u.id}").split("|")
+def login(u, given="U*U"):
+    return api("POST", "/login", {"username": u.name, "password": given})[0]
+for stored in ("$2a$" + vector, "$2b$" + vector, "$2y$" + vector):      # cost 5, and 4 is configured
+    a = user()
+    sql(f"update users set password_hash = '{stored}' where id = {a.id}")
+    status, answer = api("POST", "/login", {"username": a.name, "password": "U*U"})
+    before = [stored, *row(a)[1:]]
+    assert status == 200
+    ws = connect(answer["token"])
+    eventually(lambda: row(a)[0] != stored)
+    renewed, *rest = row(a)
+    assert renewed.startswith("$2b$04$") and len(renewed) == 60 and rest == before[1:], (renewed, rest, before)
+    assert login(a) == 200 and login(a, "U*U*") == 401
+    assert api("GET", "/users", token=answer["token"])[0] == 200
+    ws.ping()
+    assert row(a)[0] == renewed                         # as new ones are: no need
+# Only by the right password; of who is disabled nothing changes.
+a, b = user(), user()
+sql(f"update users set password_hash = '$2y${vector}', disabled = id = {b.id} where id in ({a.id}, {b.id})")
+assert login(a, "wrong-words") == 401 and login(b) == 403
+assert row(a)[0] == row(b)[0] == "$2y$" + vector
+PY
+}
+
+@test "a password that is changed while a login renews its hash is the new one, and the right one was accepted" {
+    py - <<'PY'
+from chat import *
+vector = os.environ["VECTOR"]
+lock = subprocess.Popen(["psql", "-qXAt", "-v", "ON_ERROR_STOP=1"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+def say(text):
+    lock.stdin.write(text + ";\n")
+    lock.stdin.flush()
+def waiting():
+    return int(sql("select count(*) from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock' "
+                   "and query ~ 'user_(rehash|password)'"))
+def ask(path, body, token=None):
+    box = []
+    t = threading.Thread(target=lambda: box.append(api("POST", path, body, token=token)))
+    t.start()
+    return t, box
+a = user()
+sql(f"update users set password_hash = '$2y${vector}' where id = {a.id}")
+token = api("POST", "/login", {"username": a.name, "password": "U*U"})[1]["token"]
+eventually(lambda: sql(f"select rehashes from users where id = {a.id}") == "1")
+sql(f"update users set password_hash = '$2y${vector}', rehashes = 2 where id = {a.id}")     # as before, without a new password
+# Both wait for the row, the renewal first.
+say(f"begin; select id from users where id = {a.id} for update")
+assert lock.stdout.readline().strip() == str(a.id)
+assert api("POST", "/login", {"username": a.name, "password": "U*U"})[0] == 200
+eventually(lambda: waiting() == 1)
+t, box = ask("/password", {"password": "U*U", "new_password": "other-words"}, token)
+eventually(lambda: waiting() == 2)
+say("commit")
+lock.stdin.close()
+t.join()
+assert box[0][0] == 200, box
+assert sql(f"select rehashes from users where id = {a.id}") == "3"
+assert api("POST", "/login", {"username": a.name, "password": "U*U"})[0] == 401
+assert api("POST", "/login", {"username": a.name, "password": "other-words"})[0] == 200
+PY
+}
+
+@test "a login takes as many rounds whatever cost is stored, and as many for a name that nobody has" {
+    server_start costly -o bcrypt_cost=11 -o auth_workers=1 -o login_delay=0
+    py - <<'PY'
+from chat import *
+def ticks():
+    [pid] = children("auth", "costly")
+    with open(f"/proc/{pid}/stat") as f:
+        return int(f.read().rsplit(")", 1)[1].split()[11])
+def cost(name, n=4):
+    before = ticks()
+    for _ in range(n):
+        assert api("POST", "/login", {"username": name, "password": "wrong-words"}, name="costly")[0] == 401
+    return ticks() - before
+users = {c: user() for c in (4, 10, 11, 13)}
+def store(c):
+    sql(f"update users set password_hash = '$2b${c:02d}$' || right('{os.environ['VECTOR']}', 53) where id = {users[c].id}")
+for c in (4, 10, 11):
+    store(c)
+base = cost("nobody-at-all")
+assert base >= 10, f"cost 11 took {base} ticks: is this bcrypt?"
+for c in (4, 10, 11):
+    got = cost(users[c].name)
+    assert base * 0.7 < got < base * 1.4, (c, got, base)
+# A dearer one makes all as dear, until it is renewed.
+store(13)
+for name in ("nobody-at-all", users[4].name, users[13].name):
+    got = cost(name, 2)
+    assert base * 1.4 < got < base * 2.8, (name, got, base)
+PY
+    server_stop costly
+}

@@ -187,13 +187,13 @@ equal() {
 # Users -----------------------------------------------------------------------------------------
 
 @test "user_register: tells taken names and addresses, whatever the case, and burns no ids" {
-    equal "$(api "select * from chatd_api.user_register('ANN', 'new@example.com', 'h')")" 'username_taken||'
-    equal "$(api "select * from chatd_api.user_register('eve', 'Ann@Example.com', 'h')")" 'email_taken||'
+    equal "$(api "select * from chatd_api.user_register('ANN', 'new@example.com', 'h')")" 'username_taken|||'
+    equal "$(api "select * from chatd_api.user_register('eve', 'Ann@Example.com', 'h')")" 'email_taken|||'
     for bad in "'', 'e@x', 'h'" "'a b', 'e@x', 'h'" "repeat('x', 33), 'e@x', 'h'" "'eve', repeat('x', 255), 'h'" \
         "null, 'e@x', 'h'" "'eve', '', 'h'" "'eve', 'e@x', null"; do
-        equal "$(api "select * from chatd_api.user_register($bad)")" 'invalid||'
+        equal "$(api "select * from chatd_api.user_register($bad)")" 'invalid|||'
     done
-    equal "$(api "select * from chatd_api.user_register('eve', 'e\"e@x', 'h')")" \
+    equal "$(api "select status, user_id, user_json from chatd_api.user_register('eve', 'e\"e@x', 'h')")" \
         'ok|5|{"id":5,"username":"eve","email":"e\"e@x"}'
 }
 
@@ -220,7 +220,7 @@ other_database() {
         equal "$(api "select status from chatd_api.user_register('ISMAIL', 'INFO@X', 'h')")" ok
         equal "$(api "select status from chatd_api.user_register('ismail', 'y@x', 'h')")" username_taken
         equal "$(api "select status from chatd_api.user_register('y', 'info@x', 'h')")" email_taken
-        equal "$(api "select username from chatd_api.user_credentials('ismail')")" ISMAIL
+        equal "$(api "select username from chatd_api.user_credentials('ismail', 14)")" ISMAIL
         q "select user_disable('Ismail')"
         equal "$(api "select status from chatd_api.user_register('y', 'É@x', 'h')")" ok
         equal "$(api "select status from chatd_api.user_register('z', 'é@x', 'h')")" ok
@@ -262,44 +262,108 @@ other_database() {
 }
 
 @test "user_credentials: finds a name whatever its case, and nobody for nobody" {
-    equal "$(api "select * from chatd_api.user_credentials('ANN')")" \
-        '1|ann|hash|{"id":1,"username":"ann","email":"ann@example.com"}|0|f'
-    equal "$(api "select * from chatd_api.user_credentials('nobody')")" ""
+    equal "$(api "select * from chatd_api.user_credentials('ANN', 14)")" \
+        "|1|ann|hash|{\"id\":1,\"username\":\"ann\",\"email\":\"ann@example.com\"}|$(generation 1)|f"
+    equal "$(api "select * from chatd_api.user_credentials('nobody', 14)")" "||||||"
     equal "$(api "select username, password_hash from chatd_api.user_credentials(2)")" 'bob|hash'
     equal "$(api "select * from chatd_api.user_credentials(5)")" ""
 }
 
+@test "user_credentials: tells the highest cost of the hashes that are stored, up to the one that is asked for" {
+    q "update users set password_hash = '\$2' || (array['b\$10', 'y\$12', 'a\$31', 'x\$14'])[id] || '\$' || repeat('.', 53) where id < 5"
+    for row in '9 ' '10 10' '11 10' '12 12' '14 12' '31 31'; do
+        for name in ann nobody; do
+            equal "$(api "select dearest from chatd_api.user_credentials('$name', ${row% *})")" "${row#* }"
+        done
+    done
+}
+
 # Revocations -----------------------------------------------------------------------------------
 
-# What a host reads after a number, without the times.
+generation() {
+    q "select token_generation from users where id = $1"
+}
+
+# What a host reads after a number, without generations and times.
 revocations() {
-    api "select revocation, user_id, generation, disabled from chatd_api.revocation_read($1, ${2:-100})" | xargs
+    api "select revocation, user_id, disabled from chatd_api.revocation_read($1, ${2:-100})" | xargs
 }
 
 @test "disabling, enabling, another password and logging out raise the generation, each once" {
+    local before last
     equal "$(revocations 0)" ""
+    before=$(generation 1)
     q "update users set disabled = true where username = 'ann'"
-    equal "$(revocations 0)" "1|1|1|t"
+    equal "$(revocations 0)" "1|1|t"
+    last=$(generation 1)
+    ((last > before))
     q "select user_enable('ANN')"
+    (($(generation 1) > last))
+    before=$(generation 2)
     q "update users set password_hash = 'other' where id = 2"
+    (($(generation 2) > before))
+    before=$(generation 3)
     q "select user_logout('cid')"
-    equal "$(revocations 0)" "2|1|2|f 3|2|1|f 4|3|1|f"
-    equal "$(revocations 2)" "3|2|1|f 4|3|1|f"
-    equal "$(revocations 2 1)" "3|2|1|f"
+    (($(generation 3) > before))
+    equal "$(revocations 0)" "2|1|f 3|2|f 4|3|f"
+    equal "$(revocations 2)" "3|2|f 4|3|f"
+    equal "$(revocations 2 1)" "3|2|f"
+    equal "$(api "select generation from chatd_api.revocation_read(3, 1)")" "$(generation 3)"
     # What changes nothing, or something else, is none; nor can a generation go back.
     q "update users set disabled = false, password_hash = 'other', token_generation = token_generation where id = 2"
     q "update users set email = username || '@b', last_seen = now(); select user_enable('dan')"
     equal "$(revocations 4)" ""
+    last=$(generation 1)
     q "update users set token_generation = 0 where id = 1"
-    equal "$(revocations 4)" "5|1|3|f"
-    q "update users set token_generation = 9 where id = 1"
-    equal "$(revocations 5)" "6|1|9|f"
+    equal "$(revocations 4)" "5|1|f"
+    (($(generation 1) > last))
+    last=$(generation 1)
+    q "update users set token_generation = token_generation + 9 where id = 1"
+    equal "$(revocations 5)" "6|1|f"
+    (($(generation 1) > last + 9))
+    last=$(generation 4)
     q "delete from users where id = 4"
-    equal "$(revocations 6)" "7|4|2147483647|f"
-    equal "$(revocations 0)" "3|2|1|f 4|3|1|f 6|1|9|f 7|4|2147483647|f"
-    equal "$(revocations 0 2)" "3|2|1|f 4|3|1|f"
+    equal "$(revocations 6)" "7|4|f"
+    (($(api "select generation from chatd_api.revocation_read(6, 1)") > last))
+    equal "$(revocations 0)" "3|2|f 4|3|f 6|1|f 7|4|f"
+    equal "$(revocations 0 2)" "3|2|f 4|3|f"
     run q "select user_disable('eve')"
     [[ $status != 0 && $output == *'there is no user "eve"'* ]]
+}
+
+@test "a number that comes again brings no generation that somebody had, nor an earlier one" {
+    local had last
+    host_open 1 >/dev/null
+    equal "$(q "select count(distinct token_generation) from users")" 4
+    had=$(generation 4)
+    q "delete from users where id = 4"
+    last=$(api "select generation from chatd_api.revocation_read(0, 9)")
+    ((last > had))
+    equal "$(host_bells 1)" "r"
+    q "select setval(pg_get_serial_sequence('users', 'id'), 3)"
+    equal "$(api "select status, user_id from chatd_api.user_register('eve', 'e@x', 'h')")" "ok|4"
+    (($(generation 4) > last))
+    equal "$(host_bells 1)" "r"
+    equal "$(revocations 0)" "2|4|f"
+    equal "$(api "select * from chatd_api.user_standing(4)")" \
+        "$(api "select generation, disabled, revoked from chatd_api.revocation_read(0, 9)")"
+    equal "$(q "select count(*) from removed_users")" 0
+}
+
+@test "user_rehash: another hash of the same password is no new password, and comes only in place of the old one" {
+    local before
+    host_open 1 >/dev/null
+    before=$(generation 1)
+    api "select chatd_api.user_rehash(1, 'other', 'new')"
+    equal "$(q "select password_hash, rehashes from users where id = 1")" "hash|0"
+    api "select chatd_api.user_rehash(1, 'hash', 'new')"
+    equal "$(q "select password_hash, rehashes from users where id = 1")" "new|1"
+    equal "$(generation 1) $(revocations 0)" "$before "
+    # Who has compared the password before, and changes it now, has compared the right one.
+    equal "$(api "select count(*) from chatd_api.user_password(1, $before, 'other')")" 1
+    (($(generation 1) > before))
+    api "select chatd_api.user_rehash(1, 'new', 'newer')"
+    equal "$(q "select password_hash, rehashes from users where id = 1")" "other|1"
 }
 
 @test "a revocation rings every host once, whoever is connected; what is none rings nobody" {
@@ -313,21 +377,27 @@ revocations() {
     equal "$(host_bells 1)" "r"
     q "delete from users where id = 4"
     equal "$(host_bells 1)" "r"
-    api "select chatd_api.user_logout(1); select from chatd_api.user_password(2, 'hash', 'new')" >/dev/null
     # Of a user who is disabled the password stays.
-    equal "$(q "select token_generation, password_hash from users where id in (1, 2) order by id" | xargs)" "3|hash 2|hash"
+    api "select chatd_api.user_logout(1); select from chatd_api.user_password(2, $(generation 2), 'new')" >/dev/null
+    equal "$(host_bells 1)" "r"
+    equal "$(q "select password_hash from users where id in (1, 2)" | xargs)" "hash hash"
 }
 
-@test "user_password: only the password that was compared is replaced; the answer is the generation" {
-    equal "$(api "select * from chatd_api.user_password(1, 'wrong', 'new')")" ""
-    equal "$(api "select * from chatd_api.user_password(9, 'hash', 'new')")" ""
-    equal "$(api "select * from chatd_api.user_password(1, 'hash', 'new')")" "1"
-    equal "$(api "select * from chatd_api.user_password(1, 'hash', 'newer')")" ""
-    equal "$(api "select * from chatd_api.user_standing(1)" | cut -d '|' -f 1,2)" "1|f"
+@test "user_password: only the password that was compared is replaced; the answer is what tokens have to be" {
+    local before
+    before=$(generation 1)
+    equal "$(api "select * from chatd_api.user_password(1, $before - 1, 'new')")" ""
+    equal "$(api "select * from chatd_api.user_password(9, $before, 'new')")" ""
+    equal "$(api "select * from chatd_api.user_password(1, $before, 'new')")" "$(api "select * from chatd_api.user_standing(1)")"
+    equal "$(api "select * from chatd_api.user_password(1, $before, 'newer')")" ""
+    equal "$(api "select * from chatd_api.user_standing(1)" | cut -d '|' -f 1,2)" "$(generation 1)|f"
     equal "$(q "select password_hash, revoked_at > now() - interval '1 minute', revoked_at <= now() from users where id = 1")" "new|t|t"
     equal "$(api "select revoked from chatd_api.user_standing(1)")" "$(q "select floor(extract(epoch from revoked_at)) from users where id = 1")"
-    equal "$(api "select * from chatd_api.user_standing(2)")" "0|f|0"
+    equal "$(api "select * from chatd_api.user_logout(1)")" "$(api "select * from chatd_api.user_standing(1)")"
+    equal "$(api "select * from chatd_api.user_standing(2)")" \
+        "$(q "select token_generation, 'f', floor(extract(epoch from created_at)) - 60 from users where id = 2")"
     equal "$(api "select * from chatd_api.user_standing(9)")" ""
+    equal "$(api "select * from chatd_api.user_logout(9)")" ""
 }
 
 @test "revocations get their numbers in the order in which they become visible, and a first reading waits" {
@@ -349,8 +419,8 @@ revocations() {
     echo "commit;" >&"$fd"
     exec {fd}>&-
     wait
-    grep -q '^1|1|1|t' "$BATS_TEST_TMPDIR/first"
-    equal "$(revocations 0)" "1|1|1|t 2|2|1|t"
+    grep -q '^1|1|t' "$BATS_TEST_TMPDIR/first"
+    equal "$(revocations 0)" "1|1|t 2|2|t"
 }
 
 @test "user_list: by id, with who is online and when the others were last seen" {

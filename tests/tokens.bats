@@ -135,11 +135,93 @@ assert ws.closed() == 4401
 PY
 }
 
+@test "the old token is void before the answer to POST /logout or /password, whatever this host hears of it" {
+    py - <<'PY'
+from rawhttp import *
+import signal
+def listener():
+    """The backend of main's listening connection."""
+    probe = user()
+    ws = connect(probe.token)
+    pid = sql(f"select h.backend from hosts h join sessions s on h.id = s.host_id where s.user_id = {probe.id}")
+    ws.close()
+    return int(pid)
+def refused(token):
+    ask("GET", "/users", token=token).error(401)
+    try:
+        connect(token)
+        raise AssertionError("connected")
+    except Refused as e:
+        assert e.status == 401
+alice, bob = user(), user()
+open_ = [connect(alice.token), connect(bob.token)]
+backend = listener()
+os.kill(backend, signal.SIGSTOP)
+try:
+    assert ask("POST", "/logout", token=alice.token).status == 204
+    r = sent(post("/password", {"password": password(), "new_password": "other-words"}, {"Authorization": f"Bearer {bob.token}"}))
+    assert r.status == 200, r.body
+    for old in (alice.token, bob.token):
+        refused(old)
+    assert ask("GET", "/users", token=r.json()["token"]).status == 200
+    connect(r.json()["token"]).ping()
+    assert [ws.closed() for ws in open_] == [4401, 4401]
+finally:
+    os.kill(backend, signal.SIGCONT)
+PY
+}
+
+@test "who gets the number of a user who was removed does not get that one's tokens" {
+    py - <<'PY'
+from tokens import *
+# As after a sequence that was set back, or a backup that was restored while all hosts were away.
+def again(id_):
+    name = f"again{random.randrange(10**9)}"
+    sql(f"select setval(pg_get_serial_sequence('users', 'id'), {id_}, false)")
+    u = user(name)
+    assert u.id == id_
+    sql("select setval(pg_get_serial_sequence('users', 'id'), (select max(id) + 100 from users))")
+    return u
+def check(old, new):
+    for name in ("main", "two"):
+        ask("GET", "/users", token=old.token, name=name).error(401)
+        assert ask("GET", "/users", token=new.token, name=name).status == 200
+    refused(old.token)
+    connect(new.token).ping()
+alice = user()
+online_ = [connect(alice.token), connect(alice.token, "two")]
+theirs_ = foreign(f"{T}/rsa", theirs(alice, iat=NOW - 3600))
+sql(f"delete from users where id = {alice.id}")
+assert [ws.closed() for ws in online_] == [4401, 4401]
+bob = again(alice.id)
+check(alice, bob)
+refused(theirs_, "of somebody else, who had this number")
+# And as if nobody had been there: a restored backup, for which all hosts were cut off.
+other = user()
+sql(f"delete from users where id = {bob.id}")
+sql(f"delete from removed_users where id = {bob.id}")
+for name in ("main", "two"):
+    [broker] = children("broker", name)
+    os.kill(broker, 9)
+for name in ("main", "two"):
+    eventually(lambda: api("GET", "/users", token=other.token, name=name)[0] == 200)
+carol = again(alice.id)
+refused(theirs_, "issued before there was this user")
+check(bob, carol)
+refused(alice.token)
+status, answer = api("POST", "/login", {"username": carol.name, "password": password()})
+assert status == 200 and api("GET", "/users", token=answer["token"])[0] == 200
+PY
+}
+
 @test "of password changes at one time one succeeds" {
     py - <<'PY'
 from chat import *
 from concurrent.futures import ThreadPoolExecutor
 alice = user()
+generation = lambda: int(sql(f"select token_generation from users where id = {alice.id}"))
+revoked = lambda: int(sql("select case when is_called then last_value else 0 end from revocation_seq"))
+before, changes = generation(), revoked()
 def change(i):
     return api("POST", "/password", {"password": password(), "new_password": f"new words {i}"}, alice.token,
                name=("main", "two")[i % 2])
@@ -149,7 +231,7 @@ assert sorted(s for s, _ in answers) == [200] + [401] * 7, answers
 [(i, token)] = [(i, a["token"]) for i, (s, a) in enumerate(answers) if s == 200]
 assert api("POST", "/login", {"username": alice.name, "password": f"new words {i}"})[0] == 200
 assert api("GET", "/users", token=token, name="two")[0] == 200
-assert sql(f"select token_generation from users where id = {alice.id}") == "1"
+assert generation() > before and revoked() == changes + 1
 PY
 }
 
@@ -185,21 +267,24 @@ assert sql(f"select right(password_hash, 3) from users where id = {carol.id}") =
 PY
 }
 
-@test "a token's generation must be that of its user: none stands for 0, one to come is no good" {
+@test "a token's generation must be that of its user: without one, or with one to come, it is no good" {
     py - <<'PY'
 from tokens import *
 alice = user()
-good = lambda t: [ask("GET", "/users", token=t, name=n).status for n in ("main", "two")] == [200, 200]
-made = {gen: token(claims(alice, gen=gen)) for gen in (None, 0, 1, 2, 7)}
-assert good(made[None]) and good(made[0])
-for gen in (1, 2, 7):
-    refused(made[gen], gen)
-ws = connect(made[None])
+now = lambda: int(sql(f"select token_generation from users where id = {alice.id}"))
+good = lambda gen: [ask("GET", "/users", token=token(claims(alice, gen=gen)), name=n).status for n in ("main", "two")] == [200, 200]
+first = now()
+def others():
+    for gen in (None, 0, 1, now() - 1, now() + 1, 2**62):
+        refused(token(claims(alice, gen=gen)), gen)
+assert good(first)
+others()
+ws = connect(token(claims(alice, gen=first)))
 sql(f"select user_logout('{alice.name}')")
 assert ws.closed() == 4401
-assert good(made[1])
-for gen in (None, 0, 2, 7):
-    refused(made[gen], gen)
+assert now() > first and good(now())
+others()
+refused(token(claims(alice, gen=first)), "the one from before")
 PY
 }
 
@@ -253,13 +338,15 @@ PY
 from tokens import *
 class new: name = "from-elsewhere"
 new.id = int(sql(f"insert into users (username, email, password_hash, disabled) values ('{new.name}', 'e@example.com', '-', true) returning id"))
+now = lambda: int(sql(f"select token_generation from users where id = {new.id}"))
+first = now()
 for name in "main", "two":
-    for t in token(claims(new)), token(claims(new, gen=1)):
+    for t in token(claims(new, gen=0)), token(claims(new, gen=first)):
         eventually(lambda: ask("GET", "/users", token=t, name=name).status == 403)
 sql(f"select user_enable('{new.name}')")
 for name in "main", "two":
-    eventually(lambda: ask("GET", "/users", token=token(claims(new, gen=2)), name=name).status == 200)
-    assert ask("GET", "/users", token=token(claims(new)), name=name).status == 401
+    eventually(lambda: ask("GET", "/users", token=token(claims(new, gen=now())), name=name).status == 200)
+    assert ask("GET", "/users", token=token(claims(new, gen=first)), name=name).status == 401
 PY
 }
 
@@ -424,8 +511,11 @@ import base64, hashlib, hmac
 new, old = os.urandom(30).hex(), os.urandom(30).hex()
 def b64(data):
     return base64.urlsafe_b64encode(data).rstrip(b"=").decode()
+def generation(token):
+    part = token.split(".")[1]
+    return json.loads(base64.urlsafe_b64decode(part + "=" * (-len(part) % 4)))["gen"]
 def token(u, key):
-    text = b64(b'{"alg":"HS256"}') + "." + b64(json.dumps({"sub": str(u.id), "iat": 1, "exp": 2**31, "jti": "x"}).encode())
+    text = b64(b'{"alg":"HS256"}') + "." + b64(json.dumps({"sub": str(u.id), "iat": 1, "exp": 2**31, "jti": "x", "gen": generation(u.token)}).encode())
     return text + "." + b64(hmac.new(key.encode(), text.encode(), hashlib.sha256).digest())
 with Service(secrets=SECRETS[:2], env={"JWT_SECRET": new, "JWT_OLD_SECRET": old}) as s:
     u = user(instance=s.name)

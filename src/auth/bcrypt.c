@@ -7,13 +7,10 @@
 
 #include "log.h"
 
-enum {
-    SALT_END = 29,    /* "$2b$10$" and 22 characters; the other 31 are the hash itself */
-    COST_HIGHEST = 16 /* of bcrypt_cost */
-};
+enum { SALT_END = 29 }; /* "$2b$10$" and 22 characters; the other 31 are the hash itself */
 
 static int usual;                     /* cost of new hashes */
-static int most;                      /* cost that is computed at all */
+static int highest;                   /* cost that is computed at all */
 static struct crypt_data *data;       /* 32 kB: once, not on the stack */
 static char nobody[BCRYPT_HASH_SIZE]; /* whose salt serves where there is none */
 
@@ -48,10 +45,10 @@ bool bcrypt_hash(const char *password, size_t n, char out[BCRYPT_HASH_SIZE])
     return compute(password, n, setting, out);
 }
 
-void bcrypt_init(int cost)
+void bcrypt_init(int cost, int most)
 {
     usual = cost;
-    most = cost + BCRYPT_MORE < COST_HIGHEST ? cost + BCRYPT_MORE : COST_HIGHEST;
+    highest = most;
     data = xcalloc(1, sizeof(*data));
     if (!bcrypt_hash("", 0, nobody))
         die("crypt(3) does not provide bcrypt ($2b$) of cost %d", cost);
@@ -110,9 +107,9 @@ enum ipc_check bcrypt_verify(const char *password, size_t n, const char *hash, s
         return IPC_WRONG;
     int cost = cost_of(hash, hash_n);
     int target = work > usual ? work : usual;
-    target = target < most ? target : most;
-    enum ipc_check check = cost > most ? IPC_DEAR_HASH : IPC_NO_HASH;
-    if (cost > 0 && cost <= most)
+    target = target < highest ? target : highest;
+    enum ipc_check check = cost > highest ? IPC_DEAR_HASH : IPC_NO_HASH;
+    if (cost > 0 && cost <= highest)
         check = compare(password, n, hash, cost);
     if (check == IPC_NO_HASH || check == IPC_DEAR_HASH)
         spend(password, n, target);

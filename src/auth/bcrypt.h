@@ -12,15 +12,11 @@
 
 #include "ipc.h"
 
-enum {
-    BCRYPT_HASH_SIZE = 61,
-    BCRYPT_MAX_PASSWORD = 72,
-    /* A stored hash may be this much dearer than a new one: 16 times the time. */
-    BCRYPT_MORE = 4,
-};
+enum { BCRYPT_HASH_SIZE = 61, BCRYPT_MAX_PASSWORD = 72 };
 
-/* Prepares for a cost (logarithm to base 2 of the rounds). */
-void bcrypt_init(int cost);
+/* Prepares for a cost (logarithm to base 2 of the rounds) of new hashes, and the highest one of
+ * stored hashes that is computed. */
+void bcrypt_init(int cost, int most);
 
 /* Hashes with a fresh salt into out. False if the password cannot be hashed as it stands (it is
  * longer than bcrypt reads, or has a NUL byte) or there is no randomness. */
@@ -28,7 +24,7 @@ bool bcrypt_hash(const char *password, size_t n, char out[BCRYPT_HASH_SIZE]);
 
 /* Is hash that of password? It takes as many rounds whatever the hash is, one that is cheaper, none
  * at all, or too dear to be computed: those of the cost of new ones, or of the cost work if that is
- * higher, but never more than of BCRYPT_MORE above new ones. */
+ * higher, but never more than those of the highest. */
 enum ipc_check bcrypt_verify(const char *password, size_t n, const char *hash, size_t hash_n,
                              int work);
 

@@ -225,6 +225,12 @@ void conf_free(struct conf *c)
     }
 }
 
+int conf_bcrypt_most(const struct conf *c)
+{
+    enum { MORE = 4, HIGHEST = 16 };
+    return c->bcrypt_cost + MORE < HIGHEST ? (int)c->bcrypt_cost + MORE : HIGHEST;
+}
+
 void conf_wipe_secrets(struct conf *c)
 {
     for (int id = 0; id < CONF_KEY_COUNT; id++)

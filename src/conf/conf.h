@@ -136,6 +136,10 @@ int conf_next_address(const struct conf *c, const char **rest, struct conf_addre
 /* Will the server listen for TLS, by what stands in the configuration? */
 bool conf_wants_tls(const struct conf *c);
 
+/* The highest cost of a stored hash that is computed: 16 times the time of a new one, but never
+ * more than the highest bcrypt_cost takes. */
+int conf_bcrypt_most(const struct conf *c);
+
 /* What is accepted but not advisable: the warning of this number, from 0 on, or NULL if there are
  * no more. Before conf_wipe_secrets(). */
 const char *conf_warning(const struct conf *c, unsigned number);

@@ -5,7 +5,7 @@
 """
 import hashlib
 import hmac
-from base64 import urlsafe_b64encode
+from base64 import urlsafe_b64decode, urlsafe_b64encode
 
 from rawhttp import *
 
@@ -25,8 +25,18 @@ def sign(text, key=KEY, digest=hashlib.sha256):
     return b64(hmac.new(key, text.encode(), digest).digest())
 
 
+def decode(part):
+    return json.loads(urlsafe_b64decode(part + "=" * (-len(part) % 4)))
+
+
+def generation(token):
+    return decode(token.split(".")[1])["gen"]
+
+
 def claims(who, **changes):
     """Good claims with changes; None takes one away."""
+    if "gen" not in changes:
+        changes["gen"] = generation(who.token)
     all_ = {"sub": str(who.id), "iat": NOW, "exp": NOW + 3600, "jti": "made-by-hand", **changes}
     return {k: v for k, v in all_.items() if v is not None}
 
@@ -84,4 +94,4 @@ def foreign(path, body, alg="RS256", **head):
 
 def theirs(who, **changes):
     """The claims that a token from elsewhere has at least."""
-    return claims(who, **{"jti": None, **changes})
+    return claims(who, **{"jti": None, "gen": None, **changes})

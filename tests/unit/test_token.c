@@ -75,7 +75,7 @@ static void free_keys(void)
 
 static char *issue(int64_t now)
 {
-    return token_issue(&ours, 17, 3, "alice", now, 60);
+    return token_issue(&ours, 17, 281474976710657, "alice", now, 60);
 }
 
 static bool verify_by(const struct token_keys *k, const char *text, struct token *t)
@@ -99,7 +99,7 @@ static void what_is_issued_verifies(void)
     char *text = issue(NOW);
     CHECK(text && token_verify(&ours, text, strlen(text), NOW, &t, &why));
     CHECK(t.user == 17 && t.expires == NOW + 60);
-    CHECK(t.proof.generation == 3 && t.proof.issued == NOW && !t.proof.foreign);
+    CHECK(t.proof.generation == 281474976710657 && t.proof.issued == NOW && !t.proof.foreign);
     CHECK_STR(t.name, "alice");
     free(text);
 }
@@ -163,7 +163,7 @@ static char *sign(jwt_alg_t alg, const char *claims)
 
 static void other_algorithms_of_a_secret_will_not_do(void)
 {
-    static const char good[] = "{" GOOD ",\"jti\":\"x\"}";
+    static const char good[] = "{" GOOD ",\"jti\":\"x\",\"gen\":3}";
     static const jwt_alg_t others[] = {JWT_ALG_NONE, JWT_ALG_HS384, JWT_ALG_HS512};
     const char *why;
     char *text = sign(JWT_ALG_HS256, good);
@@ -181,7 +181,7 @@ static void other_algorithms_of_a_secret_will_not_do(void)
 static bool kid_verifies(const char *with, const char *headers)
 {
     const char *why;
-    char *text = sign_with(JWT_ALG_HS256, with, headers, "{" GOOD ",\"jti\":\"x\"}");
+    char *text = sign_with(JWT_ALG_HS256, with, headers, "{" GOOD ",\"jti\":\"x\",\"gen\":3}");
     bool good = verify(text, &why);
     free(text);
     return good;
@@ -261,7 +261,8 @@ static void a_public_key_is_no_secret(void)
     const char *const secrets[] = {rsa.public, ec.public,         rsa.base64,
                                    ec.base64,  all.keys[1].bytes, all.keys[2].bytes};
     for (size_t i = 0; i < sizeof(secrets) / sizeof(secrets[0]); i++) {
-        char *text = sign_with(JWT_ALG_HS256, secrets[i], NULL, "{" GOOD ",\"jti\":\"x\"}");
+        char *text =
+            sign_with(JWT_ALG_HS256, secrets[i], NULL, "{" GOOD ",\"jti\":\"x\",\"gen\":3}");
         CHECK(text && !verify_by(&all, text, &t));
         free(text);
     }
@@ -286,7 +287,7 @@ static void a_header_cannot_choose_the_kind_of_a_key(void)
         "{\"alg\":\"none\"}",  "{\"alg\":\"HS256\"}", "{\"alg\":\"ES256\"}", "{\"alg\":\"PS256\"}",
         "{\"alg\":\"rs256\"}", "{\"alg\":\"RS512\"}", "{\"alg\":\"\"}",      "{\"typ\":\"JWT\"}"};
     struct token t;
-    char *text = sign_with(JWT_ALG_RS256, rsa.private, NULL, "{" GOOD ",\"jti\":\"x\"}");
+    char *text = sign_with(JWT_ALG_RS256, rsa.private, NULL, "{" GOOD ",\"jti\":\"x\",\"gen\":3}");
     CHECK(verify_by(&all, text, &t));
     for (size_t i = 0; i < sizeof(headers) / sizeof(headers[0]); i++) {
         char *forged = replace_header(text, headers[i]);
@@ -393,7 +394,7 @@ static void check_written(const struct written *w, const char *header, const cha
     free(text);
 }
 
-#define MINE GOOD ",\"jti\":\"x\""
+#define MINE GOOD ",\"jti\":\"x\",\"gen\":3"
 
 static void each_parameter_of_the_header_is_judged(void)
 {
@@ -538,24 +539,34 @@ static void an_audience_that_ours_name_must_be_this_one(void)
 
 /* --- claims --- */
 
-/* Tokens of earlier versions have no generation: theirs is 0. */
-static void a_generation_is_a_whole_number_or_not_there(void)
+/* Without it a token would be bound to a number, whoever has that. */
+static void a_generation_is_a_whole_number(void)
 {
-    static const char *const bad[] = {"-1", "1.5", "\"1\"", "null", "true", "[1]", "12345678901"};
+    static const char *const bad[] = {"",
+                                      ",\"gen\":-1",
+                                      ",\"gen\":1.5",
+                                      ",\"gen\":\"1\"",
+                                      ",\"gen\":null",
+                                      ",\"gen\":true",
+                                      ",\"gen\":[1]",
+                                      ",\"gen\":1e3",
+                                      ",\"gen\":1234567890123456789"};
+    static const int64_t good[] = {0, 7, 281474976710656, 123456789012345678};
     struct token t;
     const char *why;
     char claims[200];
-    char *text = sign(JWT_ALG_HS256, "{" GOOD ",\"jti\":\"x\"}");
-    CHECK(verify_by(&ours, text, &t) && t.proof.generation == 0);
-    free(text);
-    text = sign(JWT_ALG_HS256, "{" GOOD ",\"jti\":\"x\",\"gen\":7}");
-    CHECK(verify_by(&ours, text, &t) && t.proof.generation == 7);
-    free(text);
+    for (size_t i = 0; i < sizeof(good) / sizeof(good[0]); i++) {
+        snprintf(claims, sizeof(claims), "{" GOOD ",\"jti\":\"x\",\"gen\":%lld}",
+                 (long long)good[i]);
+        char *text = sign(JWT_ALG_HS256, claims);
+        CHECK(verify_by(&ours, text, &t) && t.proof.generation == good[i]);
+        free(text);
+    }
     for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
-        snprintf(claims, sizeof(claims), "{" GOOD ",\"jti\":\"x\",\"gen\":%s}", bad[i]);
-        text = sign(JWT_ALG_HS256, claims);
+        snprintf(claims, sizeof(claims), "{" GOOD ",\"jti\":\"x\"%s}", bad[i]);
+        char *text = sign(JWT_ALG_HS256, claims);
         CHECK(!verify(text, &why));
-        CHECK_STR(why, "gen is no generation");
+        CHECK_STR(why, "gen is missing or no generation");
         free(text);
     }
 }
@@ -563,24 +574,26 @@ static void a_generation_is_a_whole_number_or_not_there(void)
 static void every_claim_is_checked(void)
 {
     static const char *const bad[] = {
-        "{\"iat\":1699999990,\"exp\":1700000060,\"jti\":\"x\"}",
-        "{\"sub\":5,\"iat\":1699999990,\"exp\":1700000060,\"jti\":\"x\"}",
-        "{\"sub\":\"0\",\"iat\":1699999990,\"exp\":1700000060,\"jti\":\"x\"}",
-        "{\"sub\":\"-5\",\"iat\":1699999990,\"exp\":1700000060,\"jti\":\"x\"}",
-        "{\"sub\":\"5x\",\"iat\":1699999990,\"exp\":1700000060,\"jti\":\"x\"}",
-        "{\"sub\":\"\",\"iat\":1699999990,\"exp\":1700000060,\"jti\":\"x\"}",
-        "{\"sub\":\"9999999999999999999\",\"iat\":1699999990,\"exp\":1700000060,\"jti\":\"x\"}",
-        "{\"sub\":\"5\",\"exp\":1700000060,\"jti\":\"x\"}",
-        "{\"sub\":\"5\",\"iat\":1699999990,\"jti\":\"x\"}",
-        "{\"sub\":\"5\",\"iat\":1699999990,\"exp\":0,\"jti\":\"x\"}",
-        "{\"sub\":\"5\",\"iat\":1699999990,\"exp\":-1,\"jti\":\"x\"}",
-        "{\"sub\":\"5\",\"iat\":1699999990,\"exp\":\"1700000060\",\"jti\":\"x\"}",
-        "{\"sub\":\"5\",\"iat\":1699999990,\"exp\":true,\"jti\":\"x\"}",
+        "{\"iat\":1699999990,\"exp\":1700000060,\"jti\":\"x\",\"gen\":3}",
+        "{\"sub\":5,\"iat\":1699999990,\"exp\":1700000060,\"jti\":\"x\",\"gen\":3}",
+        "{\"sub\":\"0\",\"iat\":1699999990,\"exp\":1700000060,\"jti\":\"x\",\"gen\":3}",
+        "{\"sub\":\"-5\",\"iat\":1699999990,\"exp\":1700000060,\"jti\":\"x\",\"gen\":3}",
+        "{\"sub\":\"5x\",\"iat\":1699999990,\"exp\":1700000060,\"jti\":\"x\",\"gen\":3}",
+        "{\"sub\":\"\",\"iat\":1699999990,\"exp\":1700000060,\"jti\":\"x\",\"gen\":3}",
+        "{\"sub\":\"9999999999999999999\",\"iat\":1699999990,\"exp\":1700000060,\"jti\":\"x\","
+        "\"gen\":3}",
+        "{\"sub\":\"5\",\"exp\":1700000060,\"jti\":\"x\",\"gen\":3}",
+        "{\"sub\":\"5\",\"iat\":1699999990,\"jti\":\"x\",\"gen\":3}",
+        "{\"sub\":\"5\",\"iat\":1699999990,\"exp\":0,\"jti\":\"x\",\"gen\":3}",
+        "{\"sub\":\"5\",\"iat\":1699999990,\"exp\":-1,\"jti\":\"x\",\"gen\":3}",
+        "{\"sub\":\"5\",\"iat\":1699999990,\"exp\":\"1700000060\",\"jti\":\"x\",\"gen\":3}",
+        "{\"sub\":\"5\",\"iat\":1699999990,\"exp\":true,\"jti\":\"x\",\"gen\":3}",
         "{\"sub\":\"5\",\"iat\":1699999990,\"exp\":1700000060}",
         "{\"sub\":\"5\",\"iat\":1699999990,\"exp\":1700000060,\"jti\":7}",
-        "{\"sub\":\"5\",\"iat\":1699999990,\"exp\":1700000060,\"jti\":\"x\",\"nbf\":1700000900}",
-        "{" GOOD ",\"jti\":\"x\",\"nbf\":\"1699999990\"}",
-        "{" GOOD ",\"jti\":\"x\",\"nbf\":-1}",
+        "{\"sub\":\"5\",\"iat\":1699999990,\"exp\":1700000060,\"jti\":\"x\",\"gen\":3,\"nbf\":"
+        "1700000900}",
+        "{" GOOD ",\"jti\":\"x\",\"gen\":3,\"nbf\":\"1699999990\"}",
+        "{" GOOD ",\"jti\":\"x\",\"gen\":3,\"nbf\":-1}",
     };
     const char *why;
     for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
@@ -662,7 +675,7 @@ int main(void)
     RUN(each_time_has_the_same_form);
     RUN(a_token_has_three_parts_in_base64url);
     RUN(an_audience_that_ours_name_must_be_this_one);
-    RUN(a_generation_is_a_whole_number_or_not_there);
+    RUN(a_generation_is_a_whole_number);
     RUN(every_claim_is_checked);
     RUN(a_name_is_a_username_or_not_there);
     RUN(garbage_is_no_token);

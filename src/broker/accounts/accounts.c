@@ -20,6 +20,7 @@
 #include "logins.h"
 #include "map.h"
 #include "pool.h"
+#include "revocations.h"
 
 enum { ODD_MOST = 1000 };
 
@@ -80,14 +81,15 @@ static char *copy_text(struct ipc_text t)
 }
 
 /* All but logging out end with a token and the user. */
-static void reply_token(struct account_request *q, int status)
+static bool reply_token(struct account_request *q, int status)
 {
     char *token = bearer_issue(q->user, q->generation, q->name);
     if (!token) {
         log_error("issuing a token failed");
         request_fail(q, IPC_E_INTERNAL);
-        return;
+        return false;
     }
+    revocations_learn(q->user, &(struct standing){.generation = q->generation});
     struct buf json = BUF_INIT;
     buf_printf(&json,
                "{\"token\":\"%s\",\"token_type\":\"Bearer\",\"expires_in\":%lld,\"user\":%s}",
@@ -96,7 +98,13 @@ static void reply_token(struct account_request *q, int status)
     explicit_bzero(token, strlen(token));
     free(token);
     buf_wipe(&json);
-    request_free(q);
+    return true;
+}
+
+static void reply_last(struct account_request *q, int status)
+{
+    if (reply_token(q, status))
+        request_free(q);
 }
 
 static char *copy_column(const PGresult *result, int column)
@@ -112,7 +120,7 @@ static void welcome(struct account_request *q)
     const struct peer *p = peer_find(q->peer);
     if (p)
         limits_succeeded(limits_account(q->name, strlen(q->name)), p->address, clock_ms());
-    reply_token(q, 201);
+    reply_last(q, 201);
 }
 
 static void on_registered(void *arg, const PGresult *result)
@@ -125,6 +133,7 @@ static void on_registered(void *arg, const PGresult *result)
     char *status = copy_column(result, 0);
     q->user_json = copy_column(result, 2);
     q->user = db_int(result, 0, 1);
+    q->generation = db_int(result, 0, 3);
     if (strcmp(status, "ok") == 0)
         welcome(q);
     else if (strcmp(status, "username_taken") == 0)
@@ -180,10 +189,12 @@ static void on_password(void *arg, const PGresult *result)
     if (!db_ok(result)) {
         request_fail(q, db_error(result));
     } else if (PQntuples(result) != 1) {
-        request_fail(q, IPC_E_CREDENTIALS); /* somebody was faster, and the password is another */
+        request_fail(q, IPC_E_CREDENTIALS); /* meanwhile the tokens became void */
     } else {
-        q->generation = db_int(result, 0, 0);
-        reply_token(q, 200);
+        struct standing s = standing_from_row(result, 0, 0);
+        q->generation = s.generation;
+        revocations_made(q->user, &s);
+        reply_last(q, 200);
     }
 }
 
@@ -197,7 +208,7 @@ static void on_new_hash(void *arg, bool done, struct ipc_text hash, enum ipc_che
     }
     struct db_params params = {0};
     db_param_int8(&params, q->user);
-    db_param_text(&params, q->old_hash, strlen(q->old_hash));
+    db_param_int8(&params, q->generation);
     db_param_text(&params, hash.p, hash.n);
     pool_run(STATEMENT_USER_PASSWORD, &params, on_password, q);
 }
@@ -206,6 +217,36 @@ static void hash_new_password(struct account_request *q)
 {
     struct ipc_text password = {q->new_password, q->new_password_size};
     hashing_hash(password, on_new_hash, q);
+}
+
+static void on_rehashed(void *arg, const PGresult *result)
+{
+    if (!db_ok(result))
+        log_warn("storing a new hash of the password failed; the next login tries again");
+    request_free(arg);
+}
+
+static void on_renewed(void *arg, bool done, struct ipc_text hash, enum ipc_check check)
+{
+    (void)check;
+    struct account_request *q = arg;
+    if (!done || hash.n == 0) { /* too much to do: at the next login */
+        request_free(q);
+        return;
+    }
+    struct db_params params = {0};
+    db_param_int8(&params, q->user);
+    db_param_text(&params, q->old_hash, strlen(q->old_hash));
+    db_param_text(&params, hash.p, hash.n);
+    pool_run(STATEMENT_USER_REHASH, &params, on_rehashed, q);
+}
+
+/* A hash of another cost or form becomes one as new ones are. The client has its answer; other
+ * logins of this source wait until that is done. */
+static void renew_hash(struct account_request *q)
+{
+    struct ipc_text password = {q->password, q->password_size};
+    hashing_hash(password, on_renewed, q);
 }
 
 /* Of a user whose password cannot be compared, once: anybody who knows the name can try it. */
@@ -244,8 +285,10 @@ static void on_verified(void *arg, bool done, struct ipc_text hash, enum ipc_che
         request_fail(q, IPC_E_DISABLED);
     else if (q->type == IPC_PASSWORD)
         hash_new_password(q);
-    else
-        reply_token(q, 200);
+    else if (check == IPC_RIGHT)
+        reply_last(q, 200);
+    else if (reply_token(q, 200))
+        renew_hash(q);
 }
 
 /* An unknown user goes the same way, with an empty hash: the answer and its time are the same. */
@@ -257,18 +300,23 @@ static void on_credentials(void *arg, const PGresult *result)
         return;
     }
     struct ipc_text hash = {"", 0};
+    int work = 0;
+    q->user = 0;
     if (PQntuples(result) == 1) {
-        q->user = db_int(result, 0, 0);
+        work = (int)db_int(result, 0, 0);
+        q->user = db_int(result, 0, 1);
+        hash.p = db_text(result, 0, 3, &hash.n);
+    }
+    if (q->user) {
         free(q->name);
-        q->name = copy_column(result, 1);
-        hash.p = db_text(result, 0, 2, &hash.n);
+        q->name = copy_column(result, 2);
         q->old_hash = copy_text(hash);
-        q->user_json = copy_column(result, 3);
-        q->generation = db_int(result, 0, 4);
-        q->disabled = db_bool(result, 0, 5);
+        q->user_json = copy_column(result, 4);
+        q->generation = db_int(result, 0, 5);
+        q->disabled = db_bool(result, 0, 6);
     }
     struct ipc_text password = {q->password, q->password_size};
-    hashing_verify(password, hash, 0, on_verified, q);
+    hashing_verify(password, hash, work, on_verified, q);
 }
 
 /* Its turn has come. Who did not wait for it gets no password checked. */
@@ -285,6 +333,7 @@ static void on_turn(void *arg, enum ipc_error error)
         pool_run(STATEMENT_USER_CREDENTIALS_BY_ID, &params, on_credentials, q);
     } else {
         db_param_text(&params, q->name, strlen(q->name));
+        db_param_int4(&params, conf_bcrypt_most(&broker.conf));
         pool_run(STATEMENT_USER_CREDENTIALS, &params, on_credentials, q);
     }
 }
@@ -340,15 +389,21 @@ static void on_logged_out(void *arg, const PGresult *result)
         request_fail(q, db_error(result));
         return;
     }
+    if (PQntuples(result) == 1) {
+        struct standing s = standing_from_row(result, 0, 0);
+        revocations_made(q->user, &s);
+    }
     peer_reply(q->peer, q->type, q->seq, 204, "", 0);
     request_free(q);
 }
 
 const char *accounts_logout(struct peer *p, const struct ipc_message *m)
 {
+    struct account_request *q = request_new(p, m);
+    q->user = p->user;
     struct db_params params = {0};
-    db_param_int8(&params, p->user);
-    pool_run(STATEMENT_USER_LOGOUT, &params, on_logged_out, request_new(p, m));
+    db_param_int8(&params, q->user);
+    pool_run(STATEMENT_USER_LOGOUT, &params, on_logged_out, q);
     return NULL;
 }
 

@@ -85,9 +85,9 @@ static void bind_peer(struct peer *p, const struct claim *c)
 /* With what is known here, which is enough, or as new as what the database said. */
 static void settle(const struct claim *c)
 {
-    struct standing s = revocations_of(c->token.user);
+    const struct standing *s = revocations_of(c->token.user);
     struct peer *p = peer_find(c->peer);
-    enum ipc_error error = standing_judge(&s, &c->token.proof);
+    enum ipc_error error = s ? standing_judge(s, &c->token.proof) : IPC_E_NONE;
     if (error)
         refuse(c, error, error == IPC_E_DISABLED ? "the account is disabled" : "it was revoked");
     else if (p && p->user && p->user != c->token.user)

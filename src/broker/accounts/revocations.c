@@ -8,11 +8,12 @@
 #include "log.h"
 #include "map.h"
 
-enum { ROWS_AT_ONCE = 10000 };
+enum { ROWS_AT_ONCE = 10000, OTHERS_MOST = 65536 };
 
-static struct map users; /* user id -> struct standing */
-static bool current;     /* all of them were read since the link came up */
-static int64_t position; /* all changes up to here were read */
+static struct map users;  /* user id -> struct standing: tokens of theirs are void */
+static struct map others; /* the same of users who showed a token; all of it may be forgotten */
+static bool current;      /* all users were read since the link came up */
+static int64_t position;  /* all changes up to here were read */
 static bool wanted = true;
 
 struct standing standing_from_row(const PGresult *result, int row, int column)
@@ -31,45 +32,62 @@ enum ipc_error standing_judge(const struct standing *s, const struct proof *proo
     return good ? IPC_E_NONE : IPC_E_UNAUTHORIZED;
 }
 
-struct standing revocations_of(int64_t user)
+const struct standing *revocations_of(int64_t user)
 {
     const struct standing *known = map_get(&users, (uint64_t)user);
-    return known ? *known : (struct standing){0};
+    return known ? known : map_get(&others, (uint64_t)user);
 }
 
 bool revocations_know(int64_t user, const struct proof *proof)
 {
     /* A generation that is ahead of what is known: the user has just logged in again, and the bell
      * has not been heard yet. */
-    return current && !proof->foreign && proof->generation <= revocations_of(user).generation;
+    const struct standing *s = revocations_of(user);
+    return current && !proof->foreign && s && proof->generation <= s->generation;
 }
 
-void revocations_learn(int64_t user, const struct standing *s)
+static void forget(struct map *m)
 {
-    struct standing *known = map_get(&users, (uint64_t)user);
-    if (s->generation <= (known ? known->generation : 0))
+    void *known;
+    for (size_t at = 0; (known = map_next(m, &at));)
+        free(known);
+    map_free(m);
+}
+
+/* Into the map, if it is the newer one. */
+static void keep(struct map *m, int64_t user, const struct standing *s)
+{
+    struct standing *known = map_get(m, (uint64_t)user);
+    if (known && s->generation <= known->generation)
         return;
     if (!known) {
         known = xcalloc(1, sizeof(*known));
-        map_put(&users, (uint64_t)user, known);
+        map_put(m, (uint64_t)user, known);
     }
     *known = *s;
 }
 
+void revocations_learn(int64_t user, const struct standing *s)
+{
+    if (map_get(&users, (uint64_t)user)) {
+        keep(&users, user, s);
+        return;
+    }
+    if (others.count >= OTHERS_MOST)
+        forget(&others);
+    keep(&others, user, s);
+}
+
 enum ipc_error revocations_verdict(const struct peer *p)
 {
-    if (!current)
-        return IPC_E_NONE;
-    struct standing s = revocations_of(p->user);
-    return standing_judge(&s, &p->proof);
+    const struct standing *s = current ? revocations_of(p->user) : NULL;
+    return s ? standing_judge(s, &p->proof) : IPC_E_NONE;
 }
 
 static void forget_all(void)
 {
-    void *known;
-    for (size_t at = 0; (known = map_next(&users, &at));)
-        free(known);
-    map_free(&users);
+    forget(&users);
+    forget(&others);
 }
 
 void revocations_link_lost(void)
@@ -100,6 +118,12 @@ static void end_channels(void)
     }
 }
 
+void revocations_made(int64_t user, const struct standing *s)
+{
+    revocations_learn(user, s);
+    end_channels();
+}
+
 static void on_read(void *arg, const PGresult *result)
 {
     (void)arg;
@@ -108,7 +132,9 @@ static void on_read(void *arg, const PGresult *result)
     int rows = PQntuples(result);
     for (int i = 0; i < rows; i++) {
         struct standing s = standing_from_row(result, i, 2);
-        revocations_learn(db_int(result, i, 1), &s);
+        int64_t user = db_int(result, i, 1);
+        free(map_remove(&others, (uint64_t)user));
+        keep(&users, user, &s);
         position = db_int(result, i, 0);
     }
     bool fresh = !current;

@@ -7,7 +7,7 @@
 
 struct proof {
     int64_t issued;     /* iat, Unix time */
-    int64_t generation; /* of the user's tokens: gen, 0 if it is not there; of ours only */
+    int64_t generation; /* of the user's tokens: gen; of ours only */
     bool foreign;       /* issued elsewhere, verified with a public key */
 };
 

@@ -34,12 +34,13 @@
       "select * from chatd_api.event_read_user($1::bigint, $2::bigint, $3::bigint, $4::int)")      \
     S(USER_REGISTER, DB_POOL,                                                                      \
       "select * from chatd_api.user_register($1::text, $2::text, $3::text)")                       \
-    S(USER_CREDENTIALS, DB_POOL, "select * from chatd_api.user_credentials($1::text)")             \
+    S(USER_CREDENTIALS, DB_POOL, "select * from chatd_api.user_credentials($1::text, $2::int)")    \
     S(USER_CREDENTIALS_BY_ID, DB_POOL, "select * from chatd_api.user_credentials($1::bigint)")     \
     S(USER_STANDING, DB_POOL, "select * from chatd_api.user_standing($1::bigint)")                 \
     S(USER_PASSWORD, DB_POOL,                                                                      \
-      "select * from chatd_api.user_password($1::bigint, $2::text, $3::text)")                     \
-    S(USER_LOGOUT, DB_POOL, "select chatd_api.user_logout($1::bigint)")                            \
+      "select * from chatd_api.user_password($1::bigint, $2::bigint, $3::text)")                   \
+    S(USER_REHASH, DB_POOL, "select chatd_api.user_rehash($1::bigint, $2::text, $3::text)")        \
+    S(USER_LOGOUT, DB_POOL, "select * from chatd_api.user_logout($1::bigint)")                     \
     S(REVOCATION_READ, DB_LISTENER,                                                                \
       "select * from chatd_api.revocation_read($1::bigint, $2::int)")                              \
     S(USER_LIST, DB_POOL, "select chatd_api.user_list()")                                          \
