@@ -433,7 +433,9 @@ says(test(rsa.chain, ec.key), "tls_key_file", ec.key, "is not the key of the cer
 says(test(f"{T}/nothing", ec.key), "tls_certificate_file", "No such file", "PEM")
 says(test(ec.chain, f"{T}/nothing"), "tls_key_file", "No such file", "correct the path")
 says(test(ec.key, ec.key), "tls_certificate_file", "PEM, the server's own first")
-for kind, words in (["ed25519"], "a key of another kind;"), (["rsa:1024"], "ee key too small;"):
+curves = [(["ec", "-pkeyopt", f"ec_paramgen_curve:{curve}"], "a key of another kind;")
+          for curve in ("secp224r1", "secp521r1", "secp256k1", "brainpoolP256r1", "brainpoolP384r1")]
+for kind, words in (["ed25519"], "a key of another kind;"), (["rsa:1024"], "ee key too small;"), *curves:
     openssl("req", "-x509", "-newkey", *kind, "-nodes", "-subj", "/CN=x", "-keyout", f"{T}/odd.key",
             "-out", f"{T}/odd.pem")
     says(test(f"{T}/odd.pem", f"{T}/odd.key"), "tls_certificate_file", words, "RSA with 2048 bits")

@@ -95,13 +95,23 @@ static int certificate_fault(const struct conf *conf, const char *why, struct co
         conf->tls_certificate_file, why);
 }
 
+/* libssl takes curves for which there is no scheme (tls_scheme.h), and finds none in a handshake.
+ */
+static bool has_scheme(const EVP_PKEY *key)
+{
+    char group[32];
+    return !EVP_PKEY_is_a(key, "EC") ||
+           (EVP_PKEY_get_group_name(key, group, sizeof(group), NULL) == 1 &&
+            (strcmp(group, SN_X9_62_prime256v1) == 0 || strcmp(group, SN_secp384r1) == 0));
+}
+
 /* The key, too, is as public as the certificate. */
 static int set_certificate(struct tls_context *t, const struct conf *conf, struct conf_error *e)
 {
     if (SSL_CTX_use_certificate_chain_file(t->ssl, conf->tls_certificate_file) != 1)
         return certificate_fault(conf, reason(), e);
     const EVP_PKEY *public_key = X509_get0_pubkey(SSL_CTX_get0_certificate(t->ssl));
-    EVP_PKEY *key = public_key ? remote_key_new(public_key) : NULL;
+    EVP_PKEY *key = public_key && has_scheme(public_key) ? remote_key_new(public_key) : NULL;
     bool done = key && SSL_CTX_use_PrivateKey(t->ssl, key) == 1 &&
                 tls_fingerprint(public_key, t->fingerprint);
     EVP_PKEY_free(key);
