@@ -66,6 +66,28 @@ with Server(*pair.options(), "-o", "listen=tls:127.0.0.1") as s:
 PY
 }
 
+@test "ALPN: http/1.1 is selected where it is offered, nothing where nothing is; others are refused" {
+    py - <<'PY'
+from tls import *
+pair = Pair()
+with Server(*pair.options(), "-o", "listen=tls:127.0.0.1") as s:
+    for version in ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3:
+        def offering(*protocols):
+            context = pair.trust()
+            context.minimum_version = context.maximum_version = version
+            if protocols:
+                context.set_alpn_protocols(protocols)
+            return context
+        for protocols in ("http/1.1",), ("h2", "http/1.1"), ("http/1.1", "h2"), ():
+            t = dial(s, pair, offering(*protocols))
+            assert t.selected_alpn_protocol() == ("http/1.1" if protocols else None), protocols
+            assert fetch(t)[0] == 401
+            t.close()
+        for protocols in ("h2",), ("http/1.0", "HTTP/1.1"), ("http/1.11",):
+            assert "no application protocol" in str(handshake_fails(s, offering(*protocols))), protocols
+PY
+}
+
 @test "a chain with an intermediate certificate is sent whole" {
     py - <<'PY'
 from tls import *

@@ -142,6 +142,18 @@ static bool set_groups(SSL_CTX *ssl)
     return done;
 }
 
+/* HTTP/1.1, or no connection: a client that speaks something else is told so (RFC 7301). */
+static int select_protocol(SSL *ssl, const unsigned char **out, unsigned char *n,
+                           const unsigned char *offered, unsigned size, void *arg)
+{
+    static const unsigned char ours[] = "\x08http/1.1";
+    (void)ssl;
+    (void)arg;
+    int found =
+        SSL_select_next_proto((unsigned char **)out, n, ours, sizeof(ours) - 1, offered, size);
+    return found == OPENSSL_NPN_NEGOTIATED ? SSL_TLSEXT_ERR_OK : SSL_TLSEXT_ERR_ALERT_FATAL;
+}
+
 static bool set_options(SSL_CTX *ssl)
 {
     SSL_CTX_set_options(ssl, SSL_OP_NO_TICKET | SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION |
@@ -152,6 +164,7 @@ static bool set_options(SSL_CTX *ssl)
     SSL_CTX_clear_mode(ssl, SSL_MODE_AUTO_RETRY);
     SSL_CTX_set_session_cache_mode(ssl, SSL_SESS_CACHE_OFF);
     SSL_CTX_set_msg_callback(ssl, count_key_updates);
+    SSL_CTX_set_alpn_select_cb(ssl, select_protocol, NULL);
     return SSL_CTX_set_min_proto_version(ssl, TLS1_2_VERSION) == 1 && set_groups(ssl) &&
            SSL_CTX_set_num_tickets(ssl, 0) == 1 &&
            SSL_CTX_set1_sigalgs_list(ssl, tls_scheme_list()) == 1;
