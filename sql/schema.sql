@@ -35,6 +35,17 @@ begin
     return coalesce(change between 0 and change_last() and stamp_at(change) = stamp, false);
 end $$;
 
+CREATE FUNCTION chatd.is_readable(id bigint, content text) RETURNS boolean
+    LANGUAGE plpgsql STABLE
+    AS $$
+begin
+    return to_json(content) is not null;
+exception when data_exception or data_corrupted or index_corrupted then
+    raise warning 'message % cannot be read and is left out: %', id, sqlerrm
+        using errcode = 'CH002', detail = id;
+    return false;
+end $$;
+
 CREATE FUNCTION chatd.json_time(moment timestamp with time zone) RETURNS text
     LANGUAGE sql STABLE
     AS $$ select to_char(moment at time zone 'UTC', '"\""YYYY-MM-DD"T"HH24:MI:SS.MS"Z\""') $$;
@@ -279,7 +290,7 @@ begin
     return chatd.cursor_honoured(change, stamp);
 end $$;
 
-CREATE FUNCTION chatd_api.event_read(host_id bigint, after bigint, max_rows integer) RETURNS TABLE(cursor bigint, stamp integer, user_ids bigint[], origin bigint, frame text)
+CREATE FUNCTION chatd_api.event_read(host_id bigint, after bigint, max_rows integer, careful boolean DEFAULT false) RETURNS TABLE(cursor bigint, stamp integer, user_ids bigint[], origin bigint, frame text)
     LANGUAGE plpgsql STABLE SECURITY DEFINER
     SET search_path TO 'chatd', 'pg_temp'
     SET enable_seqscan TO 'off'
@@ -307,8 +318,9 @@ begin
                case when m.sender_id = m.receiver_id then array[m.sender_id]
                     else array[m.receiver_id, m.sender_id] end,
                case when m.sender_id <> m.receiver_id then m.origin end,
-               message_frame(here, m.id, m.sender_id, u.username, m.receiver_id, m.content,
-                             m.created_at)
+               case when not careful or is_readable(m.id, m.content)
+                    then message_frame(here, m.id, m.sender_id, u.username, m.receiver_id,
+                                       m.content, m.created_at) end
           from messages m
           join users u on u.id = m.sender_id
          where m.id > after and m.id <= upto
@@ -324,7 +336,7 @@ begin
     end if;
 end $$;
 
-CREATE FUNCTION chatd_api.event_read_user(user_id bigint, after bigint, upto bigint, max_rows integer) RETURNS TABLE(cursor bigint, stamp integer, user_ids bigint[], origin bigint, frame text)
+CREATE FUNCTION chatd_api.event_read_user(user_id bigint, after bigint, upto bigint, max_rows integer, careful boolean DEFAULT false) RETURNS TABLE(cursor bigint, stamp integer, user_ids bigint[], origin bigint, frame text)
     LANGUAGE plpgsql STABLE SECURITY DEFINER
     SET search_path TO 'chatd', 'pg_temp'
     SET enable_seqscan TO 'off'
@@ -343,10 +355,11 @@ begin
                case when m.sender_id = m.receiver_id then array[m.sender_id]
                     else array[m.receiver_id, m.sender_id] end,
                case when m.sender_id <> m.receiver_id then m.origin end,
-               -- Not a join, which might begin with all users.
-               message_frame(here, m.id, m.sender_id,
-                             (select u.username from users u where u.id = m.sender_id),
-                             m.receiver_id, m.content, m.created_at)
+               case when not careful or is_readable(m.id, m.content)
+                    then message_frame(here, m.id, m.sender_id,
+                                       -- Not a join, which might begin with all users.
+                                       (select u.username from users u where u.id = m.sender_id),
+                                       m.receiver_id, m.content, m.created_at) end
           from ((select * from messages
                   where (receiver_id, id) > (event_read_user.user_id, after)
                     and receiver_id <= event_read_user.user_id
@@ -414,7 +427,7 @@ begin
     return cardinality(dead);
 end $$;
 
-CREATE FUNCTION chatd_api.message_history(user_id bigint, other_id bigint, before bigint, after bigint, max_rows integer) RETURNS TABLE(known boolean, history text)
+CREATE FUNCTION chatd_api.message_history(user_id bigint, other_id bigint, before bigint, after bigint, max_rows integer, careful boolean DEFAULT false) RETURNS TABLE(known boolean, history text)
     LANGUAGE plpgsql STABLE SECURITY DEFINER
     SET search_path TO 'chatd', 'pg_temp'
     SET enable_seqscan TO 'off'
@@ -433,6 +446,7 @@ begin
     if after is not null and before is null then
         select string_agg(message_json(m.id, m.sender_id, m.receiver_id, m.content, m.created_at),
                           ',' order by m.id)
+                   filter (where not careful or is_readable(m.id, m.content))
           into page
           from (select id, sender_id, receiver_id, content, created_at from messages
                  where least(sender_id, receiver_id) = low
@@ -443,6 +457,7 @@ begin
     else
         select string_agg(message_json(m.id, m.sender_id, m.receiver_id, m.content, m.created_at),
                           ',' order by m.id)
+                   filter (where not careful or is_readable(m.id, m.content))
           into page
           from (select id, sender_id, receiver_id, content, created_at from messages
                  where least(sender_id, receiver_id) = low

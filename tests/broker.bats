@@ -90,6 +90,53 @@ finally:
 PY
 }
 
+@test "a message that cannot be read is left out and logged once: all others arrive, live and later" {
+    py - <<'PY'
+from server import *
+alice, bob = user(), user()
+a, b = connect(alice.token), connect(bob.token)
+log = lambda: open(f"{T}/main.log").read()
+anew = ("the database is up", "connecting anew")
+before = [log().count(text) for text in anew]
+def damaged():
+    """Stores a message whose content lies in pages of its own, and takes those away."""
+    return sql(f"""insert into messages (sender_id, receiver_id, content)
+            select {alice.id}, {bob.id}, string_agg(md5(i::text), '') from generate_series(1, 200) i
+            returning id;
+        do $$ declare
+            toast constant regclass := (select reltoastrelid from pg_class
+                                         where oid = 'chatd.messages'::regclass);
+        begin
+            execute format('select heap_force_kill(%L, array_agg(ctid)) from %s', toast, toast);
+        end $$""")
+def sent(content):
+    a.message(bob.id, content, content)
+    frame = a.recv()
+    while frame["type"] != "ack":       # its own copies of what psql stored
+        frame = a.recv()
+    return frame["data"]["message_id"]
+sql("create extension pg_surgery")
+sent("first")
+cursor = b.until("message")["data"]["cursor"]
+bad = [damaged(), damaged()]
+last = sent("last")
+assert b.expect("message")["content"] == "last"
+for _ in range(2):                      # whoever was away
+    c = connect(bob.token, path=f"/ws?cursor={cursor}")
+    assert c.until("message")["content"] == "last"
+    c.close()
+for bounds in "", "?after=0", f"?before={last + 1}":
+    status, history = api("GET", f"/messages/{alice.id}{bounds}", token=bob.token)
+    assert status == 200 and [m["content"] for m in history] == ["first", "last"], (status, history)
+text = log()
+for id in bad:
+    assert text.count(f"message {id} cannot be read and is left out: ") == 1, text[-3000:]
+assert [text.count(line) for line in anew] == before
+for w in (a, b):
+    assert w.close() == 1000
+PY
+}
+
 @test "a host that refuses is passed over for the next one of db_host" {
     local port
     port=$(py -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])')

@@ -8,7 +8,7 @@
 #include "log.h"
 
 /* The number of the last migration that this program was written for. */
-enum { SCHEMA_VERSION = 12 };
+enum { SCHEMA_VERSION = 13 };
 
 /* What the server does for this connection, whatever is set for the role or the database. The
  * keepalives are the server's own: they free the backend that stands for this host within seconds
@@ -16,7 +16,8 @@ enum { SCHEMA_VERSION = 12 };
 #define SESSION_OPTIONS                                                                            \
     "-c statement_timeout=10s -c lock_timeout=0 -c idle_in_transaction_session_timeout=0 "         \
     "-c idle_session_timeout=0 -c search_path=pg_catalog -c timezone=UTC -c datestyle=ISO "        \
-    "-c standard_conforming_strings=on -c default_transaction_isolation=read\\ committed "         \
+    "-c client_min_messages=warning -c standard_conforming_strings=on -c "                         \
+    "default_transaction_isolation=read\\ committed "                                              \
     "-c default_transaction_read_only=off -c default_transaction_deferrable=off "                  \
     "-c row_security=on -c jit=off -c plan_cache_mode=auto -c enable_seqscan=on "                  \
     "-c enable_indexscan=on -c enable_indexonlyscan=on -c enable_bitmapscan=on "                   \
@@ -64,7 +65,8 @@ struct db {
     int preparing; /* the statement that is being prepared */
 
     enum statement running;
-    PGresult *result; /* its answer, until the connection is free again */
+    struct db_params params; /* of running, if it has a careful form */
+    PGresult *result;        /* its answer, until the connection is free again */
     db_done *done;
     void *done_arg;
 };
@@ -113,6 +115,7 @@ static void answer(struct db *db, const PGresult *result)
 {
     db_done *done = db->done;
     db->done = NULL;
+    buf_wipe(&db->params.bytes);
     if (done)
         done(db->done_arg, result);
 }
@@ -284,11 +287,23 @@ static void connect_step(struct db *db)
     }
 }
 
-/* Notices ("relation exists", "nested transaction") are for people at a terminal. */
-static void ignore_notice(void *arg, const PGresult *result)
+/* That a message cannot be read is logged once, as far back as this remembers. Other notices are
+ * for people at a terminal. */
+static void on_notice(void *arg, const PGresult *result)
 {
     (void)arg;
-    (void)result;
+    static long long told[64];
+    static size_t next;
+    const char *state = PQresultErrorField(result, PG_DIAG_SQLSTATE);
+    const char *detail = PQresultErrorField(result, PG_DIAG_MESSAGE_DETAIL);
+    if (!state || strcmp(state, "CH002") != 0 || !detail)
+        return;
+    long long id = strtoll(detail, NULL, 10);
+    for (size_t i = 0; i < sizeof(told) / sizeof(told[0]); i++)
+        if (told[i] == id)
+            return;
+    told[next++ % (sizeof(told) / sizeof(told[0]))] = id;
+    log_warn("%s", PQresultErrorField(result, PG_DIAG_MESSAGE_PRIMARY));
 }
 
 void db_connect(struct db *db)
@@ -318,7 +333,7 @@ void db_connect(struct db *db)
     db->pg = PQconnectStartParams(keys, values, 0);
     if (!db->pg)
         die("out of memory: PQconnectStartParams");
-    PQsetNoticeReceiver(db->pg, ignore_notice, NULL);
+    PQsetNoticeReceiver(db->pg, on_notice, NULL);
     PQsetErrorVerbosity(db->pg, PQERRORS_VERBOSE);
     loop_timer_set(db->loop, &db->timer, CONNECT_TIMEOUT_MS);
     db->state = CONNECTING;
@@ -326,6 +341,22 @@ void db_connect(struct db *db)
         fail(db, "cannot connect");
     else
         watch(db, EPOLLOUT);
+}
+
+/* The form of a statement that leaves out what cannot be read, and takes the same parameters;
+ * STATEMENT_COUNT: there is none. */
+static enum statement careful_form(enum statement statement)
+{
+    switch (statement) {
+    case STATEMENT_EVENT_READ:
+        return STATEMENT_EVENT_READ_CAREFUL;
+    case STATEMENT_EVENT_READ_USER:
+        return STATEMENT_EVENT_READ_USER_CAREFUL;
+    case STATEMENT_MESSAGE_HISTORY:
+        return STATEMENT_MESSAGE_HISTORY_CAREFUL;
+    default:
+        return STATEMENT_COUNT;
+    }
 }
 
 void db_run(struct db *db, enum statement statement, struct db_params *p, db_done *done, void *arg)
@@ -347,7 +378,11 @@ void db_run(struct db *db, enum statement statement, struct db_params *p, db_don
     loop_timer_set(db->loop, &db->timer, ANSWER_TIMEOUT_MS);
     int sent = PQsendQueryPrepared(db->pg, statements[statement].name, p->count, values, p->length,
                                    formats, 1);
-    buf_wipe(&p->bytes);
+    if (careful_form(statement) != STATEMENT_COUNT)
+        db->params = *p;
+    else
+        buf_wipe(&p->bytes);
+    *p = (struct db_params){0};
     if (!sent)
         fail(db, "cannot send");
     else
@@ -383,9 +418,28 @@ static bool server_left_us(const PGresult *result)
     return state && (strncmp(state, "57P", 3) == 0 || strcmp(state, "25006") == 0);
 }
 
+/* Something that was stored cannot be read. */
+static bool is_data_error(const PGresult *result)
+{
+    const char *state = PQresultErrorField(result, PG_DIAG_SQLSTATE);
+    return state && (strncmp(state, "22", 2) == 0 || strcmp(state, "XX001") == 0 ||
+                     strcmp(state, "XX002") == 0);
+}
+
+static void run_careful_form(struct db *db)
+{
+    struct db_params p = db->params;
+    db->params = (struct db_params){0};
+    db->state = READY;
+    db_run(db, careful_form(db->running), &p, db->done, db->done_arg);
+}
+
 static void on_result(struct db *db, PGresult *result)
 {
-    if (db->state == RUNNING) {
+    if (db->state == RUNNING && is_data_error(result) &&
+        careful_form(db->running) != STATEMENT_COUNT) {
+        run_careful_form(db);
+    } else if (db->state == RUNNING) {
         if (!db_ok(result))
             log_error("%s: %.*s", statements[db->running].name,
                       (int)strcspn(PQresultErrorMessage(result), "\n"),

@@ -19,6 +19,8 @@
     S(HOST_SWEEP, DB_LISTENER, "select chatd_api.host_sweep($1::bigint[], $2::bigint[])")          \
     S(EVENT_READ, DB_LISTENER,                                                                     \
       "select * from chatd_api.event_read($1::bigint, $2::bigint, $3::int)")                       \
+    S(EVENT_READ_CAREFUL, DB_LISTENER,                                                             \
+      "select * from chatd_api.event_read($1::bigint, $2::bigint, $3::int, true)")                 \
     S(PRESENCE_READ, DB_LISTENER | DB_POOL,                                                        \
       "select * from chatd_api.presence_read($1::bigint, $2::bigint, $3::text)")                   \
     S(SESSION_OPEN, DB_WRITER,                                                                     \
@@ -32,6 +34,9 @@
     S(CURSOR_HONOURED, DB_POOL, "select chatd_api.cursor_honoured($1::bigint, $2::int)")           \
     S(EVENT_READ_USER, DB_POOL,                                                                    \
       "select * from chatd_api.event_read_user($1::bigint, $2::bigint, $3::bigint, $4::int)")      \
+    S(EVENT_READ_USER_CAREFUL, DB_POOL,                                                            \
+      "select * from chatd_api.event_read_user($1::bigint, $2::bigint, $3::bigint, $4::int, "      \
+      "true)")                                                                                     \
     S(USER_REGISTER, DB_POOL,                                                                      \
       "select * from chatd_api.user_register($1::text, $2::text, $3::text)")                       \
     S(USER_CREDENTIALS, DB_POOL, "select * from chatd_api.user_credentials($1::text, $2::int)")    \
@@ -46,7 +51,10 @@
     S(USER_LIST, DB_POOL, "select chatd_api.user_list()")                                          \
     S(MESSAGE_HISTORY, DB_POOL,                                                                    \
       "select * from chatd_api.message_history($1::bigint, $2::bigint, $3::bigint, $4::bigint,"    \
-      " $5::int)")
+      " $5::int)")                                                                                 \
+    S(MESSAGE_HISTORY_CAREFUL, DB_POOL,                                                            \
+      "select * from chatd_api.message_history($1::bigint, $2::bigint, $3::bigint, $4::bigint,"    \
+      " $5::int, true)")
 
 #define STATEMENT_ENUM(name, where, sql) STATEMENT_##name,
 enum statement { STATEMENTS(STATEMENT_ENUM) STATEMENT_COUNT };
