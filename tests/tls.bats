@@ -169,8 +169,13 @@ PY
 from tls import *
 pair = Pair()
 with Server(*pair.options(), "-o", f"listen=tls:127.0.0.1, 127.0.0.1:{free_ports()[0]}") as s:
-    plain = raw(b"GET /users HTTP/1.1\r\nHost: x\r\n\r\n", s.name)
-    assert b"HTTP/1.1" not in closed_by_server(plain)
+    for method in "GET", "HEAD", "POST", "PUT", "CONNECT":
+        for more in b"", b"x" * 100000:     # unread, it would turn the end into a reset
+            plain = raw(f"{method} /users HTTP/1.1\r\nHost: x\r\n\r\n".encode() + more, s.name)
+            head, body = closed_by_server(plain).split(b"\r\n\r\n")
+            assert head.startswith(b"HTTP/1.1 400 Bad Request\r\n"), (method, head)
+            assert b"\r\nConnection: close" in head, head
+            assert "https://" in json.loads(body)["error"], body
     s.logged("TLS: http request")
     for noise in b"\x00" * 64, os.urandom(300), b"\x16\x03\x03\x00\x00", b"\x80\x2e\x01\x00\x02":
         c = raw(noise, s.name)

@@ -112,7 +112,7 @@ bool client_start_tls(struct client *c, tls_sign *sign, void *arg)
     c->tls = tls_new(c->fd, sign, arg);
     int64_t deadline = clock_ms() + c->conf->header_timeout;
     int done = c->tls ? 0 : -1;
-    while (done == 0 && (done = tls_accept(c->tls)) == 0) {
+    while (done == 0 && (done = tls_accept(c->tls, &c->plain_http)) == 0) {
         struct pollfd fd = {.fd = c->fd, .events = tls_read_events(c->tls)};
         if (client_stop || clock_ms() >= deadline || client_poll(&fd, 1, deadline) == 0) {
             log_info("TLS: the handshake did not end in time");
@@ -122,6 +122,10 @@ bool client_start_tls(struct client *c, tls_sign *sign, void *arg)
     char text[128];
     if (done > 0)
         log_debug("TLS: %s", tls_describe(c->tls, text, sizeof(text)));
+    else {
+        tls_free(c->tls);
+        c->tls = NULL;
+    }
     return done > 0;
 }
 

@@ -18,6 +18,7 @@ struct client {
     const struct conf *conf;
     int fd;
     struct tls *tls;            /* NULL: plain */
+    bool plain_http;            /* it sent a request where TLS is spoken */
     bool local;                 /* over a Unix socket */
     struct netaddr peer;        /* who connected; after a PROXY header, on whose behalf */
     char address[NETADDR_TEXT]; /* of the client, as it is now known, as text */
@@ -52,7 +53,7 @@ bool client_may(struct client *c, int64_t amount);
 bool client_read_exactly(struct client *c, void *p, size_t n, int64_t deadline);
 
 /* Speaks TLS from now on: the handshake, within header_timeout. sign(arg, ...) makes the signature.
- * False if the handshake failed, which was logged. */
+ * False if the handshake failed, which was logged; the connection is then without TLS. */
 bool client_start_tls(struct client *c, tls_sign *sign, void *arg);
 
 /* Ends and frees everything; the socket is closed. */

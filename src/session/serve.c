@@ -134,3 +134,11 @@ struct next serve_http(struct client *c, struct ask *a)
     }
     return next;
 }
+
+void serve_plain_http(struct client *c)
+{
+    struct exchange x = {.conf = c->conf, .client = c, .close = true};
+    exchange_error(&x, 400, "This port speaks TLS; use https:// or wss://");
+    if (client_write(c) > 0)
+        client_linger(c);
+}

@@ -8,4 +8,8 @@
 /* Serves requests until the connection ends or becomes something else; returns what. */
 struct next serve_http(struct client *c, struct ask *a);
 
+/* Tells a client that sent a request without TLS to use it, and ends the connection. The answer is
+ * written once: nobody waits for a client that does not take it. */
+void serve_plain_http(struct client *c);
+
 #endif

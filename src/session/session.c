@@ -50,6 +50,8 @@ void session_main(const struct conf *conf, int client, bool tls, int handover, i
     struct next next = {.kind = NEXT_NOTHING};
     if (proxied_begin(&c) && (!tls || client_start_tls(&c, ask_signature, &a)))
         next = serve_http(&c, &a);
+    else if (c.plain_http)
+        serve_plain_http(&c);
     if (next.kind == NEXT_WEBSOCKET)
         chat_run(&c, &a, &next);
     else if (next.kind == NEXT_STREAM)

@@ -287,7 +287,16 @@ static long outcome(struct tls *t, int result, short *events)
     return -1;
 }
 
-int tls_accept(struct tls *t)
+/* What libssl recognises by the method: GET, HEAD, POST, PUT, CONNECT. */
+static bool is_plain_http(void)
+{
+    unsigned long first = ERR_peek_error();
+    int why = ERR_GET_REASON(first);
+    return ERR_GET_LIB(first) == ERR_LIB_SSL &&
+           (why == SSL_R_HTTP_REQUEST || why == SSL_R_HTTPS_PROXY_REQUEST);
+}
+
+int tls_accept(struct tls *t, bool *plain_http)
 {
     ERR_clear_error();
     errno = 0;
@@ -297,6 +306,7 @@ int tls_accept(struct tls *t)
         t->read_events = POLLIN;
         return 1;
     }
+    *plain_http = is_plain_http();
     long n = outcome(t, result, &t->read_events);
     if (n < 0 && errno == EAGAIN)
         return 0;

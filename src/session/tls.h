@@ -42,8 +42,10 @@ typedef bool tls_sign(void *arg, const void *key, uint32_t scheme, const void *c
 struct tls *tls_new(int fd, tls_sign *sign, void *arg);
 void tls_free(struct tls *t);
 
-/* The handshake: 1: done, 0: more of the client is needed, -1: failed, which was logged. */
-int tls_accept(struct tls *t);
+/* The handshake: 1: done, 0: more of the client is needed, -1: failed, which was logged.
+ * plain_http: set if it failed because the client sent a request without TLS; nothing was answered.
+ */
+int tls_accept(struct tls *t, bool *plain_http);
 
 /* Protocol and cipher suite, for the log. */
 const char *tls_describe(struct tls *t, char *text, size_t size);
