@@ -120,7 +120,7 @@ sent("first")
 cursor = b.until("message")["data"]["cursor"]
 bad = [damaged(), damaged()]
 last = sent("last")
-assert b.expect("message")["content"] == "last"
+assert b.until("message")["content"] == "last"
 for _ in range(2):                      # whoever was away
     c = connect(bob.token, path=f"/ws?cursor={cursor}")
     assert c.until("message")["content"] == "last"
