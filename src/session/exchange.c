@@ -90,11 +90,12 @@ static bool listed_origin(const struct exchange *x, struct http_text origin)
     return any_origin(x) || in_list(x->conf->cors_origins, origin);
 }
 
-/* The field Origin; p is NULL if there is none. */
+/* The field Origin; p is NULL if there is none. Of two neither counts: the request is refused, and
+ * no page may read why. */
 static struct http_text origin_of(const struct exchange *x)
 {
-    const struct http_text *field = http_request_field(&x->request, "Origin");
-    return field ? *field : (struct http_text){NULL, 0};
+    bool one = http_request_field_count(&x->request, "Origin") == 1;
+    return one ? *http_request_field(&x->request, "Origin") : (struct http_text){NULL, 0};
 }
 
 bool exchange_origin_allowed(struct exchange *x)
