@@ -655,6 +655,18 @@ revocations() {
     equal "$(honoured 1 "$one")/$(honoured 2 "$(q 'select stamp_at(2)')")" f/t
 }
 
+@test "the manual's lines about users and their tokens work after pg_dump and restore" {
+    q "update users set username = 'alice' where username = 'ann'"
+    pg_dump -Fc -f "$BATS_TEST_TMPDIR/dump"
+    createdb -T template0 -E UTF8 "restored$BATS_TEST_NUMBER"
+    pg_restore -d "restored$BATS_TEST_NUMBER" "$BATS_TEST_TMPDIR/dump"
+    sed -n '/^\.Ss Users and their tokens/,/^\.S[sh] C/p' "$root/man/chatd.8" |
+        grep -E '^(select|update) .*;$' >"$BATS_TEST_TMPDIR/lines"
+    equal "$(wc -l <"$BATS_TEST_TMPDIR/lines")" 4
+    psql -XAtq -v ON_ERROR_STOP=1 -d "restored$BATS_TEST_NUMBER" -f "$BATS_TEST_TMPDIR/lines"
+    psql -Xqd postgres -c "drop database restored$BATS_TEST_NUMBER"
+}
+
 @test "a cursor survives pg_dump and restore" {
     api "select from chatd_api.message_send(null, '{1}', '{2}', '{a}', '{1}', '{x}', null)"
     before=$(q "select tag, stamp_at(1) from instance")
