@@ -282,9 +282,6 @@ PY
 @test "a walk through mutated messages harms nobody" {
     py - <<'PY'
 from impersonate import *
-seed = int(os.environ.get("WALK_SEED", "0")) or random.randrange(1, 2**31)
-print("WALK_SEED", seed)
-dice = random.Random(seed)
 with Innocents() as them:
     mallory = user()
     untouched = f"select md5(string_agg(u::text, ',' order by id)) from users u where id <> {mallory.id}"

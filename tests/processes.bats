@@ -404,15 +404,16 @@ PY
 
 @test "clients that talk garbage, or nothing, are dropped and harm nobody" {
     py - <<'PY'
+from chance import dice
 from server import *
 import struct
 alice, bob = user(), user()
 a, b = connect(alice.token), connect(bob.token)
 roles = children("broker") + children("auth")
-tls = bytes.fromhex("16030100c8010000c40303") + os.urandom(192)
+tls = bytes.fromhex("16030100c8010000c40303") + dice.randbytes(192)
 garbage = [b"\0" * 5000, b"\r\n" * 5000, b"GET " + b"A" * 20000, tls, b"\xff" * 3000,
            b"POST /login HTTP/1.1\r\nHost: x\r\nContent-Length: -1\r\n\r\n",
-           *(os.urandom(n) + b"\r\n\r\n" for n in (10, 100, 1000, 9000))]
+           *(dice.randbytes(n) + b"\r\n\r\n" for n in (10, 100, 1000, 9000))]
 for bytes_ in garbage:
     s = raw(bytes_)
     s.shutdown(socket.SHUT_WR)

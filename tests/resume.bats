@@ -197,6 +197,7 @@ PY
 
 @test "acks and messages come in the order of changes, so the cursor of either is good" {
     py - <<'PY'
+from chance import dice
 from chat import *
 us = [user() for _ in range(4)]
 cs = [connect(u.token) for u in us]
@@ -223,7 +224,7 @@ for c in cs:
 for i in (0, 3):
     frames = stored[i]
     for at in (0, 1, 97, 2 * COUNT - 2):
-        c = connect(us[i].token, random.choice(["main", "two"]), path=f"/ws?cursor={frames[at]['data']['cursor']}")
+        c = connect(us[i].token, dice.choice(["main", "two"]), path=f"/ws?cursor={frames[at]['data']['cursor']}")
         got = []
         while (f := c.recv())["type"] != "resumed":
             if f["type"] == "message":

@@ -56,7 +56,7 @@ def contents(s):
     w = Raw.__new__(Raw)
     w.socket = s
     return [w.json()["content"][:5] for _ in range(MESSAGES)]
-for s in random.sample(readers, 10):
+for s in dice.sample(readers, 10):
     assert contents(s) == [f"{n:05d}" for n in range(MESSAGES)]
 for s in readers:
     s.close()

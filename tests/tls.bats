@@ -166,6 +166,7 @@ PY
 
 @test "plain HTTP where TLS is spoken, and TLS where HTTP is, harm nobody" {
     py - <<'PY'
+from chance import dice
 from tls import *
 pair = Pair()
 with Server(*pair.options(), "-o", f"listen=tls:127.0.0.1, 127.0.0.1:{free_ports()[0]}") as s:
@@ -177,7 +178,7 @@ with Server(*pair.options(), "-o", f"listen=tls:127.0.0.1, 127.0.0.1:{free_ports
             assert b"\r\nConnection: close" in head, head
             assert "https://" in json.loads(body)["error"], body
     s.logged("TLS: http request")
-    for noise in b"\x00" * 64, os.urandom(300), b"\x16\x03\x03\x00\x00", b"\x80\x2e\x01\x00\x02":
+    for noise in b"\x00" * 64, dice.randbytes(300), b"\x16\x03\x03\x00\x00", b"\x80\x2e\x01\x00\x02":
         c = raw(noise, s.name)
         with contextlib.suppress(OSError):      # it may have closed already
             c.shutdown(socket.SHUT_WR)

@@ -48,7 +48,7 @@ PY
 from frames import *
 t = user().token
 for _ in range(20):
-    key = base64.b64encode(os.urandom(16)).decode()
+    key = base64.b64encode(dice.randbytes(16)).decode()
     a = ask(t, {"Sec-WebSocket-Key": key})
     assert a.status == 101 and a.fields["sec-websocket-accept"] == accept_of(key)
 PY
@@ -422,7 +422,7 @@ PY
     py - <<'PY'
 from frames import *
 w = Raw()
-for payload in [b"", b"x", bytes(range(125)), os.urandom(125)]:
+for payload in [b"", b"x", bytes(range(125)), dice.randbytes(125)]:
     w.send(frame(PING, payload))
     assert w.frame() == (PONG, payload)
 w.send(frame(PONG) + frame(PONG, b"unasked") + frame(PING, b"1") + frame(PING, b"2"))
@@ -485,7 +485,7 @@ PY
     py - <<'PY'
 from frames import *
 w = Raw()
-masks = [b"\0\0\0\0", b"\xff\xff\xff\xff", b"\0\xff\0\xff", b"\1\2\3\4", b"{{{{", *(os.urandom(4) for _ in range(40))]
+masks = [b"\0\0\0\0", b"\xff\xff\xff\xff", b"\0\xff\0\xff", b"\1\2\3\4", b"{{{{", *(dice.randbytes(4) for _ in range(40))]
 for i, mask in enumerate(masks):
     w.send(text({"type": "ping", "id": f"{i}"}, mask=mask))
     assert w.json() == {"type": "pong", "id": f"{i}"}
@@ -540,7 +540,7 @@ from frames import *
 good = Raw()
 for _ in range(30):
     w = Raw()
-    w.send(os.urandom(300))
+    w.send(dice.randbytes(300))
     w.socket.shutdown(socket.SHUT_WR)
     read_all(w.socket)
 good.usable()

@@ -10,6 +10,7 @@ import base64
 import hashlib
 import struct
 
+from chance import dice
 from chat import *
 
 CONTINUATION, TEXT, BINARY, CLOSE, PING, PONG = 0, 1, 2, 8, 9, 10
@@ -25,7 +26,7 @@ def frame(opcode, payload=b"", fin=True, mask=None, rsv=0, masked=True, declare=
     head += {0: b"", 2: struct.pack("!H", n & 0xffff), 8: struct.pack("!Q", n)}[wide]
     if not masked:
         return head + payload
-    mask = os.urandom(4) if mask is None else mask
+    mask = dice.randbytes(4) if mask is None else mask
     turned = (mask * (len(payload) // 4 + 1))[:len(payload)]
     return head + mask + (int.from_bytes(payload, "big") ^ int.from_bytes(turned, "big")).to_bytes(
         len(payload), "big")

@@ -11,6 +11,7 @@ that a new row is tried like the others. For those in GOOD a payload is known th
 import re
 import struct
 
+from chance import dice
 from server import *
 
 HEADER = struct.Struct("=III")
@@ -70,7 +71,7 @@ def history_payload(other, limit=50, before=-1, after=-1):
 
 
 def hello(address="192.0.2.1", version=VERSION):
-    return u32(version) + u64(random.randrange(1, 2**62)) + text(address)
+    return u32(version) + u64(dice.randrange(1, 2**62)) + text(address)
 
 
 def good(name, who=None):
