@@ -66,8 +66,9 @@ static bool equal(const char *a, const char *b, size_t n)
 /* The cost that a bcrypt hash in one of the three forms names; 0: it is none. */
 static int cost_of(const char *hash, size_t n)
 {
-    if (n != BCRYPT_HASH_SIZE - 1 || memcmp(hash, "$2", 2) != 0 || !memchr("aby", hash[2], 3) ||
-        hash[3] != '$' || hash[6] != '$')
+    if (n != BCRYPT_HASH_SIZE - 1 || memcmp(hash, "$2", 2) != 0 || hash[3] != '$' || hash[6] != '$')
+        return 0;
+    if (hash[2] != 'a' && hash[2] != 'b' && hash[2] != 'y')
         return 0;
     int tens = hash[4] - '0', ones = hash[5] - '0';
     return tens >= 0 && tens <= 9 && ones >= 0 && ones <= 9 ? 10 * tens + ones : 0;

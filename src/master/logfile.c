@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdalign.h>
 #include <stddef.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -92,14 +93,11 @@ void logfile_sockets(int fds[LOGFILE_SOCKETS])
 static bool pass_on_one(int fd)
 {
     char line[LOG_LINE + 1];
-    union {
-        struct cmsghdr header; /* for the alignment */
-        char space[CMSG_SPACE(sizeof(struct ucred))];
-    } control;
+    alignas(struct cmsghdr) char control[CMSG_SPACE(sizeof(struct ucred))];
     struct iovec part = {line, sizeof(line) - 1};
     struct msghdr m = {.msg_iov = &part,
                        .msg_iovlen = 1,
-                       .msg_control = &control,
+                       .msg_control = control,
                        .msg_controllen = sizeof(control)};
     ssize_t n = recvmsg(fd, &m, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
     if (n < 0)

@@ -71,9 +71,10 @@ static void catch_signals(void)
  * of it: that is asked once. */
 static void count_stop(bool interrupt)
 {
-    static int asked[2];
-    if (++asked[interrupt] > stop_asked)
-        stop_asked = asked[interrupt];
+    static int interrupts, others;
+    int asked = interrupt ? ++interrupts : ++others;
+    if (asked > stop_asked)
+        stop_asked = asked;
 }
 
 static void take_signals(void)
