@@ -134,10 +134,10 @@ struct params {
 
 static int64_t big_endian(const uint8_t *p, int size)
 {
-    int64_t v = 0;
+    uint64_t v = 0;
     for (int i = 0; i < size; i++)
         v = v << 8 | p[i];
-    return v;
+    return (int64_t)v;
 }
 
 static int64_t param_int(struct params *p)
