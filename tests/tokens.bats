@@ -631,6 +631,28 @@ refused(alice.token, "ours has a generation, and it is an old one")
 PY
 }
 
+@test "tokens from elsewhere: one that was revoked ends its connection, also if the user logs in before the bell is heard" {
+    py - <<'PY'
+from tokens import *
+import signal
+alice = user()
+sql(f"update users set token_generation = token_generation + 1 where id = {alice.id}")
+revoked = int(sql(f"select floor(extract(epoch from revoked_at)) from users where id = {alice.id}"))
+eventually(lambda: status(alice.token) == 401)
+t = foreign(f"{T}/rsa", theirs(alice, iat=revoked + 1))
+ws = connect(t)
+backend = int(sql(f"select h.backend from hosts h join sessions s on h.id = s.host_id where s.user_id = {alice.id}"))
+eventually(lambda: time.time() >= revoked + 1)
+os.kill(backend, signal.SIGSTOP)
+try:
+    sql(f"update users set token_generation = token_generation + 1 where id = {alice.id}")
+    assert sent(post("/login", {"username": alice.name, "password": password()})).status == 200
+finally:
+    os.kill(backend, signal.SIGCONT)
+assert ws.closed() == 4401
+PY
+}
+
 @test "tokens from elsewhere: issuer and audience must be those of the configuration" {
     py - <<'PY'
 from tokens import *

@@ -89,7 +89,7 @@ static bool reply_token(struct account_request *q, int status)
         request_fail(q, IPC_E_INTERNAL);
         return false;
     }
-    revocations_learn(q->user, &(struct standing){.generation = q->generation});
+    revocations_issued(q->user, q->generation);
     struct buf json = BUF_INIT;
     buf_printf(&json,
                "{\"token\":\"%s\",\"token_type\":\"Bearer\",\"expires_in\":%lld,\"user\":%s}",

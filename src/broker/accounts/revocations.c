@@ -78,6 +78,12 @@ void revocations_learn(int64_t user, const struct standing *s)
     keep(&others, user, s);
 }
 
+void revocations_issued(int64_t user, int64_t generation)
+{
+    if (!revocations_of(user))
+        revocations_learn(user, &(struct standing){.generation = generation});
+}
+
 enum ipc_error revocations_verdict(const struct peer *p)
 {
     const struct standing *s = current ? revocations_of(p->user) : NULL;
