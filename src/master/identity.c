@@ -57,7 +57,7 @@ void identity_assume(const struct identity *who, enum identity_how how)
 {
     if (!who->changes)
         return;
-#ifdef __SANITIZE_ADDRESS__
+#if SANITIZED
     int dumpable = prctl(PR_GET_DUMPABLE);
 #endif
     if (how == IDENTITY_CHROOT) {
@@ -71,9 +71,9 @@ void identity_assume(const struct identity *who, enum identity_how how)
         die("becoming user %d: %s", (int)who->uid, strerror(errno));
     if (setresuid(0, 0, 0) == 0 || setresgid(0, 0, 0) == 0 || getgroups(0, NULL) != 0)
         bug("root's privileges could be had again");
-        /* The kernel now keeps others of that user, who may be many, from looking into this
-         * process. The leak checker of a sanitizer build is one of them. */
-#ifdef __SANITIZE_ADDRESS__
+#if SANITIZED
+    /* The kernel now keeps others of that user, who may be many, from looking into this process.
+     * The leak checker is one of them. */
     if (dumpable == 1 && prctl(PR_SET_DUMPABLE, 1) < 0)
         die("PR_SET_DUMPABLE: %s", strerror(errno));
 #endif

@@ -134,9 +134,8 @@ int rundir_enter(const char *path, int backlog, bool single, int inherited,
                  const struct identity *who)
 {
     if (mkdir(path, 0700) < 0 && errno != EEXIST)
-        die("run_dir: cannot create %s: %s; set run_dir to a folder that you may make or own, as "
-            "by "
-            "-o run_dir=/run/user/%d/chatd",
+        die("run_dir: cannot create %s: %s; "
+            "set run_dir to a folder that you may make or own, as by -o run_dir=/run/user/%d/chatd",
             path, strerror(errno), (int)geteuid());
     go_to(path);
     run_dir = open(".", O_PATH | O_DIRECTORY | O_CLOEXEC);
