@@ -21,6 +21,12 @@ ci() {
     ci 1 '5 passed, 1 failed' 'echo "3 passed, 1 failed"; exit 2' 'echo "2 passed, 0 failed"'
 }
 
+@test "what failed stands once more before the last line" {
+    ci 1 '1 passed, 2 failed' 'echo "failed: a"; echo x; echo "1 passed, 1 failed"; exit 1' \
+        'echo "failed: b"; echo "0 passed, 1 failed"; exit 1'
+    [[ ${lines[-3]} == 'failed: a' && ${lines[-2]} == 'failed: b' ]]
+}
+
 @test "a step that breaks is a failure, and the others run" {
     ci 1 '2 passed, 1 failed' 'exit 1' 'echo "2 passed, 0 failed"'
     ci 1 '2 passed, 1 failed' 'echo "2 passed, 0 failed"' 'echo "9 passed, 0 failed"; echo killed'
