@@ -728,7 +728,7 @@ begin
           left join users u on lower(u.username collate "C") = lower(user_credentials.name collate "C");
 end $$;
 
-CREATE FUNCTION chatd_api.user_list() RETURNS text
+CREATE FUNCTION chatd_api.user_list(caller_id bigint, mode text) RETURNS text
     LANGUAGE plpgsql STABLE SECURITY DEFINER
     SET search_path TO 'chatd', 'pg_temp'
     SET jit TO 'off'
@@ -737,10 +737,15 @@ begin
     return (select '[' || coalesce(string_agg(
                 '{"id":' || u.id || ',"username":"' || u.username || '","online":'
                 || case when s.user_id is null then 'false' else 'true' end || ',"last_seen":'
-                || coalesce(json_time(case when s.user_id is null then u.last_seen else now() end),
+                || coalesce(json_time(case when s.user_id is not null then now()
+                                           when shown then u.last_seen end),
                             'null') || '}', ',' order by u.id), '') || ']'
               from users u
-              left join (select distinct user_id from sessions) s on s.user_id = u.id);
+              left join contacts c on mode = 'contacts'
+                                  and c.user_id = caller_id and c.contact_id = u.id
+              cross join lateral (select mode = 'all' or u.id = caller_id
+                                         or c.contact_id is not null as shown) v
+              left join (select distinct user_id from sessions) s on s.user_id = u.id and shown);
 end $$;
 
 CREATE FUNCTION chatd_api.user_logout(id bigint) RETURNS TABLE(generation bigint, disabled boolean, revoked bigint)

@@ -184,9 +184,10 @@ def mark():
     return got
 b = connect(bob.token, n)
 assert mark() == [[], []]
-assert online(bob, carol, n)
+assert not online(bob, alice, n) and not online(bob, carol, n) and online(bob, bob, n)
 b.message(alice.id, "now we know each other", "c-1")
 b.expect("ack")
+assert online(bob, alice, n) and online(alice, bob, n) and not online(bob, carol, n)
 b.close()
 assert mark() == [[(bob.id, False)], []]
 b = connect(bob.token, n)
@@ -196,21 +197,22 @@ assert b.until("user_status")["data"] == {"user_id": alice.id, "online": False, 
 PY
 }
 
-@test "presence=off: nobody hears, and GET /users still tells the truth" {
+@test "presence=off: nobody hears, and GET /users tells nobody but oneself" {
     py - <<'PY'
 from chat import *
 n = "off"
 alice, bob, carol = user(instance=n), user(instance=n), user(instance=n)
 a, carols = connect(alice.token, n), connect(carol.token)
 b = connect(bob.token, n)
-assert online(bob, alice, n)
-assert seen(carols, bob) == [(bob, True)] # by an instance whose presence is on
+assert seen(carols, bob) == [(bob, True)] and online(bob, alice) # by an instance whose presence is on
+assert online(bob, bob, n) and not online(bob, alice, n)
 b.message(alice.id, "hello", "c-1")
 b.expect("ack")
 assert a.expect("message")["content"] == "hello"
 b.close()
-eventually(lambda: not online(bob, alice, n))
 assert seen(carols, bob) == [(bob, False)]
+[row] = [u for u in api("GET", "/users", token=alice.token, name=n)[1] if u["id"] == bob.id]
+assert row == {"id": bob.id, "username": bob.name, "online": False, "last_seen": None}
 a.silent()
 PY
 }

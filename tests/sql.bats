@@ -427,12 +427,31 @@ revocations() {
     host_open 1 >/dev/null
     session_open 1 1,2 2,3
     api "select from chatd_api.session_close(1, '{2}')"
-    api "select chatd_api.user_list()" >"$BATS_TEST_TMPDIR/list"
+    api "select chatd_api.user_list(1, 'all')" >"$BATS_TEST_TMPDIR/list"
     equal "$(jq -c 'map([.id, .username, .online, (.last_seen | type)])' "$BATS_TEST_TMPDIR/list")" \
         '[[1,"ann",false,"null"],[2,"bob",true,"string"],[3,"cid",false,"string"],[4,"dan",false,"null"]]'
     jq -e 'all(.[]; .last_seen == null or (.last_seen | test("^20..-..-..T..:..:..[.]...Z$")))' "$BATS_TEST_TMPDIR/list"
     q "truncate users cascade"
-    equal "$(api "select chatd_api.user_list()")" "[]"
+    equal "$(api "select chatd_api.user_list(1, 'all')")" "[]"
+}
+
+@test "user_list: shows of the others what the caller may know of them, and of the caller all" {
+    host_open 1 >/dev/null
+    session_open 1 1,2,3 1,2,3
+    api "select from chatd_api.session_close(1, '{3}')"
+    q "insert into messages (sender_id, receiver_id, content) values (3, 2, 'hello')"
+    # shown CALLER MODE: who is online, and of whom it says when
+    shown() {
+        api "select chatd_api.user_list($1, '$2')" |
+            jq -c '[map(select(.online).id), map(select(.last_seen).id)]'
+    }
+    equal "$(shown 1 all)" "[[1,2],[1,2,3]]"
+    equal "$(shown 1 contacts)" "[[1],[1]]"
+    equal "$(shown 2 contacts)" "[[2],[2,3]]"
+    equal "$(shown 3 contacts)" "[[2],[2,3]]"
+    equal "$(shown 4 contacts)" "[[],[]]"
+    equal "$(shown 1 off)" "[[1],[1]]"
+    equal "$(shown 3 off)" "[[],[3]]"
 }
 
 # Messages --------------------------------------------------------------------------------------

@@ -20,6 +20,7 @@
 #include "revocations.h"
 #include "sends.h"
 #include "signing.h"
+#include "status.h"
 
 static const char *const malformed = "a message with a malformed payload";
 
@@ -125,6 +126,8 @@ static void on_users(void *arg, const PGresult *result)
 static const char *serve_users(struct peer *p, const struct ipc_message *m)
 {
     struct db_params params = {0};
+    db_param_int8(&params, p->user);
+    db_param_text(&params, status_mode(), strlen(status_mode()));
     pool_run(STATEMENT_USER_LIST, &params, on_users, request_new(p, m));
     return NULL;
 }

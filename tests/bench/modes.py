@@ -175,8 +175,9 @@ def http_requests(bench):
         ids = {name: [u[0] for u in read_users(path)] for name, path in users.items()}
         for name, s in systems.items():
             s.pairs("count", 1, 1, 50, users=users[name])
-        queries = {"/users": "select chatd_api.user_list()"}
+        queries = {}
         if "chatd" in systems:
+            queries["/users"] = f"select chatd_api.user_list({ids['chatd'][0]}, 'all')"
             queries["/messages"] = ("select * from chatd_api.message_history"
                                     f"({ids['chatd'][0]}, {ids['chatd'][1]}, null, null, 50)")
         for resource in "/users", "/messages":

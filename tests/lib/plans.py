@@ -57,7 +57,8 @@ CASES = {
     "whether a cursor counts": ("cursor_honoured(75000, 0)", {"messages_pkey": 1}),
     "a session begins": ("session_open((select min(id) from chatd.hosts), '{1}', '{1}', '{75000}', '{0}')",
                           {"messages_pkey": 1}),
-    "who is online": ("user_list()", {}),
+    "who is online": ("user_list(1, 'all')", {}),
+    "which contacts are online": ("user_list(1, 'contacts')", {}),
     "who came and went": ("presence_read((select min(id) from chatd.hosts), 0, 'contacts')", {}),
 }
 EXPLAIN = """

@@ -8,7 +8,7 @@
 #include "log.h"
 
 /* The number of the last migration that this program was written for. */
-enum { SCHEMA_VERSION = 13 };
+enum { SCHEMA_VERSION = 14 };
 
 /* What the server does for this connection, whatever is set for the role or the database. The
  * keepalives are the server's own: they free the backend that stands for this host within seconds
