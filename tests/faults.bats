@@ -222,7 +222,7 @@ await_nothing() {
         mkdir "$T/$how"
         chmod 711 "$T/$how"
         # The shell between, with something to do after it, is the parent; away from this terminal's group.
-        TMPDIR=$T/$how setsid bash -c '"$0" --short --seed 2 >"$1" 2>&1 & echo $! >"$1.pid"; wait; true' \
+        TMPDIR=$T/$how setsid bash -c '"$0" --seconds 3600 --seed 2 >"$1" 2>&1 & echo $! >"$1.pid"; wait; true' \
             "$ROOT/tests/faults/run" "$T/$how.out" 3>&- &
         echo $! >"$T/$how.parent"
     done
