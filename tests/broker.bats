@@ -46,9 +46,12 @@ file, master = f"{T}/db_password", int(open(f"{T}/main.pid").read())
 def log(text):
     with open(f"{T}/main.log") as f:
         return f.read().count(text)
+def refused():
+    with open(f"{os.environ['TEST_CLUSTER']}/pg.log", errors="replace") as f:
+        return f.read().count(f'password authentication failed for user "{os.environ["DB"]}"')
 def refused_again(times):
-    before = log("password authentication failed")
-    eventually(lambda: log("password authentication failed") >= before + times)
+    before = refused()
+    eventually(lambda: refused() >= before + times)
 def write(text):
     with open(f"{file}.new", "w", opener=lambda path, flags: os.open(path, flags, 0o600)) as f:
         f.write(text)

@@ -63,7 +63,7 @@ PY
     psql -qX -d postgres -c "alter role $DB in database $DB reset session_replication_role"
 }
 
-@test "a refused connection is said once, with the key to look at" {
+@test "a refused connection is said with the key to look at" {
     says() {
         local name=$1 text=$2
         shift 2
@@ -87,4 +87,59 @@ PY
     ! grep 'the schema does not fit' "$T/latin1.log"
     server_stop latin1
     psql -qX -d postgres -c "drop database ${DB}_latin1 with (force)"
+}
+
+@test "a connection that is refused again and again is said once, and the readers wait for the link" {
+    py - <<'PY'
+from chat import *
+from fakepg import *
+from removal import server_start
+fake = Fake()
+server_start("fake", "-o", "db_host=127.0.0.1", "-o", f"db_port={fake.port}")
+assert {fake.next()[0] for _ in range(12)} == {"chatd listener", "chatd writer"}
+with open(f"{T}/fake.log") as log:
+    said = [line for line in log if "28P01" in line]
+assert len(said) == 1 and "db_password_file" in said[0], said
+PY
+    server_stop fake
+}
+
+@test "a password is not shown to a server that asks for it as it is, where libpq can insist (since 16)" {
+    local known=yes
+    [[ $(psql 'require_auth=none port=1' -c '' 2>&1) != *'invalid connection option'* ]] || known=no
+    KNOWN=$known py - <<'PY'
+from chat import *
+from fakepg import *
+from removal import server_start
+fake = Fake(asks=CLEARTEXT)
+server_start("shown", "-o", "db_host=127.0.0.1", "-o", f"db_port={fake.port}")
+with open(f"{T}/db_password") as f:
+    password = f.read()
+assert fake.next()[1] == (None if os.environ["KNOWN"] == "yes" else password)
+PY
+    server_stop shown
+}
+
+@test "a role that may have few connections: the link comes first, and the readers take what is left" {
+    [[ ! -e $T/main.pid ]] || server_stop main
+    psql -qX -d postgres -c "alter role $DB connection limit 3"
+    server_start few -o db_readers=5
+    py - <<'PY'
+from chat import *
+n = "few"
+def readers():
+    return int(sql("select count(*) from pg_stat_activity where datname = current_database() and application_name = 'chatd pool'"))
+alice, bob = user(instance=n), user(instance=n)
+a, b = connect(alice.token, n), connect(bob.token, n)
+a.message(bob.id, "through the link", "m-1")
+assert b.until("message")["content"] == "through the link"
+assert api("GET", "/users", token=alice.token, name=n)[0] == 200
+assert readers() == 1
+with open(f"{T}/few.log") as log:
+    said = [line for line in log if "too many connections" in line]
+assert said and all("lower db_readers" in line for line in said), said
+subprocess.run(["psql", "-qX", "-d", "postgres", "-c", f"alter role {os.environ['DB']} connection limit -1"], check=True)
+eventually(lambda: readers() == 5)
+PY
+    server_stop few
 }

@@ -31,6 +31,7 @@ static const struct part {
     void (*free)(void);
 } parts[] = {
     {NULL, revocations_link_lost, revocations_wanted, revocations_free},
+    {NULL, pool_link_lost, NULL, NULL},
     {NULL, rows_link_lost, NULL, rows_free},
     {NULL, feed_link_lost, feed_retry, feed_free},
     {NULL, NULL, events_wanted, NULL},
@@ -56,10 +57,7 @@ static void on_tick(void *arg)
 
 static void on_attached(bool honoured, struct cursor now)
 {
-    static bool before;
-    if (before)
-        pool_renew();
-    before = true;
+    pool_link_up();
     if (position_known().change && !honoured)
         resume_all(now);
     hosts_link_up();

@@ -6,9 +6,8 @@
 #include <sys/epoll.h>
 
 #include "log.h"
-
-/* The number of the last migration that this program was written for. */
-enum { SCHEMA_VERSION = 14 };
+#include "schema.h"
+#include "trouble.h"
 
 /* What the server does for this connection, whatever is set for the role or the database. The
  * keepalives are the server's own: they free the backend that stands for this host within seconds
@@ -24,16 +23,6 @@ enum { SCHEMA_VERSION = 14 };
     "-c enable_nestloop=on -c enable_hashjoin=on -c enable_sort=on -c enable_hashagg=on "          \
     "-c tcp_keepalives_idle=5 -c tcp_keepalives_interval=2 -c tcp_keepalives_count=3 "             \
     "-c tcp_user_timeout=10000"
-
-/* What an option cannot do: transaction_timeout is unknown before PostgreSQL 17, and whoever waits
- * for a standby, in whichever way, may; who waits for nothing must not, since an acknowledged
- * message is durable. */
-#define FIRST_QUERY                                                                                \
-    "select chatd_api.schema_version(), current_setting('session_replication_role'),"              \
-    " case when current_setting('transaction_timeout', true) is not null"                          \
-    " then set_config('transaction_timeout', '0', false) end,"                                     \
-    " case when current_setting('synchronous_commit') = 'off'"                                     \
-    " then set_config('synchronous_commit', 'on', false) end"
 
 enum {
     CONNECT_TIMEOUT_MS = 5000,
@@ -149,47 +138,10 @@ static void end(struct db *db)
     db->owner->down(db->owner_arg);
 }
 
-/* What to do when a connection is refused, by the SQLSTATE. */
-static const char *remedy(const char *state)
-{
-    static const struct {
-        char state[6];
-        const char *remedy;
-    } table[] = {
-        {"28P01", "give the password of db_user in db_password_file"},
-        {"28000", "see db_user, and in pg_hba.conf how it may connect from here; a role that has "
-                  "not the name of the system's user needs a password, and scram-sha-256 there"},
-        {"3D000", "see db_name; make the database with encoding UTF8, and run sql/migrate"},
-        {"42501", "run sql/migrate --role NAME with the name in db_user"},
-        {"53300", "lower db_readers, or raise max_connections or the role's connection limit"},
-    };
-    for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++)
-        if (strncmp(state, table[i].state, 5) == 0)
-            return table[i].remedy;
-    return "see db_host and db_port";
-}
-
-/* Where the SQLSTATE stands in libpq's report of a refused connection (PQERRORS_VERBOSE), behind
- * the severity, whatever language that is in; otherwise at an empty string. */
-static const char *state_in(const char *why)
-{
-    static const char digits[] = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ";
-    for (const char *at = why; (at = strstr(at, ":  ")); at += 3)
-        if (strspn(at + 3, digits) == 5 && at[8] == ':')
-            return at + 3;
-    return "";
-}
-
 static void fail(struct db *db, const char *what)
 {
     const char *why = db->pg ? PQerrorMessage(db->pg) : "";
-    int n = (int)strcspn(why, "\n");
-    const char *state = db->state == CONNECTING ? state_in(why) : "";
-    if (db->state == CONNECTING)
-        log_warn("database connection \"%s\": %s: %.*s; %s", db->name, what, n, why, remedy(state));
-    else
-        log_warn("database connection \"%s\": %s: %.*s", db->name, what, n, why);
-    if (strncmp(state, "28", 2) == 0) /* invalid authorization */
+    if (trouble_tell(db->name, what, why, db->state == CONNECTING))
         db->owner->refused(db->owner_arg);
     end(db);
 }
@@ -212,41 +164,10 @@ static void send_pending(struct db *db)
 static void check_schema(struct db *db)
 {
     db->state = CHECKING;
-    if (!PQsendQuery(db->pg, FIRST_QUERY))
+    if (!PQsendQuery(db->pg, SCHEMA_QUERY))
         fail(db, "cannot ask for the schema's version");
     else
         send_pending(db);
-}
-
-static bool schema_fits(struct db *db, const PGresult *result)
-{
-    const char *encoding = PQparameterStatus(db->pg, "server_encoding");
-    if (!encoding || strcmp(encoding, "UTF8") != 0) {
-        log_error("database \"%s\" (db_name) has encoding %s, chatd needs UTF8: make another one "
-                  "with encoding 'UTF8' template template0, and run sql/migrate there",
-                  PQdb(db->pg), encoding ? encoding : "unknown");
-        return false;
-    }
-    if (PQresultStatus(result) != PGRES_TUPLES_OK) {
-        log_error(
-            "database \"%s\" has no chatd schema that this role may use: run sql/migrate (%.*s)",
-            PQdb(db->pg), (int)strcspn(PQresultErrorMessage(result), "\n"),
-            PQresultErrorMessage(result));
-        return false;
-    }
-    if (strcmp(PQgetvalue(result, 0, 1), "origin") != 0) {
-        log_error(
-            "session_replication_role is set for db_user or db_name, so that no trigger runs: "
-            "take it away with  alter role (or database) NAME reset session_replication_role");
-        return false;
-    }
-    int version = atoi(PQgetvalue(result, 0, 0));
-    if (version == SCHEMA_VERSION)
-        return true;
-    log_error("database \"%s\" has schema version %d, this chatd needs %d: %s", PQdb(db->pg),
-              version, SCHEMA_VERSION,
-              version < SCHEMA_VERSION ? "run sql/migrate" : "install the newer chatd");
-    return false;
 }
 
 /* Prepares the next statement of this connection, or reports for duty after the last. */
@@ -258,6 +179,7 @@ static void prepare_next(struct db *db)
     if (db->preparing == STATEMENT_COUNT) {
         db->state = READY;
         loop_timer_stop(db->loop, &db->timer);
+        trouble_over();
         db->owner->up(db->owner_arg);
         return;
     }
@@ -306,6 +228,21 @@ static void on_notice(void *arg, const PGresult *result)
     log_warn("%s", PQresultErrorField(result, PG_DIAG_MESSAGE_PRIMARY));
 }
 
+/* A password is proved to the server, not shown to it, where libpq can see to that (since 16). A
+ * server that asks for none gets none. */
+static const char *require_auth(const struct conf *conf)
+{
+    static int known = -1;
+    if (known < 0) {
+        PQconninfoOption *all = PQconndefaults();
+        known = 0;
+        for (const PQconninfoOption *o = all; o && o->keyword; o++)
+            known |= strcmp(o->keyword, "require_auth") == 0;
+        PQconninfoFree(all);
+    }
+    return known && conf->db_password && *conf->db_password ? "scram-sha-256,none" : NULL;
+}
+
 void db_connect(struct db *db)
 {
     char application[64];
@@ -323,12 +260,14 @@ void db_connect(struct db *db)
                                 "keepalives_interval",
                                 "keepalives_count",
                                 "tcp_user_timeout",
+                                require_auth(db->conf) ? "require_auth" : NULL,
                                 NULL};
     const char *const values[] = {db->conf->db_host, db->conf->db_port, db->conf->db_user,
                                   db->conf->db_password, db->conf->db_name, application,
                                   "read-write", "UTF8",
                                   /* NOLINTNEXTLINE(bugprone-suspicious-missing-comma): one text */
-                                  SESSION_OPTIONS, "5", "2", "3", "10000", NULL};
+                                  SESSION_OPTIONS, "5", "2", "3", "10000",
+                                  require_auth(db->conf), NULL};
     db->preparing = 0;
     db->pg = PQconnectStartParams(keys, values, 0);
     if (!db->pg)
@@ -452,7 +391,7 @@ static void on_result(struct db *db, PGresult *result)
         loop_timer_stop(db->loop, &db->timer);
         answer(db, result);
     } else if (db->state == CHECKING) {
-        if (schema_fits(db, result))
+        if (schema_fits(db->pg, result))
             prepare_next(db);
         else
             end(db); /* it was said why */
@@ -460,9 +399,7 @@ static void on_result(struct db *db, PGresult *result)
         db->preparing++;
         prepare_next(db);
     } else {
-        log_error("cannot prepare %s: %s", statements[db->preparing].name,
-                  PQresultErrorMessage(result));
-        fail(db, "cannot prepare");
+        fail(db, "cannot prepare a statement");
     }
 }
 

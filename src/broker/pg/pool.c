@@ -22,7 +22,8 @@ struct member {
     struct db *db;
     struct backoff backoff;
     struct loop_timer retry;
-    bool failed; /* its last attempt to connect */
+    enum { AWAY, TRYING, CONNECTED } state;
+    bool failed; /* its last attempt to connect, or that of the link for which it waits */
     bool stale;  /* to be connected anew when it has answered */
     struct job *running;
 };
@@ -50,6 +51,8 @@ static void give_work(struct member *m)
 static void connect_anew(struct member *m)
 {
     m->stale = false;
+    m->state = TRYING;
+    loop_timer_stop(broker.loop, &m->retry);
     db_close(m->db);
     db_connect(m->db);
 }
@@ -76,6 +79,7 @@ static void on_done(void *arg, const PGresult *result)
 static void on_up(void *arg)
 {
     struct member *m = arg;
+    m->state = CONNECTED;
     m->failed = m->stale = false;
     backoff_reset(&m->backoff);
     give_work(m);
@@ -103,16 +107,17 @@ static void refuse_all(void)
 static void on_down(void *arg)
 {
     struct member *m = arg;
+    m->state = AWAY;
     m->failed = true;
-    loop_timer_set(broker.loop, &m->retry, backoff_failed(&m->backoff));
+    if (link_host())
+        loop_timer_set(broker.loop, &m->retry, backoff_failed(&m->backoff));
     if (all_failed())
         refuse_all();
 }
 
 static void on_retry(void *arg)
 {
-    struct member *m = arg;
-    db_connect(m->db);
+    connect_anew(arg);
 }
 
 static const struct db_owner owner = {on_up, on_down, NULL, link_refused};
@@ -123,20 +128,30 @@ void pool_init(void)
     members = xcalloc((size_t)member_count, sizeof(*members));
     for (long long i = 0; i < member_count; i++) {
         struct member *m = &members[i];
-        m->backoff = (struct backoff){.first = 100, .most = 2000};
+        m->backoff = (struct backoff){.first = 100, .most = 10000};
         m->retry = (struct loop_timer){.call = on_retry, .arg = m};
         m->db = db_new(broker.loop, &broker.conf, "pool", DB_POOL, &owner, m);
-        db_connect(m->db);
     }
 }
 
-void pool_renew(void)
+void pool_link_up(void)
 {
     for (long long i = 0; i < member_count; i++) {
         members[i].stale = members[i].running;
-        if (db_ready(members[i].db))
+        if (!members[i].running)
             connect_anew(&members[i]);
     }
+}
+
+void pool_link_lost(void)
+{
+    for (long long i = 0; i < member_count; i++)
+        if (members[i].state == AWAY) {
+            members[i].failed = true;
+            loop_timer_stop(broker.loop, &members[i].retry);
+        }
+    if (all_failed())
+        refuse_all();
 }
 
 void pool_run(enum statement statement, struct db_params *params, db_done *done, void *arg)

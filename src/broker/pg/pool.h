@@ -10,9 +10,13 @@
 void pool_init(void);
 void pool_free(void);
 
-/* The link was lost, and with it perhaps the server: each connection is made anew as soon as it has
- * answered, lest it read from a server that has been replaced. */
-void pool_renew(void);
+/* This host is attached: each connection is made, or made anew as soon as it has answered, lest it
+ * read from a server that has been replaced. So the link has its two first where the server allows
+ * few, and one attempt finds out for all that there is no server. */
+void pool_link_up(void);
+
+/* The link is down. Who is connected serves on; who is not waits for the link. */
+void pool_link_lost(void);
 
 /* Runs a statement, now or when a connection is free. Frees what params holds. If there is no
  * database, or too much waits already, done gets NULL, perhaps before this returns. */

@@ -462,7 +462,11 @@ void pool_run(enum statement statement, struct db_params *params, db_done *done,
     *params = (struct db_params){0};
 }
 
-void pool_renew(void)
+void pool_link_up(void)
+{
+}
+
+void pool_link_lost(void)
 {
 }
 
