@@ -312,3 +312,44 @@ PY
     server_stop large
     server_stop small
 }
+
+@test "a clock that differs from the database's is warned of, once until they agree again" {
+    py - <<'PY'
+from chat import *
+from removal import server_start
+import re, struct
+with open(f"{T}/control", "wb") as f:
+    f.truncate(16)
+os.chmod(f"{T}/control", 0o644)
+def step(seconds):
+    with open(f"{T}/control", "r+b") as f:
+        f.write(struct.pack("=q", seconds))
+def said():
+    with open(f"{T}/stepped.log") as f:
+        return [line.rstrip().split(": ", 1)[1] for line in f if "this host's clock" in line]
+def attach_anew():
+    [host] = sql("select max(id) from hosts").split()
+    sql(f"select pg_terminate_backend(backend) from hosts where id = {host}")
+    eventually(lambda: sql(f"select max(id) > {host} from hosts") == "t")
+# A sanitizer wants to come first, and is the same for that.
+os.environ["ASAN_OPTIONS"] = os.environ.get("ASAN_OPTIONS", "") + ":verify_asan_link_order=0"
+os.environ.update(LD_PRELOAD=f"{os.environ['BUILD']}/faults/shim.so", CHATD_FAULTS=f"{T}/control")
+step(-100)
+server_start("stepped")
+for name in "LD_PRELOAD", "CHATD_FAULTS":
+    del os.environ[name]
+eventually(lambda: len(said()) == 1)
+assert re.search(r"clock is (100|99)\.\d s behind the database's: tokens expire too late here", said()[0]), said()
+attach_anew()
+attach_anew()
+step(0)
+attach_anew()
+eventually(lambda: len(said()) == 2)
+assert said()[1] == "this host's clock and the database's agree again", said()
+step(100)
+attach_anew()
+eventually(lambda: len(said()) == 3)
+assert re.search(r"clock is (100|99)\.\d s ahead of the database's: tokens expire too early here", said()[2]), said()
+PY
+    server_stop stepped
+}

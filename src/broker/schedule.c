@@ -16,6 +16,7 @@
 #include "revocations.h"
 #include "rows.h"
 #include "sends.h"
+#include "skew.h"
 #include "status.h"
 #include "statuses.h"
 
@@ -38,6 +39,7 @@ static const struct part {
     {NULL, sends_link_lost, NULL, sends_free},
     {statuses_link_up, statuses_link_lost, statuses_wanted, statuses_free},
     {NULL, hosts_link_lost, NULL, hosts_free},
+    {skew_link_up, NULL, skew_tick, NULL},
     {NULL, NULL, NULL, answers_free},
     {NULL, NULL, NULL, outbox_free},
     {NULL, NULL, NULL, status_free},
