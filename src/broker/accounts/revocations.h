@@ -37,8 +37,8 @@ bool revocations_know(int64_t user, const struct proof *proof);
 /* The database says so of a user; keeps what is newer. */
 void revocations_learn(int64_t user, const struct standing *s);
 
-/* This host has issued a token of that generation. It says nothing of tokens from elsewhere: what is
- * known of the user already stays, until the bell is heard. */
+/* This host has issued a token of that generation. It says nothing of tokens from elsewhere: what
+ * is known of the user already stays, until the bell is heard. */
 void revocations_issued(int64_t user, int64_t generation);
 
 /* This host has made the tokens of the user void: as if the bell had been heard. */

@@ -247,27 +247,29 @@ void db_connect(struct db *db)
 {
     char application[64];
     snprintf(application, sizeof(application), "chatd %s", db->name);
-    const char *const keys[] = {"host",
-                                "port",
-                                "user",
-                                "password",
-                                "dbname",
-                                "application_name",
-                                "target_session_attrs",
-                                "client_encoding",
-                                "options",
-                                "keepalives_idle",
-                                "keepalives_interval",
-                                "keepalives_count",
-                                "tcp_user_timeout",
-                                require_auth(db->conf) ? "require_auth" : NULL,
-                                NULL};
-    const char *const values[] = {db->conf->db_host, db->conf->db_port, db->conf->db_user,
-                                  db->conf->db_password, db->conf->db_name, application,
-                                  "read-write", "UTF8",
-                                  /* NOLINTNEXTLINE(bugprone-suspicious-missing-comma): one text */
-                                  SESSION_OPTIONS, "5", "2", "3", "10000",
-                                  require_auth(db->conf), NULL};
+    const char *const options[][2] = {
+        {"host", db->conf->db_host},
+        {"port", db->conf->db_port},
+        {"user", db->conf->db_user},
+        {"password", db->conf->db_password},
+        {"require_auth", require_auth(db->conf)},
+        {"dbname", db->conf->db_name},
+        {"application_name", application},
+        {"target_session_attrs", "read-write"},
+        {"client_encoding", "UTF8"},
+        {"options", SESSION_OPTIONS},
+        {"keepalives_idle", "5"},
+        {"keepalives_interval", "2"},
+        {"keepalives_count", "3"},
+        {"tcp_user_timeout", "10000"},
+    };
+    enum { OPTIONS = sizeof(options) / sizeof(options[0]) };
+    /* libpq passes over a key without a value, also one that it does not know. */
+    const char *keys[OPTIONS + 1] = {NULL}, *values[OPTIONS + 1] = {NULL};
+    for (size_t i = 0; i < OPTIONS; i++) {
+        keys[i] = options[i][0];
+        values[i] = options[i][1];
+    }
     db->preparing = 0;
     db->pg = PQconnectStartParams(keys, values, 0);
     if (!db->pg)

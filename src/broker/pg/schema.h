@@ -1,4 +1,5 @@
-/* Whether a database is one that this program was written for: the first thing a connection asks. */
+/* Whether a database is one that this program was written for: the first thing a connection asks.
+ */
 #ifndef SCHEMA_H
 #define SCHEMA_H
 

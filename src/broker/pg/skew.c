@@ -35,8 +35,8 @@ static void judge(int64_t ms)
     if (!differs && size > DIFFERS_MS)
         log_warn("this host's clock is %lld.%lld s %s the database's: tokens expire too %s here; "
                  "let both follow a time server",
-                 (long long)size / 1000, (long long)size % 1000 / 100, ms < 0 ? "behind" : "ahead of",
-                 ms < 0 ? "late" : "early");
+                 (long long)size / 1000, (long long)size % 1000 / 100,
+                 ms < 0 ? "behind" : "ahead of", ms < 0 ? "late" : "early");
     if (differs && size <= AGREES_MS)
         log_info("this host's clock and the database's agree again");
     differs = differs ? size > AGREES_MS : size > DIFFERS_MS;
