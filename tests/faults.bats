@@ -19,6 +19,14 @@ setup_file() {
     "$ROOT/tests/faults/mutations.py" small "$T/small"
 }
 
+# Ends the runs that a failed test has left.
+teardown() {
+    local run
+    for run in "$T"/*.out.pid; do
+        [[ ! -e $run ]] || kill -KILL "$(<"$run")" || true
+    done
+}
+
 # What a run has begun, by the folder that it works in.
 processes_of() {
     py -c 'import sys; sys.path.insert(0, sys.argv[1]); import keeper
@@ -232,5 +240,6 @@ await_nothing() {
     kill -KILL "$(<"$T/KILL.out.pid")"
     kill -KILL "$(<"$T/parent.parent")"
     for how in INT KILL parent; do await_nothing "$T/$how"; done
+    rm "$T"/*.out.pid
     [[ $(tail -n 1 "$T/INT.out") == stopped ]]
 }

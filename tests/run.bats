@@ -11,7 +11,7 @@ setup_file() {
 # at_a_terminal WHAT: starts it at a terminal of its own with 30 WebSockets; then WHAT happens.
 at_a_terminal() {
     py - "$1" <<'PY'
-import os, pty, select, signal, struct, sys, time
+import atexit, contextlib, os, pty, select, signal, struct, sys, time
 from server import *
 state = f"{T}/{some_name('r')}"
 number, = free_ports()
@@ -19,9 +19,19 @@ name = some_name()
 set_address(name, f"127.0.0.1:{number}")
 pid, terminal = pty.fork()
 if pid == 0:
+    # As from a login: what started the tests may ignore these, and a shell cannot change that.
+    for s in signal.SIGHUP, signal.SIGINT, signal.SIGQUIT, signal.SIGTERM:
+        signal.signal(s, signal.SIG_DFL)
+    os.closerange(3, 256)
     environment = {k: v for k, v in os.environ.items() if not k.startswith("PG")}
     os.execve("/bin/bash", ["bash", "-c", f'"{ROOT}/tests/tools/run"; echo "ended with $?"'],
               {**environment, "STATE": state, "PORT": str(number)})
+everybody, postmaster = [pid], None
+@atexit.register
+def end_everybody():
+    for p in [*tree(pid), *everybody, *([postmaster] if postmaster else [])]:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(p, signal.SIGKILL)
 said = ""
 def read_until(words, patience=120):
     global said
@@ -59,6 +69,7 @@ else:
     os.waitpid(pid, 0)
     assert "killed" not in said and " error " not in said, said
 all_gone([*everybody, postmaster])
+atexit.unregister(end_everybody)
 assert not os.path.exists(f"{state}/sock") and os.listdir(f"{state}/chatd") == ["lock"], os.listdir(state)
 PY
 }
