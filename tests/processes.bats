@@ -695,6 +695,48 @@ with Server("-o", "drain_time=1h", "-o", "min_spare=2") as s:
 PY
 }
 
+@test "an auth worker that does not answer in time is replaced when it goes on, and when it does not" {
+    py - <<'PY'
+from concurrent.futures import ThreadPoolExecutor
+from server import *
+u = user()
+with Server("-o", "auth_workers=1", "-o", "bcrypt_cost=10") as s, ThreadPoolExecutor(1) as pool:
+    def login():
+        try:
+            return api("POST", "/login", {"username": u.name, "password": password()}, name=s.name)[0]
+        except TimeoutError:
+            return None
+    def ticks():
+        with open(f"/proc/{auth}/stat") as f:
+            return int(f.read().rsplit(")", 1)[1].split()[11])
+    # Until it is halted in the middle of a password, not before or behind it.
+    while True:
+        eventually(lambda: login() == 200, 90)
+        [auth] = s.children("auth")
+        before, answer = ticks(), pool.submit(login)
+        eventually(lambda: ticks() > before or answer.done())
+        os.kill(auth, signal.SIGSTOP)
+        if answer.result() != 200:
+            break
+        os.kill(auth, signal.SIGCONT)
+    s.logged("an auth worker did not answer")
+    os.kill(auth, signal.SIGCONT)
+    s.logged(f"auth worker[{auth}] was killed by signal {signal.SIGALRM.value} ")
+    eventually(lambda: login() == 200, 90)
+    [auth] = s.children("auth")
+    os.kill(auth, signal.SIGSTOP)
+    s.logged(f"auth worker[{auth}] was halted for 30 seconds and is replaced", 90)
+    eventually(lambda: login() == 200, 90)
+    assert s.children("auth") != [auth]
+    # Halted and going on in time: nothing happens, also later.
+    [auth] = s.children("auth")
+    for number in signal.SIGSTOP, signal.SIGCONT:
+        os.kill(auth, number)
+    eventually(lambda: login() == 200, 90)
+    assert s.children("auth") == [auth]
+PY
+}
+
 @test "kill -9 of the master: all the others end by themselves, and a new one starts on what it left" {
     py - <<'PY'
 from server import *

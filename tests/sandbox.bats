@@ -61,6 +61,7 @@ END
     expects auth 'killed 31' <<'END'
 use_memory allowed
 compute allowed
+set_timer allowed
 unix_stream denied EACCES
 connect_to_broker denied EACCES
 connect_to_others denied EACCES

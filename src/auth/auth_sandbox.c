@@ -6,6 +6,7 @@
 
 #include <errno.h>
 #include <sys/mman.h>
+#include <sys/time.h>
 
 #include "role.h"
 #include "sandbox.h"
@@ -19,6 +20,7 @@ static const struct sandbox_rule rules[] = {
     ALLOW_IF(sendto, "answers, and syslog(3)", ARG_WHOLE(4, 0), ARG_WHOLE(5, 0)),
     ALLOW(write, "the log; priority.c"),
     ALLOW(close, "syslog(3) gives up a syslogd that is gone; priority.c"),
+    ALLOW_IF(setitimer, "the limit for one password", ARG_IS(0, ITIMER_REAL)),
     FAIL(socket, EACCES, "and tries to come back"),
 
     ALLOW(brk, "malloc(3)"),

@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/time.h>
 #include <unistd.h>
 
 #include "auth_sandbox.h"
@@ -62,6 +63,15 @@ static bool serve(const uint8_t *packet, size_t n, struct buf *reply)
     return true;
 }
 
+/* Whatever keeps this process busy for longer, SIGALRM ends it, and the master starts another one.
+ */
+static void set_limit(int seconds)
+{
+    const struct itimerval limit = {.it_value = {.tv_sec = seconds}};
+    if (setitimer(ITIMER_REAL, &limit, NULL) < 0)
+        die("setitimer: %s", strerror(errno));
+}
+
 int main(int argc, char **argv)
 {
     struct conf conf;
@@ -81,6 +91,7 @@ int main(int argc, char **argv)
             die("receiving a request: %s", strerror(errno));
         if (n == 0)
             return 0; /* the master and the broker are gone */
+        set_limit(IPC_HASHING_S);
         priority_lower_session();
         struct buf reply = BUF_INIT;
         if (!serve(packet, (size_t)n, &reply))
@@ -89,6 +100,7 @@ int main(int argc, char **argv)
         if (buf_len(&reply) > 0 &&
             send(ROLE_FD_AUTH, buf_head(&reply), buf_len(&reply), MSG_NOSIGNAL) < 0)
             log_error("sending a reply: %s", strerror(errno));
+        set_limit(0);
         buf_wipe(&reply);
     }
 }

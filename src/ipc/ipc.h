@@ -37,6 +37,9 @@ enum ipc_check {
     IPC_DEAR_HASH, /* nor will this one be: its cost is too high */
 };
 
+/* Seconds for one password. Then the broker gives it up, and the worker that is at it ends. */
+enum { IPC_HASHING_S = 10 };
+
 struct ipc_rule {
     const char *name;
     enum ipc_role sender;

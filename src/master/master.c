@@ -97,9 +97,11 @@ static void reap(void)
     child_died = false;
     int status;
     pid_t pid;
-    while ((pid = waitpid(-1, &status, WNOHANG)) > 0)
-        if (!sessions_reaped(pid, status) && !roles_reaped(pid, status) &&
-            !takeover_reaped(pid, status) && !password_reaped(pid, status))
+    while ((pid = waitpid(-1, &status, WNOHANG | WUNTRACED | WCONTINUED)) > 0)
+        if (WIFSTOPPED(status) || WIFCONTINUED(status))
+            roles_halted(pid, WIFSTOPPED(status));
+        else if (!sessions_reaped(pid, status) && !roles_reaped(pid, status) &&
+                 !takeover_reaped(pid, status) && !password_reaped(pid, status))
             log_warn("unknown child %d ended", (int)pid);
 }
 
@@ -304,7 +306,7 @@ static int64_t earlier(int64_t a, int64_t b)
 static int64_t do_chores(const struct master *m)
 {
     int64_t next = phase == SERVING ? CLOCK_NEVER : phase_ends;
-    next = earlier(next, roles_start_due());
+    next = earlier(next, roles_turn());
     if (m->sockets->count > 0)
         next = earlier(next, sessions_keep_spares());
     next = earlier(next, watch_idle(m));
@@ -361,7 +363,7 @@ int master_run(const struct master *m)
     proctitle_set("master");
     catch_signals();
     sessions_init(m->conf, logfile_for_sessions(m->log_fd), &session_user, m->session);
-    roles_start_due();
+    roles_turn();
     if (single)
         sessions_serve(m->sockets->client, m->sockets->client_tls, NULL);
 

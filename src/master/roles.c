@@ -23,6 +23,7 @@
 
 enum {
     STABLE_MS = 10000,             /* who lived this long is started again at once */
+    HALTED_MS = 30000,             /* a helper that does not run for this long is replaced */
     PROGRAM_PLACE = ROLE_FD_COUNT, /* where the program itself is until it runs */
     PLACES,
 };
@@ -32,7 +33,8 @@ struct role {
     int fds[PLACES]; /* what it gets at each place; -1: nothing */
     pid_t pid;       /* 0: not running */
     bool stopped;
-    bool renewed; /* was told to end, for another one to start */
+    int64_t halted_at; /* by SIGSTOP or the like, clock_ms(); 0: it runs */
+    bool renewed;      /* was told to end, for another one to start */
     int64_t started_at, start_at;
     struct backoff backoff;
 };
@@ -213,10 +215,33 @@ static void start(struct role *r)
     }
 }
 
-int64_t roles_start_due(void)
+void roles_halted(pid_t pid, bool halted)
+{
+    for (int i = SIGNER; i < role_count; i++)
+        if (roles[i].pid == pid)
+            roles[i].halted_at = halted ? clock_ms() : 0;
+}
+
+/* Until when a helper may stay halted. */
+static int64_t end_halted(struct role *r, int64_t now)
+{
+    if (!r->halted_at)
+        return CLOCK_NEVER;
+    if (now - r->halted_at < HALTED_MS)
+        return r->halted_at + HALTED_MS;
+    log_error("%s[%d] was halted for %d seconds and is replaced", r->name, (int)r->pid,
+              HALTED_MS / 1000);
+    kill(r->pid, SIGKILL);
+    r->halted_at = 0;
+    return CLOCK_NEVER;
+}
+
+int64_t roles_turn(void)
 {
     int64_t now = clock_ms(), next = CLOCK_NEVER;
     for (int i = 0; i < role_count; i++) {
+        int64_t until = end_halted(&roles[i], now);
+        next = until < next ? until : next;
         struct role *r = &roles[i];
         if (r->pid || r->stopped)
             continue;
@@ -250,6 +275,7 @@ bool roles_reaped(pid_t pid, int status)
             continue;
         describe_end(r, status);
         r->pid = 0;
+        r->halted_at = 0;
         r->start_at = clock_ms();
         if (r->start_at - r->started_at >= STABLE_MS)
             backoff_reset(&r->backoff);

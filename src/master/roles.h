@@ -39,9 +39,13 @@ int roles_conf_fd(void);
  */
 void roles_write_conf(const struct conf *conf, unsigned role, int fd);
 
-/* Starts those whose time has come. Returns when the next one's does, as clock_ms(), or
- * CLOCK_NEVER. */
-int64_t roles_start_due(void);
+/* Starts those whose time has come, and ends those that were halted for too long. Returns when
+ * there is more to do, as clock_ms(), or CLOCK_NEVER. */
+int64_t roles_turn(void);
+
+/* A child was halted, by SIGSTOP or the like, or goes on. A helper that stays halted is replaced.
+ */
+void roles_halted(pid_t pid, bool halted);
 
 /* Was this child one of them? Then it is noted as dead. */
 bool roles_reaped(pid_t pid, int status);

@@ -7,9 +7,8 @@
 #include "log.h"
 #include "work.h"
 
-enum { PATIENCE_MS = 10000 };
-
-static struct work work = {.who = "an auth worker", .role = IPC_BY_AUTH, .patience = PATIENCE_MS};
+static struct work work = {
+    .who = "an auth worker", .role = IPC_BY_AUTH, .patience = IPC_HASHING_S * 1000};
 
 struct job {
     hashing_done *done;

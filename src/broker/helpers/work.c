@@ -91,6 +91,7 @@ static void send_next(struct work *w)
             finish(job, NULL);
             continue;
         }
+        job->until = clock_ms() + w->patience;
         job->next = w->out_first;
         w->out_first = job;
         w->out++;

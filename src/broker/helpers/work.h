@@ -19,7 +19,7 @@ struct work {
     enum ipc_role role;
     int at_once;         /* requests that are out */
     int most;            /* requests that wait */
-    int64_t patience;    /* milliseconds from work_ask() to the answer */
+    int64_t patience;    /* milliseconds for the queue, and as many for the answer */
     work_wanted *wanted; /* asked about those that wait; NULL: all of them are */
 
     /* Its own. */
