@@ -56,13 +56,15 @@ if sys.argv[1] == "busy port":
     assert p.returncode == 1 and not os.path.exists(other), p
     assert p.stderr == (f"run: somebody listens on port {number}; stop that, or choose another port: "
                         "make run PORT=8081\n"), p
-if sys.argv[1] == "closed":
-    os.close(terminal)
-else:
+if sys.argv[1] != "closed":
     os.write(terminal, b"\x03")
+if sys.argv[1] == "ctrl-c, closed":
+    assert clients.pop().closed() == 1012       # it has begun to stop
+if "closed" in sys.argv[1]:
+    os.close(terminal)
 codes = [c.closed() for c in clients]
-assert codes == [1012] * 30, codes
-if sys.argv[1] == "closed":
+assert codes == [1012] * len(clients), codes
+if "closed" in sys.argv[1]:
     os.waitpid(pid, 0)
 else:
     read_until("ended with 0")
@@ -80,6 +82,10 @@ PY
 
 @test "make run, the terminal is closed: the same" {
     at_a_terminal closed
+}
+
+@test "make run, Ctrl-C, and the terminal is closed meanwhile: the same" {
+    at_a_terminal 'ctrl-c, closed'
 }
 
 @test "make run on a port that is used names PORT=, and makes nothing" {
