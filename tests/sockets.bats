@@ -468,7 +468,7 @@ with Server("-o", f"db_host={T}/nowhere", env={"NOTIFY_SOCKET": path}) as s:
     got = ""
     while "READY=1" not in got:
         got += n.recv(4096).decode()
-    assert "STATUS=the database is away" in got, got
+    assert "STATUS=the database is away; the log says why" in got, got
     status, answer = api("POST", "/login", {"username": "u", "password": "p" * 9}, name=s.name)
     assert status == 503 and list(answer) == ["error"]
 PY

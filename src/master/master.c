@@ -165,7 +165,7 @@ static void take_status(const struct master *m)
         return;
     }
     ready = true;
-    notify_status(up ? "serving" : "the database is away");
+    notify_status(up ? "serving" : "the database is away; the log says why");
     notify_ready(m->sockets->names);
 }
 
