@@ -1,4 +1,6 @@
 #!/usr/bin/env bats
+# bats file_tags=once
+#
 # What must not become dearer unnoticed, by counts, which no slow or busy machine changes: system calls
 # and statements per message, memory and wake-ups of a session at rest, instructions of the parsers.
 #
@@ -7,7 +9,7 @@
 # something was counted at all.
 #
 # Sanitizers have system calls, memory and instructions of their own, and are too slow for messages to
-# come together: these are counted with the plain build only.
+# come together: all of it is counted with the plain build only.
 
 load lib/server
 
@@ -24,10 +26,6 @@ END
 
 teardown_file() {
     server_teardown_file
-}
-
-is_sanitized() {
-    nm "$BUILD/chatd" | grep -q __asan_init
 }
 
 # between VALUE LEAST MOST WHAT
@@ -56,7 +54,6 @@ traced() {
 }
 
 @test "system calls per delivered message, with one in flight: all processes together" {
-    if is_sanitized; then return 0; fi
     local few
     traced few 1 1 100
     few=$counted
@@ -91,7 +88,6 @@ statements() {
 }
 
 @test "PostgreSQL statements per 1,000 messages, under load and with one in flight" {
-    if is_sanitized; then return 0; fi
     local few
     server_start busy -o presence=off
     "$BUILD/bench/load" "$(server_port busy)" users 40 >"$T/busy.users"
@@ -114,10 +110,10 @@ statements() {
     "$BUILD/bench/load" "$(server_port rest)" users 4 >"$T/rest.users"
     head -n 2 "$T/rest.users" >"$T/talkers"
     tail -n 2 "$T/rest.users" >"$T/sleepers"
-    PYTHONPATH=$ROOT/tests/bench:$PYTHONPATH py - "$BUILD/bench/load" "$(is_sanitized && echo sanitized)" <<'PY'
+    PYTHONPATH=$ROOT/tests/bench:$PYTHONPATH py - "$BUILD/bench/load" <<'PY'
 from chat import *
 import proc
-load, sanitized = sys.argv[1:]
+load = sys.argv[1]
 COUNT = 40
 p = subprocess.Popen([load, "-u", f"{T}/sleepers", str(port("rest")), "idle", str(COUNT), "8"], text=True,
                      stdin=subprocess.PIPE, stdout=subprocess.PIPE)
@@ -138,15 +134,14 @@ woken = [after - then for after, then in zip(switches(), before)]
 # Looking at a process does not wake it. One more for what was between two waits when first looked at.
 print("wake-ups:", woken)
 assert max(woken) <= 1 and sum(woken) <= 4, woken
-if not sanitized:
-    pss = proc.pss(sleepers) / COUNT
-    print(f"PSS: {pss:.0f} kB")
-    # Counted: 100 kB with 40 sessions; shared pages weigh less with more.
-    assert 30 <= pss <= 140, pss
-    faults = sum(map(proc.faults, sleepers)) / COUNT
-    print(f"page faults: {faults:.0f}")
-    # Counted: 47; each page that a library touches needlessly is one for every client.
-    assert 25 <= faults <= 58, faults
+pss = proc.pss(sleepers) / COUNT
+print(f"PSS: {pss:.0f} kB")
+# Counted: 100 kB with 40 sessions; shared pages weigh less with more.
+assert 30 <= pss <= 140, pss
+faults = sum(map(proc.faults, sleepers)) / COUNT
+print(f"page faults: {faults:.0f}")
+# Counted: 47; each page that a library touches needlessly is one for every client.
+assert 25 <= faults <= 58, faults
 connections = int(sql("select count(*) from pg_stat_activity where datname = current_database()"
                       " and application_name like 'chatd %'"))
 assert 3 <= connections <= 8, connections
@@ -156,7 +151,6 @@ PY
 }
 
 @test "a session of TLS at rest: its memory, and that of a plain one next to it" {
-    if is_sanitized; then return 0; fi
     PYTHONPATH=$ROOT/tests/bench:$PYTHONPATH py - <<'PY'
 from tls import *
 import proc
@@ -193,7 +187,6 @@ instructions() {
 }
 
 @test "instructions of the parsers" {
-    if is_sanitized; then return 0; fi
     # A request head of 392 bytes, with eight fields: 30 a byte.
     between "$(instructions http)" 3000 18000 'instructions for a request'
     # 1,000 bytes unmasked and checked for UTF-8, some of them at once: 2 a byte.
