@@ -214,6 +214,22 @@ PY
     mutated an_answer_that_nothing_explains
 }
 
+@test "an observer whose host was away knows nothing of that time: absence counts from its return" {
+    py - "$ROOT/tests/faults" <<'PY'
+import sys
+sys.path.insert(0, sys.argv[1])
+import presence
+def answer(observer, t, *online):
+    return {"ev": "users", "observer": observer, "asked": t, "t": t + 0.1, "online": list(online)}
+there = {"user": 3, "device": "3.0", "conn": 1, "host": 1}
+rows = {"connections": [{**there, "ev": "begin", "t": 0.8}, {**there, "ev": "open", "t": 0.9}],
+        "seen": [answer(1, 1, 3), answer(2, 1, 3), {"ev": "away", "observer": 2, "asked": 2, "t": 5},
+                 answer(1, 29, 3), answer(2, 30), answer(2, 40), answer(1, 41, 3)]}
+found = [(round(length, 1), observer) for length, _, observer, *_ in presence.absent(rows)]
+assert found == [(-0.1, 2), (9.9, 2)], found
+PY
+}
+
 # Waits until there is a folder of a run in which everything has been started.
 await_begin() {
     timeout 120 bash -c 'until grep -q "  begin  " "$1"; do sleep 0.1; done' _ "$1"

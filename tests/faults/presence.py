@@ -12,7 +12,8 @@ the promise hold, so only then does its clock run:
           of that user is connected: counted from the latest of the close of the last connection,
           the return of the database, and, for frames, the return of the observer and its host
   absent  shown offline though a connection to such a host is open: counted from the latest of its
-          opening, the return of that host, and the last answer of the same observer that showed him
+          opening, the return of that host and of the observer's, and the last answer of the same
+          observer that showed him
 """
 import bisect
 from collections import defaultdict
@@ -151,13 +152,14 @@ def absent(rows):
             continue
         shown.update({(r["observer"], user): r["asked"] for user in r["online"]})
         online = set(r["online"])
+        watched = hosts[r["observer"]].around(r["t"])[0]
         for user, connections in users.items():
             if user in online:
                 continue
             for _, opened, close, host in connections:
                 run = hosts[host].around(r["asked"]) if host in hosts else None
                 if opened is not None and run and max(opened, run[0]) <= r["asked"] and r["t"] < min(close, run[1]):
-                    begin = max(opened, run[0], shown.get((r["observer"], user), 0))
+                    begin = max(opened, run[0], watched, shown.get((r["observer"], user), 0))
                     yield r["asked"] - begin, user, r["observer"], "GET /users", begin, r["asked"], host
 
 
