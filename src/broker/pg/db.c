@@ -382,9 +382,9 @@ static void on_result(struct db *db, PGresult *result)
         run_careful_form(db);
     } else if (db->state == RUNNING) {
         if (!db_ok(result))
-            log_error("%s: %.*s", statements[db->running].name,
-                      (int)strcspn(PQresultErrorMessage(result), "\n"),
-                      PQresultErrorMessage(result));
+            trouble_error("%s: %.*s", statements[db->running].name,
+                          (int)strcspn(PQresultErrorMessage(result), "\n"),
+                          PQresultErrorMessage(result));
         if (server_left_us(result) || PQstatus(db->pg) == CONNECTION_BAD) {
             fail(db, "lost");
             return;

@@ -15,7 +15,7 @@
  * there is a remedy. Returns whether the server refuses db_user. */
 bool trouble_tell(const char *connection, const char *what, const char *why, bool connecting);
 
-/* The connection stands, and is of no use. */
+/* The connection stands, and the database cannot be used, or a statement failed. */
 void trouble_error(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 
 /* A connection is of use: whatever fails next is news. */
