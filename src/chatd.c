@@ -253,6 +253,29 @@ static void warn(const struct conf *conf)
         log_warn("%s is not read in mode production", arguments.env_file);
 }
 
+/* chatd -t: what is read from where, and whether it would do. */
+static int show_conf(struct conf *conf)
+{
+    conf_print_places(conf, stdout);
+    warn(conf);
+    printf("The configuration is fine.\n");
+    conf_free(conf);
+    return 0;
+}
+
+/* From here on the log is where the configuration wants it; returns its descriptor. */
+static int switch_log(struct conf *conf)
+{
+    int fd = open_log(conf);
+    struct conf_error e;
+    if (fd < 0 && conf_set(conf, "log_file", "syslog", "-i", &e) < 0)
+        bug("%s", e.text); /* so that broker and auth log there, too */
+    log_init(fd, log_kind(fd), (enum log_level)conf->log_level);
+    log_ident("master[%d]", (int)getpid());
+    warn(conf);
+    return fd;
+}
+
 int main(int argc, char **argv)
 {
     process_begin();
@@ -270,22 +293,11 @@ int main(int argc, char **argv)
     takeover_inherit(&in);
     struct conf conf;
     load_conf(&conf, &in);
-    if (arguments.test) {
-        conf_print_places(&conf, stdout);
-        warn(&conf);
-        printf("The configuration is fine.\n");
-        conf_free(&conf);
-        return 0;
-    }
+    if (arguments.test)
+        return show_conf(&conf);
     forget_secret_options();
 
-    int log_fd = open_log(&conf);
-    struct conf_error e;
-    if (log_fd < 0 && conf_set(&conf, "log_file", "syslog", "-i", &e) < 0)
-        bug("%s", e.text); /* so that broker and auth log there, too */
-    log_init(log_fd, log_kind(log_fd), (enum log_level)conf.log_level);
-    log_ident("master[%d]", (int)getpid());
-    warn(&conf);
+    int log_fd = switch_log(&conf);
     notify_init(in.word >= 0 ? in.word : conf.ready_fd);
     process_need_descriptors((unsigned long)conf.max_spare + REFUSE_KEPT + 64);
     /* While developing, a debugger may look. */

@@ -142,27 +142,12 @@ for row in rows:
 PY
 }
 
-@test "chatd(8) has each program among the files" {
-    local folder files
-    files=$(sed -n '/^.Sh FILES/,/^.Sh EXIT/p' "$ROOT/man/chatd.8")
-    for folder in broker auth signer; do
-        [[ $files == *"chatd-$folder"* ]]
-    done
-}
-
-@test "CONTRIBUTING has a row for each folder of src, and README names each" {
-    local folder
-    for folder in "$ROOT"/src/*/; do
-        sed -n '/^- `src\/`/,/^- `sql/p' "$ROOT/README.md" | grep -q "\`$(basename "$folder")\`" || fail "README: no $folder"
-        grep -q "^| \`$(basename "$folder")\` |" "$ROOT/CONTRIBUTING.md" || fail "no row for $folder"
-    done
-}
-
-@test "README names each folder of src, CONTRIBUTING each fuzzer, chatd(8) each program" {
+@test "README and CONTRIBUTING name each folder of src, CONTRIBUTING each fuzzer, chatd(8) each program" {
     local folder source program programs
     sed -n '/^- `src\/`/,/ipc_table/p' "$ROOT/README.md" >"$T/folders"
     for folder in "$ROOT"/src/*/; do
         grep -q "\`$(basename "$folder")\`" "$T/folders" || fail "README has no $folder"
+        grep -q "^| \`$(basename "$folder")\` |" "$ROOT/CONTRIBUTING.md" || fail "CONTRIBUTING has no $folder"
     done
     sed -n '/^## Fuzz/,/^Adding one/p' "$ROOT/CONTRIBUTING.md" >"$T/fuzzers"
     for source in "$ROOT"/tests/fuzz/fuzz_*.c; do

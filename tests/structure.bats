@@ -10,13 +10,6 @@ setup_file() {
     export T=$BATS_FILE_TMPDIR
 }
 
-@test "no fuzzer has left its findings beside the sources" {
-    local left
-    left=$(find "$ROOT" -path "$ROOT/build" -prune -o -regextype egrep \
-        -regex '.*/(slow-unit|crash|leak|oom|timeout)-[0-9a-f]{40}' -print)
-    [[ -z $left ]] || fail "$left"
-}
-
 # --- layers ---
 
 @test "each folder includes only from the folders below it, and no role another" {
@@ -124,7 +117,8 @@ assert not bare, bare
 PY
 }
 
-@test "no function in src is longer than 80 lines, and half of them have at most 20" {
+# Counted: 41, 6 and 15. A function that goes beyond does two things.
+@test "no function in src is longer than 42 lines; half of them have at most 6, nine in ten 15" {
     py - "$ROOT" <<'PY'
 import os, statistics, sys
 lengths = {}
@@ -137,13 +131,14 @@ for d, _, names in os.walk(sys.argv[1] + "/src"):
             if line == "{":
                 start = number
             elif line == "}" and start:
-                lengths[f"{path}:{start}"] = number - start + 1
+                lengths[f"{path}:{start}"] = number - start - 1
                 start = None
         assert start is None, path
-assert len(lengths) > 300, len(lengths)
-long = {k: v for k, v in lengths.items() if v > 80}
+assert len(lengths) > 1000, len(lengths)
+long = {k: v for k, v in lengths.items() if v > 42}
 assert not long, long
-assert statistics.median(lengths.values()) <= 20
+shares = statistics.quantiles(lengths.values(), n=10)
+assert shares[4] <= 6 and shares[8] <= 15, shares
 PY
 }
 
@@ -156,14 +151,6 @@ PY
     [[ $status == 1 ]]
 }
 
-@test "no find of a fuzzer lies about" {
-    cd "$ROOT"
-    local found
-    found=$(find . -path ./build -prune -o -path ./tests/fuzz -prune -o -type f \
-        -regex '.*/\(slow-unit\|crash\|oom\|leak\|timeout\)-[0-9a-f]+' -print)
-    [[ -z $found ]]
-}
-
 @test "nothing is left to do: no marks for later in the tree" {
     # In two parts, lest this line finds itself.
     run grep -rnIwE 'TO''DO|FIX''ME|X''XX' "$ROOT"/{src,sql,tests,man,Makefile,chatd.conf,.ci}
@@ -172,8 +159,8 @@ PY
 }
 
 @test "what fuzzers, merges and crashes leave where they were run is not in the tree" {
-    run find "$ROOT" -maxdepth 1 -type f -regextype posix-extended \
-        -regex '.*/((slow-unit|crash|leak|oom|timeout)-[0-9a-f]+|.*\.(orig|rej)|core(\..*)?)'
+    run find "$ROOT" \( -name .git -o -path "$ROOT/build" \) -prune -o -type f -regextype posix-extended \
+        -regex '.*/((slow-unit|crash|leak|oom|timeout)-[0-9a-f]+|.*\.(orig|rej)|core(\.[0-9]+)?)' -print
     echo "$output"
     [[ $status == 0 && -z $output ]]
 }
@@ -214,8 +201,7 @@ is_sanitized() {
     done
 }
 
-@test "every object is built for control-flow enforcement, where the processor knows that" {
-    [[ $(uname -m) == x86_64 ]] || return 0
+@test "every object is built for control-flow enforcement" {
     local object count=0
     # The C library's own start files have no such note, so the linker drops it from the programs.
     while read -r object; do
