@@ -38,22 +38,23 @@ size_t http_request_field_count(const struct http_request *r, const char *name)
 
 /* In the list that all fields of this name form: how many elements are the token, and how many are
  * not. */
-struct tally {
+struct list_count {
     size_t same, other;
 };
 
-static struct tally list_tally(const struct http_request *r, const char *name, const char *token)
+static struct list_count count_list(const struct http_request *r, const char *name,
+                                    const char *token)
 {
-    struct tally tally = {0, 0};
+    struct list_count count = {0, 0};
     struct http_list list = {.r = r, .name = name};
     struct http_text element;
     while (http_list_next(&list, &element)) {
         if (http_text_is_nocase(element, token))
-            tally.same++;
+            count.same++;
         else
-            tally.other++;
+            count.other++;
     }
-    return tally;
+    return count;
 }
 
 /* Whether the token is the last element of the list that all fields of this name form. */
@@ -68,7 +69,7 @@ static bool list_ends_with(const struct http_request *r, const char *name, const
 
 bool http_request_has_token(const struct http_request *r, const char *name, const char *token)
 {
-    return list_tally(r, name, token).same > 0;
+    return count_list(r, name, token).same > 0;
 }
 
 /* A weight of zero, "0", "0." or with up to three more zeros (RFC 9110 12.4.2). */
@@ -258,7 +259,7 @@ static int settle_transfer_encoding(struct http_request *r)
     /* Where such a body ends cannot be known, whatever the codings are (RFC 9112 6.3). */
     if (!list_ends_with(r, "Transfer-Encoding", "chunked"))
         return refuse(r, 400, "Transfer-Encoding does not end with chunked: send chunked alone");
-    if (list_tally(r, "Transfer-Encoding", "chunked").other > 0)
+    if (count_list(r, "Transfer-Encoding", "chunked").other > 0)
         return refuse(r, 501, "this Transfer-Encoding is not known here: use chunked");
     if (http_request_field_count(r, "Transfer-Encoding") != 1 ||
         !http_text_is_nocase(*value, "chunked"))
@@ -269,7 +270,7 @@ static int settle_transfer_encoding(struct http_request *r)
 
 static int settle_expect(struct http_request *r)
 {
-    struct tally expect = list_tally(r, "Expect", "100-continue");
+    struct list_count expect = count_list(r, "Expect", "100-continue");
     if (expect.other > 0)
         return refuse(r, 417, "this Expect cannot be met: use 100-continue or none");
     r->expect_continue = r->minor == 1 && expect.same > 0;
