@@ -18,13 +18,13 @@
 
 enum { READ_AT_ONCE = 16 * 1024, LINGER_MS = 1000 };
 
-volatile bool client_stop;
+volatile sig_atomic_t client_stop;
 static sigset_t while_waiting;
 
 static void on_term(int signal)
 {
     (void)signal;
-    client_stop = true;
+    client_stop = 1;
 }
 
 void client_init_signals(void)
@@ -45,7 +45,7 @@ static void look_for_term(void)
     static unsigned calls;
     sigset_t pending;
     if (++calls % 64 == 0 && sigpending(&pending) == 0 && sigismember(&pending, SIGTERM) == 1)
-        client_stop = true;
+        client_stop = 1;
 }
 
 int client_poll(struct pollfd *fds, unsigned count, int64_t deadline)

@@ -5,6 +5,7 @@
 #ifndef CLIENT_H
 #define CLIENT_H
 
+#include <signal.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -29,7 +30,7 @@ struct client {
 };
 
 /* Set when SIGTERM has arrived: the server is going down. Delivered only while waiting. */
-extern volatile bool client_stop;
+extern volatile sig_atomic_t client_stop;
 
 /* Installs the handler behind client_stop; SIGTERM is blocked except in client_poll(). */
 void client_init_signals(void);
