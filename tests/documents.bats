@@ -128,6 +128,35 @@ assert not missing, missing
 PY
 }
 
+@test "CONTRIBUTING's reading order and table of places name files and functions that are there" {
+    py - "$ROOT" <<'PY'
+import glob, os, re, sys
+root = sys.argv[1]
+text = open(f"{root}/CONTRIBUTING.md").read()
+
+def section(name):
+    return re.search(rf"^## {name}\n(.*?)^## ", text, re.M | re.S)[1]
+
+missing, walked = [], set()
+for place, function in re.findall(r"`([\w/]+\.[ch]|sql/\w+\.sql)`(?:, `(\w+)`)?", section("A reading order")):
+    path = f"{root}/{place}" if place.startswith("sql/") else f"{root}/src/{place}"
+    walked.add(place)
+    if not os.path.exists(path):
+        missing.append(place)
+    elif function and not re.search(rf"^(?:CREATE FUNCTION|\w).*\b{function}\((?!.*;$)", open(path).read(), re.M):
+        missing.append((place, function))
+assert len(walked) > 25, walked
+for folder, what in re.findall(r"^\| `([\w/]+)` \| (.*) \|$", section("Where things are"), re.M):
+    for name in re.findall(r"`([\w]+\.[ch])`", what):
+        if not os.path.exists(f"{root}/src/{folder}/{name}"):
+            missing.append((folder, name))
+for name in re.findall(r"`([\w/]+\.[ch])`", section("Words")):
+    if not os.path.exists(f"{root}/src/{name}"):
+        missing.append(name)
+assert not missing, missing
+PY
+}
+
 @test "the tests that SECURITY.md names are there, and each row of its table names one" {
     py - "$ROOT" <<'PY'
 import re, sys
