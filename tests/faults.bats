@@ -110,6 +110,10 @@ PY
     mutated acknowledged_but_not_stored
 }
 
+@test "the checker sees: a message waits for the next connection" {
+    mutated a_message_waits_for_the_next_connection
+}
+
 @test "the checker sees: a frame is dropped" {
     mutated a_frame_is_dropped
 }

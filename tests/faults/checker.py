@@ -20,6 +20,7 @@ Finding = namedtuple("Finding", "kind text evidence")
 KINDS = {
     "lost": "acknowledged, but not stored",
     "missing": "stored, but not received by a device that should have it",
+    "late": "received only by a later connection, though one was open for a minute",
     "phantom": "received or acknowledged, but never sent or no longer stored",
     "doubled": "stored twice, acknowledged with two numbers, or received twice",
     "order": "received, or acknowledged, out of order",
@@ -36,7 +37,7 @@ KINDS = {
 
 def check(rows):
     index = Index(rows)
-    return [f for part in (check_acks, check_stored, check_delivery, check_sequences, check_presence,
+    return [f for part in (check_acks, check_stored, check_delivery, check_late, check_sequences, check_presence,
                            check_rest) for f in part(rows, index)]
 
 
@@ -134,6 +135,33 @@ def check_delivery(rows, index):
                 yield Finding("missing", f"{number} ({row['id']}) never reached {device} "
                                          f"({index.devices[device]['kind']})",
                               {"stored": row, "acked": ack and index.evidence(ack)})
+
+
+LATE_S = 60     # no fault lasts for longer, with what has to be made up for behind it
+
+
+def check_late(rows, index):
+    """A connection that stays open brings what is acknowledged meanwhile: nobody has to come back for
+    it. Slow readers, which have not read all when they leave, are not counted."""
+    open_ = defaultdict(lambda: defaultdict(lambda: [None, float("inf")]))
+    for r in rows["connections"]:
+        if r["ev"] in ("open", "close"):
+            open_[r["device"]][r["conn"]][r["ev"] == "close"] = r["t"]
+    acked = {}
+    for r in rows["acked"]:
+        acked.setdefault(r["message_id"], r["t"])
+    first = {}
+    for r in rows["received"]:
+        first.setdefault((r["device"], r["message_id"]), r)
+    for (device, number), r in first.items():
+        t = acked.get(number)
+        if t is None or index.devices[device]["kind"] == "slow":
+            continue
+        for conn, (begin, end) in open_[device].items():
+            if conn < r["conn"] and begin is not None and begin <= t and t + LATE_S <= end:
+                yield Finding("late", f"{number} reached {device} ({index.devices[device]['kind']}) by connection "
+                                      f"{r['conn']}, and not by {conn}, which was open from {begin} to {end}",
+                              {"acked": t, "received": index.evidence(r)})
 
 
 def check_sequences(rows, index):

@@ -75,6 +75,19 @@ def the_other_device_of_the_sender_gets_none(rows):
     return r["message_id"]
 
 
+@causes("late")
+def a_message_waits_for_the_next_connection(rows):
+    r = middle([r for r in rows["received"] if r["sender"] != r["user"]])
+    for ack in rows["acked"]:
+        if ack["message_id"] == r["message_id"]:
+            ack["t"] = r["t"]
+    for c in rows["connections"]:
+        if c["ev"] == "close" and (c["device"], c["conn"]) == (r["device"], r["conn"]):
+            c["t"] = r["t"] + checker.LATE_S
+    r["conn"] += 1000
+    return r["message_id"]
+
+
 @causes("phantom")
 def a_message_is_received_that_is_not_stored(rows):
     r = middle(rows["received"])
