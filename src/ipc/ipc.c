@@ -75,7 +75,7 @@ void ipc_end(struct buf *out, size_t begin)
     memcpy(buf_head(out) + begin, &h, sizeof(h));
 }
 
-long ipc_take(const uint8_t *data, size_t n, enum ipc_role peer, struct ipc_message *m)
+long ipc_take(const uint8_t *data, size_t n, enum ipc_role role, struct ipc_message *m)
 {
     struct ipc_header h;
     if (n < sizeof(h))
@@ -83,7 +83,7 @@ long ipc_take(const uint8_t *data, size_t n, enum ipc_role peer, struct ipc_mess
     memcpy(&h, data, sizeof(h));
     if (h.type <= IPC_NONE || h.type >= IPC_TYPE_COUNT)
         return -1;
-    if (rules[h.type].sender != peer || h.size > rules[h.type].max)
+    if (rules[h.type].sender != role || h.size > rules[h.type].max)
         return -1;
     if (n - sizeof(h) < h.size)
         return 0;

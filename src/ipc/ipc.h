@@ -95,8 +95,8 @@ void ipc_end(struct buf *out, size_t begin);
 /* --- reading --- */
 
 /* Takes the first message from data. Returns the bytes it spans, 0 if it is not complete yet,
- * or -1 if it is none that peer may send. The view lives as long as data. */
-long ipc_take(const uint8_t *data, size_t n, enum ipc_role peer, struct ipc_message *m);
+ * or -1 if it is none that this role may send. The view lives as long as data. */
+long ipc_take(const uint8_t *data, size_t n, enum ipc_role role, struct ipc_message *m);
 
 /* Reads a payload field by field. After a field that is not there every further result is zero
  * or empty, and ipc_read_end() is false. */

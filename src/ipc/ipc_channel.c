@@ -7,9 +7,9 @@
 
 enum { READ_AT_ONCE = 16 * 1024 };
 
-void ipc_channel_init(struct ipc_channel *c, int fd, enum ipc_role peer)
+void ipc_channel_init(struct ipc_channel *c, int fd, enum ipc_role role)
 {
-    *c = (struct ipc_channel){.fd = fd, .peer = peer};
+    *c = (struct ipc_channel){.fd = fd, .role = role};
 }
 
 void ipc_channel_close(struct ipc_channel *c)
@@ -42,7 +42,7 @@ int ipc_channel_next(struct ipc_channel *c, struct ipc_message *m)
     drop_taken(c);
     if (buf_len(&c->in) == 0)
         return 0;
-    long n = ipc_take(buf_head(&c->in), buf_len(&c->in), c->peer, m);
+    long n = ipc_take(buf_head(&c->in), buf_len(&c->in), c->role, m);
     if (n > 0)
         c->taken = (size_t)n;
     return n > 0 ? 1 : (int)n;

@@ -10,23 +10,23 @@
 #include "ipc.h"
 
 struct ipc_channel {
-    int fd; /* owned; -1: closed */
-    enum ipc_role peer;
+    int fd;             /* owned; -1: closed */
+    enum ipc_role role; /* of the other end */
     struct buf in, out;
     size_t taken; /* bytes of the message that the caller looks at */
 };
 
-/* Takes over fd. */
-void ipc_channel_init(struct ipc_channel *c, int fd, enum ipc_role peer);
+/* Takes over fd. role: of the other end, which decides on what it may send. */
+void ipc_channel_init(struct ipc_channel *c, int fd, enum ipc_role role);
 
 /* Closes the descriptor, wipes and frees the buffers. Harmless on a closed channel. */
 void ipc_channel_close(struct ipc_channel *c);
 
-/* Reads what has arrived. 1: something, 0: nothing for now, -1: the peer is gone. */
+/* Reads what has arrived. 1: something, 0: nothing for now, -1: the other end is gone. */
 int ipc_channel_fill(struct ipc_channel *c);
 
 /* The next complete message: 1 and *m, a view that is valid until the next call on this channel;
- * 0: none; -1: the peer does not keep to the table. */
+ * 0: none; -1: the other end does not keep to the table. */
 int ipc_channel_next(struct ipc_channel *c, struct ipc_message *m);
 
 /* Writes what it can of c->out. 0: fine, perhaps with a rest that waits for EPOLLOUT; -1: gone. */

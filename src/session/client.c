@@ -56,14 +56,14 @@ int client_poll(struct pollfd *fds, unsigned count, int64_t deadline)
     return ppoll(fds, count, ms < 0 ? NULL : &ts, &while_waiting);
 }
 
-static void find_peer(struct client *c)
+static void find_where_from(struct client *c)
 {
     struct sockaddr_storage ss = {0};
     socklen_t size = sizeof(ss);
     if (getpeername(c->fd, (struct sockaddr *)&ss, &size) < 0)
         ss.ss_family = AF_UNSPEC; /* it is gone already */
     c->local = ss.ss_family == AF_UNIX;
-    netaddr_from_socket(&c->peer, &ss);
+    netaddr_from_socket(&c->from, &ss);
 }
 
 void client_name(struct client *c, const struct netaddr *address)
@@ -76,8 +76,8 @@ void client_name(struct client *c, const struct netaddr *address)
 void client_init(struct client *c, const struct conf *conf, int fd)
 {
     *c = (struct client){.conf = conf, .fd = fd};
-    find_peer(c);
-    client_name(c, &c->peer);
+    find_where_from(c);
+    client_name(c, &c->from);
     /* Each write is a whole answer or frame: nothing to wait for. Fails on Unix sockets. */
     int on = 1;
     setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));

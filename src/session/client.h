@@ -21,7 +21,7 @@ struct client {
     struct tls *tls;            /* NULL: plain */
     bool plain_http;            /* it sent a request where TLS is spoken */
     bool local;                 /* over a Unix socket */
-    struct netaddr peer;        /* who connected; after a PROXY header, on whose behalf */
+    struct netaddr from;        /* who connected; after a PROXY header, on whose behalf */
     char address[NETADDR_TEXT]; /* of the client, as it is now known, as text */
     struct bucket frames;       /* what frame_rate allows it yet */
     struct buf in, out;
@@ -39,8 +39,8 @@ struct pollfd;
 /* poll(2) that SIGTERM interrupts (-1 with EINTR). deadline: clock_ms() or CLOCK_NEVER. */
 int client_poll(struct pollfd *fds, unsigned count, int64_t deadline);
 
-/* Sets up for a connected socket, non-blocking, which is taken over, and finds out the peer's
- * address. */
+/* Sets up for a connected socket, non-blocking, which is taken over, and finds out where it
+ * comes from. */
 void client_init(struct client *c, const struct conf *conf, int fd);
 
 /* Shows the client's address, and no user yet, in the title and in the log. */

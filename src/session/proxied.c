@@ -9,7 +9,7 @@
 
 static bool is_trusted(const struct client *c)
 {
-    return netaddr_listed(&c->peer, c->conf->trusted_proxies);
+    return netaddr_listed(&c->from, c->conf->trusted_proxies);
 }
 
 bool proxied_begin(struct client *c)
@@ -34,8 +34,8 @@ bool proxied_begin(struct client *c)
         return false;
     }
     if (header.given) {
-        c->peer = header.client;
-        client_name(c, &c->peer);
+        c->from = header.client;
+        client_name(c, &c->from);
     }
     return true;
 }
@@ -47,7 +47,7 @@ bool proxied_request(struct client *c, const struct http_request *r)
     struct netaddr address;
     char text[NETADDR_TEXT];
     if (!proxy_forwarded(r, c->conf->trusted_proxies, &address))
-        address = c->peer;
+        address = c->from;
     netaddr_format(&address, text);
     if (strcmp(text, c->address) == 0)
         return false;
