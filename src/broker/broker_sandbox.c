@@ -1,10 +1,10 @@
 /*
  * The list of what the broker may do; see broker_sandbox.h.
  *
- * libpq, and what it links for names, TLS and Kerberos, reads files and makes connections, and what
- * exactly depends on the machine. Therefore a call that is not on the list fails here, rather than
- * being the broker's end: it is denied all the same, and a library goes on without it. What nobody
- * calls innocently, running programs, making processes and looking into others, is the end.
+ * libpq, and the libraries that it links for names, TLS and Kerberos, read files and make
+ * connections; which ones depends on the machine. So a call that is not on the list fails instead
+ * of killing the broker: it is denied all the same, and the library does without. Calls that nobody
+ * makes innocently kill it: running programs, making processes, looking into others.
  */
 #include "broker_sandbox.h"
 
@@ -18,7 +18,7 @@
 #include "role.h"
 #include "sandbox.h"
 
-#define TYPE ~(SOCK_NONBLOCK | SOCK_CLOEXEC) /* the bits of a socket's type that are one */
+#define TYPE ~(SOCK_NONBLOCK | SOCK_CLOEXEC) /* the type proper, without the flags */
 
 static const struct sandbox_rule rules[] = {
     /* The loop: sessions, PostgreSQL, auth workers, master, log. */
@@ -42,7 +42,7 @@ static const struct sandbox_rule rules[] = {
 #endif
     ALLOW(ppoll, "libpq, name servers"),
 
-    /* Connections to PostgreSQL, and to whoever knows its address. Landlock forbids to serve. */
+    /* Connections to PostgreSQL, and to whoever knows its address. Landlock denies TCP bind. */
     ALLOW_IF(socket, "a local PostgreSQL, nscd, syslog(3)", ARG_IS(0, AF_UNIX)),
     ALLOW_IF(socket, "PostgreSQL", ARG_IS(0, AF_INET), ARG_BITS(1, TYPE, SOCK_STREAM)),
     ALLOW_IF(socket, "PostgreSQL", ARG_IS(0, AF_INET6), ARG_BITS(1, TYPE, SOCK_STREAM)),
@@ -107,7 +107,7 @@ static const struct sandbox_rule rules[] = {
     ALLOW(futex, "locks inside libraries"),
     ALLOW_IF(prlimit64, "its own limits, as libraries read them", ARG_IS(0, 0), ARG_WHOLE(2, 0)),
 
-    /* Nobody does these by mistake. */
+    /* Nobody calls these by mistake. */
     KILL(execve, "no program"),
     KILL(execveat, "no program"),
     KILL(clone, "no process"),

@@ -1,10 +1,10 @@
-/* What the broker may still do, from before its first session and connection to its end. */
+/* The broker's sandbox, closed before its first session and database connection. */
 #ifndef BROKER_SANDBOX_H
 #define BROKER_SANDBOX_H
 
 #include "conf.h"
 
-/* Closes the broker in. Its log must be open. */
+/* Confines the broker for good. Its log must be open. */
 void broker_sandbox(const struct conf *conf);
 
 #endif

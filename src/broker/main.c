@@ -1,9 +1,9 @@
 /*
  * chatd-broker: the one process of a host that knows the database and the keys.
  *
- * Sessions connect to it and ask; it verifies who they are, commits what they send, and hands
- * them what concerns them. Its life is a loop over events; it ends when it is told to, after what
- * it has accepted was written.
+ * Sessions connect to it; it verifies their users, commits what they send, and hands them the
+ * changes that concern them. It is an event loop; when told to end, it first writes what it has
+ * accepted.
  */
 #include <signal.h>
 #include <sys/epoll.h>

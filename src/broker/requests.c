@@ -1,5 +1,5 @@
 /*
- * The requests of sessions; see requests.h. Those that have to do with passwords are in accounts.c.
+ * The requests of sessions; see requests.h. Those with passwords are in accounts.c.
  *
  * Most answers come later, from the database or the signer; the peer may be gone by then.
  */
@@ -24,7 +24,7 @@
 
 static const char *const malformed = "a message with a malformed payload";
 
-/* Who asked for what, until the answer is there. */
+/* A request that waits for its answer. */
 struct request {
     uint64_t peer;
     enum ipc_type type;
@@ -176,7 +176,7 @@ static const char *serve_send(struct peer *p, const struct ipc_message *m)
     struct ipc_text id = ipc_get_text(&r, IPC_MAX_ID);
     struct ipc_text content = ipc_get_text(&r, IPC_MAX_CONTENT);
     bool again = ipc_get_u8(&r) != 0;
-    /* One text that PostgreSQL refuses would fail the whole batch. */
+    /* A single text that PostgreSQL refuses would fail the whole batch. */
     if (!ipc_read_end(&r) || id.n == 0 || content.n > broker.conf.max_content ||
         !db_can_store(id.p, id.n) || !db_can_store(content.p, content.n))
         return malformed;
@@ -228,7 +228,7 @@ const char *request_serve(struct peer *p, const struct ipc_message *m)
 {
     if (!servers[m->type])
         bug("no server for %s", ipc_rule(m->type)->name);
-    bool acts = !(ipc_rule(m->type)->when & IPC_IS_NEW); /* for a user */
+    bool acts = !(ipc_rule(m->type)->when & IPC_IS_NEW); /* acts for a user */
     enum ipc_error error = acts ? revocations_verdict(p) : IPC_E_NONE;
     if (!error)
         return servers[m->type](p, m);

@@ -1,11 +1,11 @@
-/* What sessions ask for, and what becomes of it: one function for each message of a session. */
+/* The requests of sessions: one function for each message that a session may send. */
 #ifndef REQUESTS_H
 #define REQUESTS_H
 
 #include "peer.h"
 
-/* Serves a message that fits its row, unless the peer acts for a user whose token was revoked.
- * NULL, or what is wrong with its payload, which ends the peer. */
+/* Serves a message that fits its row of ipc_table.h; refuses it if the peer's token was revoked.
+ * Returns NULL, or what is wrong with the payload, which ends the peer. */
 const char *request_serve(struct peer *p, const struct ipc_message *m);
 
 #endif

@@ -20,11 +20,11 @@
 #include "status.h"
 #include "statuses.h"
 
-/* How often doorbells that never came are made up for. */
+/* How often to look for changes in case a doorbell was lost. */
 enum { TICK_MS = 2000 };
 
-/* Each hears of the link's ends, and of the ticks while it is up, in this order. NULL: it need not.
- */
+/* Told in this order when the link comes up or is lost, and of each tick while it is up. NULL: not
+ * told. */
 static const struct part {
     void (*link_up)(void);
     void (*link_lost)(void);
@@ -107,7 +107,7 @@ void schedule_init(int status_fd)
 
 static void next_write(struct db *writer)
 {
-    /* Neither rows nor messages wait for ever because there are more of the other. */
+    /* Alternate, so that neither rows nor messages starve the other. */
     static bool turn;
     turn = !turn;
     if (link_is_up() && turn && sends_write(writer))
@@ -122,11 +122,10 @@ static void next_write(struct db *writer)
 
 static void next_read(struct db *listener)
 {
-    /* This host beats as soon as others can see it, and knows the revoked tokens before it serves.
-     */
+    /* Beat as soon as other hosts can see this one; read the revoked tokens before serving. */
     if (hosts_listen(listener) || revocations_read(listener) || !link_is_up())
         return;
-    /* Neither kind of news waits for ever because there is more of the other. */
+    /* Alternate, so that neither kind starves the other. */
     static bool turn;
     turn = !turn;
     if (turn ? events_read(listener) : statuses_read(listener))

@@ -1,9 +1,9 @@
 /*
  * Registering, logging in, changing the password, logging out; see accounts.h.
  *
- * Each goes through several hands: its turn (logins.h), the database, an auth worker, the database
- * again. Until the last has answered a struct account_request keeps what is needed; the peer may be
- * gone by then.
+ * Each takes several steps: its turn (logins.h), the database, an auth worker, the database again.
+ * A struct account_request keeps what is needed until the last answer; the peer may be gone by
+ * then.
  */
 #include "accounts.h"
 
@@ -24,7 +24,7 @@
 
 enum { ODD_MOST = 1000 };
 
-static struct map odd_hashes; /* user id -> something: the log has named them */
+static struct map odd_hashes; /* user id -> any value: already logged */
 
 static const char *const malformed = "a message with a malformed payload";
 
@@ -32,8 +32,8 @@ struct account_request {
     uint64_t peer;
     enum ipc_type type;
     uint32_t seq;
-    int64_t user;       /* whose password is being compared, and a token is made for */
-    int64_t generation; /* of his tokens, read together with the hash */
+    int64_t user;       /* whose password is compared, and who gets the token */
+    int64_t generation; /* of this user's tokens, read together with the hash */
     bool disabled;
     struct login login;
     enum verdict verdict;
@@ -80,7 +80,7 @@ static char *copy_text(struct ipc_text t)
     return xstrndup(t.p, t.n);
 }
 
-/* All but logging out end with a token and the user. */
+/* All requests but LOGOUT end with a token and the user. */
 static bool reply_token(struct account_request *q, int status)
 {
     char *token = bearer_issue(q->user, q->generation, q->name);
@@ -114,7 +114,7 @@ static char *copy_column(const PGresult *result, int column)
     return xstrndup(p, n);
 }
 
-/* The address of who makes an account is the first one from where its owner comes. */
+/* The address that an account is made from is the first known address of its owner. */
 static void welcome(struct account_request *q)
 {
     const struct peer *p = peer_find(q->peer);
@@ -189,7 +189,7 @@ static void on_password(void *arg, const PGresult *result)
     if (!db_ok(result)) {
         request_fail(q, db_error(result));
     } else if (PQntuples(result) != 1) {
-        request_fail(q, IPC_E_CREDENTIALS); /* meanwhile the tokens became void */
+        request_fail(q, IPC_E_CREDENTIALS); /* the tokens were revoked meanwhile */
     } else {
         struct standing s = standing_from_row(result, 0, 0);
         q->generation = s.generation;
@@ -230,7 +230,7 @@ static void on_renewed(void *arg, bool done, struct ipc_text hash, enum ipc_chec
 {
     (void)check;
     struct account_request *q = arg;
-    if (!done || hash.n == 0) { /* too much to do: at the next login */
+    if (!done || hash.n == 0) { /* overloaded: try at the next login */
         request_free(q);
         return;
     }
@@ -241,15 +241,16 @@ static void on_renewed(void *arg, bool done, struct ipc_text hash, enum ipc_chec
     pool_run(STATEMENT_USER_REHASH, &params, on_rehashed, q);
 }
 
-/* A hash of another cost or form becomes one as new ones are. The client has its answer; other
- * logins of this source wait until that is done. */
+/* Replaces a hash of another cost or form with one like new ones. The client has its answer
+ * already; other logins of this source wait until this is done. */
 static void renew_hash(struct account_request *q)
 {
     struct ipc_text password = {q->password, q->password_size};
     hashing_hash(password, on_renewed, q);
 }
 
-/* Of a user whose password cannot be compared, once: anybody who knows the name can try it. */
+/* Logs once per user that the password cannot be compared: anybody who knows the name could repeat
+ * it. */
 static void tell_of_hash(const struct account_request *q, enum ipc_check check)
 {
     if (!q->user || (check != IPC_NO_HASH && check != IPC_DEAR_HASH) ||
@@ -291,7 +292,8 @@ static void on_verified(void *arg, bool done, struct ipc_text hash, enum ipc_che
         renew_hash(q);
 }
 
-/* An unknown user goes the same way, with an empty hash: the answer and its time are the same. */
+/* An unknown user takes the same path with an empty hash, so that answer and timing are the
+ * same. */
 static void on_credentials(void *arg, const PGresult *result)
 {
     struct account_request *q = arg;
@@ -319,7 +321,7 @@ static void on_credentials(void *arg, const PGresult *result)
     hashing_verify(password, hash, work, on_verified, q);
 }
 
-/* Its turn has come. Who did not wait for it gets no password checked. */
+/* Its turn has come. If the peer has left, no password is checked. */
 static void on_turn(void *arg, enum ipc_error error)
 {
     struct account_request *q = arg;
@@ -356,7 +358,7 @@ const char *accounts_login(struct peer *p, const struct ipc_message *m)
     q->name = copy_text(name);
     q->password = copy_text(password);
     q->password_size = password.n;
-    /* The very text that the database is asked for. */
+    /* Exactly the text that the database is asked for. */
     queue_login(q, (struct ipc_text){q->name, strlen(q->name)});
     return NULL;
 }
@@ -373,8 +375,8 @@ const char *accounts_password(struct peer *p, const struct ipc_message *m)
     q->password_size = password.n;
     q->new_password = copy_text(new_password);
     q->new_password_size = new_password.n;
-    /* Whoever has got hold of a token must not guess faster than anybody else. No name is like this
-     * one, so a stranger who fails to log in does not delay the user here. */
+    /* A stolen token must not let anyone guess faster. No username looks like this, so a stranger's
+     * failed logins do not delay the user here. */
     q->user = p->user;
     char account[24];
     int n = snprintf(account, sizeof(account), "#%lld", (long long)p->user);

@@ -1,5 +1,5 @@
-/* What sessions ask for that has to do with passwords: REGISTER, LOGIN, PASSWORD, LOGOUT. Each
- * serves a message that fits its row, and returns NULL, or what is wrong with its payload. */
+/* Requests about accounts: REGISTER, LOGIN, PASSWORD, LOGOUT. Each serves a message that fits its
+ * row of ipc_table.h, and returns NULL, or what is wrong with its payload. */
 #ifndef ACCOUNTS_H
 #define ACCOUNTS_H
 

@@ -13,8 +13,8 @@
 
 static struct token_keys keys;
 
-/* What the one who changed the key wants to know. A broker that starts later says a later time,
- * which is none too early. */
+/* Tells an operator who changed the key when the old one can go. A broker that starts later logs a
+ * later time, which is safe. */
 static void tell_of_old_key(void)
 {
     time_t end = time(NULL) + (time_t)(broker.conf.token_lifetime / 1000);
@@ -50,7 +50,7 @@ char *bearer_issue(int64_t user, int64_t generation, const char *name)
                        broker.conf.token_lifetime / 1000);
 }
 
-/* A token that waits for the database's word. */
+/* A token that waits for the database's answer. */
 struct claim {
     uint64_t peer;
     uint32_t seq;
@@ -82,7 +82,7 @@ static void bind_peer(struct peer *p, const struct claim *c)
     peer_flush(p);
 }
 
-/* With what is known here, which is enough, or as new as what the database said. */
+/* Decides by what is known here, which is enough, or as recent as the database's answer. */
 static void settle(const struct claim *c)
 {
     const struct standing *s = revocations_of(c->token.user);
@@ -96,8 +96,8 @@ static void settle(const struct claim *c)
         bind_peer(p, c);
 }
 
-/* Both that and what is known here have to be good: the row may be older than what a bell brought
- * meanwhile, and newer than what one will bring. */
+/* The token must pass both the row and what is known here: the row may be older than what a bell
+ * brought meanwhile, or newer than what the next one will bring. */
 static void on_standing(void *arg, const PGresult *result)
 {
     struct claim *c = arg;

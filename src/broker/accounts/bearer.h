@@ -1,6 +1,5 @@
 /*
- * Bearer tokens (RFC 6750): issued here, and verified against the keys and against what was
- * revoked.
+ * Bearer tokens (RFC 6750): issues them, and verifies them against keys and revocations.
  */
 #ifndef BEARER_H
 #define BEARER_H
@@ -11,10 +10,10 @@
 void bearer_init(void);
 void bearer_free(void);
 
-/* AUTH: binds the peer to the user whom the token proves, or says why not. */
+/* AUTH: binds the peer to the token's user, or answers with the reason. */
 void bearer_prove(struct peer *p, uint32_t seq, struct ipc_text token);
 
-/* A token of the user, valid for token_lifetime from now; for free(3). NULL when it fails. */
+/* A new token for the user, valid for token_lifetime; free(3) it. NULL on failure. */
 char *bearer_issue(int64_t user, int64_t generation, const char *name);
 
 #endif

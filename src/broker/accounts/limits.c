@@ -11,12 +11,12 @@
 #include "random.h"
 
 enum {
-    KNOWN = 8,             /* addresses of one account that are remembered */
-    FIRST_DELAY_MS = 100,  /* after one failure; each further one doubles it */
+    KNOWN = 8,             /* addresses remembered per account */
+    FIRST_DELAY_MS = 100,  /* after one failure; doubles with each more */
     FAILURES_MOST = 10,    /* that are counted */
-    FORGET_MS = 60 * 1000, /* after this, one failure less */
+    FORGET_MS = 60 * 1000, /* forgets one failure per this time */
     HOUR_MS = 3600 * 1000,
-    LOOKED_AT = 8, /* records among which the one that goes is chosen */
+    LOOKED_AT = 8, /* records compared to choose one to evict */
 };
 
 /* Wrong passwords that are not forgotten yet. */
@@ -62,8 +62,8 @@ static uint64_t key_of(const void *record)
     return key;
 }
 
-/* Where the least worth of some records stands. To find the least of all would take too long, and
- * among a few at random there is always one that is worth little. */
+/* Index of the least valuable of a few random records. Finding the least of all would take too
+ * long, and a few always include one of little value. */
 static size_t find_least(const struct shelf *s)
 {
     size_t least = random_u64() % s->count;
@@ -145,7 +145,7 @@ static struct known *find_known(struct account *a, uint64_t address)
     return NULL;
 }
 
-/* The place for one more known address: that of the one that was not used for longest. */
+/* Where to store one more known address: over the least recently used. */
 static struct known *oldest_known(struct account *a)
 {
     struct known *oldest = &a->known[0];
@@ -155,8 +155,8 @@ static struct known *oldest_known(struct account *a)
     return oldest;
 }
 
-/* A polynomial of the name's bytes modulo the prime 2^61 - 1 at a point that nobody can foresee:
- * whoever chooses names cannot choose two that share a number. */
+/* A polynomial of the name's bytes modulo the prime 2^61 - 1, at a secret point: whoever chooses
+ * names cannot find two with the same number. */
 uint64_t limits_account(const char *name, size_t n)
 {
     __extension__ typedef unsigned __int128 wide;

@@ -10,38 +10,38 @@
 #include "map.h"
 #include "tally.h"
 
-/* Logins of all sources that wait for their turn. Strangers may fill no more than half of the
- * places: the others are for those from known addresses. Nor may one address fill them, with
- * accounts of its own: it gets as many as may come at once, before the first has its turn. */
+/* Logins of all sources that wait for their turn. Unknown addresses may fill half of the places;
+ * the rest is for known ones. One address cannot fill those with accounts of its own either: it
+ * gets as many as may arrive before the first has its turn. */
 enum {
     WAITING_MOST = 2048,
     WAITING_STRANGERS = WAITING_MOST / 2,
     WAITING_ADDRESS = WAITING_MOST / 8,
 };
 
-/* An account and an address. Exists while there is a login from there. */
+/* An account and an address. Exists while one of its logins does. */
 struct source {
     uint64_t account, address;
-    struct login *first, **last; /* the first one has its turn, or waits for its time to come */
+    struct login *first, **last; /* the first one has its turn, or waits out its delay */
     long long count;
     struct loop_timer timer;
 };
 
 static struct map sources;
 static int waiting;
-static struct tally waiting_from; /* each address */
-static struct tally busy_from;    /* each address: logins that have their turn */
+static struct tally waiting_from; /* by address */
+static struct tally busy_from;    /* by address: logins that have their turn */
 
 enum { BUSY_AGAIN_MS = 20 };
 
-/* How many of one address may have their turn at one time: enough to keep the auth workers busy,
- * and too few to fill the queue in front of them. */
+/* How many logins of one address may have their turn at once: enough to keep the auth workers busy,
+ * too few to fill their queue. */
 static int64_t most_busy(void)
 {
     return broker.conf.auth_workers + broker.conf.auth_queue / 4;
 }
 
-/* Neither number can be foreseen, so nobody can choose two sources that share theirs. */
+/* Both numbers are unpredictable, so nobody can find two sources with the same key. */
 static uint64_t key_of(uint64_t account, uint64_t address)
 {
     return account ^ address;
@@ -64,9 +64,9 @@ static void on_time(void *arg)
     l->turn(l->arg, IPC_E_NONE);
 }
 
-/* Lets the first login of the queue wait for as long as it has to. Never calls it directly: who
- * leaves may be deep in a call of its own. Whose peer has gone needs no wait: no password will be
- * looked at, and the place is for others. */
+/* Starts the delay of the queue's first login. Never calls it directly: the one that leaves may be
+ * deep in a call of its own. If the peer has gone, there is no delay: no password will be checked,
+ * and others need the place. */
 static void start_first(struct source *s)
 {
     bool there = peer_find(s->first->peer);
@@ -95,8 +95,8 @@ static void forget_source(struct source *s)
     free(s);
 }
 
-/* From where the account is known nobody is refused for what others at the same address do: their
- * own wrong passwords slow them down. */
+/* At an address known for the account, a login is not refused for what others at that address do:
+ * its own wrong passwords slow it down. */
 static enum ipc_error admit(struct login *l, uint64_t account, uint64_t address)
 {
     const struct source *s = map_get(&sources, key_of(account, address));

@@ -10,9 +10,9 @@
 
 enum { ROWS_AT_ONCE = 10000, OTHERS_MOST = 65536 };
 
-static struct map users;  /* user id -> struct standing: tokens of theirs are void */
-static struct map others; /* the same of users who showed a token; all of it may be forgotten */
-static bool current;      /* all users were read since the link came up */
+static struct map users;  /* user id -> struct standing, of users with revoked tokens */
+static struct map others; /* the same for other users who showed a token: a cache */
+static bool current;      /* all revocations were read since the link came up */
 static int64_t position;  /* all changes up to here were read */
 static bool wanted = true;
 
@@ -27,7 +27,7 @@ enum ipc_error standing_judge(const struct standing *s, const struct proof *proo
 {
     if (s->disabled)
         return IPC_E_DISABLED;
-    /* Of the same second as the revocation: it may have been before. */
+    /* A token of the same second as the revocation may be older than it: refuse it. */
     bool good = proof->foreign ? proof->issued > s->revoked : proof->generation == s->generation;
     return good ? IPC_E_NONE : IPC_E_UNAUTHORIZED;
 }
@@ -40,8 +40,8 @@ const struct standing *revocations_of(int64_t user)
 
 bool revocations_know(int64_t user, const struct proof *proof)
 {
-    /* A generation that is ahead of what is known: the user has just logged in again, and the bell
-     * has not been heard yet. */
+    /* A generation ahead of what is known: the user has just logged in again, and the bell has not
+     * arrived yet. */
     const struct standing *s = revocations_of(user);
     return current && !proof->foreign && s && proof->generation <= s->generation;
 }
@@ -54,7 +54,7 @@ static void forget(struct map *m)
     map_free(m);
 }
 
-/* Into the map, if it is the newer one. */
+/* Stores it if it is newer. */
 static void keep(struct map *m, int64_t user, const struct standing *s)
 {
     struct standing *known = map_get(m, (uint64_t)user);
@@ -98,7 +98,7 @@ static void forget_all(void)
 
 void revocations_link_lost(void)
 {
-    /* All is read from the beginning then: the database may go back meanwhile. */
+    /* Read everything again afterwards: the database may go back meanwhile. */
     forget_all();
     current = false;
     position = 0;
@@ -110,9 +110,9 @@ void revocations_wanted(void)
     wanted = true;
 }
 
-/* Ends the channels of those who may not be online any more. Their sessions come back, show their
- * tokens again, and pass on to the clients why these are refused. A channel that is not attached
- * stays: each of its requests is refused, and the answers that are under way arrive. */
+/* Ends the attached channels of users who may no longer be online. Their sessions reconnect, show
+ * their tokens again, and tell the clients why they are refused. A channel that is not attached
+ * stays: its further requests are refused, and answers under way still arrive. */
 static void end_channels(void)
 {
     struct peer *p;

@@ -3,16 +3,16 @@
  *
  * What the library leaves to its caller: an empty key skips verification, the header chooses the
  * algorithm, crit and b64 are ignored, bytes that are not base64url are skipped or end a part, exp
- * is never checked, and integers that are not there read as 0. Of two members of one name it takes
- * the last, as RFC 7515 section 4 and RFC 7519 section 4 allow.
+ * is never checked, and a missing integer reads as 0. Of duplicate members it takes the last, as
+ * RFC 7515 section 4 and RFC 7519 section 4 allow.
  *
- * The header is read first, without a key. It is believed in one thing: which of our keys are worth
- * trying, namely those of the algorithm that it names. A key is never used for another one, and a
- * key that the header brings or points to (jwk, jku, x5c, x5u) is not looked at. Nor is cty or zip:
- * the payload must be a JSON object as it stands.
+ * The header is read first, without a key, and trusted for one thing: to choose which of our keys
+ * to try, those of the algorithm that it names. A key is never used with another algorithm. Keys
+ * that the header brings or points to (jwk, jku, x5c, x5u) are ignored, and so are cty and zip: the
+ * payload must be a plain JSON object.
  *
- * Claims that are no strings are read from their JSON text, which libjwt prints: that is all that
- * is needed of a number, so no JSON library is linked beside it.
+ * Claims that are not strings are read from their JSON text, which libjwt prints: that is enough
+ * for numbers, and saves linking a JSON library here.
  */
 #include "token.h"
 
@@ -27,11 +27,11 @@
 
 enum { CLOCK_SKEW_S = 60, MAX_TOKEN = 8192 };
 
-/* The end of the year 9999. What is later is in milliseconds, or a mistake of another kind. */
+/* The end of the year 9999. Anything later is in milliseconds, or otherwise wrong. */
 #define LAST_TIME 253402300799.0
 
 static const struct {
-    const char *name; /* as the header has it */
+    const char *name; /* the value in the header */
     jwt_alg_t number;
 } algorithms[] = {
     [TOKEN_HS256] = {"HS256", JWT_ALG_HS256},
@@ -44,7 +44,7 @@ static const struct {
 static bool add_claims(jwt_t *jwt, int64_t user, int64_t generation, const char *name, int64_t now,
                        int64_t lifetime)
 {
-    char sub[24], jti[33] = ""; /* 128 random bits: no other token has it */
+    char sub[24], jti[33] = ""; /* 128 random bits, unique */
     snprintf(sub, sizeof(sub), "%lld", (long long)user);
     random_hex(jti, 16);
     return jwt_add_grant(jwt, "sub", sub) == 0 && jwt_add_grant(jwt, "username", name) == 0 &&
@@ -85,7 +85,7 @@ static bool read_subject(jwt_t *jwt, int64_t *user)
     return true;
 }
 
-/* A NumericDate (RFC 7519 section 2), cut to whole seconds: a token ends up to a second early, and
+/* A NumericDate (RFC 7519 section 2), cut to whole seconds: a token expires up to a second early,
  * never late. */
 static bool read_time(jwt_t *jwt, const char *claim, int64_t *t)
 {
@@ -105,7 +105,7 @@ static bool has(jwt_t *jwt, const char *claim)
     return json != NULL;
 }
 
-/* Without one a token would be good for whoever gets the number of its user. */
+/* Without a generation, a token would be valid for whichever user gets this id next. */
 static bool read_generation(jwt_t *jwt, int64_t *generation)
 {
     char *json = jwt_get_grants_json(jwt, "gen");
@@ -172,8 +172,8 @@ static const char *check_times(jwt_t *jwt, int64_t now, struct token *t)
         return "exp is missing, or no time up to the year 9999";
     if (t->expires <= now)
         return "expired";
-    /* An iat that is still to come says nothing against a token (RFC 7519 section 4.1.6): this
-     * host's clock may be behind that of the one that issued it. */
+    /* An iat in the future is no reason to refuse a token (RFC 7519 section 4.1.6): this host's
+     * clock may be behind the issuer's. */
     if (!read_time(jwt, "iat", &t->proof.issued))
         return "iat is missing, or no time up to the year 9999";
     if (!has(jwt, "nbf"))
@@ -183,7 +183,7 @@ static const char *check_times(jwt_t *jwt, int64_t now, struct token *t)
     return not_before > now + CLOCK_SKEW_S ? "not valid yet" : NULL;
 }
 
-/* It ends in titles and in the log: what is no username is not let in. */
+/* The name appears in process titles and the log: accept only valid usernames. */
 static void read_name(jwt_t *jwt, struct token *t)
 {
     static const char allowed[] =
@@ -212,11 +212,11 @@ static const char *check_claims(jwt_t *jwt, const struct token_keys *k, int64_t 
 struct hint {
     char algorithm[8];
     char kid[TOKEN_KID];
-    bool named;      /* there is a kid */
-    const char *why; /* the token is refused, whatever signed it; or NULL */
+    bool named;      /* has a kid */
+    const char *why; /* refuse the token, whatever key signed it; or NULL */
 };
 
-/* A member of the header that is longer than we know any, or no string, reads as empty. */
+/* A header member that is not a string, or longer than any known value, reads as empty. */
 static void read_member(jwt_t *jwt, const char *name, char *out, size_t size)
 {
     const char *value = jwt_get_header(jwt, name);
@@ -239,10 +239,10 @@ static bool header_has(jwt_t *jwt, const char *name)
     return text != NULL;
 }
 
-/* Parameters that change what the token means: NULL, or what is wrong. No extension is known here,
- * so one that must be understood never is (RFC 7515 section 4.1.11, RFC 7797 section 6). What the
- * same issuer has signed for another purpose, a logout token for example, names a type of its own
- * (RFC 8725 section 3.11); of the libraries the older refuses all but JWT. */
+/* Checks parameters that change what the token means: NULL, or what is wrong. No extension is
+ * supported, so any critical one is refused (RFC 7515 section 4.1.11, RFC 7797 section 6). A token
+ * that the same issuer signed for another purpose, such as a logout token, names its own type (RFC
+ * 8725 section 3.11); older libjwt refuses any type but JWT. */
 static const char *check_header(jwt_t *jwt)
 {
     const char *typ = jwt_get_header(jwt, "typ");
@@ -267,14 +267,14 @@ static bool read_header(const char *text, struct hint *h)
     return true;
 }
 
-/* Names that others give to their keys are not known here; of ours they all are. */
+/* We know the kid of each of our own keys, and none of an outside issuer's. */
 static bool worth_trying(const struct token_key *key, const struct hint *h)
 {
     return strcmp(algorithms[key->algorithm].name, h->algorithm) == 0 &&
            (key->algorithm != TOKEN_HS256 || !h->named || strcmp(key->kid, h->kid) == 0);
 }
 
-/* The token if this key has signed it, for jwt_free(); or NULL. */
+/* The token, for jwt_free(), if this key signed it; or NULL. */
 static jwt_t *decode(const char *text, const struct token_key *key)
 {
     jwt_t *jwt = NULL;

@@ -12,7 +12,7 @@
 
 enum { KID_BYTES = 8, PEM_LINE = 64 };
 
-/* Tells keys apart and tells nothing of the key: the beginning of a hash of it, in base64url. */
+/* Identifies a key without revealing it: the start of its hash, in base64url. */
 static void name_key(char kid[TOKEN_KID], const char *secret)
 {
     static const char label[] = "chatd token key";
@@ -45,7 +45,7 @@ void token_keys_add_secret(struct token_keys *k, const char *secret)
     name_key(key->kid, secret);
 }
 
-/* The key decides which algorithm it is for, never a token. */
+/* The key decides its algorithm, never a token. */
 static enum token_algorithm algorithm_of(const char *base64, size_t n)
 {
     unsigned char *der = xcalloc(1, n + 1);

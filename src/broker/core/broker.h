@@ -1,4 +1,4 @@
-/* What every part of the broker uses: its configuration and its event loop. */
+/* What every part of the broker shares: its configuration and its event loop. */
 #ifndef BROKER_H
 #define BROKER_H
 
@@ -10,7 +10,7 @@ struct broker {
     struct loop *loop;
 };
 
-/* The one of this process; set up by main() before anything else runs. */
+/* The only one; main() sets it up before anything else runs. */
 extern struct broker broker;
 
 #endif

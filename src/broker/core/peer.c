@@ -16,9 +16,9 @@
 #include "tally.h"
 
 enum {
-    CHANNELS_EACH = 4, /* of one session: the one it uses, and some that it has just left */
-    LATE_LOOKS = 4,    /* at those who owe a message, within request_timeout */
-    PAUSE_MS = 100,    /* without accepting, when there are no descriptors left */
+    CHANNELS_EACH = 4, /* per process: one in use, and some just left */
+    LATE_LOOKS = 4,    /* for late messages, within request_timeout */
+    PAUSE_MS = 100,    /* without accepting, when out of descriptors */
     /* The largest answer fits on top of what the queue may hold; more is our own mistake. */
     QUEUE_HARD = 2 * IPC_MAX_REPLY,
 };
@@ -26,10 +26,10 @@ enum {
 static const struct peers_owner *owner;
 static struct map peers;
 static struct peer *ended;    /* since the last peers_reap() */
-static struct tally channels; /* of each process */
+static struct tally channels; /* by pid */
 static uint64_t last_id;
 static struct loop_watch listener;
-static struct loop_timer accept_pause; /* of the listener, when there are no descriptors left */
+static struct loop_timer accept_pause; /* of the listener, when out of descriptors */
 static struct loop_timer late_look;
 
 struct peer *peer_find(uint64_t id)
@@ -72,14 +72,14 @@ void peers_reap(void)
         ended = p->next_ended;
         map_remove(&peers, p->id);
         tally_drop(&channels, (uint64_t)p->pid);
-        ipc_channel_close(&p->channel); /* something may have been queued after its end */
+        ipc_channel_close(&p->channel); /* something may have been queued since it ended */
         free(p);
     }
 }
 
 static void want(struct peer *p)
 {
-    /* Who does not read its answers is not read either: they cannot pile up. */
+    /* Stop reading from a peer that does not drain its replies: they cannot pile up. */
     uint32_t events = ipc_channel_queued(&p->channel) > broker.conf.session_queue ? 0 : EPOLLIN;
     if (ipc_channel_queued(&p->channel) > 0 || p->look)
         events |= EPOLLOUT;
@@ -98,8 +98,8 @@ void peer_flush(struct peer *p)
         want(p);
 }
 
-/* What a session's client may send at most leads to a few messages each; what is posted again after
- * a broker's end comes on top. */
+/* Each thing that a client sends leads to a few messages at most; on top come those that are sent
+ * again after a broker's end. */
 static bool within_rate(struct peer *p)
 {
     enum { EACH = 4, AGAIN = 2 * IPC_MAX_SENDS };
@@ -123,7 +123,7 @@ static const char *refuse(struct peer *p, const struct ipc_message *m)
     return NULL;
 }
 
-/* True if the peer's answers are read fast enough to give it more of them. */
+/* True if the peer reads its answers fast enough to get more. */
 static bool has_room(struct peer *p)
 {
     if (ipc_channel_queued(&p->channel) > broker.conf.session_queue)
@@ -150,7 +150,7 @@ static void serve(struct peer *p)
         p->due_since = clock_ms();
 }
 
-/* Ends those who owe a message for too long. */
+/* Ends peers whose message is overdue. */
 static void on_late_look(void *arg)
 {
     (void)arg;
@@ -160,14 +160,14 @@ static void on_late_look(void *arg)
         if (!p->due_since)
             continue;
         if (ipc_channel_queued(&p->channel) > broker.conf.session_queue)
-            p->due_since = now; /* the rest may be there: it is not being read */
+            p->due_since = now; /* the rest may have arrived, but we are not reading */
         else if (now - p->due_since >= broker.conf.request_timeout)
             peer_end(p, p->state == IPC_IS_SILENT ? "it did not say hello" : "half a message");
     }
     loop_timer_set(broker.loop, &late_look, broker.conf.request_timeout / LATE_LOOKS + 1);
 }
 
-/* The queue has been written: now for what waited for that. */
+/* The queue is written: serve what waited for that. */
 static void on_drained(struct peer *p)
 {
     p->look = false;

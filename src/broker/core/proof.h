@@ -1,4 +1,4 @@
-/* What a token says that decides whether it was revoked. */
+/* The parts of a token that decide whether it was revoked. */
 #ifndef PROOF_H
 #define PROOF_H
 
@@ -7,7 +7,7 @@
 
 struct proof {
     int64_t issued;     /* iat, Unix time */
-    int64_t generation; /* of the user's tokens: gen; of ours only */
+    int64_t generation; /* gen; in our own tokens only */
     bool foreign;       /* issued elsewhere, verified with a public key */
 };
 
