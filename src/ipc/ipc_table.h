@@ -87,8 +87,8 @@
     M(HASHED, AUTH, 4 + IPC_MAX_NAME, 0, 0) /* text hash; empty: failed */                         \
     M(VERIFIED, AUTH, 1, 0, 0)              /* u8 enum ipc_check */                                \
                                                                                                    \
-    M(MAKE, BROKER, 12 + IPC_MAX_KEY + IPC_MAX_HANDSHAKE, 0, 0) /* as SIGN -> MADE */              \
-    M(MADE, SIGNER, 4 + IPC_MAX_SIGNATURE, 0, 0)                /* text signature; empty: refused */
+    M(KEY_SIGN, BROKER, 12 + IPC_MAX_KEY + IPC_MAX_HANDSHAKE, 0, 0) /* as SIGN -> KEY_SIGNED */    \
+    M(KEY_SIGNED, SIGNER, 4 + IPC_MAX_SIGNATURE, 0, 0) /* text signature; empty: refused */
 
 /* What can go wrong with a request, a row each: name; code on a WebSocket; HTTP status; whether
  * trying again later makes sense; what the client is told. */

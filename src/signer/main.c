@@ -47,7 +47,7 @@ static void catch_stop(void)
 static bool serve(const uint8_t *packet, size_t n, struct buf *reply)
 {
     struct ipc_message m;
-    if (ipc_take(packet, n, IPC_BY_BROKER, &m) != (long)n || m.type != IPC_MAKE)
+    if (ipc_take(packet, n, IPC_BY_BROKER, &m) != (long)n || m.type != IPC_KEY_SIGN)
         return false;
     struct ipc_reader r = ipc_read(&m);
     const struct tls_scheme *scheme = tls_scheme(ipc_get_u32(&r));
@@ -60,7 +60,7 @@ static bool serve(const uint8_t *packet, size_t n, struct buf *reply)
         log_warn("refused to sign what is no handshake");
     else if (!keys_sign((const unsigned char *)key.p, scheme, p, content.n, &signature))
         log_warn("cannot sign with scheme 0x%04x and the key asked for", scheme->number);
-    size_t begin = ipc_begin(reply, IPC_MADE, m.seq);
+    size_t begin = ipc_begin(reply, IPC_KEY_SIGNED, m.seq);
     ipc_put_text(reply, buf_len(&signature) ? (const char *)buf_head(&signature) : "",
                  buf_len(&signature));
     ipc_end(reply, begin);

@@ -52,7 +52,7 @@ void signing_ask(const struct signing_order *order, signing_done *done, void *ar
     *job = (struct job){order->peer, done, arg};
     struct buf packet = BUF_INIT;
     uint32_t seq = work_seq(&work);
-    size_t begin = ipc_begin(&packet, IPC_MAKE, seq);
+    size_t begin = ipc_begin(&packet, IPC_KEY_SIGN, seq);
     ipc_put_u32(&packet, order->scheme);
     ipc_put_text(&packet, order->key.p, order->key.n);
     ipc_put_text(&packet, order->content.p, order->content.n);
