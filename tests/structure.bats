@@ -93,7 +93,7 @@ assert not wrong, wrong
 PY
 }
 
-@test "every message that a session may send has a server in the broker, and no other has" {
+@test "every message that a session may send has a handler in the broker, and no other has" {
     py - "$ROOT" <<'PY'
 import re, sys
 table = open(sys.argv[1] + "/src/ipc/ipc_table.h").read()

@@ -209,7 +209,7 @@ static const char *serve_resume(struct peer *p, const struct ipc_message *m)
     return NULL;
 }
 
-static const char *(*const servers[IPC_TYPE_COUNT])(struct peer *, const struct ipc_message *) = {
+static const char *(*const handlers[IPC_TYPE_COUNT])(struct peer *, const struct ipc_message *) = {
     [IPC_HELLO] = serve_hello,
     [IPC_AUTH] = serve_auth,
     [IPC_REGISTER] = accounts_register,
@@ -226,12 +226,12 @@ static const char *(*const servers[IPC_TYPE_COUNT])(struct peer *, const struct 
 
 const char *request_serve(struct peer *p, const struct ipc_message *m)
 {
-    if (!servers[m->type])
-        bug("no server for %s", ipc_rule(m->type)->name);
+    if (!handlers[m->type])
+        bug("no handler for %s", ipc_rule(m->type)->name);
     bool acts = !(ipc_rule(m->type)->when & IPC_IS_NEW); /* acts for a user */
     enum ipc_error error = acts ? revocations_verdict(p) : IPC_E_NONE;
     if (!error)
-        return servers[m->type](p, m);
+        return handlers[m->type](p, m);
     peer_fail(p->id, m->type, m->seq, error);
     return NULL;
 }
