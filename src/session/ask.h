@@ -1,6 +1,6 @@
 /*
  * The session's channel to the broker: connecting, proving who the client is, and asking one
- * question at a time. What arrives unasked on an attached channel is chat.c's.
+ * question at a time. What arrives unasked on an attached channel is live.c's.
  */
 #ifndef ASK_H
 #define ASK_H

@@ -66,7 +66,7 @@ void db_array_end(struct db_params *p);
 void db_param_ids(struct db_params *p, const struct buf *ids);
 
 /* Called once for each statement with its rows. NULL: no answer, the outcome is unknown if it was
- * a write. result->error below: PostgreSQL refused it. */
+ * a write. One for which db_ok() is false: PostgreSQL refused it. */
 typedef void db_done(void *arg, const PGresult *result);
 
 /* Runs a statement; db_ready() must be true. Frees what p holds. */
