@@ -40,7 +40,7 @@ static bool compose(struct conf *conf, char **had, const char *file, struct conf
 }
 
 /* In the child. */
-static enum verdict look(const char *file, const char *folder)
+static enum verdict read_again(const char *file, const char *folder)
 {
     struct conf conf;
     struct conf_error e = {"what the broker was given cannot be read"};
@@ -68,7 +68,7 @@ void password_look(const char *file, const char *folder)
     if (child.pid == 0) {
         prctl(PR_SET_DUMPABLE, 0);
         alarm(PATIENCE_S);
-        _exit((int)look(file, folder));
+        _exit((int)read_again(file, folder));
     }
     if (child.pid > 0)
         return;

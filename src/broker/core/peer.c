@@ -81,7 +81,7 @@ static void want(struct peer *p)
 {
     /* Stop reading from a peer that does not drain its replies: they cannot pile up. */
     uint32_t events = ipc_channel_queued(&p->channel) > broker.conf.session_queue ? 0 : EPOLLIN;
-    if (ipc_channel_queued(&p->channel) > 0 || p->look)
+    if (ipc_channel_queued(&p->channel) > 0 || p->wants_drained)
         events |= EPOLLOUT;
     loop_modify(broker.loop, &p->watch, events);
 }
@@ -128,7 +128,8 @@ static bool has_room(struct peer *p)
 {
     if (ipc_channel_queued(&p->channel) > broker.conf.session_queue)
         peer_flush(p);
-    p->look = p->look || ipc_channel_queued(&p->channel) > broker.conf.session_queue;
+    p->wants_drained =
+        p->wants_drained || ipc_channel_queued(&p->channel) > broker.conf.session_queue;
     return !p->closing && ipc_channel_queued(&p->channel) <= broker.conf.session_queue;
 }
 
@@ -170,7 +171,7 @@ static void on_late_look(void *arg)
 /* The queue is written: serve what waited for that. */
 static void on_drained(struct peer *p)
 {
-    p->look = false;
+    p->wants_drained = false;
     owner->drained(p);
     serve(p);
 }

@@ -67,7 +67,7 @@ struct peer {
     bool counted;                    /* in connections.c */
     bool signs;                      /* has asked for its one signature */
     bool closing;                    /* ended; freed by peers_reap() */
-    bool look;                       /* something waits for an empty queue */
+    bool wants_drained;              /* something waits for an empty queue */
     struct peer *next_ended;
     struct feed feed;
 };

@@ -102,7 +102,7 @@ static size_t queue_limit(void)
 static void fall_behind(struct peer *p)
 {
     p->feed.state = FEED_BEHIND;
-    p->look = true;
+    p->wants_drained = true;
 }
 
 void feed_link_lost(void)

@@ -36,7 +36,7 @@ struct host {
 };
 
 static struct map hosts; /* id -> struct host */
-static unsigned look;
+static unsigned looks;
 static int64_t next_beat; /* clock_ms() */
 static struct loop_timer timer;
 static struct buf dead, dead_beats; /* int64_t ids and beats of those to be removed */
@@ -82,7 +82,7 @@ static void see(int64_t id, int64_t beat, bool gone, int64_t now)
         h->seen = 0;
     }
     h->seen++;
-    h->looking = look;
+    h->looking = looks;
     if (!gone)
         h->gone = 0;
     else if (!h->gone)
@@ -102,7 +102,7 @@ static void judge(int64_t now)
     struct buf left = BUF_INIT;
     struct host *h;
     for (size_t at = 0; (h = map_next(&hosts, &at));) {
-        if (h->looking != look) {
+        if (h->looking != looks) {
             buf_append(&left, &h->id, sizeof(h->id));
         } else if (is_dead(h, now)) {
             buf_append(&dead, &h->id, sizeof(h->id));
@@ -122,7 +122,7 @@ static void on_beat(void *arg, const PGresult *result)
     if (!link_ok(result, "the beat of this host"))
         return;
     int64_t now = clock_ms();
-    look++;
+    looks++;
     for (int i = 0; i < PQntuples(result); i++)
         see(db_int(result, i, 0), db_int(result, i, 1), db_bool(result, i, 2), now);
     judge(now);

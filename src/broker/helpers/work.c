@@ -96,8 +96,8 @@ static void send_next(struct work *w)
         w->out_first = job;
         w->out++;
     }
-    if (w->out > 0 && !w->look.armed)
-        loop_timer_set(broker.loop, &w->look, LOOK_MS);
+    if (w->out > 0 && !w->late_look.armed)
+        loop_timer_set(broker.loop, &w->late_look, LOOK_MS);
 }
 
 /* Takes the request with this number, or one whose time was over by now, out of those that are out;
@@ -115,7 +115,7 @@ static struct work_job *take_out(struct work *w, uint32_t seq, int64_t now)
     return NULL;
 }
 
-static void on_look(void *arg)
+static void on_late_look(void *arg)
 {
     struct work *w = arg;
     struct work_job *job;
@@ -182,8 +182,8 @@ void work_init(struct work *w, int fd)
      */
     w->last_seq = (uint32_t)random_u64();
     w->watch = (struct loop_watch){fd, EPOLLIN, on_socket, w};
-    w->look.call = on_look;
-    w->look.arg = w;
+    w->late_look.call = on_late_look;
+    w->late_look.arg = w;
     loop_add(broker.loop, &w->watch);
 }
 

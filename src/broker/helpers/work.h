@@ -24,7 +24,7 @@ struct work {
 
     /* Its own. */
     struct loop_watch watch;
-    struct loop_timer look;
+    struct loop_timer late_look; /* for requests without an answer in time */
     uint32_t last_seq;
     struct work_job *waiting_first, *waiting_last, *out_first;
     int waiting, out;
