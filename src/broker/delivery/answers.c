@@ -8,14 +8,14 @@
 #include "position.h"
 
 struct held_answer {
-    struct cursor wait; /* goes out when all before this change has; change 0: need not wait */
+    struct cursor wait; /* send after all changes before this one; change 0: at once */
     uint64_t message;
     uint32_t seq;
     uint32_t error; /* enum ipc_error */
     bool duplicate;
 };
 
-static struct buf askers; /* uint64_t ids of the peers with a held_answer */
+static struct buf askers; /* uint64_t ids of peers with a held_answer */
 
 static void put_sent(struct peer *p, const struct held_answer *a)
 {

@@ -1,10 +1,9 @@
 /*
- * The answers to a peer's messages, each in its place.
+ * The answers to a peer's messages, each in its place among the changes.
  *
- * Acknowledgements take part in the order of changes: one for change 91 goes out when everything
- * before 91 that concerns the peer has. So whatever a client saw last, its cursor is good for
- * coming back. Refusals and duplicates have no place of their own; they keep the order of the
- * messages.
+ * Acknowledgements follow the order of changes: the one for change 91 goes out after every change
+ * before 91 that concerns the peer. So a client can resume from whatever it saw last. Refusals and
+ * duplicates have no place of their own; they keep the order of the messages.
  */
 #ifndef ANSWERS_H
 #define ANSWERS_H
@@ -16,21 +15,21 @@ struct answer_ack {
     bool duplicate;
 };
 
-/* A message of this peer is stored: SENT follows. */
+/* The peer's message is stored: it will get SENT. */
 void answers_ack(struct peer *p, uint32_t seq, struct answer_ack ack);
 
-/* A message of this peer was refused: FAILED follows. */
+/* The peer's message was refused: it will get FAILED. */
 void answers_refuse(struct peer *p, uint32_t seq, enum ipc_error error);
 
-/* Queues the answers up to the first that waits for a later change than this. All changes up to it
- * that concern the peer have been queued. */
+/* Queues the answers up to the first that waits for a change after this one. The caller has queued
+ * all changes up to here that concern the peer. */
 void answers_put(struct peer *p, uint64_t upto);
 
-/* Changes have been handed out: so is what waited for them. */
+/* Changes were handed out: queues the answers that waited for them. */
 void answers_release(void);
 
-/* The database lost changes, perhaps the very messages whose acknowledgements wait: their senders
- * are told to send them again. */
+/* The database lost changes, perhaps the messages whose acknowledgements wait: tells the senders to
+ * send them again. */
 void answers_void(struct peer *p);
 
 void answers_free(void);

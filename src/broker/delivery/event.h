@@ -1,6 +1,6 @@
 /*
- * A durable change on its way to the peers that it concerns: a row of the functions that read
- * changes (cursor, stamp, user ids, origin, frame), or of the answer to a message of this host.
+ * A durable change on its way to the peers that it concerns: a row from the functions that read
+ * changes (cursor, stamp, user ids, origin, frame), or from the answer to a message of this host.
  */
 #ifndef EVENT_H
 #define EVENT_H
@@ -10,10 +10,10 @@
 struct event {
     struct cursor cursor;
     int64_t users[2];
-    size_t user_count; /* 0: concerns nobody here, but moves the cursor on */
-    uint64_t origin;   /* the session that it came from; 0: none */
+    size_t user_count; /* 0: concerns nobody here, only advances the position */
+    uint64_t origin;   /* the sending session; 0: none */
     const char *frame;
-    size_t size; /* 0: nobody here is to see it, see feed_awaits() */
+    size_t size; /* 0: nobody here gets it, see feed_awaits() */
 };
 
 struct event event_from_row(const PGresult *result, int row);

@@ -8,11 +8,11 @@
 
 enum { ROWS_AT_ONCE = 500 };
 
-/* event_read() looks at no more than this many ids at once, so that each call is short even when
- * almost all changes concern other hosts. */
+/* The most ids that event_read() looks at in one call, so that calls stay short even when almost
+ * all changes concern other hosts. */
 enum { WINDOW = 50000 };
 
-static uint64_t asked; /* where the reading under way began */
+static uint64_t asked; /* where the present reading began */
 static bool wanted;
 
 void events_wanted(void)

@@ -1,8 +1,8 @@
 /*
- * Reads durable changes in order from this host's position, whenever a doorbell rings, and hands
- * them out. Live traffic, start-up and the time after an outage are this one path. What this host
- * itself stores comes along it too: with the answer to the statement that stored it, when all
- * before it has been handed out (sends.c), otherwise with the next reading.
+ * When a doorbell rings, reads durable changes in order from this host's position and hands them
+ * out. Live traffic, start-up and recovery after an outage share this path. A message that this
+ * host stores is handed out from the answer to its statement (sends.c) if all changes before it
+ * have been; otherwise it takes this path too.
  */
 #ifndef EVENTS_H
 #define EVENTS_H
@@ -11,10 +11,10 @@
 
 #include "db.h"
 
-/* Look for changes although no bell was heard. */
+/* Look for changes even without a bell. */
 void events_wanted(void);
 
-/* Starts reading if there is something to read: true. */
+/* Starts reading if there may be something to read, and returns true. */
 bool events_read(struct db *listener);
 
 #endif

@@ -16,7 +16,7 @@
 #include "rows.h"
 #include "status.h"
 
-enum { PAGE = 50 }; /* changes read at once for one peer that catches up */
+enum { PAGE = 50 }; /* changes read at once for a peer that catches up */
 
 static struct map users; /* user id -> its first attached peer on this host */
 
@@ -98,7 +98,7 @@ static size_t queue_limit(void)
     return (size_t)broker.conf.session_queue;
 }
 
-/* Reads on when its queue is empty. */
+/* The peer catches up once its queue is empty. */
 static void fall_behind(struct peer *p)
 {
     p->feed.state = FEED_BEHIND;
@@ -109,7 +109,7 @@ void feed_link_lost(void)
 {
     struct peer *p;
     for (size_t at = 0; link_is_hopeless() && (p = peer_next(&at));) {
-        answers_void(p); /* nobody knows how long they would wait for their place */
+        answers_void(p); /* else they might wait very long for their place */
         outbox_add(p);
         if (!p->feed.attach_seq)
             continue;
@@ -131,7 +131,7 @@ static bool may_hold(struct peer *p)
     return !p->feed.held_overflow;
 }
 
-/* A peer whose queue has grown too long is not fed any more. */
+/* False if the peer's queue is too long: it falls behind and is not fed any more. */
 static bool may_feed(struct peer *p)
 {
     if (p->feed.state == FEED_LIVE && ipc_channel_queued(&p->channel) > queue_limit())
@@ -139,8 +139,8 @@ static bool may_feed(struct peer *p)
     return p->feed.state == FEED_LIVE;
 }
 
-/* Its sender has the acknowledgement; and who attached when its text had been asked for already
- * begins behind it, or reads it, see feed_awaits(). */
+/* Skip the sending connection: it gets the acknowledgement. A frame without text was not asked for;
+ * a peer that attached later starts past this change, or reads it, see feed_awaits(). */
 static bool wants_frame(const struct peer *p, const struct event *e)
 {
     return e->size > 0 && (!e->origin || e->origin != p->origin);
@@ -206,7 +206,7 @@ void feed_status(uint64_t change, int64_t user, const int64_t *audience, size_t 
 
 /* --- from held, or behind, to live --- */
 
-/* Queues what was held and is newer than what the peer has. */
+/* Queues the held messages that are newer than what the peer has. */
 static void release_held(struct peer *p)
 {
     struct ipc_message m;
@@ -277,7 +277,7 @@ struct catching {
     struct cursor upto;
 };
 
-/* The peer that a result of catching up is for; NULL if that is over. */
+/* The peer that this catch-up result is for; NULL if it no longer wants it. */
 static struct peer *still_catching(struct catching *c, const PGresult *result)
 {
     struct peer *p = peer_find(c->peer);
@@ -285,7 +285,7 @@ static struct peer *still_catching(struct catching *c, const PGresult *result)
         return NULL;
     if (db_ok(result))
         return p;
-    p->feed.state = FEED_BEHIND; /* tried again with the next feed_retry() */
+    p->feed.state = FEED_BEHIND; /* feed_retry() tries again */
     peer_flush(p);
     return NULL;
 }
@@ -325,7 +325,7 @@ static void on_missed_events(void *arg, const PGresult *result)
     }
     if (rows >= PAGE || taken < rows || !link_is_up()) {
         free(c);
-        fall_behind(p); /* goes on when this has been read */
+        fall_behind(p); /* goes on when this is read */
         peer_flush(p);
         return;
     }
@@ -338,9 +338,9 @@ static void on_missed_events(void *arg, const PGresult *result)
     pool_run(STATEMENT_PRESENCE_READ, &params, on_missed_statuses, c);
 }
 
-/* Reads what the peer missed. What this host hands out from now on is held, so it is enough to
- * read up to the host's position; but a reading that is under way may not have seen the peer's
- * row, so no less than up to when that row was made. */
+/* Reads what the peer missed. Changes handed out from now on are held, so reading up to the host's
+ * position is enough; but a reading under way may not have seen the peer's row, so it reads at
+ * least up to the change at which the row was made. */
 static void catch_up(struct peer *p)
 {
     struct cursor upto = position();

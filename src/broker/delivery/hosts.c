@@ -1,4 +1,4 @@
-/* Which hosts live; see hosts.h. */
+/* Which hosts are alive; see hosts.h. */
 #include "hosts.h"
 
 #include <stdlib.h>
@@ -10,12 +10,11 @@
 #include "map.h"
 
 enum {
-    GONE_MS = 2000, /* how long a host whose connection ended may take to come back */
-    SILENT = 3,     /* a beat must have been seen at least this often before it counts as silence */
+    GONE_MS = 2000, /* a host whose connection ended may take this long to come back */
+    SILENT = 3,     /* looks that must find the same beat before it counts as silence */
 };
 
-/* Seen by others at the latest a beat after it was, a silence is noticed after half the lease and
- * the next look: nine tenths of the lease in all. */
+/* Worst case until a silent host is dead: one beat, half the lease, one look: 0.9 of the lease. */
 static int64_t beat_ms(void)
 {
     return broker.conf.presence_lease / 5;
@@ -31,15 +30,15 @@ struct host {
     int64_t beat;     /* the last one that was seen */
     int64_t since;    /* clock_ms() when it was first seen */
     int seen;         /* how often it was seen */
-    int64_t gone;     /* clock_ms() when its connection was first found to be gone; 0: it is not */
-    unsigned looking; /* the look at which it was last there */
+    int64_t gone;     /* clock_ms() when its connection was first found gone; 0: it is there */
+    unsigned looking; /* the last look that found it */
 };
 
 static struct map hosts; /* id -> struct host */
 static unsigned looks;
 static int64_t next_beat; /* clock_ms() */
 static struct loop_timer timer;
-static struct buf dead, dead_beats; /* int64_t ids and beats of those to be removed */
+static struct buf dead, dead_beats; /* int64_t ids and beats of hosts to remove */
 
 static void forget_all(void)
 {
@@ -53,7 +52,7 @@ static void forget_all(void)
 
 static void on_timer(void *arg)
 {
-    (void)arg; /* it is enough that the loop goes round: schedule_turn() asks hosts_listen() */
+    (void)arg; /* waking the loop is enough: schedule_turn() calls hosts_listen() */
 }
 
 void hosts_link_up(void)
@@ -96,7 +95,7 @@ static bool is_dead(const struct host *h, int64_t now)
     return h->seen >= SILENT && now - h->since >= silence_ms();
 }
 
-/* Forgets the hosts whose rows are gone and lists the dead. */
+/* Forgets hosts whose rows are gone, and lists the dead. */
 static void judge(int64_t now)
 {
     struct buf left = BUF_INIT;

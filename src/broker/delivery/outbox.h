@@ -1,5 +1,5 @@
 /*
- * Which peers have something queued: one write sends all that one round of events put into a
+ * The peers with something queued, so that one write sends all that a round of events put into a
  * peer's queue.
  */
 #ifndef OUTBOX_H
@@ -7,10 +7,10 @@
 
 #include "peer.h"
 
-/* The next outbox_flush() sends what is in this peer's queue. */
+/* Marks the peer: the next outbox_flush() sends its queue. */
 void outbox_add(struct peer *p);
 
-/* Sends what was queued for any peer. For the main loop. */
+/* Sends what is queued for all marked peers. For the main loop. */
 void outbox_flush(void);
 
 void outbox_free(void);

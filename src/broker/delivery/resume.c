@@ -1,4 +1,4 @@
-/* Where a peer starts, and starts again; see resume.h. */
+/* Where a peer starts, or starts over; see resume.h. */
 #include "resume.h"
 
 #include <stdlib.h>
@@ -37,7 +37,7 @@ static void refuse_attach(struct peer *p)
         peer_end(p, "its user was removed");
 }
 
-/* Where the peer starts: at the cursor that it named, or now. */
+/* Starts the peer at the cursor that it named, or now. */
 static void place(struct peer *p, const struct row *row)
 {
     struct cursor c;
@@ -48,7 +48,7 @@ static void place(struct peer *p, const struct row *row)
     if (!p->feed.named)
         return;
     if (!fresh && !row->honoured)
-        p->feed.presence = 0; /* it knows the presence of another database, or of another time */
+        p->feed.presence = 0; /* what it knows is of another database, or of another past */
     if (row->honoured && cursor_parse(p->feed.named, strlen(p->feed.named), link_tag(), &c))
         p->feed.cursor = c;
     p->feed.resumed =
@@ -65,7 +65,7 @@ void resume_opened(struct peer *p, const struct row *row)
     }
     p->feed.row = true;
     if (p->feed.state != FEED_OPENING)
-        return; /* a row for the new host of a peer that is long attached */
+        return; /* only a row under the new host number: it was attached before */
     place(p, row);
     answer_attach(p);
     feed_begin(p, p->feed.cursor.change < row->cursor.change || p->feed.presence < row->presence);
@@ -80,7 +80,7 @@ struct resuming {
 static void resume(struct peer *p, uint32_t seq, struct cursor from, bool recovered)
 {
     if (p->feed.resumed.due && !p->feed.resumed.recovered)
-        feed_put_resumed(p); /* of the hole it has to hear in any case */
+        feed_put_resumed(p); /* it must hear of the gap in any case */
     p->feed.resumed = (struct resumed){true, recovered, seq, from.change};
     if (recovered && from.change < p->feed.cursor.change)
         p->feed.cursor = from;
@@ -113,7 +113,7 @@ void resume_asked(struct peer *p, uint32_t seq, struct ipc_text named)
     pool_run(STATEMENT_CURSOR_HONOURED, &params, on_honoured, r);
 }
 
-/* What was handed out, or read, or asked for, is of a past that is not there any more. */
+/* All that was handed out, read or asked for belongs to a past that no longer exists. */
 static void start_anew(struct peer *p, struct cursor now)
 {
     if (p->feed.resumed.due && p->feed.resumed.seq)
@@ -122,7 +122,7 @@ static void start_anew(struct peer *p, struct cursor now)
     p->feed.cursor = p->feed.opened = now;
     p->feed.presence = 0;
     p->feed.resumed = (struct resumed){.due = true, .recovered = false, .from = now.change};
-    feed_put_resumed(p); /* ahead of what comes now: its numbers may be lower than those before */
+    feed_put_resumed(p); /* before any new change: the new numbers may be lower than those before */
     feed_start_over(p);
 }
 

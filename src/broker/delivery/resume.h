@@ -1,5 +1,5 @@
-/* Where a peer starts, and starts again: the cursors that clients name, and whether they are good.
- */
+/* Where a peer starts, or starts over: the cursors that clients name, and whether the database
+ * honours them. */
 #ifndef RESUME_H
 #define RESUME_H
 
@@ -7,14 +7,15 @@
 #include "peer.h"
 #include "rows.h"
 
-/* The peer has its row: answers its ATTACH, and begins where it named, or now. */
+/* The peer's row is made: answers its ATTACH, and starts it at the cursor that it named, or now. */
 void resume_opened(struct peer *p, const struct row *row);
 
-/* An attached peer asks for everything after an older cursor once more, and then for RESUMED;
- * named empty: only for that. */
+/* RESUME: delivers everything after an older cursor once more, then RESUMED; named empty: only
+ * RESUMED. */
 void resume_asked(struct peer *p, uint32_t seq, struct ipc_text named);
 
-/* The database lost changes that were handed out: all start anew from this cursor, and are told. */
+/* The database lost changes that were handed out: tells all peers, and starts them over at this
+ * cursor. */
 void resume_all(struct cursor now);
 
 #endif

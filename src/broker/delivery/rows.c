@@ -8,14 +8,14 @@
 #include "link.h"
 #include "position.h"
 
-enum { ROWS_AT_ONCE = 1000 }; /* made by one statement */
+enum { ROWS_AT_ONCE = 1000 }; /* per statement */
 
-/* Peers whose rows are to be made, in order. */
+/* Peers that need a row, in order. */
 static struct peer *open_first, **open_last = &open_first;
 
-static struct buf closes; /* uint64_t ids of the peers whose rows are to be removed */
+static struct buf closes; /* uint64_t ids of peers whose rows are due for removal */
 
-/* Those that have gone, oldest first; their rows are to be removed when it is time. */
+/* A peer that has gone, and when to remove its row; oldest first. */
 struct leaver {
     uint64_t id;
     int64_t due; /* clock_ms() */
@@ -70,7 +70,7 @@ static void leave(uint64_t id)
     struct leaver l = {id, clock_ms() + broker.conf.presence_debounce};
     buf_append(&leavers, &l, sizeof(l));
     leaving.call = on_leaving;
-    if (!leaving.armed) /* also without a delay: the round may be past schedule_turn() */
+    if (!leaving.armed) /* even for a delay of 0: this round may be past schedule_turn() */
         loop_timer_set(broker.loop, &leaving, broker.conf.presence_debounce);
 }
 
@@ -103,7 +103,7 @@ void rows_open_all(void)
 
 void rows_link_lost(void)
 {
-    /* The host that held these rows is dead: they are swept. */
+    /* The old host number is dead: other hosts sweep its rows. */
     buf_free(&closes);
     buf_free(&leavers);
     struct peer *p;
@@ -128,7 +128,7 @@ static void on_opened(void *arg, const PGresult *result)
         if (p && p->feed.state != FEED_OFF)
             report_opened(p, &row);
         else
-            leave(id); /* it left before it had arrived */
+            leave(id); /* it left before its row was made */
     }
 }
 
@@ -138,8 +138,8 @@ static void on_closed(void *arg, const PGresult *result)
     link_ok(result, "removing sessions");
 }
 
-/* The cursor that the peer's client named, if it is one of this database; otherwise one that the
- * database does not honour. */
+/* The cursor that the client named, if it is this database's; otherwise one that no database
+ * honours. */
 static struct cursor named_cursor(const struct peer *p)
 {
     struct cursor c;

@@ -14,13 +14,13 @@
 
 enum {
     BATCH_BYTES = 4 * 1024 * 1024, /* of content in one transaction */
-    PATIENCE_MS = 2000,            /* how long a message waits for a database that is away */
-    EXPIRY_MS = 250,               /* how often that is looked at */
+    PATIENCE_MS = 2000,            /* how long a message waits while the database is away */
+    EXPIRY_MS = 250,               /* how often to check that */
 
-    /* PostgreSQL writes the answer before it commits, with the change lock in its hands: so it has
-     * to fit into the buffers of the socket, should this process stop reading. */
+    /* PostgreSQL writes the answer before it commits, while it holds the change lock, so the answer
+     * must fit into the socket's buffers in case this process stops reading. */
     FRAMES_BYTES = 64 * 1024,
-    FRAME_ROOM = 300, /* for what is around the content */
+    FRAME_ROOM = 300, /* for the JSON around the content */
 };
 
 struct send {
@@ -30,7 +30,7 @@ struct send {
     int64_t sender, receiver;
     uint64_t origin;
     int64_t since; /* clock_ms() of its arrival */
-    bool again;    /* it may be stored already though nobody was told */
+    bool again;    /* it may be stored already without an answer */
     size_t id_size, content_size;
     char text[]; /* the id, then the content */
 };
@@ -42,7 +42,7 @@ struct queue {
 
 static struct queue waiting = {NULL, &waiting.first, 0};
 static struct queue batch = {NULL, &batch.first, 0}; /* under way */
-static bool batch_framed; /* its answer brings what is to be handed out */
+static bool batch_framed;                            /* its answer brings the frames to hand out */
 static struct loop_timer expiry;
 
 static void push(struct queue *q, struct send *s)
@@ -115,7 +115,8 @@ void sends_add(struct peer *p, uint32_t seq, int64_t receiver, struct ipc_text i
     watch_expiry();
 }
 
-/* Was it there before the client sent it? Not if it is this very sending that was stored. */
+/* Was it stored before the client sent it? Not if an earlier attempt of this same send stored
+ * it. */
 static bool is_duplicate(const struct send *s, const PGresult *result, int row)
 {
     return db_bool(result, row, 4) && !(s->again && db_bool(result, row, 5));
@@ -147,7 +148,7 @@ static bool is_ok(const PGresult *result, int row)
     return n == 2 && memcmp(status, "ok", 2) == 0;
 }
 
-/* The change that this row is, for the others whom it concerns. */
+/* The row as a change, for the other peers that it concerns. */
 static struct event event_of(const struct send *s, const PGresult *result, int row)
 {
     struct event e = {.cursor = db_cursor(result, row, 2),
@@ -158,8 +159,8 @@ static struct event event_of(const struct send *s, const PGresult *result, int r
     return e;
 }
 
-/* Whether all of the batch are new messages, which have no other changes between them then, and
- * the next to be handed out. */
+/* True if the whole batch is new, so that no other change lies between its messages, and it is next
+ * to be handed out. */
 static bool is_next(const PGresult *result)
 {
     for (int i = 0; i < PQntuples(result); i++)
@@ -168,8 +169,8 @@ static bool is_next(const PGresult *result)
     return batch_framed && position_is_next(db_cursor(result, 0, 2).change);
 }
 
-/* next: the batch comes right behind what this host has handed out, so it goes out from here;
- * otherwise it is read in its turn. */
+/* next: the batch directly follows what this host has handed out, so hand it out here; otherwise
+ * events.c reads it in its turn. */
 static void answer(struct send *s, const PGresult *result, int row, bool next)
 {
     if (!is_ok(result, row)) {
@@ -194,9 +195,9 @@ static void on_sent(void *arg, const PGresult *result)
 {
     (void)arg;
     if (!result)
-        return; /* lost: sends_link_lost() keeps the batch */
+        return; /* link lost: sends_link_lost() keeps the batch */
     if (db_host_removed(result)) {
-        link_ok(result, "storing messages"); /* the batch is kept, too */
+        link_ok(result, "storing messages"); /* this keeps the batch, too */
         return;
     }
     bool ok = db_ok(result) && PQntuples(result) == batch.count;
@@ -213,7 +214,7 @@ static void on_sent(void *arg, const PGresult *result)
     answers_release();
 }
 
-/* As JSON. Other characters stay as they are (to_json()). */
+/* Size as a JSON string. to_json() escapes no other characters. */
 static size_t escaped_size(const char *p, size_t n)
 {
     size_t size = n;
@@ -225,8 +226,8 @@ static size_t escaped_size(const char *p, size_t n)
     return size;
 }
 
-/* The text of messages is worth asking for when it is small, and when nothing else has to be handed
- * out before: otherwise it would come for nothing. */
+/* Ask for the messages' frames only if they are small and nothing else must be handed out first:
+ * otherwise they would not be used. */
 static bool wants_frames(void)
 {
     size_t size = 0;
@@ -289,7 +290,7 @@ bool sends_write(struct db *writer)
 
 void sends_link_lost(void)
 {
-    /* The batch goes back in front of what has come since. */
+    /* Put the batch back in front of what has come since. */
     for (struct send *s = batch.first; s; s = s->next)
         s->again = true;
     if (batch.first) {

@@ -1,7 +1,7 @@
 /*
- * Group commit: messages wait while the connection that writes is busy, then all that wait go in
- * one statement and one transaction. Idle: a batch of one, at once. Busy: batches grow by
- * themselves. Each message gets its own result, and its sender hears of it after COMMIT.
+ * Group commit: messages wait while the writing connection is busy, then go together in one
+ * statement and one transaction. Idle: a batch of one, at once. Busy: batches grow by themselves.
+ * Each message gets its own result, and its sender gets the answer after COMMIT.
  */
 #ifndef SENDS_H
 #define SENDS_H
@@ -9,17 +9,17 @@
 #include "db.h"
 #include "peer.h"
 
-/* Queues a message from this bound peer. The texts are copied. again: the session has sent it to
- * an earlier broker, without an answer; that does not make it a duplicate. */
+/* Queues a message from this bound peer; copies the texts. again: the session sent it to an earlier
+ * broker and got no answer; finding it stored does not make it a duplicate. */
 void sends_add(struct peer *p, uint32_t seq, int64_t receiver, struct ipc_text id,
                struct ipc_text content, bool again);
 
-/* Starts the next batch. True if there was one. */
+/* Starts the next batch; true if there is one. */
 bool sends_write(struct db *writer);
 bool sends_has_work(void);
 
-/* The link was lost. A batch whose outcome is unknown goes first when it is back: its ids make
- * sending it again harmless. What waits too long is answered with a temporary error. */
+/* The link is lost. A batch whose outcome is unknown goes first when the link is back: its ids make
+ * a repeat harmless. A message that waits too long gets a temporary error. */
 void sends_link_lost(void);
 
 void sends_free(void);

@@ -1,6 +1,5 @@
 /*
- * What a row of the table presence says: who came or went, whom that concerns, and the frame that
- * tells them.
+ * A row of the table presence: who came or went, whom that concerns, and the frame that tells them.
  */
 #ifndef STATUS_H
 #define STATUS_H
@@ -14,7 +13,7 @@
 /* The configured audience: "all", "contacts" or "off". */
 const char *status_mode(void);
 
-/* A row of presence_read(). Views live until the next call, or as long as the result. */
+/* A row of presence_read(). Views are valid until the next call, and no longer than the result. */
 struct status {
     uint64_t change;
     int64_t user;

@@ -11,21 +11,21 @@
 #include "map.h"
 #include "status.h"
 
-/* After an outage other hosts get this long to register their sessions again before users who
- * were online and of whom the database now knows nothing count as gone. */
+/* After an outage, other hosts get this long to register their sessions again. Only then are users
+ * who were online, and are now unknown to the database, counted as gone. */
 enum { GRACE_MS = 3000 };
 
 struct person {
     int64_t user;
     bool online;
-    unsigned epoch; /* the link, counted, under which this was last confirmed */
+    unsigned epoch; /* number of the link that last confirmed this */
 };
 
 static struct map people; /* user id -> struct person */
 static uint64_t position; /* all changes up to here were read */
 static unsigned epoch;
 static bool wanted;
-static struct buf doubtful; /* int64_t ids of users to be checked in the database */
+static struct buf doubtful; /* int64_t ids of users to check in the database */
 static struct loop_timer grace;
 
 void statuses_wanted(void)

@@ -1,8 +1,8 @@
 /*
  * Who is online: this host's view of the table presence, and the announcements of its changes.
  *
- * The view is compared with the database, never computed from what this host happens to see, so a
- * change that was missed is made up for by the next reading.
+ * The view is compared with the database, never computed from what this host happens to see, so the
+ * next reading makes up for any change missed.
  */
 #ifndef STATUSES_H
 #define STATUSES_H
@@ -19,10 +19,10 @@ void statuses_wanted(void);
 /* The link is up again: compare everything. */
 void statuses_link_up(void);
 
-/* The link was lost. */
+/* The link is lost. */
 void statuses_link_lost(void);
 
-/* Starts a reading, or a correction of the table, if there is need: true. */
+/* Starts a reading, or a correction of the table, if one is needed, and returns true. */
 bool statuses_read(struct db *listener);
 bool statuses_write(struct db *writer);
 

@@ -33,7 +33,7 @@ static void on_answer(void *arg, const struct ipc_message *m)
     free(job);
 }
 
-/* Completes the message that begins the packet, and asks. */
+/* Completes the packet's message and sends the request. */
 static void ask(struct buf *packet, uint32_t seq, hashing_done *done, void *arg)
 {
     struct job *job = xcalloc(1, sizeof(*job));
@@ -58,7 +58,7 @@ void hashing_verify(struct ipc_text password, struct ipc_text hash, int cost, ha
     uint32_t seq = work_seq(&work);
     ipc_begin(&packet, IPC_VERIFY, seq);
     ipc_put_text(&packet, password.p, password.n);
-    /* What is longer is no hash, and is none when it is cut. */
+    /* A longer text is not a hash, and neither is its beginning. */
     ipc_put_text(&packet, hash.p, hash.n < IPC_MAX_NAME ? hash.n : IPC_MAX_NAME);
     ipc_put_u8(&packet, (uint8_t)cost);
     ask(&packet, seq, done, arg);

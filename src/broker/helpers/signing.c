@@ -8,9 +8,9 @@
 #include "work.h"
 
 enum {
-    AT_ONCE = 4,        /* it signs one after the other: a few, so that it need not wait for us */
-    QUEUE = 256,        /* as many handshakes as a signer manages in half a second with RSA */
-    PATIENCE_MS = 5000, /* the client waits as long */
+    AT_ONCE = 4,        /* it signs one at a time: a few, so that it never waits for us */
+    QUEUE = 256,        /* as many handshakes as it signs in half a second with RSA */
+    PATIENCE_MS = 5000, /* as long as the client waits */
 };
 
 struct job {

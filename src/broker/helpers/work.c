@@ -1,4 +1,4 @@
-/* Work for helpers; see work.h. */
+/* Requests to helpers; see work.h. */
 #include "work.h"
 
 #include <errno.h>
@@ -58,7 +58,7 @@ static bool is_wanted(const struct work *w, const struct work_job *job)
     return !w->wanted || w->wanted(job->arg);
 }
 
-/* Makes room for those who still wait. */
+/* Drops queued requests that nobody waits for any more. */
 static void drop_unwanted(struct work *w)
 {
     struct work_job *job, *next = w->waiting_first;
@@ -100,8 +100,8 @@ static void send_next(struct work *w)
         loop_timer_set(broker.loop, &w->late_look, LOOK_MS);
 }
 
-/* Takes the request with this number, or one whose time was over by now, out of those that are out;
- * NULL if there is none. */
+/* Removes from the outstanding requests the one with this number, or one that is overdue now; NULL
+ * if there is none. */
 static struct work_job *take_out(struct work *w, uint32_t seq, int64_t now)
 {
     for (struct work_job **at = &w->out_first; *at; at = &(*at)->next) {
@@ -138,7 +138,7 @@ static void on_reply(struct work *w, const uint8_t *packet, size_t n)
     }
     struct work_job *job = m.seq ? take_out(w, m.seq, INT64_MIN) : NULL;
     if (!job)
-        return; /* it was given up, or asked by the broker before this one */
+        return; /* given up, or asked by an earlier broker */
     finish(job, &m);
     send_next(w);
 }
@@ -178,8 +178,7 @@ void work_ask(struct work *w, struct buf *packet, uint32_t seq, work_done *done,
 
 void work_init(struct work *w, int fd)
 {
-    /* Replies to the broker before this one may still be in the socket: start at a random number.
-     */
+    /* Replies to an earlier broker may still be in the socket: start at a random number. */
     w->last_seq = (uint32_t)random_u64();
     w->watch = (struct loop_watch){fd, EPOLLIN, on_socket, w};
     w->late_look.call = on_late_look;

@@ -9,9 +9,9 @@
 #include "schema.h"
 #include "trouble.h"
 
-/* What the server does for this connection, whatever is set for the role or the database. The
- * keepalives are the server's own: they free the backend that stands for this host within seconds
- * when the host, or its network, is gone. */
+/* Server settings for this connection, whatever the role or the database has. The keepalives are
+ * the server's: when the host or its network is gone, they end the backend that stands for the host
+ * within seconds. */
 #define SESSION_OPTIONS                                                                            \
     "-c statement_timeout=10s -c lock_timeout=0 -c idle_in_transaction_session_timeout=0 "         \
     "-c idle_session_timeout=0 -c search_path=pg_catalog -c timezone=UTC -c datestyle=ISO "        \
@@ -26,7 +26,7 @@
 
 enum {
     CONNECT_TIMEOUT_MS = 5000,
-    ANSWER_TIMEOUT_MS = 20000, /* above statement_timeout: then it is the network that is gone */
+    ANSWER_TIMEOUT_MS = 20000, /* above statement_timeout: so it is the network that failed */
 };
 
 enum db_state { CLOSED, CONNECTING, CHECKING, PREPARING, READY, RUNNING };
@@ -51,11 +51,11 @@ struct db {
     struct loop_watch watch;
     bool watched;
     struct loop_timer timer;
-    int preparing; /* the statement that is being prepared */
+    int preparing; /* the statement being prepared */
 
     enum statement running;
-    struct db_params params; /* of running, if it has a careful form */
-    PGresult *result;        /* its answer, until the connection is free again */
+    struct db_params params; /* of the running statement, if it has a careful form */
+    PGresult *result;        /* the answer, until the connection is free again */
     db_done *done;
     void *done_arg;
 };
@@ -85,7 +85,7 @@ static void unwatch(struct db *db)
     db->watched = false;
 }
 
-/* libpq may change its socket while it connects, as it goes through several hosts. */
+/* libpq may change its socket while it tries several hosts. */
 static void watch(struct db *db, uint32_t events)
 {
     int fd = PQsocket(db->pg);
@@ -99,7 +99,7 @@ static void watch(struct db *db, uint32_t events)
     loop_add(db->loop, &db->watch);
 }
 
-/* Gives the statement under way, if there is one, its answer. */
+/* Answers the statement under way, if any. */
 static void answer(struct db *db, const PGresult *result)
 {
     db_done *done = db->done;
@@ -170,7 +170,7 @@ static void check_schema(struct db *db)
         send_pending(db);
 }
 
-/* Prepares the next statement of this connection, or reports for duty after the last. */
+/* Prepares this connection's next statement; after the last, reports it up. */
 static void prepare_next(struct db *db)
 {
     db->state = PREPARING;
@@ -209,8 +209,8 @@ static void connect_step(struct db *db)
     }
 }
 
-/* That a message cannot be read is logged once, as far back as this remembers. Other notices are
- * for people at a terminal. */
+/* Logs an unreadable message once, as far back as this remembers. Other notices are for people at a
+ * terminal. */
 static void on_notice(void *arg, const PGresult *result)
 {
     (void)arg;
@@ -228,7 +228,7 @@ static void on_notice(void *arg, const PGresult *result)
     log_warn("%s", PQresultErrorField(result, PG_DIAG_MESSAGE_PRIMARY));
 }
 
-/* A password is proved to the server, not shown to it, where libpq can see to that (since 16). A
+/* Never shows the password to the server, only proves it, where libpq supports that (since 16). A
  * server that asks for none gets none. */
 static const char *require_auth(const struct conf *conf)
 {
@@ -264,7 +264,7 @@ void db_connect(struct db *db)
         {"tcp_user_timeout", "10000"},
     };
     enum { OPTIONS = sizeof(options) / sizeof(options[0]) };
-    /* libpq passes over a key without a value, also one that it does not know. */
+    /* libpq skips a key without a value, even an unknown one. */
     const char *keys[OPTIONS + 1] = {NULL}, *values[OPTIONS + 1] = {NULL};
     for (size_t i = 0; i < OPTIONS; i++) {
         keys[i] = options[i][0];
@@ -284,8 +284,8 @@ void db_connect(struct db *db)
         watch(db, EPOLLOUT);
 }
 
-/* The form of a statement that leaves out what cannot be read, and takes the same parameters;
- * STATEMENT_COUNT: there is none. */
+/* The form of the statement that takes the same parameters and leaves out unreadable rows;
+ * STATEMENT_COUNT: none. */
 static enum statement careful_form(enum statement statement)
 {
     switch (statement) {
@@ -352,14 +352,14 @@ enum ipc_error db_error(const PGresult *result)
     return state ? IPC_E_INTERNAL : IPC_E_UNAVAILABLE;
 }
 
-/* A primary that was demoted, or is going down, answers but is of no use any more. */
+/* A primary that was demoted, or is shutting down, still answers but is of no use. */
 static bool server_left_us(const PGresult *result)
 {
     const char *state = PQresultErrorField(result, PG_DIAG_SQLSTATE);
     return state && (strncmp(state, "57P", 3) == 0 || strcmp(state, "25006") == 0);
 }
 
-/* Something that was stored cannot be read. */
+/* Stored data cannot be read. */
 static bool is_data_error(const PGresult *result)
 {
     const char *state = PQresultErrorField(result, PG_DIAG_SQLSTATE);
@@ -396,7 +396,7 @@ static void on_result(struct db *db, PGresult *result)
         if (schema_fits(db->pg, result))
             prepare_next(db);
         else
-            end(db); /* it was said why */
+            end(db); /* the reason was logged */
     } else if (PQresultStatus(result) == PGRES_COMMAND_OK) {
         db->preparing++;
         prepare_next(db);
@@ -405,7 +405,7 @@ static void on_result(struct db *db, PGresult *result)
     }
 }
 
-/* Takes the one result of the statement under way once the connection is free for the next one. */
+/* Takes the statement's one result once the connection is free for the next. */
 static void take_result(struct db *db)
 {
     if (db->state < CHECKING || db->state == READY)
@@ -413,8 +413,7 @@ static void take_result(struct db *db)
     while (!PQisBusy(db->pg)) {
         PGresult *result = PQgetResult(db->pg);
         if (result && (!db->result || !db_ok(result))) {
-            /* A second result is the failure of the COMMIT behind the first: that is what counts.
-             */
+            /* A second result is the failure of the COMMIT after the first, and overrides it. */
             PQclear(db->result);
             db->result = result;
         } else if (result) {
@@ -441,8 +440,8 @@ static void on_io(void *arg, uint32_t events)
 {
     struct db *db = arg;
     if (db->state == CONNECTING) {
-        /* On the way to the next host libpq may close its socket and open another one, even with
-         * the same number: what is watched is decided anew at each step. */
+        /* When libpq tries the next host it may close its socket and open another, even with the
+         * same number: so decide at each step what to watch. */
         unwatch(db);
         connect_step(db);
         return;

@@ -1,9 +1,9 @@
 /*
  * One asynchronous connection to PostgreSQL (libpq), in the broker's event loop.
  *
- * Connects, checks the schema's number, prepares its statements, then runs one statement at a
- * time, with binary parameters and results. It never reconnects by itself: it says that it is
- * down, and its owner decides when to call db_connect() again.
+ * It connects, checks the schema version, prepares its statements, then runs one statement at a
+ * time, with binary parameters and results. It never reconnects by itself: it reports that it is
+ * down, and the owner decides when to call db_connect() again.
  */
 #ifndef DB_H
 #define DB_H
@@ -31,14 +31,14 @@ struct db_owner {
 struct db *db_new(struct loop *loop, const struct conf *conf, const char *name, unsigned where,
                   const struct db_owner *owner, void *arg);
 
-/* Starts to connect; ends in owner->up or owner->down, which may come before it returns. */
+/* Starts connecting; calls owner->up or owner->down, perhaps before it returns. */
 void db_connect(struct db *db);
 
-/* Closes without telling the owner. A statement under way is answered with NULL. */
+/* Closes without telling the owner. A statement under way gets NULL. */
 void db_close(struct db *db);
 void db_free(struct db *db);
 
-/* Can a statement be run now? */
+/* Can a statement run now? */
 bool db_ready(const struct db *db);
 
 /* Parameters of one statement, built in order, in PostgreSQL's binary format. */
@@ -65,23 +65,23 @@ void db_array_end(struct db_params *p);
 /* A bigint[] of the int64_t or uint64_t values in ids. */
 void db_param_ids(struct db_params *p, const struct buf *ids);
 
-/* Called once for each statement with its rows. NULL: no answer, the outcome is unknown if it was
- * a write. One for which db_ok() is false: PostgreSQL refused it. */
+/* Called once for each statement with its rows. NULL: no answer; the outcome of a write is unknown.
+ * If PostgreSQL refused the statement, db_ok() is false. */
 typedef void db_done(void *arg, const PGresult *result);
 
 /* Runs a statement; db_ready() must be true. Frees what p holds. */
 void db_run(struct db *db, enum statement statement, struct db_params *p, db_done *done, void *arg);
 
-/* Did it succeed? Otherwise it was logged. */
+/* Did it succeed? A failure has been logged. */
 bool db_ok(const PGresult *result);
 
-/* Did it fail since the other hosts have removed the one that it was called for? */
+/* Did it fail because other hosts have removed this one? */
 bool db_host_removed(const PGresult *result);
 
-/* What to tell whoever asked when db_ok() is false. */
+/* What to answer when db_ok() is false. */
 enum ipc_error db_error(const PGresult *result);
 
-/* Values of a row. Null reads as 0 or as empty text. */
+/* Values of a row. Null reads as 0 or empty text. */
 int64_t db_int(const PGresult *result, int row, int column);
 bool db_bool(const PGresult *result, int row, int column);
 /* A change and, in the column behind it, its stamp. */

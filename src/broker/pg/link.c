@@ -1,4 +1,4 @@
-/* The host's bond with the database; see link.h. */
+/* The host's two connections to the database; see link.h. */
 #include "link.h"
 
 #include <errno.h>
@@ -13,10 +13,10 @@
 #include "role.h"
 
 static enum {
-    DOWN,       /* waits for the next attempt */
-    CONNECTING, /* not both connections are ready yet */
-    ATTACHING,  /* asks for a host number */
-    OPENING,    /* makes the sessions' rows */
+    DOWN,       /* until the next attempt */
+    CONNECTING, /* until both connections are ready */
+    ATTACHING,  /* asking for a host number */
+    OPENING,    /* making the sessions' rows */
     UP,
 } state;
 
@@ -70,7 +70,7 @@ static void on_retry(void *arg)
         db_connect(writer);
 }
 
-/* Both connections end; the owner hears of it; the next attempt is on the clock. */
+/* Ends both connections, tells the owner, and sets a timer for the next attempt. */
 static void on_down(void *arg)
 {
     (void)arg;
@@ -95,14 +95,14 @@ bool link_ok(const PGresult *result, const char *what)
 {
     if (db_ok(result))
         return true;
-    if (result) { /* otherwise the link is down, and this is why there is no answer */
+    if (result) { /* NULL: the link went down, so there is no answer */
         log_warn("%s failed; connecting anew", what);
         on_down(NULL);
     }
     return false;
 }
 
-/* The name of the database; false when it is another one than before. */
+/* Takes the tag that names the database; false if it is not the same database as before. */
 static bool take_tag(const PGresult *result)
 {
     char before[CURSOR_TAG];
@@ -183,7 +183,7 @@ void link_init(int status_fd, const struct link_owner *hears)
 
 void link_free(void)
 {
-    state = DOWN; /* before the connections end, so that nobody starts over */
+    state = DOWN; /* first, so that nothing reconnects */
     loop_timer_stop(broker.loop, &retry);
     db_free(listener);
     db_free(writer);

@@ -23,8 +23,8 @@ struct member {
     struct backoff backoff;
     struct loop_timer retry;
     enum { AWAY, TRYING, CONNECTED } state;
-    bool failed; /* its last attempt to connect, or that of the link for which it waits */
-    bool stale;  /* to be connected anew when it has answered */
+    bool failed; /* the last attempt to connect, its own or the link's that it waits for */
+    bool stale;  /* reconnect when it has answered */
     struct job *running;
 };
 

@@ -3,7 +3,7 @@
 
 static bool started;
 static struct cursor done, known;
-static uint64_t rung; /* the highest id that a bell named */
+static uint64_t rung; /* the highest id in a doorbell */
 
 struct cursor position(void)
 {

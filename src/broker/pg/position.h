@@ -1,6 +1,6 @@
 /*
- * Where this host stands in the sequence of changes: up to which one all have been handed out, and
- * up to which one doorbells have rung.
+ * Where this host stands in the sequence of changes: up to where it has handed them out, and up to
+ * where doorbells have rung.
  */
 #ifndef POSITION_H
 #define POSITION_H
@@ -12,27 +12,28 @@
 
 /* Everything up to here has been handed out. 0 before the first session is attached.
  *
- * This stays true when the other hosts remove this one because it was silent: under its next number
- * it goes on from here. event_read() fails unless the host is attached in the snapshot that it
- * reads, so every reading that succeeds is itself the proof that it skipped nothing. A message of
- * this host is handed out from its answer only if no change lies between it and the position, and
- * to the peers that are attached here, whatever rows the database has. */
+ * This stays true when other hosts remove this one for its silence: under its next number it goes
+ * on from here. event_read() fails unless the host is attached in the snapshot that it reads, so a
+ * reading that succeeds proves that it skipped nothing. A message of this host is handed out from
+ * its answer only if no change lies between it and the position; it goes to the peers attached
+ * here, whatever rows the database has. */
 struct cursor position(void);
 
-/* Nothing up to start concerns anybody here. For the first session of a fresh broker. */
+/* Sets the position for the first session of a new broker: nothing up to start concerns anybody
+ * here. */
 void position_start(struct cursor start);
 bool position_is_started(void);
 
 /* The last change that this host knows to be committed. A database that does not honour it has lost
- * changes, of which a client may know although none was handed out here. */
+ * changes; a client may know of them even if none was handed out here. */
 struct cursor position_known(void);
 void position_saw(struct cursor change);
 
 /* The change, and all before it, has been handed out. */
 void position_advance(struct cursor to);
 
-/* The database is not what it was: what comes next is what comes after this position. No reading
- * may be under way. */
+/* The database lost changes, or is another: goes on from this position. No reading may be under
+ * way. */
 void position_restart(struct cursor to);
 
 /* A doorbell: the change with this id has been committed. */
@@ -41,11 +42,11 @@ void position_rung(uint64_t id);
 /* Has a bell named a change that has not been handed out? */
 bool position_is_behind(void);
 
-/* A reading begins now. It sees every change that has rung, if it is there at all. */
+/* A reading begins now. It sees every change that has rung and still exists. */
 void position_read(void);
 
-/* Has everything before this change been handed out, or more? Gaps in the ids make the answer
- * false. */
+/* Has everything before this change been handed out, or more? Gaps in the ids give a false
+ * negative. */
 bool position_is_next(uint64_t change);
 
 #endif

@@ -1,14 +1,13 @@
-/* Whether a database is one that this program was written for: the first thing a connection asks.
- */
+/* Does the database have the schema that this program needs? The first query of each connection. */
 #ifndef SCHEMA_H
 #define SCHEMA_H
 
 #include <libpq-fe.h>
 #include <stdbool.h>
 
-/* What a connection option cannot do is done here too: transaction_timeout is unknown before
- * PostgreSQL 17, and whoever waits for a standby, in whichever way, may; who waits for nothing must
- * not, since an acknowledged message is durable. */
+/* It also sets what connection options cannot: transaction_timeout is unknown before PostgreSQL 17;
+ * and synchronous_commit may name any way of waiting for a standby, but must not be off, since an
+ * acknowledged message is durable. */
 #define SCHEMA_QUERY                                                                               \
     "select chatd_api.schema_version(), current_setting('session_replication_role'),"              \
     " case when current_setting('transaction_timeout', true) is not null"                          \
@@ -16,7 +15,7 @@
     " case when current_setting('synchronous_commit') = 'off'"                                     \
     " then set_config('synchronous_commit', 'on', false) end"
 
-/* Does the database fit, by the answer to SCHEMA_QUERY? If not, the log says what to do. */
+/* Judges the answer to SCHEMA_QUERY. If the database does not fit, logs what to do. */
 bool schema_fits(const PGconn *pg, const PGresult *result);
 
 #endif

@@ -10,7 +10,7 @@
 
 enum { TICKS = 30, DIFFERS_MS = 2000, AGREES_MS = 1000 };
 
-static int64_t asked; /* by this host's clock, when the question that is under way was put; or 0 */
+static int64_t asked; /* this host's time of the question under way; or 0 */
 static int ticks;
 static bool differs;
 
@@ -21,7 +21,7 @@ static int64_t now_ms(void)
     return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
 }
 
-/* How far this host's clock is ahead, at least; below 0: behind. */
+/* The least that this host's clock is ahead; below 0: behind. */
 static int64_t ahead(int64_t theirs, int64_t before, int64_t after)
 {
     if (theirs < before)

@@ -1,13 +1,12 @@
 /*
- * All SQL of this program, a row each: name, which connections prepare it, text.
+ * All SQL of this program, one row per statement: name, the connections that prepare it, text.
  *
- * The functions are the API of the database (schema chatd_api); the role that chatd connects
- * as may call them and nothing else.
+ * The functions are the database's API (schema chatd_api); chatd's role may call nothing else.
  */
 #ifndef STATEMENTS_H
 #define STATEMENTS_H
 
-/* Which of the host's connections a statement runs on, as a set. */
+/* The connections that a statement runs on, as a set. */
 #define DB_LISTENER 1u
 #define DB_WRITER   2u
 #define DB_POOL     4u

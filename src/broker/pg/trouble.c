@@ -28,7 +28,7 @@ void trouble_over(void)
     *said = '\0';
 }
 
-/* What to do when a connection is refused, by the SQLSTATE. */
+/* What to do about a refused connection, by SQLSTATE. */
 static const char *remedy(const char *state)
 {
     static const struct {
@@ -48,8 +48,8 @@ static const char *remedy(const char *state)
     return "see db_host and db_port";
 }
 
-/* Where the SQLSTATE stands in the report, behind the severity, whatever language that is in;
- * otherwise at an empty string. */
+/* Points to the SQLSTATE in the report, after the severity, which may be in any language; to an
+ * empty string if there is none. */
 static const char *state_in(const char *why)
 {
     static const char digits[] = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ";
