@@ -97,8 +97,8 @@ static char *absolute(char *path)
     return whole;
 }
 
-/* A reload and a successor need the files from wherever the working directory is then, and what is
- * there then: symbolic links are not resolved now. */
+/* Makes paths absolute: a reload and a successor start from another working directory. Does not
+ * resolve symbolic links: they may change by then. */
 static void find_files(void)
 {
     arguments.folder = getcwd(NULL, 0);
@@ -141,8 +141,8 @@ static int set_options(struct conf *conf, struct conf_error *e)
     return 0;
 }
 
-/* Everything in the order in which later sources win. The options come twice: .env is for
- * development, and they may say whether this is. */
+/* Reads all sources; later ones win. The options come twice: they may set the mode, which decides
+ * whether .env is read. */
 static int load_sources(struct conf *conf, struct conf_error *e)
 {
     conf_init(conf);
@@ -155,7 +155,7 @@ static int load_sources(struct conf *conf, struct conf_error *e)
     return conf_load_environment(conf, e) < 0 ? -1 : set_options(conf, e);
 }
 
-/* What -o said of secrets must not be found in this process, nor in those it forks. */
+/* Wipes secrets given by -o, so that neither this process nor its children hold them. */
 static void forget_secret_options(void)
 {
     for (int i = 0; i < arguments.option_count; i++) {
@@ -183,8 +183,8 @@ static int load_tls(const struct conf *conf, struct conf_error *e)
     return 0;
 }
 
-/* For SIGHUP. The secrets are long gone from here, and are not what a reload changes. Files are
- * named from where chatd was started, and it is elsewhere by now. */
+/* For SIGHUP. The secrets are long wiped, and a reload does not change them. Relative paths start
+ * from the folder where chatd was started. */
 static bool reload(struct conf *fresh)
 {
     struct conf_error e;
@@ -202,7 +202,7 @@ static bool reload(struct conf *fresh)
     return good;
 }
 
-/* inetd connects even standard error to the client, who must not read our log. */
+/* inetd connects even standard error to the client, which must not read our log. */
 static bool stderr_is_client(void)
 {
     struct stat st;
@@ -220,7 +220,7 @@ static int open_log(const struct conf *conf)
     return logfile_fd();
 }
 
-/* What the master before handed over is asked last: these secrets may be gone everywhere else. */
+/* Last, takes secrets that the previous master handed over: they may be gone everywhere else. */
 static int take_secrets(struct conf *conf, int fd, struct conf_error *e)
 {
     if (fd < 0)
@@ -248,7 +248,7 @@ static void warn(const struct conf *conf)
     const char *text;
     for (unsigned i = 0; (text = conf_warning(conf, i)); i++)
         log_warn("%s", text);
-    /* Who has moved from development to production may miss it. */
+    /* Somebody who has moved from development to production may miss it. */
     if (conf->mode == CONF_PRODUCTION && access(arguments.env_file, F_OK) == 0)
         log_warn("%s is not read in mode production", arguments.env_file);
 }
@@ -269,7 +269,7 @@ static int switch_log(struct conf *conf)
     int fd = open_log(conf);
     struct conf_error e;
     if (fd < 0 && conf_set(conf, "log_file", "syslog", "-i", &e) < 0)
-        bug("%s", e.text); /* so that broker and auth log there, too */
+        bug("%s", e.text); /* so that the roles log there, too */
     log_init(fd, log_kind(fd), (enum log_level)conf->log_level);
     log_ident("master[%d]", (int)getpid());
     warn(conf);

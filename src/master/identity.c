@@ -30,7 +30,7 @@ void identity_find(struct identity *who, const char *key, const char *name)
     who->gid = found->pw_gid;
 }
 
-/* In a sanitizer build the folder stays as it is: its runtime reads /proc at the end. */
+/* A sanitizer build keeps its root directory: the runtime reads /proc at the end. */
 static void enter_root(void)
 {
 #if !SANITIZED
@@ -39,9 +39,9 @@ static void enter_root(void)
 #endif
 }
 
-/* execve(2) fails for a user who has more processes than the limit, and all sessions count for
- * theirs. A container may not let root lift it; if that matters, the log says what cannot be run.
- * The sandbox of the role sets the limit that it is to have. */
+/* execve(2) fails for a user with more processes than the limit, and all sessions count. A
+ * container may not let root lift it; if that matters, the log says what cannot run. The role's
+ * sandbox sets the role's own limit. */
 static void lift_process_limit(void)
 {
     struct rlimit l;
@@ -72,8 +72,8 @@ void identity_assume(const struct identity *who, enum identity_how how)
     if (setresuid(0, 0, 0) == 0 || setresgid(0, 0, 0) == 0 || getgroups(0, NULL) != 0)
         bug("root's privileges could be had again");
 #if SANITIZED
-    /* The kernel now keeps others of that user, who may be many, from looking into this process.
-     * The leak checker is one of them. */
+    /* The kernel now keeps other processes of that user, of which there may be many, from looking
+     * into this one. The leak checker is one of them. */
     if (dumpable == 1 && prctl(PR_SET_DUMPABLE, 1) < 0)
         die("PR_SET_DUMPABLE: %s", strerror(errno));
 #endif

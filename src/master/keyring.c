@@ -56,7 +56,7 @@ static int make_ring(int file, size_t n)
 
 enum verdict { GOOD, UNREADABLE, OTHER_KEY };
 
-/* In the child. */
+/* Runs in the child. */
 static enum verdict judge(int fd, size_t size, const unsigned char *fingerprint)
 {
     unsigned char found[TLS_FINGERPRINT];
@@ -68,7 +68,7 @@ static enum verdict judge(int fd, size_t size, const unsigned char *fingerprint)
     return memcmp(found, fingerprint, sizeof(found)) == 0 ? GOOD : OTHER_KEY;
 }
 
-/* Has the child look, so that nothing of the key stays behind here. */
+/* A child looks at the key, so that nothing of it stays in this process. */
 static enum verdict ask_child(int fd, size_t size, const unsigned char *fingerprint)
 {
     pid_t pid = fork();
@@ -113,7 +113,7 @@ bool keyring_load(const struct conf *conf, const unsigned char *fingerprint, str
     if (file < 0)
         return false;
     struct stat st;
-    errno = EFBIG; /* unless it is something else */
+    errno = EFBIG; /* unless a call below fails otherwise */
     int fd = fstat(file, &st) == 0 && st.st_size <= KEY_FILE_MAX
                  ? make_ring(file, (size_t)st.st_size)
                  : -1;

@@ -2,8 +2,8 @@
  * The private keys of TLS on their way from their file to the signer.
  *
  * Their bytes are never in this process: the kernel copies them from the file into sealed memory,
- * and a child, which ends at once, looks whether there is a key in it. That memory holds the newest
- * key and the one before, with which handshakes go on that began before a reload.
+ * and a short-lived child checks that it holds a key. That memory holds the newest key and the
+ * previous one, which serves handshakes that began before a reload.
  */
 #ifndef KEYRING_H
 #define KEYRING_H
@@ -16,7 +16,7 @@
  * no key whose public half has this fingerprint (tls_key.h). */
 bool keyring_load(const struct conf *conf, const unsigned char *fingerprint, struct conf_error *e);
 
-/* The memory for the signer; -1: no key was loaded. Another descriptor whenever its content is. */
+/* The memory for the signer; -1: no key is loaded. New content comes under a new descriptor. */
 int keyring_fd(void);
 
 #endif

@@ -23,7 +23,7 @@ static struct {
     int theirs, ours;
 } ends[KINDS] = {{-1, -1}, {-1, -1}};
 
-/* Who may write to the log is for whoever owns it to say. */
+/* The owner of the log decides who may write to it. */
 static const char *find_fault(int fd)
 {
     struct stat st;
@@ -89,7 +89,7 @@ void logfile_sockets(int fds[LOGFILE_SOCKETS])
         fds[i] = ends[i].ours;
 }
 
-/* One line of theirs, with the process that the kernel says it is from. */
+/* Passes on one line, with the pid of its sender according to the kernel. */
 static bool pass_on_one(int fd)
 {
     char line[LOG_LINE + 1];
@@ -125,7 +125,7 @@ void logfile_reopen(void)
     const char *why;
     int fd = path ? open_file(&why) : -1;
     if (fd >= 0) {
-        /* At the same number: whoever knows it need not be told. */
+        /* Keep the number: nobody who knows it need be told. */
         dup3(fd, file, O_CLOEXEC);
         close(fd);
     } else if (path) {

@@ -35,24 +35,24 @@ static int stop_asked; /* how often */
 
 static enum phase {
     SERVING,
-    RETIRING, /* another master serves; sessions go on as long as they last */
+    RETIRING, /* another master serves; remaining sessions go on */
     DRAINING, /* sessions were told to end */
-    ENDING,   /* the broker was: what it accepted is being written */
-    CLEARING, /* its helpers were */
+    ENDING,   /* the broker was told to end; it writes what it accepted */
+    CLEARING, /* its helpers were told to end */
 } phase;
 static int64_t phase_ends; /* clock_ms(): then force is used */
-static int64_t accept_at;  /* not before: there were no descriptors left */
-static int64_t idle_since; /* no client since; 0: there is one */
+static int64_t accept_at;  /* do not accept before: out of descriptors */
+static int64_t idle_since; /* no client since then; 0: there is one */
 static bool ready;         /* the broker has said how it is */
 
-/* Until a successor is ready, clients are the other master's. */
+/* Until this successor is ready, clients belong to the other master. */
 static bool waits_to_take_over(const struct master *m)
 {
     return !ready && m->inherited.word >= 0;
 }
 
-/* Signals come as readable descriptor, signalfd(2): ppoll(2) would not deliver one that is pending
- * while a listener is ready again and again. */
+/* Signals arrive through signalfd(2): ppoll(2) would never deliver a pending one while a listener
+ * stays ready. */
 static void catch_signals(void)
 {
     static const int caught[] = {SIGCHLD, SIGHUP, SIGUSR2, SIGTERM, SIGINT};
@@ -67,8 +67,8 @@ static void catch_signals(void)
         die("signalfd: %s", strerror(errno));
 }
 
-/* Ctrl-C comes from the terminal as SIGINT, and often as SIGTERM, too, from a script that has heard
- * of it: that is asked once. */
+/* Ctrl-C arrives from the terminal as SIGINT, and often also from a script as SIGTERM: count them
+ * once. */
 static void count_stop(bool interrupt)
 {
     static int interrupts, others;
@@ -105,8 +105,8 @@ static void reap(void)
             log_warn("unknown child %d ended", (int)pid);
 }
 
-/* Serves or refuses a new client. The clients of a trusted proxy, who all have its address here,
- * are for the broker to count. */
+/* Serves or refuses a new client. Clients of a trusted proxy all show its address here: the broker
+ * counts them. */
 static void admit(const struct master *m, int fd, bool tls, const struct sockaddr_storage *peer)
 {
     struct netaddr from;
@@ -143,7 +143,7 @@ static void accept_some(const struct master *m, int listener, bool tls)
     }
 }
 
-/* A successor that cannot serve is worth less than the one that it was to replace. */
+/* A successor that cannot serve ends, so that the old master goes on. */
 static void give_up(const struct master *m)
 {
     log_error("not taking over: the database cannot be used");
@@ -230,14 +230,14 @@ static void begin_to_stop(const struct master *m)
 {
     log_info("stopping");
     takeover_cancel();
-    if (!waits_to_take_over(m)) /* the service goes on, in the master before */
+    if (!waits_to_take_over(m)) /* else the previous master still serves */
         notify_stopping();
     sockets_close(m->sockets);
     sessions_drain(m->conf->drain_time);
     enter(DRAINING, m->conf->drain_time);
 }
 
-/* Kills, and looks again after a while whether that was heard. */
+/* Kills, and checks again later. */
 static void force(void (*stop)(int signal))
 {
     stop(SIGKILL);
@@ -245,7 +245,7 @@ static void force(void (*stop)(int signal))
     phase_ends = clock_ms() + FINISH_MS;
 }
 
-/* Moves on when what the phase waits for has happened, or has taken too long. */
+/* Enters the next phase when what this one waits for has happened, or has taken too long. */
 static void move_on(const struct master *m)
 {
     bool late = clock_ms() >= phase_ends || stop_asked > 1;
@@ -278,7 +278,7 @@ static bool finished(const struct master *m)
     return phase == CLEARING && roles_all_gone();
 }
 
-/* A server for one connection ends with it; one that was handed its sockets may end when idle. */
+/* A server for one connection ends with it; one on inherited sockets may end when idle. */
 static int64_t watch_idle(const struct master *m)
 {
     bool single = m->sockets->count == 0;
@@ -302,7 +302,7 @@ static int64_t earlier(int64_t a, int64_t b)
     return a < b ? a : b;
 }
 
-/* Does what is due and returns when something is due next. */
+/* Does what is due; returns when the next thing is. */
 static int64_t do_chores(const struct master *m)
 {
     int64_t next = phase == SERVING ? CLOCK_NEVER : phase_ends;

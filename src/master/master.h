@@ -11,17 +11,17 @@
 #include "takeover.h"
 
 struct master {
-    struct conf *conf; /* without secrets once master_run() has begun to serve */
+    struct conf *conf; /* master_run() wipes its secrets */
     struct sockets *sockets;
     int log_fd; /* -1: syslog(3) */
     session_function *session;
-    /* Reads the configuration anew into fresh; false if it is not acceptable, which was logged. */
+    /* Rereads the configuration into fresh; false, and logged, if it is not acceptable. */
     bool (*reload)(struct conf *fresh);
     struct takeover_program program; /* for a successor */
-    struct inheritance inherited;    /* from the master before; none: word and lock are -1 */
+    struct inheritance inherited;    /* from the previous master; if none, word and lock are -1 */
 };
 
-/* Serves until it is told to stop, or another one has taken over and its last session has ended.
+/* Serves until told to stop, or until a successor has taken over and the last session has ended.
  * Returns the exit status. */
 int master_run(const struct master *m);
 

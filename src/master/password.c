@@ -15,19 +15,19 @@
 
 enum {
     PAUSE_MS = 1000,
-    PATIENCE_S = 5, /* what lies there may be a pipe into which nobody writes */
+    PATIENCE_S = 5, /* the file may be a pipe that nobody writes to */
 };
 
-enum verdict { SAME, UNREADABLE, OTHER }; /* the second is what die() ends with, too */
+enum verdict { SAME, UNREADABLE, OTHER }; /* UNREADABLE is also die()'s status */
 
 static struct {
     pid_t pid; /* 0: there is none */
-    int fd;    /* where it writes */
+    int fd;    /* what it writes to */
 } child;
-static int64_t look_at; /* clock_ms(): not before */
-static bool told;       /* that the file cannot be read */
+static int64_t look_at; /* clock_ms(): do not look before */
+static bool told;       /* it was logged that the file cannot be read */
 
-/* In the child. What the broker has, with the password that the file holds. */
+/* In the child: the broker's configuration with the password from the file. */
 static bool compose(struct conf *conf, char **had, const char *file, struct conf_error *e)
 {
     struct buf text = BUF_INIT;

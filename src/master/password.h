@@ -1,9 +1,8 @@
 /*
  * The database's password, changed while the server runs.
  *
- * As with the other secrets, no byte of it is ever in this process: a child reads the file and, if
- * another password is in it than the broker has, writes the broker's configuration anew into sealed
- * memory.
+ * As with other secrets, no byte of it is ever in this process: a child reads the file and, if its
+ * password differs from the broker's, writes a new configuration for the broker into sealed memory.
  */
 #ifndef PASSWORD_H
 #define PASSWORD_H
@@ -11,11 +10,11 @@
 #include <stdbool.h>
 #include <sys/types.h>
 
-/* The database refuses db_user: has the child look into db_password_file, which is named from
- * folder, at most once a second. Empty: there is none, and nothing happens. */
+/* The database refuses db_user: a child looks into db_password_file, relative to folder, at most
+ * once a second. Does nothing if file is empty. */
 void password_look(const char *file, const char *folder);
 
-/* Was it this child that ended? If it has found another password, the broker is replaced. */
+/* Was it this child that ended? If it found another password, replaces the broker. */
 bool password_reaped(pid_t pid, int status);
 
 #endif

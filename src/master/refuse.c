@@ -24,8 +24,8 @@ static struct {
 } kept[REFUSE_KEPT];
 static int next;
 
-/* Throws away what the client has sent, unread: MSG_TRUNC, tcp(7). If anything were left when the
- * connection is closed, a reset would follow, and could overtake the answer. */
+/* Discards what the client has sent, unread: MSG_TRUNC, tcp(7). Closing with unread data would send
+ * a reset, which could overtake the answer. */
 static void discard(int fd)
 {
     recv(fd, NULL, INT_MAX, MSG_TRUNC | MSG_DONTWAIT);
@@ -63,7 +63,7 @@ void refuse_client(int fd, bool tls, enum refusal why)
 {
     char answer[400];
     int n = tls ? write_alert(answer) : write_answer(answer, sizeof(answer), why);
-    /* A fresh socket has room for this; if not, there is nothing better to do than to close. */
+    /* A fresh socket has room for this; if not, just close. */
     if (send(fd, answer, (size_t)n, MSG_NOSIGNAL | MSG_DONTWAIT) < 0 || shutdown(fd, SHUT_WR) < 0) {
         close(fd);
         return;

@@ -1,6 +1,6 @@
 /*
- * The answer to a client that is one too many, without reading a byte of the client's: a fixed 503,
- * or, where TLS is spoken, the alert that ends a handshake.
+ * Refuses a client over a limit, without reading a byte of it: with a fixed 503, or, on TLS, the
+ * alert that ends a handshake.
  */
 #ifndef REFUSE_H
 #define REFUSE_H
@@ -9,17 +9,17 @@
 #include <stdint.h>
 
 enum refusal {
-    REFUSE_CLIENTS, /* there are as many as the server may have */
-    REFUSE_ADDRESS, /* there are as many from this address */
+    REFUSE_CLIENTS, /* max_clients is reached */
+    REFUSE_ADDRESS, /* max_clients_per_address is reached */
 };
 
-enum { REFUSE_KEPT = 256 }; /* descriptors that this may hold */
+enum { REFUSE_KEPT = 256 }; /* the most descriptors held */
 
-/* Sends the answer and takes over fd, which is closed once the client has closed its side, after
- * a second, or when many others were refused since: closing at once could lose the answer. */
+/* Sends the answer and takes over fd. Closes it when the client has closed its side, after a
+ * second, or when many others were refused since: closing at once could lose the answer. */
 void refuse_client(int fd, bool tls, enum refusal why);
 
-/* Closes those whose time is over. Returns when to call again, as clock_ms(), or CLOCK_NEVER. */
+/* Closes what is due. Returns when to call again, as clock_ms(), or CLOCK_NEVER. */
 int64_t refuse_close_due(void);
 
 #endif

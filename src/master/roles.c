@@ -22,9 +22,9 @@
 #include "role.h"
 
 enum {
-    STABLE_MS = 10000,             /* who lived this long is started again at once */
-    HALTED_MS = 30000,             /* a helper that does not run for this long is replaced */
-    PROGRAM_PLACE = ROLE_FD_COUNT, /* where the program itself is until it runs */
+    STABLE_MS = 10000,             /* restart at once what lived this long */
+    HALTED_MS = 30000,             /* replace a helper that is stopped for this long */
+    PROGRAM_PLACE = ROLE_FD_COUNT, /* the program itself, until it runs */
     PLACES,
 };
 
@@ -34,7 +34,7 @@ struct role {
     pid_t pid;       /* 0: not running */
     bool stopped;
     int64_t halted_at; /* by SIGSTOP or the like, clock_ms(); 0: it runs */
-    bool renewed;      /* was told to end, for another one to start */
+    bool renewed;      /* was told to end so that another starts */
     int64_t started_at, start_at;
     struct backoff backoff;
 };
@@ -58,7 +58,7 @@ void roles_write_conf(const struct conf *conf, unsigned role, int fd)
     buf_wipe(&text);
 }
 
-/* The keys that the roles get, in memory that cannot be changed any more. */
+/* The role's keys of the configuration, in sealed memory. */
 static int seal_conf(const struct conf *conf, unsigned role)
 {
     int fd = memfd_create("chatd.conf", MFD_CLOEXEC | MFD_ALLOW_SEALING);
@@ -66,8 +66,8 @@ static int seal_conf(const struct conf *conf, unsigned role)
     return fd;
 }
 
-/* Opens a program in the directory of this executable. Held open, it stays what it is now when an
- * update puts another one in its place: this master and its programs belong together. */
+/* Opens a program in this executable's directory. Held open, it stays the same when an update
+ * replaces the file: a master and its programs belong together. */
 static int open_program(const char *name)
 {
     char path[PATH_MAX + 32];
@@ -103,7 +103,7 @@ static void init_broker(const struct conf *conf, int listener, int log_fd, int a
     r->fds[PROGRAM_PLACE] = open_program(r->program);
 }
 
-/* It starts when there are keys for it. */
+/* It starts when there are keys. */
 static void init_signer(const struct conf *conf, int log_fd, int sign)
 {
     struct role *r = &roles[SIGNER];
@@ -170,7 +170,7 @@ int roles_conf_fd(void)
     return roles[BROKER].fds[ROLE_FD_CONF];
 }
 
-/* Set before one of them can arrive, and kept by the program: see ROLE_STOP. */
+/* Set before one can arrive; the program keeps them: see ROLE_STOP. */
 static void set_signals(void)
 {
     static const int ignored[] = {SIGTERM, SIGINT, SIGHUP, SIGUSR2, SIGPIPE};
@@ -204,7 +204,7 @@ static void __attribute__((noreturn)) become(const struct role *r, pid_t parent)
 static void start(struct role *r)
 {
     r->started_at = clock_ms();
-    pid_t master = getpid(); /* the child can see another parent by the time it asks */
+    pid_t master = getpid(); /* the child may have another parent by the time it asks */
     r->pid = fork();
     if (r->pid == 0)
         become(r, master);
@@ -255,7 +255,7 @@ int64_t roles_turn(void)
 
 static void describe_end(const struct role *r, int status)
 {
-    /* By the signal itself, when it came before there was a handler. */
+    /* Killed by the signal itself: it came before there was a handler. */
     if ((r->stopped || r->renewed) && WIFSIGNALED(status) && WTERMSIG(status) == ROLE_STOP)
         return;
     if (r->renewed && WIFEXITED(status) && WEXITSTATUS(status) == 0)

@@ -3,9 +3,9 @@
  * They are started, and started again when they die, at once the first time and with back-off when
  * they keep dying.
  *
- * What joins them is made once and outlives each of them: the socket that sessions connect to, the
- * packet sockets between the broker and the others, and the configuration in sealed memory. A
- * client that connects while no broker runs waits in the socket's queue.
+ * What connects them is made once and outlives each of them: the sessions' socket, the packet
+ * sockets between the broker and the others, and the configuration in sealed memory. A session that
+ * connects while no broker runs waits in the socket's queue.
  */
 #ifndef ROLES_H
 #define ROLES_H
@@ -17,19 +17,18 @@
 #include "conf.h"
 #include "identity.h"
 
-/* Prepares to start them: the programs that are in the directory of this executable now, whatever
- * an update puts there later. conf still holds the secrets; the copies that are made here are in no
- * process's memory. listener: for the broker, taken over. who: whom they run as; kept. Dies if a
- * program is missing. */
+/* Opens the programs that are in this executable's directory now, whatever an update puts there
+ * later. conf still holds the secrets; the copies made here are in no process's memory. listener:
+ * for the broker, taken over. who: the user they run as; kept. Dies if a program is missing. */
 void roles_init(const struct conf *conf, int listener, int log_fd, int auth_workers,
                 const struct identity *who);
 
-/* The signer's keys are now those in the memory behind fd, which the caller keeps open: a signer
- * that has others finishes what it is at and is replaced. */
+/* The signer's keys are now those behind fd, which the caller keeps open: a running signer finishes
+ * its request and is replaced. */
 void roles_renew_signer(int fd);
 
-/* The broker's part of the configuration is now what the memory behind fd holds, which is taken
- * over: a broker that has another one ends, and a new one starts. */
+/* The broker's configuration is now what is behind fd, which is taken over: a running broker ends,
+ * and a new one starts. */
 void roles_renew_broker(int fd);
 
 /* The sealed memory with the broker's part of the configuration, secrets and all. */
@@ -39,18 +38,18 @@ int roles_conf_fd(void);
  */
 void roles_write_conf(const struct conf *conf, unsigned role, int fd);
 
-/* Starts those whose time has come, and ends those that were halted for too long. Returns when
- * there is more to do, as clock_ms(), or CLOCK_NEVER. */
+/* Starts roles that are due, and ends those halted for too long. Returns when to call again, as
+ * clock_ms(), or CLOCK_NEVER. */
 int64_t roles_turn(void);
 
-/* A child was halted, by SIGSTOP or the like, or goes on. A helper that stays halted is replaced.
- */
+/* A child was halted, by SIGSTOP or the like, or continued. A helper that stays halted is
+ * replaced. */
 void roles_halted(pid_t pid, bool halted);
 
-/* Was this child one of them? Then it is noted as dead. */
+/* Was this child one of them? If so, notes that it died. */
 bool roles_reaped(pid_t pid, int status);
 
-/* The descriptor on which the broker reports, and what it said last: 1 up, 0 down, -1 nothing new.
+/* The descriptor on which the broker reports, and its last report: 1 up, 0 down, -1 nothing new.
  * refused: has it said that the database refuses db_user? */
 int roles_status_fd(void);
 int roles_read_status(bool *refused);

@@ -25,8 +25,8 @@ static char own[32]; /* our directory, below run_dir */
 static int run_dir = -1;
 static int lock = -1;
 
-/* Takes the lock of the working directory. It is held, by the open file, until this process and
- * those that took over are gone. */
+/* Takes the lock of the working directory. The open file holds it until this process and its
+ * successors are gone. */
 static void take_lock(const char *path)
 {
     lock = open(LOCK_NAME, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
@@ -36,7 +36,7 @@ static void take_lock(const char *path)
         die("run_dir: %s is in use by another chatd; give this one a run_dir of its own", path);
 }
 
-/* Is this the lock of the working directory? It is not if run_dir was changed for this server. */
+/* Is this the lock of the working directory? Not if run_dir was changed for this server. */
 static bool inherit_lock(int fd)
 {
     struct stat theirs, ours;
@@ -57,7 +57,7 @@ static void go_to(const char *path)
         die("run_dir: %s: %s", path, strerror(errno));
 }
 
-/* The directory must be ours alone: a session trusts the name of the socket in it. */
+/* Only we may write to the directory: sessions trust the socket's name in it. */
 static void check_owner(const char *path)
 {
     struct stat st;
@@ -79,7 +79,7 @@ static void clear_tree(const char *name)
         log_warn("run_dir: cannot remove %s: %s", name, strerror(errno));
 }
 
-/* The lock is ours alone, so whoever had a directory here is dead. */
+/* We alone hold the lock, so all other directories here belong to dead servers. */
 static void clear_all_trees(void)
 {
     DIR *dir = opendir(".");
@@ -99,7 +99,7 @@ void rundir_clear(pid_t pid)
     clear_tree(name);
 }
 
-/* Makes the directory of our own. */
+/* Makes this server's own directory. */
 static void make_own(const char *path, bool single)
 {
     snprintf(own, sizeof(own), single ? "single.XXXXXX" : TREE_PREFIX "%d", (int)getpid());
@@ -109,8 +109,8 @@ static void make_own(const char *path, bool single)
     check_owner(own);
 }
 
-/* Whoever may connect to the socket is in the group of the sessions, and passes this directory
- * only if it is there already: run_dir above is closed to others. */
+/* The sessions' group may enter this directory and connect to the socket, but cannot traverse
+ * run_dir to reach it: a session must be there already. */
 static void let_in(const char *path, const struct identity *who)
 {
     if (who->changes &&
@@ -143,7 +143,7 @@ int rundir_enter(const char *path, int backlog, bool single, int inherited,
         die("run_dir: %s: %s", path, strerror(errno));
     check_owner(path);
     if (!single && inherit_lock(inherited)) {
-        rundir_clear(getpid()); /* who had this pid is dead */
+        rundir_clear(getpid()); /* an earlier server with this pid is dead */
     } else if (!single) {
         take_lock(path);
         clear_all_trees();

@@ -23,7 +23,7 @@ enum { FORKS_AT_ONCE = 4, SETTLE_MS = 1000, DRAIN_STEP_MS = 10 };
 
 struct session {
     pid_t pid;
-    int handover; /* our end; -1: it has its client, or was dismissed */
+    int handover; /* our end; -1: has its client, or was dismissed */
     bool dismissed;
     struct address *address; /* of its client */
     struct session *next_spare;
@@ -37,18 +37,18 @@ static session_function *run;
 static struct map sessions; /* pid -> struct session */
 static struct session *spares;
 static int spare_count;
-static int dismissed_count; /* spares that were told to end and have not yet */
+static int dismissed_count; /* spares told to end that have not yet */
 static int target;          /* how many spares there should be now */
 static int64_t settle_at;   /* when the target may shrink */
-static int64_t fork_at;     /* not before: spares died unused */
+static int64_t fork_at;     /* do not fork before: spares died unused */
 static struct backoff backoff = {.first = 100, .most = 10000};
 static bool stopped;
 
-/* Those that are to be told that the service ends, in the order of their turns. */
+/* Sessions to tell that the service ends, in order. */
 static struct {
     pid_t *pids;
     int64_t count, told;
-    int64_t begun, span; /* clock_ms(), and the milliseconds in which all of them are told */
+    int64_t begun, span; /* clock_ms(), and the milliseconds for telling them all */
 } drain;
 
 void sessions_init(const struct conf *the_conf, int the_log_fd, const struct identity *the_identity,
@@ -66,9 +66,9 @@ void sessions_init(const struct conf *the_conf, int the_log_fd, const struct ide
 
 enum { KEEP = 3, LOG = 4 };
 
-/* Keeps client or handover socket at KEEP, the log at LOG, and nothing else of the master. Without
- * a log LOG is taken all the same: a session's sandbox knows the number. Returns where the log is,
- * -1: syslog(3). */
+/* Keeps the client or handover socket at KEEP, the log at LOG, and no other descriptor of the
+ * master. Without a log LOG is occupied all the same: a session's sandbox relies on the number.
+ * Returns the log's descriptor; -1: syslog(3). */
 static int keep_descriptors(int fd)
 {
     if (log_fd < 0)
@@ -88,24 +88,24 @@ static int keep_descriptors(int fd)
 static void set_signals(void)
 {
     signal(SIGCHLD, SIG_DFL);
-    signal(SIGINT, SIG_IGN); /* a terminal sends it to all; the master decides what becomes of it */
+    signal(SIGINT, SIG_IGN); /* a terminal sends it to all processes; only the master acts on it */
     signal(SIGHUP, SIG_IGN);
     signal(SIGUSR2, SIG_IGN);
     signal(SIGPIPE, SIG_IGN);
-    /* Blocked until the session has its handler, lest a client's request be lost. */
+    /* Block it until the session has its handler, lest a request be lost. */
     sigset_t term;
     sigemptyset(&term);
     sigaddset(&term, SIGTERM);
     sigprocmask(SIG_SETMASK, &term, NULL);
 }
 
-/* In the child: lets go of all that is the master's, its privileges last. */
+/* In the child: drops everything of the master's, privileges last. */
 static void __attribute__((noreturn)) become(pid_t master, int client, bool tls, int handover)
 {
     int log = keep_descriptors(client >= 0 ? client : handover);
     set_signals();
     identity_assume(identity, IDENTITY_CHROOT);
-    prctl(PR_SET_PDEATHSIG, SIGTERM); /* another user's process has none any more */
+    prctl(PR_SET_PDEATHSIG, SIGTERM); /* changing the user clears it */
     if (getppid() != master)
         _exit(0);
     run(conf, client >= 0 ? KEEP : -1, tls, client >= 0 ? -1 : KEEP, log);
@@ -162,7 +162,7 @@ static void close_handover(struct session *s)
     s->handover = -1;
 }
 
-/* Our end of the pair closes: a spare exits then. */
+/* Closes our end of the pair, at which a spare exits. */
 static void dismiss(struct session *s)
 {
     close_handover(s);
@@ -177,7 +177,7 @@ static bool hand_over(struct session *s, int fd, bool tls)
     return sent;
 }
 
-/* The spare that has got the client; NULL if there is none. */
+/* Gives the client to a spare and returns it; NULL if there is none. */
 static struct session *give_to_spare(int fd, bool tls)
 {
     while (spares) {
@@ -252,7 +252,7 @@ static void unlist_spare(struct session *s)
     *at = s->next_spare;
     spare_count--;
     close_handover(s);
-    /* It was never used: something is wrong with us, not with a client. */
+    /* It never had a client: the fault is ours. */
     log_error("a spare session died before it had a client");
     fork_at = clock_ms() + backoff_failed(&backoff);
 }
@@ -291,7 +291,7 @@ void sessions_drain(int64_t ms)
         if (!s->dismissed)
             drain.pids[drain.count++] = s->pid;
     drain.begun = clock_ms();
-    /* Who is told last still has a fifth of the time. */
+    /* The last one told still has a fifth of the time. */
     int64_t most = ms / 5 * 4, wanted = drain.count * DRAIN_STEP_MS;
     drain.span = wanted < most ? wanted : most;
     log_debug("%lld clients are told within %lld ms", (long long)drain.count,
@@ -301,8 +301,7 @@ void sessions_drain(int64_t ms)
 int64_t sessions_drain_due(void)
 {
     int64_t passed = clock_ms() - drain.begun;
-    /* A pid that is free again may be a broker's by now, but no session's: none is made any more.
-     */
+    /* A freed pid may be a broker's by now, but never a session's: no more are made. */
     while (drain.told < drain.count && drain.span * drain.told <= passed * drain.count) {
         pid_t pid = drain.pids[drain.told++];
         if (map_get(&sessions, (uint64_t)pid))

@@ -1,9 +1,9 @@
 /*
  * The sessions as the master sees them: spares that wait for a client, and those that have one.
  *
- * A spare holds one end of a socket pair over which it gets its client's descriptor; the master
- * keeps no descriptor of a session that has its client. How many spares are kept follows demand:
- * between min_spare and max_spare, more while clients come faster than spares are made.
+ * A spare holds one end of a socket pair, over which it gets its client's descriptor; the master
+ * keeps no descriptor of a session with a client. The number of spares follows demand, between
+ * min_spare and max_spare: more while clients come faster than spares are made.
  */
 #ifndef SESSIONS_H
 #define SESSIONS_H
@@ -16,43 +16,42 @@
 #include "conf.h"
 #include "identity.h"
 
-/* What a forked child does: serves client, which speaks TLS or not, or the one that comes over
- * handover, with a byte that says which. Never returns. */
+/* What a forked child does: serves client, with TLS or not, or, if client is -1, the one that comes
+ * over handover with a byte that says whether it speaks TLS. Never returns. */
 typedef void session_function(const struct conf *conf, int client, bool tls, int handover,
                               int log_fd);
 
-/* who: whom the sessions run as; kept. */
+/* who: the user that the sessions run as; kept. */
 void sessions_init(const struct conf *conf, int log_fd, const struct identity *who,
                    session_function *run);
 
-/* Gives a connection, of TLS or not, to a spare, or to a session forked for it. Takes over fd, and
- * address, which is left when the session ends; NULL for none. */
+/* Gives a connection, with TLS or not, to a spare, or to a session forked for it. Takes over fd and
+ * address (NULL: none), which it leaves when the session ends. */
 void sessions_serve(int fd, bool tls, struct address *address);
 
 /* True while max_clients allows one more. */
 bool sessions_room(void);
 int sessions_clients(void);
 
-/* Makes a few spares if there are too few, ends one if there are too many. Returns when to look
+/* Makes a few spares if there are too few, ends one if there are too many. Returns when to call
  * again, as clock_ms(): now if there is more to do. */
 int64_t sessions_keep_spares(void);
 
-/* Ends the spares; those that are made next have the new configuration. */
+/* Ends the spares; new ones will have the new configuration. */
 void sessions_renew_spares(void);
 
-/* Was this child a session? Then it is forgotten. */
+/* Was this child a session? If so, forgets it. */
 bool sessions_reaped(pid_t pid, int status);
 
-/* Ends the spares for good; those that have a client stay. */
+/* Ends the spares for good; sessions with a client stay. */
 void sessions_retire(void);
 
-/* Ends the spares for good, and begins to tell all others, by SIGTERM, that the service ends. They
- * are told one after the other within the first part of ms milliseconds, so that their clients do
- * not all come back in the same moment. */
+/* Ends the spares for good, and begins to tell all other sessions, by SIGTERM, that the service
+ * ends: one after the other within the first part of ms milliseconds, so that their clients do not
+ * all reconnect at the same moment. */
 void sessions_drain(int64_t ms);
 
-/* Tells those whose turn has come. Returns when the next one's does, as clock_ms(), or CLOCK_NEVER.
- */
+/* Tells the sessions that are due. Returns when the next one is, as clock_ms(), or CLOCK_NEVER. */
 int64_t sessions_drain_due(void);
 
 /* Ends the spares for good and sends the signal to all others at once. */

@@ -105,7 +105,7 @@ static void take_listen_fds(struct sockets *s, const struct conf *conf)
     unsetenv("LISTEN_FDNAMES");
 }
 
-/* inetd uses descriptors 0 to 2 for the socket: keep it elsewhere, put /dev/null there. */
+/* inetd puts the socket at descriptors 0 to 2: move it, and put /dev/null there. */
 static void take_inetd(struct sockets *s, const struct conf *conf)
 {
     struct stat st;
@@ -125,7 +125,7 @@ static void take_inetd(struct sockets *s, const struct conf *conf)
 
 /* --- binding --- */
 
-/* Nobody answers at this path: what lies there was left behind. */
+/* Removes the socket at this path if nobody answers there. */
 static void remove_stale(const struct sockaddr_un *address)
 {
     int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
@@ -173,7 +173,7 @@ static bool family_missing(int error)
     return error == EADDRNOTAVAIL || error == EAFNOSUPPORT;
 }
 
-/* What helps against it. */
+/* What to do about it. */
 static const char *remedy(int error)
 {
     if (error == EADDRINUSE)
@@ -221,7 +221,7 @@ static void bind_all(struct sockets *s, const struct conf *conf)
         else
             bound = bind_inet(s, conf, &a, *a.port ? a.port : own);
         if (port == 0)
-            port = bound; /* any free one, but the same for all */
+            port = bound; /* any free port, but the same for all */
     }
     if (result < 0)
         die("%s", e.text);
@@ -229,8 +229,7 @@ static void bind_all(struct sockets *s, const struct conf *conf)
         die("listen: no address could be bound");
 }
 
-/* The sockets are ours as they were our predecessor's: Unix sockets are to be removed at the end.
- */
+/* The sockets are ours as they were our predecessor's: remove Unix sockets at the end. */
 static void own(struct sockets *s)
 {
     s->handed_over = false;

@@ -1,11 +1,11 @@
 /*
- * Where the server listens: sockets that it binds itself, or that systemd or inetd hands over.
+ * Listening sockets: bound here, or handed over by systemd or inetd.
  *
  * systemd: LISTEN_PID and LISTEN_FDS, sd_listen_fds(3). inetd: descriptor 0, which is a listening
  * socket for "wait" services and a connection for "nowait"; SO_ACCEPTCONN tells them apart.
  *
- * Whether a socket that is handed over speaks TLS says its name in LISTEN_FDNAMES: "tls", "plain";
- * of those that have another one, or none, tls_handed_over does.
+ * The name of a handed-over socket in LISTEN_FDNAMES says whether it speaks TLS: "tls" or "plain".
+ * With another name or none, tls_handed_over decides.
  */
 #ifndef SOCKETS_H
 #define SOCKETS_H
@@ -18,25 +18,25 @@ enum { SOCKETS_MAX = 16 };
 
 struct sockets {
     int fds[SOCKETS_MAX];  /* listening, non-blocking, close-on-exec */
-    bool tls[SOCKETS_MAX]; /* who connects there speaks TLS */
+    bool tls[SOCKETS_MAX]; /* clients there speak TLS */
     int count;
-    int client;       /* the one connection to serve, with the same flags; -1: none */
-    bool client_tls;  /* which is one of TLS */
-    bool handed_over; /* not bound by a chatd, be it this one or the one that it took over from */
-    bool inetd;       /* handed over by inetd, which waits for this process to end */
-    char *paths[SOCKETS_MAX]; /* owned: Unix sockets to be removed at the end */
+    int client;               /* the single connection to serve, same flags; -1: none */
+    bool client_tls;          /* it speaks TLS */
+    bool handed_over;         /* not bound by this chatd or one that it took over from */
+    bool inetd;               /* handed over by inetd, which waits for this process to end */
+    char *paths[SOCKETS_MAX]; /* owned: Unix sockets to remove at the end */
     char names[512];          /* "127.0.0.1:8080 [::1]:8080" */
 };
 
-/* Takes what was handed over, or binds what the configuration lists. inetd: descriptor 0 counts.
- * bound: what was handed over was bound by the chatd from which this one takes over. Dies with a
- * reason if nothing can be listened on. */
+/* Takes sockets that were handed over, or binds those in the configuration. inetd: descriptor 0
+ * counts. bound: the chatd that hands them over had bound them. Dies with a reason if there is
+ * nothing to listen on. */
 void sockets_open(struct sockets *s, const struct conf *conf, bool inetd, bool bound);
 
 /* Stops listening for good. */
 void sockets_close(struct sockets *s);
 
-/* Stops listening where somebody else goes on with the same sockets. */
+/* Stops listening while another process goes on with the same sockets. */
 void sockets_leave(struct sockets *s);
 
 #endif

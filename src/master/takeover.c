@@ -26,13 +26,13 @@ enum { FIRST_FD = 3, PATIENCE_MS = 30000 };
 
 static struct {
     pid_t pid;     /* 0: there is none */
-    int word;      /* the end of the pipe that we read; -1: it has spoken, or was given up */
-    int64_t until; /* clock_ms() when it must have spoken */
+    int word;      /* our end of the pipe; -1: it has spoken, or was given up */
+    int64_t until; /* clock_ms() by which it must have spoken */
     bool ready;
     bool let_go;
 } successor = {.word = -1};
 
-/* Sockets first, as sd_listen_fds(3) wants them, then the rest. */
+/* Sockets first, as sd_listen_fds(3) wants, then the rest. */
 static void place_descriptors(const struct sockets *sockets, int word)
 {
     int fds[SOCKETS_MAX + 3], n = 0;
@@ -93,7 +93,7 @@ become(const struct takeover_program *program, const struct sockets *sockets, in
     _exit(127);
 }
 
-/* Root runs what nobody else could have put there since root has started this one. */
+/* As root, run only a program that nobody else could have put there meanwhile. */
 static bool is_trusted(const char *path)
 {
     char place[PATH_MAX];
