@@ -24,24 +24,18 @@
 
 static const char *const malformed = "a message with a malformed payload";
 
-/* A request that waits for its answer. */
-struct request {
-    uint64_t peer;
-    enum ipc_type type;
-    uint32_t seq;
-};
-
-static struct request *request_new(const struct peer *p, const struct ipc_message *m)
+/* For the callback that gets the answer. */
+static struct asker *asker_new(const struct peer *p, const struct ipc_message *m)
 {
-    struct request *q = xcalloc(1, sizeof(*q));
-    *q = (struct request){p->id, m->type, m->seq};
-    return q;
+    struct asker *a = xcalloc(1, sizeof(*a));
+    *a = asker_of(p, m);
+    return a;
 }
 
-static void request_fail(struct request *q, enum ipc_error error)
+static void asker_fail(struct asker *a, enum ipc_error error)
 {
-    peer_fail(q->peer, q->type, q->seq, error);
-    free(q);
+    peer_fail(*a, error);
+    free(a);
 }
 
 /* --- HELLO, AUTH --- */
@@ -67,7 +61,7 @@ static const char *serve_auth(struct peer *p, const struct ipc_message *m)
     struct ipc_text text = ipc_get_text(&r, IPC_MAX_TOKEN);
     if (!ipc_read_end(&r))
         return malformed;
-    bearer_prove(p, m->seq, text);
+    bearer_prove(asker_of(p, m), text);
     return NULL;
 }
 
@@ -75,19 +69,19 @@ static const char *serve_auth(struct peer *p, const struct ipc_message *m)
 
 static void on_signed(void *arg, bool done, struct ipc_text signature)
 {
-    struct request *q = arg;
+    struct asker *a = arg;
     if (!done || signature.n == 0) {
-        request_fail(q, done ? IPC_E_INTERNAL : IPC_E_OVERLOADED);
+        asker_fail(a, done ? IPC_E_INTERNAL : IPC_E_OVERLOADED);
         return;
     }
-    struct peer *p = peer_answering(q->peer, q->type);
+    struct peer *p = peer_answering(*a);
     if (p) {
-        size_t begin = ipc_begin(&p->channel.out, IPC_SIGNED, q->seq);
+        size_t begin = ipc_begin(&p->channel.out, IPC_SIGNED, a->seq);
         ipc_put_text(&p->channel.out, signature.p, signature.n);
         ipc_end(&p->channel.out, begin);
         peer_flush(p);
     }
-    free(q);
+    free(a);
 }
 
 static const char *serve_sign(struct peer *p, const struct ipc_message *m)
@@ -101,18 +95,18 @@ static const char *serve_sign(struct peer *p, const struct ipc_message *m)
     if (p->signs)
         return "a second signature for one handshake";
     p->signs = true;
-    signing_ask(&order, on_signed, request_new(p, m));
+    signing_ask(&order, on_signed, asker_new(p, m));
     return NULL;
 }
 
 /* --- USERS, HISTORY --- */
 
-static void reply_column(struct request *q, const PGresult *result, int column)
+static void reply_column(struct asker *a, const PGresult *result, int column)
 {
     size_t n;
     const char *json = db_text(result, 0, column, &n);
-    peer_reply(q->peer, q->type, q->seq, 200, json, n);
-    free(q);
+    peer_reply(*a, 200, json, n);
+    free(a);
 }
 
 static void on_users(void *arg, const PGresult *result)
@@ -120,7 +114,7 @@ static void on_users(void *arg, const PGresult *result)
     if (db_ok(result))
         reply_column(arg, result, 0);
     else
-        request_fail(arg, db_error(result));
+        asker_fail(arg, db_error(result));
 }
 
 static const char *serve_users(struct peer *p, const struct ipc_message *m)
@@ -128,16 +122,16 @@ static const char *serve_users(struct peer *p, const struct ipc_message *m)
     struct db_params params = {0};
     db_param_int8(&params, p->user);
     db_param_text(&params, status_mode(), strlen(status_mode()));
-    pool_run(STATEMENT_USER_LIST, &params, on_users, request_new(p, m));
+    pool_run(STATEMENT_USER_LIST, &params, on_users, asker_new(p, m));
     return NULL;
 }
 
 static void on_history(void *arg, const PGresult *result)
 {
     if (!db_ok(result) || PQntuples(result) != 1)
-        request_fail(arg, db_error(result));
+        asker_fail(arg, db_error(result));
     else if (!db_bool(result, 0, 0))
-        request_fail(arg, IPC_E_UNKNOWN_USER);
+        asker_fail(arg, IPC_E_UNKNOWN_USER);
     else
         reply_column(arg, result, 1);
 }
@@ -163,7 +157,7 @@ static const char *serve_history(struct peer *p, const struct ipc_message *m)
     param_optional(&params, before);
     param_optional(&params, after);
     db_param_int4(&params, (int32_t)limit);
-    pool_run(STATEMENT_MESSAGE_HISTORY, &params, on_history, request_new(p, m));
+    pool_run(STATEMENT_MESSAGE_HISTORY, &params, on_history, asker_new(p, m));
     return NULL;
 }
 
@@ -172,15 +166,15 @@ static const char *serve_history(struct peer *p, const struct ipc_message *m)
 static const char *serve_send(struct peer *p, const struct ipc_message *m)
 {
     struct ipc_reader r = ipc_read(m);
-    int64_t receiver = (int64_t)ipc_get_u64(&r);
-    struct ipc_text id = ipc_get_text(&r, IPC_MAX_ID);
-    struct ipc_text content = ipc_get_text(&r, IPC_MAX_CONTENT);
-    bool again = ipc_get_u8(&r) != 0;
+    struct sending s = {.receiver = (int64_t)ipc_get_u64(&r)};
+    s.id = ipc_get_text(&r, IPC_MAX_ID);
+    s.content = ipc_get_text(&r, IPC_MAX_CONTENT);
+    s.again = ipc_get_u8(&r) != 0;
     /* A single text that PostgreSQL refuses would fail the whole batch. */
-    if (!ipc_read_end(&r) || id.n == 0 || content.n > broker.conf.max_content ||
-        !db_can_store(id.p, id.n) || !db_can_store(content.p, content.n))
+    if (!ipc_read_end(&r) || s.id.n == 0 || s.content.n > broker.conf.max_content ||
+        !db_can_store(s.id.p, s.id.n) || !db_can_store(s.content.p, s.content.n))
         return malformed;
-    sends_add(p, m->seq, receiver, id, content, again);
+    sends_add(p, asker_of(p, m), &s);
     return NULL;
 }
 
@@ -192,7 +186,7 @@ static const char *serve_attach(struct peer *p, const struct ipc_message *m)
     if (!ipc_read_end(&r))
         return malformed;
     if (!connections_add(p)) {
-        peer_fail(p->id, IPC_ATTACH, m->seq, IPC_E_CONNECTIONS);
+        peer_fail(asker_of(p, m), IPC_E_CONNECTIONS);
         return NULL;
     }
     feed_attach(p, m->seq, cursor, presence);
@@ -232,6 +226,6 @@ const char *request_serve(struct peer *p, const struct ipc_message *m)
     enum ipc_error error = acts ? revocations_verdict(p) : IPC_E_NONE;
     if (!error)
         return handlers[m->type](p, m);
-    peer_fail(p->id, m->type, m->seq, error);
+    peer_fail(asker_of(p, m), error);
     return NULL;
 }

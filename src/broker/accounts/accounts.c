@@ -29,9 +29,7 @@ static struct map odd_hashes; /* user id -> any value: already logged */
 static const char *const malformed = "a message with a malformed payload";
 
 struct account_request {
-    uint64_t peer;
-    enum ipc_type type;
-    uint32_t seq;
+    struct asker asker;
     int64_t user;       /* whose password is compared, and who gets the token */
     int64_t generation; /* of this user's tokens, read together with the hash */
     bool disabled;
@@ -49,7 +47,7 @@ struct account_request {
 static struct account_request *request_new(const struct peer *p, const struct ipc_message *m)
 {
     struct account_request *q = xcalloc(1, sizeof(*q));
-    *q = (struct account_request){.peer = p->id, .type = m->type, .seq = m->seq};
+    *q = (struct account_request){.asker = asker_of(p, m)};
     return q;
 }
 
@@ -71,7 +69,7 @@ static void request_free(struct account_request *q)
 
 static void request_fail(struct account_request *q, enum ipc_error error)
 {
-    peer_fail(q->peer, q->type, q->seq, error);
+    peer_fail(q->asker, error);
     request_free(q);
 }
 
@@ -94,7 +92,7 @@ static bool reply_token(struct account_request *q, int status)
     buf_printf(&json,
                "{\"token\":\"%s\",\"token_type\":\"Bearer\",\"expires_in\":%lld,\"user\":%s}",
                token, broker.conf.token_lifetime / 1000, q->user_json);
-    peer_reply(q->peer, q->type, q->seq, status, (const char *)buf_head(&json), buf_len(&json));
+    peer_reply(q->asker, status, (const char *)buf_head(&json), buf_len(&json));
     explicit_bzero(token, strlen(token));
     free(token);
     buf_wipe(&json);
@@ -117,7 +115,7 @@ static char *copy_column(const PGresult *result, int column)
 /* The address that an account is made from is the first known address of its owner. */
 static void welcome(struct account_request *q)
 {
-    const struct peer *p = peer_find(q->peer);
+    const struct peer *p = peer_find(q->asker.peer);
     if (p)
         limits_succeeded(limits_account(q->name, strlen(q->name)), p->address, clock_ms());
     reply_last(q, 201);
@@ -173,7 +171,7 @@ const char *accounts_register(struct peer *p, const struct ipc_message *m)
     if (!ipc_read_end(&r) || !db_can_store(name.p, name.n) || !db_can_store(email.p, email.n))
         return malformed;
     if (!limits_register(p->remote, clock_ms())) {
-        peer_fail(p->id, IPC_REGISTER, m->seq, IPC_E_REGISTRATIONS);
+        peer_fail(asker_of(p, m), IPC_E_REGISTRATIONS);
         return NULL;
     }
     struct account_request *q = request_new(p, m);
@@ -284,7 +282,7 @@ static void on_verified(void *arg, bool done, struct ipc_text hash, enum ipc_che
         request_fail(q, IPC_E_CREDENTIALS);
     else if (q->disabled)
         request_fail(q, IPC_E_DISABLED);
-    else if (q->type == IPC_PASSWORD)
+    else if (q->asker.type == IPC_PASSWORD)
         hash_new_password(q);
     else if (check == IPC_RIGHT)
         reply_last(q, 200);
@@ -325,12 +323,12 @@ static void on_credentials(void *arg, const PGresult *result)
 static void on_turn(void *arg, enum ipc_error error)
 {
     struct account_request *q = arg;
-    if (error || !peer_find(q->peer)) {
+    if (error || !peer_find(q->asker.peer)) {
         request_fail(q, error);
         return;
     }
     struct db_params params = {0};
-    if (q->type == IPC_PASSWORD) {
+    if (q->asker.type == IPC_PASSWORD) {
         db_param_int8(&params, q->user);
         pool_run(STATEMENT_USER_CREDENTIALS_BY_ID, &params, on_credentials, q);
     } else {
@@ -342,7 +340,7 @@ static void on_turn(void *arg, enum ipc_error error)
 
 static void queue_login(struct account_request *q, struct ipc_text account)
 {
-    enum ipc_error error = logins_enter(&q->login, account, peer_find(q->peer), on_turn, q);
+    enum ipc_error error = logins_enter(&q->login, account, peer_find(q->asker.peer), on_turn, q);
     if (error)
         request_fail(q, error);
 }
@@ -395,7 +393,7 @@ static void on_logged_out(void *arg, const PGresult *result)
         struct standing s = standing_from_row(result, 0, 0);
         revocations_made(q->user, &s);
     }
-    peer_reply(q->peer, q->type, q->seq, 204, "", 0);
+    peer_reply(q->asker, 204, "", 0);
     request_free(q);
 }
 

@@ -52,17 +52,16 @@ char *bearer_issue(int64_t user, int64_t generation, const char *name)
 
 /* A token that waits for the database's answer. */
 struct claim {
-    uint64_t peer;
-    uint32_t seq;
+    struct asker asker;
     struct token token;
 };
 
 static void refuse(const struct claim *c, enum ipc_error error, const char *why)
 {
-    const struct peer *p = peer_find(c->peer);
+    const struct peer *p = peer_find(c->asker.peer);
     if (p)
         log_info("session %d: token refused: %s", p->pid, why);
-    peer_fail(c->peer, IPC_AUTH, c->seq, error);
+    peer_fail(c->asker, error);
 }
 
 static void bind_peer(struct peer *p, const struct claim *c)
@@ -72,9 +71,9 @@ static void bind_peer(struct peer *p, const struct claim *c)
     p->proof = t->proof;
     if (p->state == IPC_IS_NEW)
         p->state = IPC_IS_BOUND;
-    peer_answering(p->id, IPC_AUTH);
+    peer_answering(c->asker);
     struct buf *out = &p->channel.out;
-    size_t begin = ipc_begin(out, IPC_AUTHED, c->seq);
+    size_t begin = ipc_begin(out, IPC_AUTHED, c->asker.seq);
     ipc_put_u64(out, (uint64_t)t->user);
     ipc_put_text(out, t->name, strlen(t->name));
     ipc_put_u64(out, (uint64_t)t->expires);
@@ -86,7 +85,7 @@ static void bind_peer(struct peer *p, const struct claim *c)
 static void settle(const struct claim *c)
 {
     const struct standing *s = revocations_of(c->token.user);
-    struct peer *p = peer_find(c->peer);
+    struct peer *p = peer_find(c->asker.peer);
     enum ipc_error error = s ? standing_judge(s, &c->token.proof) : IPC_E_NONE;
     if (error)
         refuse(c, error, error == IPC_E_DISABLED ? "the account is disabled" : "it was revoked");
@@ -102,7 +101,7 @@ static void on_standing(void *arg, const PGresult *result)
 {
     struct claim *c = arg;
     if (!db_ok(result)) {
-        peer_fail(c->peer, IPC_AUTH, c->seq, db_error(result));
+        peer_fail(c->asker, db_error(result));
     } else if (PQntuples(result) != 1) {
         refuse(c, IPC_E_UNAUTHORIZED, "there is no such user");
     } else {
@@ -126,9 +125,9 @@ static void ask_database(const struct claim *c)
     pool_run(STATEMENT_USER_STANDING, &params, on_standing, copy);
 }
 
-void bearer_prove(struct peer *p, uint32_t seq, struct ipc_text text)
+void bearer_prove(struct asker asker, struct ipc_text text)
 {
-    struct claim c = {.peer = p->id, .seq = seq};
+    struct claim c = {.asker = asker};
     const char *why;
     if (!token_verify(&keys, text.p, text.n, time(NULL), &c.token, &why)) {
         refuse(&c, IPC_E_UNAUTHORIZED, why);

@@ -267,37 +267,41 @@ void peers_free(void)
     tally_free(&channels);
 }
 
-struct peer *peer_answering(uint64_t id, enum ipc_type asked)
+struct asker asker_of(const struct peer *p, const struct ipc_message *m)
 {
-    struct peer *p = peer_find(id);
+    return (struct asker){p->id, m->type, m->seq};
+}
+
+struct peer *peer_answering(struct asker a)
+{
+    struct peer *p = peer_find(a.peer);
     if (p)
-        p->waiting[asked]--;
+        p->waiting[a.type]--;
     return p;
 }
 
-void peer_fail(uint64_t id, enum ipc_type asked, uint32_t seq, enum ipc_error error)
+void peer_fail(struct asker a, enum ipc_error error)
 {
-    struct peer *p = peer_answering(id, asked);
+    struct peer *p = peer_answering(a);
     if (!p)
         return;
-    size_t begin = ipc_begin(&p->channel.out, IPC_FAILED, seq);
+    size_t begin = ipc_begin(&p->channel.out, IPC_FAILED, a.seq);
     ipc_put_u32(&p->channel.out, error);
     ipc_end(&p->channel.out, begin);
     peer_flush(p);
 }
 
-void peer_reply(uint64_t id, enum ipc_type asked, uint32_t seq, int status, const char *json,
-                size_t n)
+void peer_reply(struct asker a, int status, const char *json, size_t n)
 {
     if (n > IPC_MAX_REPLY) {
-        log_error("an answer of %zu bytes to %s is too large", n, ipc_rule(asked)->name);
-        peer_fail(id, asked, seq, IPC_E_INTERNAL);
+        log_error("an answer of %zu bytes to %s is too large", n, ipc_rule(a.type)->name);
+        peer_fail(a, IPC_E_INTERNAL);
         return;
     }
-    struct peer *p = peer_answering(id, asked);
+    struct peer *p = peer_answering(a);
     if (!p)
         return;
-    size_t begin = ipc_begin(&p->channel.out, IPC_REPLY, seq);
+    size_t begin = ipc_begin(&p->channel.out, IPC_REPLY, a.seq);
     ipc_put_u32(&p->channel.out, (uint32_t)status);
     ipc_put_text(&p->channel.out, json, n);
     ipc_end(&p->channel.out, begin);

@@ -72,6 +72,13 @@ struct peer {
     struct feed feed;
 };
 
+/* Which peer asked for what: kept until the answer is there. The peer may be gone by then. */
+struct asker {
+    uint64_t peer; /* its id */
+    enum ipc_type type;
+    uint32_t seq;
+};
+
 /* Callbacks for the peers' messages and ends. */
 struct peers_owner {
     /* Serves a message that fits its row of ipc_table.h. Returns NULL, or what is wrong with it,
@@ -106,12 +113,14 @@ void peer_flush(struct peer *p);
 /* Ends the channel. why: what the session did wrong, for the log; NULL when it just left. */
 void peer_end(struct peer *p, const char *why);
 
+/* The asker of this message. */
+struct asker asker_of(const struct peer *p, const struct ipc_message *m);
+
 /* Answers a request; exactly one of these for each. Does nothing if the peer has gone. */
-void peer_fail(uint64_t id, enum ipc_type asked, uint32_t seq, enum ipc_error error);
-void peer_reply(uint64_t id, enum ipc_type asked, uint32_t seq, int status, const char *json,
-                size_t n);
+void peer_fail(struct asker a, enum ipc_error error);
+void peer_reply(struct asker a, int status, const char *json, size_t n);
 
 /* For other answers: counts the request as answered and returns the peer, or NULL. */
-struct peer *peer_answering(uint64_t id, enum ipc_type asked);
+struct peer *peer_answering(struct asker a);
 
 #endif

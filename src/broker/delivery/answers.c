@@ -31,7 +31,7 @@ static void put_sent(struct peer *p, const struct held_answer *a)
 
 static void put_answer(struct peer *p, const struct held_answer *a)
 {
-    peer_answering(p->id, IPC_SEND);
+    peer_answering((struct asker){p->id, IPC_SEND, a->seq});
     if (!a->error) {
         put_sent(p, a);
         return;

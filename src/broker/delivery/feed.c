@@ -50,7 +50,7 @@ void feed_attach(struct peer *p, uint32_t seq, struct ipc_text named, uint64_t p
 {
     if (link_is_hopeless()) {
         connections_drop(p);
-        peer_fail(p->id, IPC_ATTACH, seq, IPC_E_UNAVAILABLE);
+        peer_fail((struct asker){p->id, IPC_ATTACH, seq}, IPC_E_UNAVAILABLE);
         return;
     }
     p->feed.state = FEED_OPENING;
@@ -116,7 +116,7 @@ void feed_link_lost(void)
         uint32_t seq = p->feed.attach_seq;
         p->feed.attach_seq = 0;
         feed_detach(p);
-        peer_fail(p->id, IPC_ATTACH, seq, IPC_E_UNAVAILABLE);
+        peer_fail((struct asker){p->id, IPC_ATTACH, seq}, IPC_E_UNAVAILABLE);
     }
 }
 
@@ -238,7 +238,7 @@ void feed_put_resumed(struct peer *p)
         return;
     struct buf *out = &p->channel.out;
     if (p->feed.resumed.seq)
-        peer_answering(p->id, IPC_RESUME);
+        peer_answering((struct asker){p->id, IPC_RESUME, p->feed.resumed.seq});
     size_t begin = ipc_begin(out, IPC_RESUMED, p->feed.resumed.seq);
     ipc_put_u8(out, p->feed.resumed.recovered);
     ipc_put_u64(out, p->feed.resumed.from);

@@ -17,7 +17,7 @@ static void answer_attach(struct peer *p)
     uint32_t seq = p->feed.attach_seq;
     p->feed.attach_seq = 0;
     p->state = IPC_IS_ATTACHED;
-    peer_answering(p->id, IPC_ATTACH);
+    peer_answering((struct asker){p->id, IPC_ATTACH, seq});
     struct buf *out = &p->channel.out;
     size_t begin = ipc_begin(out, IPC_ATTACHED, seq);
     ipc_put_text(out, link_tag(), strlen(link_tag()));
@@ -32,7 +32,7 @@ static void refuse_attach(struct peer *p)
     uint32_t seq = p->feed.attach_seq;
     feed_detach(p);
     if (seq)
-        peer_fail(p->id, IPC_ATTACH, seq, IPC_E_UNAUTHORIZED);
+        peer_fail((struct asker){p->id, IPC_ATTACH, seq}, IPC_E_UNAUTHORIZED);
     else
         peer_end(p, "its user was removed");
 }
@@ -72,8 +72,7 @@ void resume_opened(struct peer *p, const struct row *row)
 }
 
 struct resuming {
-    uint64_t peer;
-    uint32_t seq;
+    struct asker asker;
     struct cursor from;
 };
 
@@ -90,11 +89,11 @@ static void resume(struct peer *p, uint32_t seq, struct cursor from, bool recove
 static void on_honoured(void *arg, const PGresult *result)
 {
     struct resuming *r = arg;
-    struct peer *p = peer_find(r->peer);
+    struct peer *p = peer_find(r->asker.peer);
     if (p && p->feed.state != FEED_OFF && db_ok(result) && PQntuples(result) == 1)
-        resume(p, r->seq, r->from, db_bool(result, 0, 0));
+        resume(p, r->asker.seq, r->from, db_bool(result, 0, 0));
     else
-        peer_fail(r->peer, IPC_RESUME, r->seq, db_error(result));
+        peer_fail(r->asker, db_error(result));
     free(r);
 }
 
@@ -106,7 +105,7 @@ void resume_asked(struct peer *p, uint32_t seq, struct ipc_text named)
         return;
     }
     struct resuming *r = xcalloc(1, sizeof(*r));
-    *r = (struct resuming){p->id, seq, from};
+    *r = (struct resuming){{p->id, IPC_RESUME, seq}, from};
     struct db_params params = {0};
     db_param_int8(&params, (int64_t)from.change);
     db_param_int4(&params, (int32_t)from.stamp);
@@ -117,7 +116,7 @@ void resume_asked(struct peer *p, uint32_t seq, struct ipc_text named)
 static void start_anew(struct peer *p, struct cursor now)
 {
     if (p->feed.resumed.due && p->feed.resumed.seq)
-        peer_fail(p->id, IPC_RESUME, p->feed.resumed.seq, IPC_E_UNAVAILABLE);
+        peer_fail((struct asker){p->id, IPC_RESUME, p->feed.resumed.seq}, IPC_E_UNAVAILABLE);
     answers_void(p);
     p->feed.cursor = p->feed.opened = now;
     p->feed.presence = 0;

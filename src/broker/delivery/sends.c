@@ -25,8 +25,7 @@ enum {
 
 struct send {
     struct send *next;
-    uint64_t peer;
-    uint32_t seq;
+    struct asker asker;
     int64_t sender, receiver;
     uint64_t origin;
     int64_t since; /* clock_ms() of its arrival */
@@ -65,9 +64,9 @@ static struct send *pop(struct queue *q)
 
 static void fail(struct send *s, enum ipc_error error)
 {
-    struct peer *p = peer_find(s->peer);
+    struct peer *p = peer_find(s->asker.peer);
     if (p)
-        answers_refuse(p, s->seq, error);
+        answers_refuse(p, s->asker.seq, error);
 }
 
 static void on_expiry(void *arg)
@@ -92,25 +91,23 @@ static void watch_expiry(void)
         loop_timer_set(broker.loop, &expiry, EXPIRY_MS);
 }
 
-void sends_add(struct peer *p, uint32_t seq, int64_t receiver, struct ipc_text id,
-               struct ipc_text content, bool again)
+void sends_add(const struct peer *p, struct asker asker, const struct sending *m)
 {
     if (link_is_hopeless() || waiting.count >= broker.conf.batch_queue) {
-        peer_fail(p->id, IPC_SEND, seq, link_is_hopeless() ? IPC_E_UNAVAILABLE : IPC_E_OVERLOADED);
+        peer_fail(asker, link_is_hopeless() ? IPC_E_UNAVAILABLE : IPC_E_OVERLOADED);
         return;
     }
-    struct send *s = xcalloc(1, sizeof(*s) + id.n + content.n);
-    *s = (struct send){.peer = p->id,
-                       .seq = seq,
+    struct send *s = xcalloc(1, sizeof(*s) + m->id.n + m->content.n);
+    *s = (struct send){.asker = asker,
                        .sender = p->user,
-                       .receiver = receiver,
+                       .receiver = m->receiver,
                        .origin = p->origin,
                        .since = clock_ms(),
-                       .again = again,
-                       .id_size = id.n,
-                       .content_size = content.n};
-    memcpy(s->text, id.p, id.n);
-    memcpy(s->text + id.n, content.p, content.n);
+                       .again = m->again,
+                       .id_size = m->id.n,
+                       .content_size = m->content.n};
+    memcpy(s->text, m->id.p, m->id.n);
+    memcpy(s->text + m->id.n, m->content.p, m->content.n);
     push(&waiting, s);
     watch_expiry();
 }
@@ -186,9 +183,9 @@ static void answer(struct send *s, const PGresult *result, int row, bool next)
     } else {
         position_rung(ack.message.change);
     }
-    struct peer *p = peer_find(s->peer);
+    struct peer *p = peer_find(s->asker.peer);
     if (p)
-        answers_ack(p, s->seq, ack);
+        answers_ack(p, s->asker.seq, ack);
 }
 
 static void on_sent(void *arg, const PGresult *result)

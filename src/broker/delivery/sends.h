@@ -9,10 +9,15 @@
 #include "db.h"
 #include "peer.h"
 
-/* Queues a message from this bound peer; copies the texts. again: the session sent it to an earlier
- * broker and got no answer; finding it stored does not make it a duplicate. */
-void sends_add(struct peer *p, uint32_t seq, int64_t receiver, struct ipc_text id,
-               struct ipc_text content, bool again);
+struct sending {
+    int64_t receiver;
+    struct ipc_text id, content;
+    bool again; /* the session sent it to an earlier broker and got no answer; finding it stored
+                 * does not make it a duplicate */
+};
+
+/* Queues a message from this bound peer; copies the texts. */
+void sends_add(const struct peer *p, struct asker asker, const struct sending *m);
 
 /* Starts the next batch; true if there is one. */
 bool sends_write(struct db *writer);
