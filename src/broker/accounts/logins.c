@@ -22,7 +22,7 @@ enum {
 /* An account and an address. Exists while one of its logins does. */
 struct source {
     uint64_t account, address;
-    struct login *first, **last; /* the first one has its turn, or waits out its delay */
+    STAILQ_HEAD(, login) logins; /* the first one has its turn, or waits out its delay */
     long long count;
     struct loop_timer timer;
 };
@@ -50,7 +50,7 @@ static uint64_t key_of(uint64_t account, uint64_t address)
 static void on_time(void *arg)
 {
     struct source *s = arg;
-    struct login *l = s->first;
+    struct login *l = STAILQ_FIRST(&s->logins);
     if (s->address && peer_find(l->peer)) {
         l->busy = tally_add(&busy_from, s->address, most_busy());
         if (!l->busy) {
@@ -69,7 +69,7 @@ static void on_time(void *arg)
  * and others need the place. */
 static void start_first(struct source *s)
 {
-    bool there = peer_find(s->first->peer);
+    bool there = peer_find(STAILQ_FIRST(&s->logins)->peer);
     int64_t ms = there ? limits_delay(s->account, s->address, clock_ms()) : 0;
     log_debug("a login waits %lld ms", (long long)ms);
     loop_timer_set(broker.loop, &s->timer, ms);
@@ -81,7 +81,8 @@ static struct source *find_source(uint64_t account, uint64_t address)
     struct source *s = map_get(&sources, key);
     if (!s) {
         s = xcalloc(1, sizeof(*s));
-        *s = (struct source){.account = account, .address = address, .last = &s->first};
+        *s = (struct source){.account = account, .address = address};
+        STAILQ_INIT(&s->logins);
         s->timer = (struct loop_timer){.call = on_time, .arg = s};
         map_put(&sources, key, s);
     }
@@ -125,12 +126,10 @@ enum ipc_error logins_enter(struct login *l, struct ipc_text name, const struct 
         return error;
     struct source *s = find_source(account, address);
     l->source = s;
-    l->next = NULL;
     l->peer = p->id;
     l->turn = turn;
     l->arg = arg;
-    *s->last = l;
-    s->last = &l->next;
+    STAILQ_INSERT_TAIL(&s->logins, l, next);
     waiting++;
     if (++s->count == 1)
         start_first(s);
@@ -156,7 +155,7 @@ void logins_leave(struct login *l, enum verdict verdict)
     remember(l, verdict);
     if (l->busy)
         tally_drop(&busy_from, s->address);
-    s->first = l->next;
+    STAILQ_REMOVE_HEAD(&s->logins, next);
     l->source = NULL;
     if (--s->count > 0)
         start_first(s);
@@ -167,8 +166,10 @@ void logins_leave(struct login *l, enum verdict verdict)
 void logins_free(void)
 {
     struct source *s;
-    for (size_t at = 0; (s = map_next(&sources, &at)); at = 0)
-        s->first->turn(s->first->arg, IPC_E_UNAVAILABLE);
+    for (size_t at = 0; (s = map_next(&sources, &at)); at = 0) {
+        struct login *l = STAILQ_FIRST(&s->logins);
+        l->turn(l->arg, IPC_E_UNAVAILABLE);
+    }
     map_free(&sources);
     tally_free(&waiting_from);
     tally_free(&busy_from);

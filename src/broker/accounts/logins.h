@@ -9,6 +9,8 @@
 #ifndef LOGINS_H
 #define LOGINS_H
 
+#include <sys/queue.h>
+
 #include "ipc.h"
 #include "peer.h"
 
@@ -19,7 +21,7 @@ enum verdict { LOGIN_UNDECIDED, LOGIN_WRONG, LOGIN_RIGHT };
 /* One login; embedded in its request. Only logins.c touches the members. */
 struct login {
     struct source *source; /* NULL: not entered */
-    struct login *next;
+    STAILQ_ENTRY(login) next;
     uint64_t peer;
     bool busy;    /* counted as having its turn, by address */
     bool charged; /* took a failure from the address's allowance */

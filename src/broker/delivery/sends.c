@@ -3,6 +3,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <sys/queue.h>
 
 #include "answers.h"
 #include "broker.h"
@@ -24,7 +25,7 @@ enum {
 };
 
 struct send {
-    struct send *next;
+    STAILQ_ENTRY(send) next;
     struct asker asker;
     int64_t sender, receiver;
     uint64_t origin;
@@ -34,30 +35,28 @@ struct send {
     char text[]; /* the id, then the content */
 };
 
+STAILQ_HEAD(send_queue, send);
+
 struct queue {
-    struct send *first, **last;
+    struct send_queue sends;
     long long count;
 };
 
-static struct queue waiting = {NULL, &waiting.first, 0};
-static struct queue batch = {NULL, &batch.first, 0}; /* under way */
-static bool batch_framed;                            /* its answer brings the frames to hand out */
+static struct queue waiting = {STAILQ_HEAD_INITIALIZER(waiting.sends), 0};
+static struct queue batch = {STAILQ_HEAD_INITIALIZER(batch.sends), 0}; /* under way */
+static bool batch_framed; /* its answer brings the frames to hand out */
 static struct loop_timer expiry;
 
 static void push(struct queue *q, struct send *s)
 {
-    s->next = NULL;
-    *q->last = s;
-    q->last = &s->next;
+    STAILQ_INSERT_TAIL(&q->sends, s, next);
     q->count++;
 }
 
 static struct send *pop(struct queue *q)
 {
-    struct send *s = q->first;
-    q->first = s->next;
-    if (!q->first)
-        q->last = &q->first;
+    struct send *s = STAILQ_FIRST(&q->sends);
+    STAILQ_REMOVE_HEAD(&q->sends, next);
     q->count--;
     return s;
 }
@@ -75,12 +74,13 @@ static void on_expiry(void *arg)
     if (link_is_up())
         return;
     int64_t oldest = clock_ms() - PATIENCE_MS;
-    while (waiting.first && (link_is_hopeless() || waiting.first->since <= oldest)) {
-        struct send *s = pop(&waiting);
+    struct send *s;
+    while ((s = STAILQ_FIRST(&waiting.sends)) && (link_is_hopeless() || s->since <= oldest)) {
+        pop(&waiting);
         fail(s, IPC_E_UNAVAILABLE);
         free(s);
     }
-    if (waiting.first)
+    if (waiting.count > 0)
         loop_timer_set(broker.loop, &expiry, EXPIRY_MS);
 }
 
@@ -200,13 +200,14 @@ static void on_sent(void *arg, const PGresult *result)
     bool ok = db_ok(result) && PQntuples(result) == batch.count;
     bool next = ok && is_next(result);
     int row = 0;
-    for (struct send *s = batch.first; s; s = s->next, row++) {
+    struct send *s;
+    STAILQ_FOREACH (s, &batch.sends, next) {
         if (ok)
-            answer(s, result, row, next);
+            answer(s, result, row++, next);
         else
             fail(s, db_error(result));
     }
-    while (batch.first)
+    while (batch.count > 0)
         free(pop(&batch));
     answers_release();
 }
@@ -228,8 +229,12 @@ static size_t escaped_size(const char *p, size_t n)
 static bool wants_frames(void)
 {
     size_t size = 0;
-    for (const struct send *s = batch.first; s && size <= FRAMES_BYTES; s = s->next)
+    const struct send *s;
+    STAILQ_FOREACH (s, &batch.sends, next) {
         size += FRAME_ROOM + escaped_size(s->text + s->id_size, s->content_size);
+        if (size > FRAMES_BYTES)
+            break;
+    }
     return size <= FRAMES_BYTES && position_is_started() && !position_is_behind();
 }
 
@@ -239,44 +244,45 @@ static void put_batch(struct db_params *params)
     const struct send *s;
     db_param_int8(params, link_host());
     db_param_array(params, DB_INT8_OID, count);
-    for (s = batch.first; s; s = s->next)
+    STAILQ_FOREACH (s, &batch.sends, next)
         db_array_int8(params, s->sender);
     db_array_end(params);
     db_param_array(params, DB_INT8_OID, count);
-    for (s = batch.first; s; s = s->next)
+    STAILQ_FOREACH (s, &batch.sends, next)
         db_array_int8(params, s->receiver);
     db_array_end(params);
     db_param_array(params, DB_TEXT_OID, count);
-    for (s = batch.first; s; s = s->next)
+    STAILQ_FOREACH (s, &batch.sends, next)
         db_array_text(params, s->text, s->id_size);
     db_array_end(params);
     db_param_array(params, DB_INT8_OID, count);
-    for (s = batch.first; s; s = s->next)
+    STAILQ_FOREACH (s, &batch.sends, next)
         db_array_int8(params, (int64_t)s->origin);
     db_array_end(params);
     db_param_array(params, DB_TEXT_OID, count);
-    for (s = batch.first; s; s = s->next)
+    STAILQ_FOREACH (s, &batch.sends, next)
         db_array_text(params, s->text + s->id_size, s->content_size);
     db_array_end(params);
     db_param_array(params, DB_BOOL_OID, count);
-    for (s = batch.first; s; s = s->next)
+    STAILQ_FOREACH (s, &batch.sends, next)
         db_array_bool(params, batch_framed && feed_awaits(s->sender, s->origin, s->receiver));
     db_array_end(params);
 }
 
 bool sends_has_work(void)
 {
-    return waiting.first || batch.first;
+    return waiting.count > 0 || batch.count > 0;
 }
 
 bool sends_write(struct db *writer)
 {
-    if (!waiting.first)
+    if (waiting.count == 0)
         return false;
     size_t bytes = 0;
-    while (waiting.first && batch.count < broker.conf.batch_max && bytes < BATCH_BYTES) {
-        bytes += waiting.first->content_size;
-        push(&batch, pop(&waiting));
+    while (waiting.count > 0 && batch.count < broker.conf.batch_max && bytes < BATCH_BYTES) {
+        struct send *s = pop(&waiting);
+        bytes += s->content_size;
+        push(&batch, s);
     }
     struct db_params params = {0};
     batch_framed = wants_frames();
@@ -287,25 +293,22 @@ bool sends_write(struct db *writer)
 
 void sends_link_lost(void)
 {
-    /* Put the batch back in front of what has come since. */
-    for (struct send *s = batch.first; s; s = s->next)
+    struct send *s;
+    STAILQ_FOREACH (s, &batch.sends, next)
         s->again = true;
-    if (batch.first) {
-        *batch.last = waiting.first;
-        if (!waiting.first)
-            waiting.last = batch.last;
-        waiting.first = batch.first;
-        waiting.count += batch.count;
-        batch = (struct queue){NULL, &batch.first, 0};
-    }
-    if (waiting.first)
+    /* Put the batch back in front of what has come since. */
+    STAILQ_CONCAT(&batch.sends, &waiting.sends);
+    STAILQ_CONCAT(&waiting.sends, &batch.sends);
+    waiting.count += batch.count;
+    batch.count = 0;
+    if (waiting.count > 0)
         watch_expiry();
 }
 
 void sends_free(void)
 {
-    while (batch.first)
+    while (batch.count > 0)
         free(pop(&batch));
-    while (waiting.first)
+    while (waiting.count > 0)
         free(pop(&waiting));
 }

@@ -7,8 +7,10 @@
 #include "log.h"
 #include "work.h"
 
-static struct work work = {
-    .who = "an auth worker", .role = IPC_BY_AUTH, .patience = IPC_HASHING_S * 1000};
+static struct work work = {.who = "an auth worker",
+                           .role = IPC_BY_AUTH,
+                           .patience = IPC_HASHING_S * 1000,
+                           WORK_QUEUES(work)};
 
 struct job {
     hashing_done *done;

@@ -30,7 +30,8 @@ static struct work work = {.who = "the signer",
                            .at_once = AT_ONCE,
                            .most = QUEUE,
                            .patience = PATIENCE_MS,
-                           .wanted = is_wanted};
+                           .wanted = is_wanted,
+                           WORK_QUEUES(work)};
 
 static void on_answer(void *arg, const struct ipc_message *m)
 {

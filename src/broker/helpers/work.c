@@ -15,7 +15,7 @@
 enum { LOOK_MS = 500, REPLY_MAX = 2048 };
 
 struct work_job {
-    struct work_job *next;
+    STAILQ_ENTRY(work_job) next;
     uint32_t seq;
     int64_t until; /* clock_ms() */
     struct buf packet;
@@ -32,25 +32,18 @@ static void finish(struct work_job *job, const struct ipc_message *answer)
 
 static struct work_job *take_waiting(struct work *w)
 {
-    struct work_job *job = w->waiting_first;
-    if (!job)
-        return NULL;
-    w->waiting_first = job->next;
-    if (!w->waiting_first)
-        w->waiting_last = NULL;
-    w->waiting--;
+    struct work_job *job = STAILQ_FIRST(&w->waiting);
+    if (job) {
+        STAILQ_REMOVE_HEAD(&w->waiting, next);
+        w->waiting_count--;
+    }
     return job;
 }
 
 static void put_waiting(struct work *w, struct work_job *job)
 {
-    job->next = NULL;
-    if (w->waiting_last)
-        w->waiting_last->next = job;
-    else
-        w->waiting_first = job;
-    w->waiting_last = job;
-    w->waiting++;
+    STAILQ_INSERT_TAIL(&w->waiting, job, next);
+    w->waiting_count++;
 }
 
 static bool is_wanted(const struct work *w, const struct work_job *job)
@@ -61,11 +54,8 @@ static bool is_wanted(const struct work *w, const struct work_job *job)
 /* Drops queued requests that nobody waits for any more. */
 static void drop_unwanted(struct work *w)
 {
-    struct work_job *job, *next = w->waiting_first;
-    w->waiting_first = w->waiting_last = NULL;
-    w->waiting = 0;
-    while ((job = next)) {
-        next = job->next;
+    struct work_job *job;
+    for (int n = w->waiting_count; n > 0 && (job = take_waiting(w)); n--) {
         if (is_wanted(w, job))
             put_waiting(w, job);
         else
@@ -86,17 +76,16 @@ static bool send_job(struct work *w, struct work_job *job)
 static void send_next(struct work *w)
 {
     struct work_job *job;
-    while (w->out < w->at_once && (job = take_waiting(w))) {
+    while (w->out_count < w->at_once && (job = take_waiting(w))) {
         if (!is_wanted(w, job) || !send_job(w, job)) {
             finish(job, NULL);
             continue;
         }
         job->until = clock_ms() + w->patience;
-        job->next = w->out_first;
-        w->out_first = job;
-        w->out++;
+        STAILQ_INSERT_TAIL(&w->out, job, next);
+        w->out_count++;
     }
-    if (w->out > 0 && !w->late_look.armed)
+    if (w->out_count > 0 && !w->late_look.armed)
         loop_timer_set(broker.loop, &w->late_look, LOOK_MS);
 }
 
@@ -104,15 +93,15 @@ static void send_next(struct work *w)
  * if there is none. */
 static struct work_job *take_out(struct work *w, uint32_t seq, int64_t now)
 {
-    for (struct work_job **at = &w->out_first; *at; at = &(*at)->next) {
-        struct work_job *job = *at;
-        if (job->seq != seq && job->until > now)
-            continue;
-        *at = job->next;
-        w->out--;
-        return job;
+    struct work_job *job;
+    STAILQ_FOREACH (job, &w->out, next)
+        if (job->seq == seq || job->until <= now)
+            break;
+    if (job) {
+        STAILQ_REMOVE(&w->out, job, work_job, next);
+        w->out_count--;
     }
-    return NULL;
+    return job;
 }
 
 static void on_late_look(void *arg)
@@ -124,7 +113,7 @@ static void on_late_look(void *arg)
         log_warn("%s did not answer", w->who);
         finish(job, NULL);
     }
-    while (w->waiting_first && w->waiting_first->until <= now)
+    while ((job = STAILQ_FIRST(&w->waiting)) && job->until <= now)
         finish(take_waiting(w), NULL);
     send_next(w);
 }
@@ -164,11 +153,12 @@ uint32_t work_seq(struct work *w)
 void work_ask(struct work *w, struct buf *packet, uint32_t seq, work_done *done, void *arg)
 {
     struct work_job *job = xcalloc(1, sizeof(*job));
-    *job = (struct work_job){NULL, seq, clock_ms() + w->patience, *packet, done, arg};
+    *job = (struct work_job){
+        .seq = seq, .until = clock_ms() + w->patience, .packet = *packet, .done = done, .arg = arg};
     *packet = (struct buf)BUF_INIT;
-    if (w->waiting >= w->most)
+    if (w->waiting_count >= w->most)
         drop_unwanted(w);
-    if (w->waiting >= w->most) {
+    if (w->waiting_count >= w->most) {
         finish(job, NULL);
         return;
     }

@@ -6,10 +6,13 @@
 #ifndef WORK_H
 #define WORK_H
 
+#include <sys/queue.h>
+
 #include "ipc.h"
 #include "loop.h"
 
 struct work_job;
+STAILQ_HEAD(work_queue, work_job);
 
 /* Does anybody still wait for the answer? */
 typedef bool work_wanted(const void *arg);
@@ -26,9 +29,13 @@ struct work {
     struct loop_watch watch;
     struct loop_timer late_look; /* for requests without an answer in time */
     uint32_t last_seq;
-    struct work_job *waiting_first, *waiting_last, *out_first;
-    int waiting, out;
+    struct work_queue waiting, out;
+    int waiting_count, out_count;
 };
+
+/* For the initialiser of a struct work of this name: its queues are empty. */
+#define WORK_QUEUES(w)                                                                             \
+    .waiting = STAILQ_HEAD_INITIALIZER((w).waiting), .out = STAILQ_HEAD_INITIALIZER((w).out)
 
 /* Called once, with a view of the answer, or NULL without one: no helper, or overloaded. */
 typedef void work_done(void *arg, const struct ipc_message *answer);

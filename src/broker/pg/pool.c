@@ -2,6 +2,7 @@
 #include "pool.h"
 
 #include <stdlib.h>
+#include <sys/queue.h>
 
 #include "backoff.h"
 #include "broker.h"
@@ -11,7 +12,7 @@
 enum { QUEUE_MAX = 20000 };
 
 struct job {
-    struct job *next;
+    STAILQ_ENTRY(job) next;
     enum statement statement;
     struct db_params params;
     db_done *done;
@@ -30,20 +31,24 @@ struct member {
 
 static struct member *members;
 static long long member_count;
-static struct job *first, **last = &first;
+static STAILQ_HEAD(, job) waiting = STAILQ_HEAD_INITIALIZER(waiting);
 static size_t queued;
 
 static void on_done(void *arg, const PGresult *result);
 
+static struct job *take_job(void)
+{
+    struct job *job = STAILQ_FIRST(&waiting);
+    STAILQ_REMOVE_HEAD(&waiting, next);
+    queued--;
+    return job;
+}
+
 static void give_work(struct member *m)
 {
-    if (!first || !db_ready(m->db))
+    if (STAILQ_EMPTY(&waiting) || !db_ready(m->db))
         return;
-    struct job *job = first;
-    first = job->next;
-    if (!first)
-        last = &first;
-    queued--;
+    struct job *job = take_job();
     m->running = job;
     db_run(m->db, job->statement, &job->params, on_done, m);
 }
@@ -95,13 +100,8 @@ static bool all_failed(void)
 
 static void refuse_all(void)
 {
-    while (first) {
-        struct job *job = first;
-        first = job->next;
-        queued--;
-        finish(job, NULL);
-    }
-    last = &first;
+    while (!STAILQ_EMPTY(&waiting))
+        finish(take_job(), NULL);
 }
 
 static void on_down(void *arg)
@@ -164,10 +164,9 @@ void pool_run(enum statement statement, struct db_params *params, db_done *done,
     struct job *job = xcalloc(1, sizeof(*job));
     *job = (struct job){.statement = statement, .params = *params, .done = done, .arg = arg};
     *params = (struct db_params){0};
-    *last = job;
-    last = &job->next;
+    STAILQ_INSERT_TAIL(&waiting, job, next);
     queued++;
-    for (long long i = 0; i < member_count && first; i++)
+    for (long long i = 0; i < member_count && !STAILQ_EMPTY(&waiting); i++)
         give_work(&members[i]);
 }
 
