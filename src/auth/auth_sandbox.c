@@ -1,6 +1,6 @@
 /*
- * The list of what an auth worker may do; see auth_sandbox.h. It computes, takes requests from one
- * socket, answers there, and logs.
+ * The auth worker's list of system calls; see auth_sandbox.h. It takes requests from one socket,
+ * computes, answers there, and logs.
  */
 #include "auth_sandbox.h"
 

@@ -1,10 +1,10 @@
-/* What an auth worker may still do, from before its first request to its end. */
+/* The auth worker's sandbox, closed before its first request. */
 #ifndef AUTH_SANDBOX_H
 #define AUTH_SANDBOX_H
 
 #include "conf.h"
 
-/* Closes the worker in. Its log must be open. */
+/* Confines the worker for good. Its log must be open. */
 void auth_sandbox(const struct conf *conf);
 
 #endif

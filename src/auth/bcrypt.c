@@ -10,9 +10,9 @@
 enum { SALT_END = 29 }; /* "$2b$10$" and 22 characters; the other 31 are the hash itself */
 
 static int usual;                     /* cost of new hashes */
-static int highest;                   /* cost that is computed at all */
+static int highest;                   /* highest cost computed at all */
 static struct crypt_data *data;       /* 32 kB: once, not on the stack */
-static char nobody[BCRYPT_HASH_SIZE]; /* whose salt serves where there is none */
+static char nobody[BCRYPT_HASH_SIZE]; /* its salt serves where there is no hash */
 
 /* Does bcrypt read all of it? */
 static bool fits(const char *password, size_t n)
@@ -20,7 +20,7 @@ static bool fits(const char *password, size_t n)
     return n <= BCRYPT_MAX_PASSWORD && !memchr(password, 0, n);
 }
 
-/* crypt(3) with what it leaves behind overwritten. */
+/* crypt(3), then overwrites what it leaves behind. */
 static bool compute(const char *password, size_t n, const char *setting, char out[BCRYPT_HASH_SIZE])
 {
     char text[BCRYPT_MAX_PASSWORD + 1];
@@ -54,7 +54,7 @@ void bcrypt_init(int cost, int most)
         die("crypt(3) does not provide bcrypt ($2b$) of cost %d", cost);
 }
 
-/* The time that it takes must not tell where two hashes differ. */
+/* Compares in constant time: timing must not tell where two hashes differ. */
 static bool equal(const char *a, const char *b, size_t n)
 {
     unsigned char difference = 0;
@@ -63,7 +63,7 @@ static bool equal(const char *a, const char *b, size_t n)
     return difference == 0;
 }
 
-/* The cost that a bcrypt hash in one of the three forms names; 0: it is none. */
+/* The cost in a bcrypt hash of one of the three forms; 0 if it is not one. */
 static int cost_of(const char *hash, size_t n)
 {
     if (n != BCRYPT_HASH_SIZE - 1 || memcmp(hash, "$2", 2) != 0 || hash[3] != '$' || hash[6] != '$')

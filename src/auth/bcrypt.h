@@ -1,8 +1,8 @@
 /*
- * Password hashes: bcrypt, by libxcrypt's crypt(3). All of libxcrypt is behind here.
+ * Password hashes: bcrypt, by libxcrypt's crypt(3). Only this file uses libxcrypt.
  *
- * New ones have the form $2b$. Those in the forms $2a$ and $2y$, which other systems write for the
- * same function, are computed as well.
+ * New hashes have the form $2b$. $2a$ and $2y$, which other systems write for the same function,
+ * are accepted too.
  */
 #ifndef BCRYPT_H
 #define BCRYPT_H
@@ -22,9 +22,9 @@ void bcrypt_init(int cost, int most);
  * longer than bcrypt reads, or has a NUL byte) or there is no randomness. */
 bool bcrypt_hash(const char *password, size_t n, char out[BCRYPT_HASH_SIZE]);
 
-/* Is hash that of password? It takes as many rounds whatever the hash is, one that is cheaper, none
- * at all, or too dear to be computed: those of the cost of new ones, or of the cost work if that is
- * higher, but never more than those of the highest. */
+/* Is hash that of password? It takes the same number of rounds whatever the hash is: cheaper,
+ * missing, or too costly to compute. That is the number for the cost of new hashes, or for work if
+ * that is higher, but never more than for the highest cost. */
 enum ipc_check bcrypt_verify(const char *password, size_t n, const char *hash, size_t hash_n,
                              int work);
 

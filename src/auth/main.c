@@ -1,10 +1,10 @@
 /*
- * chatd-auth: a worker that computes password hashes and does nothing else.
+ * chatd-auth: a worker that only computes password hashes.
  *
- * It has one descriptor to work with, a packet socket that all workers share: whichever is free
- * takes the next request of the broker, so there is nothing to distribute. It talks to no client,
- * no file and no database, and keeps nothing between two requests. It runs at low priority, so that
- * a storm of logins leaves the processor to messages first.
+ * All workers share one packet socket: whichever is free takes the broker's next request, so nobody
+ * has to distribute them. A worker talks to no client, file or database, and keeps nothing between
+ * two requests. It runs at low priority, so that a storm of logins leaves the processor to messages
+ * first.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -47,7 +47,7 @@ static void serve_verify(struct ipc_reader *r, struct buf *reply, uint32_t seq)
     ipc_end(reply, begin);
 }
 
-/* Serves one packet; false if it is none that the broker may send. */
+/* Serves one packet; false if the broker may not send it. */
 static bool serve(const uint8_t *packet, size_t n, struct buf *reply)
 {
     struct ipc_message m;
@@ -63,8 +63,8 @@ static bool serve(const uint8_t *packet, size_t n, struct buf *reply)
     return true;
 }
 
-/* Whatever keeps this process busy for longer, SIGALRM ends it, and the master starts another one.
- */
+/* If this process is busy for longer, for whatever reason, SIGALRM ends it and the master starts
+ * another. */
 static void set_limit(int seconds)
 {
     const struct itimerval limit = {.it_value = {.tv_sec = seconds}};

@@ -1,14 +1,14 @@
 /*
- * Low priority; see priority.h. Low, not least: a machine that is busy with messages still lets
- * people log in.
+ * Low priority; see priority.h. Low, not lowest: people can still log in when messages keep the
+ * machine busy.
  *
- * To be nice is not enough, in two ways. Where the kernel shares the processors out among sessions
- * (sched(7), autogroup; not below a cgroup that has a weight), it ranks the processes of one
- * session only, and nothing in that of chatd would yield to PostgreSQL: so a worker has a session
- * of its own, and that is nice. And who is woken waits for the slice of who runs, nice or not,
- * unless its own is the shorter: a message that goes through six processes would wait six times. So
- * a worker's slice is the longest there is. Linux has it so since 6.12, and ignores the slice
- * before that.
+ * A nice value is not enough, for two reasons. With autogroup (sched(7); not in a cgroup that has a
+ * weight) the kernel divides the processors among sessions, and nice ranks only the processes
+ * within one: no process in chatd's session would yield to PostgreSQL. So a worker has a session of
+ * its own, and lowers that. And a woken process waits out the running one's slice, whatever its
+ * nice value, unless its own slice is shorter: a message that goes through six processes would wait
+ * six times. So a worker's slice is the longest possible. Linux does this since 6.12, and ignores
+ * the slice before that.
  */
 #include "priority.h"
 
@@ -51,7 +51,7 @@ void priority_lower_session(void)
 
 void priority_lower(void)
 {
-    if (open_error && open_error != ENOENT) /* without this file sessions do not count */
+    if (open_error && open_error != ENOENT) /* without this file there is no autogroup */
         log_warn("/proc/self/autogroup: %s", strerror(open_error));
     if (autogroup >= 0 && setsid() < 0)
         log_warn("setsid: %s", strerror(errno));

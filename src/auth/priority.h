@@ -5,14 +5,15 @@
 #ifndef PRIORITY_H
 #define PRIORITY_H
 
-/* Before role_start(): afterwards, in production, a process may not open what /proc has of it. */
+/* Call before role_start(): afterwards, in production, a process may not open its files in
+ * /proc. */
 void priority_open(void);
 
-/* After role_start(), when the log is there, and before the process is confined. */
+/* Call after role_start(), which opens the log, and before the process is confined. */
 void priority_lower(void);
 
-/* Of all processes without privileges together, the kernel lowers ten sessions a second. Who had to
- * stand back tries again before each request, rather than wait; harmless when it is done. */
+/* The kernel lowers at most ten sessions a second for all unprivileged processes together. A worker
+ * that was refused tries again before each request rather than wait. Harmless once done. */
 void priority_lower_session(void);
 
 #endif

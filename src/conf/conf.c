@@ -1,5 +1,5 @@
 /*
- * What is done to one key or to each of them: set, dump, reload, wipe.
+ * Operations on one key or on all: set, dump, reload, wipe.
  *
  * conf_load.c brings the text, conf_value.c understands numbers, conf_check.c looks at the whole.
  */
@@ -148,7 +148,7 @@ static size_t source_size(const char *where)
     return colon ? (size_t)(colon - where) : strlen(where);
 }
 
-/* A key can be given itself or as a file that holds it: the key for the other way, or -1. */
+/* A value can be given directly or in a file: the key for the other way, or -1. */
 static int other_way(int id)
 {
     static const int ways[][2] = {{CONF_K_jwt_secret, CONF_K_jwt_secret_file},
@@ -162,8 +162,8 @@ static int other_way(int id)
     return -1;
 }
 
-/* Of two sources the later one wins, even if they use the two ways; within one source it is a
- * mistake, which conf_finish() reports. */
+/* A later source wins even if it uses the other way; both ways in one source are an error, which
+ * conf_finish() reports. */
 static void drop_other_way(struct conf *c, int id, const char *where)
 {
     int other = other_way(id);
@@ -250,7 +250,7 @@ void conf_wipe_environment(void)
     }
 }
 
-/* The value of a key that is no text, as text. */
+/* Formats the value of a key that is not text. */
 static const char *format_value(const struct conf *c, const struct conf_key *key, char out[32])
 {
     const void *at = member_const(c, key);

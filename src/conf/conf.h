@@ -1,13 +1,13 @@
 /*
  * The configuration: one member per key, filled from files, environment and command line.
  *
- * What is set later wins, so the order of the caller's calls is the precedence: conf_init(),
+ * Later settings win, so the caller's order of calls is the precedence: conf_init(),
  * conf_load_file(), conf_load_env_file(), conf_load_environment(), conf_set_option(), then
  * conf_finish(). That is the master's part; broker, auth and signer receive a conf_dump() over a
  * descriptor and only call conf_init() and conf_load_text().
  *
- * It refuses every key, value and line that it does not understand, and says where it stands, what
- * is wrong and what to do. No secret ever appears in an error.
+ * It refuses every key, value and line that it does not understand; the error names the place, the
+ * fault and the remedy, and never contains a secret.
  */
 #ifndef CONF_H
 #define CONF_H
@@ -84,9 +84,9 @@ int conf_load_file(struct conf *c, const char *path, struct conf_error *e);
 int conf_load_text(struct conf *c, const char *text, size_t n, const char *name,
                    struct conf_error *e);
 
-/* Reads the variables of the table from a .env, the lines NAME=value that other programs share:
- * whatever is not in the table is skipped, however it looks. A missing file is no error; one that
- * somebody else could have put there, or written to, is refused (trust.h). */
+/* Reads the table's variables from a .env, whose NAME=value lines other programs share: skips
+ * whatever is not in the table, in any form. A missing file is no error; one that another user
+ * could have put there or written to is refused (trust.h). */
 int conf_load_env_file(struct conf *c, const char *path, struct conf_error *e);
 
 /* The same from n bytes of text, which is overwritten and has room for one byte more. */
@@ -96,8 +96,8 @@ int conf_load_env_text(struct conf *c, char *text, size_t n, const char *name,
 /* Takes the variables of the table from the environment. */
 int conf_load_environment(struct conf *c, struct conf_error *e);
 
-/* Overwrites the secrets in the environment and removes them from it: a forked child must not find
- * them, nor /proc show them. They are then gone for a reload, too. */
+/* Overwrites the secrets in the environment and removes them: forked children must not find them,
+ * nor /proc show them. A reload does not see them again. */
 void conf_wipe_environment(void);
 
 /* Reads the secrets that are kept in files of their own, and checks what involves several keys.
@@ -107,10 +107,10 @@ int conf_finish(struct conf *c, struct conf_error *e);
 /* Puts what the file db_password_file holds now in the place of db_password. */
 int conf_read_password(struct conf *c, const char *path, struct conf_error *e);
 
-/* The part of that which has nothing to do with secrets: for a reload. Reads the public keys. */
+/* The checks of conf_finish() that need no secrets, for a reload. Reads the public keys. */
 int conf_check(struct conf *c, struct conf_error *e);
 
-/* Says what is wrong with the value of a key, where it was set: "chatd.conf:12: listen: ...".
+/* Reports what is wrong with a key's value, and where it was set: "chatd.conf:12: listen: ...".
  * Returns -1. */
 int conf_fault(const struct conf *c, enum conf_id id, struct conf_error *e, const char *fmt, ...)
     __attribute__((format(printf, 4, 5)));
@@ -124,8 +124,8 @@ int conf_open(const struct conf *c, enum conf_id id, const char *path, bool priv
 struct conf_address {
     bool tls;
     char path[108]; /* of a Unix socket; empty: an address of IP */
-    char host[64];  /* a number; empty: all addresses */
-    char port[8];   /* empty: the key port has it */
+    char host[64];  /* numeric; empty: all addresses */
+    char port[8];   /* empty: that of the key port */
 };
 
 /* Reads the next entry; *rest is c->listen at first, and what is left of it after each. 1, 0 at the
@@ -133,15 +133,15 @@ struct conf_address {
 int conf_next_address(const struct conf *c, const char **rest, struct conf_address *a,
                       struct conf_error *e);
 
-/* Will the server listen for TLS, by what stands in the configuration? */
+/* Will the server listen for TLS, according to the configuration? */
 bool conf_wants_tls(const struct conf *c);
 
 /* The highest cost of a stored hash that is computed: 16 times the time of a new one, but never
  * more than the highest bcrypt_cost takes. */
 int conf_bcrypt_most(const struct conf *c);
 
-/* What is accepted but not advisable: the warning of this number, from 0 on, or NULL if there are
- * no more. Before conf_wipe_secrets(). */
+/* The warning of this number, from 0 on, about a setting that is accepted but not advisable; NULL
+ * after the last. Call it before conf_wipe_secrets(). */
 const char *conf_warning(const struct conf *c, unsigned number);
 
 /* Overwrites and forgets each secret; they read as empty afterwards. */
@@ -151,18 +151,18 @@ void conf_wipe_secrets(struct conf *c);
  * appended to fixed, separated by ", ": they need a restart. Secrets are not compared. */
 void conf_reload(struct conf *running, const struct conf *fresh, struct buf *fixed);
 
-/* Appends, as lines that conf_load_text() reads back, the keys that any of the roles receives. For
- * the broker it contains the secrets: buf_wipe() it, and reserve CONF_DUMP_MAX bytes first, lest
- * growing the buffer leaves copies behind. */
+/* Appends, as lines that conf_load_text() reads back, the keys that any of the roles receives. The
+ * broker's contains the secrets: buf_wipe() it, and reserve CONF_DUMP_MAX bytes first, lest a
+ * growing buffer leave copies behind. */
 enum { CONF_DUMP_MAX = 64 * 1024 };
 void conf_dump(const struct conf *c, struct buf *out, unsigned roles);
 
-/* Reads into out a dump that somebody wrote into the file behind fd; false if it cannot be one. The
- * offset of fd, which several processes share, stays. out is to be wiped. */
+/* Reads the dump in the file behind fd into out; false if it cannot be one. Keeps the offset of fd,
+ * which several processes share. The caller wipes out. */
 bool conf_read_dump(struct buf *out, int fd);
 
-/* Takes from such a dump the secrets that c was given neither themselves nor by a file. Whatever
- * else is in it, which another version may have written, does not matter. */
+/* Takes from such a dump the secrets that c got neither directly nor from a file. Ignores the rest
+ * of it, which another version may have written. */
 int conf_take_secrets(struct conf *c, int fd, struct conf_error *e);
 
 /* Prints each key that was set, and where, one a line. */

@@ -108,7 +108,7 @@ static int check_jwt_secrets(const struct conf *c, struct conf_error *e)
                           "who had a token of it could guess it: leave it out", e);
 }
 
-/* It is looked for in JSON as it is (token.c). */
+/* token.c looks for it in JSON without unescaping. */
 static int check_audience(const struct conf *c, struct conf_error *e)
 {
     if (!strpbrk(c->jwt_audience, "\"\\\t"))

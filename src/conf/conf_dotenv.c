@@ -1,9 +1,9 @@
 /*
  * .env: lines of the form NAME=value that chatd shares with other programs.
  *
- * What the common readers of such files agree on is understood: an export in front, comments,
- * '...', "..." with escapes, `...`, and quotes that go on over several lines. Only our own names
- * can be in error: what belongs to others, however long and whatever it holds, is skipped.
+ * Understands what the common readers of such files agree on: a leading export, comments, '...',
+ * "..." with escapes, `...`, and quotes that span several lines. Only our own names can be in
+ * error: whatever belongs to other programs is skipped, of any length and content.
  */
 #include "conf_table.h"
 
@@ -40,8 +40,8 @@ static int find(const char *name, size_t n)
     return conf_find_env(copy);
 }
 
-/* The quote that ends a value which begins with one; NULL if there is none, or something but a
- * comment follows it: then it is no quoted value. */
+/* The quote that ends a value which begins with one; NULL if there is none, or if anything but a
+ * comment follows it: then the value is not quoted. */
 static char *find_closing(char *value, const char *end)
 {
     char *s = value + 1;
@@ -65,7 +65,7 @@ static char meaning(char ch, char quote)
     return 0;
 }
 
-/* Replaces what stands between the quotes by what it means, in place. Returns its end. */
+/* Unescapes what is between the quotes, in place. Returns its end. */
 static char *unquote(char *value, const char *closing)
 {
     char *to = value, quote = *value;
@@ -114,8 +114,8 @@ static unsigned count_lines(const char *s, const char *end)
     return n;
 }
 
-/* Reads what begins at a line; it ends at the end of that line, or of the one with the quote that
- * closes. NULL after an error. */
+/* Reads the entry that begins at a line. Returns the end of that line, or of the one with the
+ * closing quote; NULL after an error. */
 static char *entry(struct conf_source *src, char *line, char *end)
 {
     char *line_end = end_of_line(line, end), *name = skip_blanks(line);
@@ -171,7 +171,7 @@ static int check_trust(const char *path, const char *what, const struct stat *st
     return fault ? conf_fail(e, "%.200s: %s %s", path, what, fault) : 0;
 }
 
-/* The folder, too: who owns it could put the file of somebody else there. */
+/* The folder, too: its owner could put another user's file there. */
 static int check_folder(const char *path, struct conf_error *e)
 {
     const char *slash = strrchr(path, '/');

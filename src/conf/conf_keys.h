@@ -1,6 +1,6 @@
 /*
- * The table of configuration keys: one row a key, from which follow the members of struct conf,
- * the parser, the default, the dump to other roles, the reload rule and the listing of keys.
+ * The table of configuration keys, one row per key. It yields the members of struct conf, the
+ * parser, the default, the dump to other roles, the reload rule and the listing of keys.
  *
  * Included several times, each time with another meaning of KEY; therefore no include guard.
  *

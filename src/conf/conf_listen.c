@@ -59,7 +59,7 @@ static int read_port(const struct conf *c, const char *entry, const char *text,
     return 1;
 }
 
-/* The address must be a number: nothing is looked up. */
+/* The address must be numeric: names are not looked up. */
 static int check_host(const struct conf *c, const char *entry, const struct conf_address *a,
                       struct conf_error *e)
 {

@@ -1,10 +1,9 @@
 /*
- * Where configuration comes from: chatd.conf, the environment, the argument of -o. What is in .env
- * is read by conf_dotenv.c.
+ * Reads configuration from chatd.conf, the environment and -o; conf_dotenv.c reads .env.
  *
  * Text is hostile until it is understood: a line that is too long, holds a NUL or a control
- * character, or is not key = value ends the reading with an error. What was copied on the way is
- * overwritten, as any line may hold a secret.
+ * character, or is not key = value ends the reading with an error. Copies are overwritten, as any
+ * line may hold a secret.
  */
 #include "conf_table.h"
 
@@ -170,7 +169,7 @@ static int check_closed(int fd, const char *path, unsigned closed, const char *p
     return 0;
 }
 
-/* All memory is reserved at once: a buffer that grows leaves copies of what it held. */
+/* Reserve all memory at once: a growing buffer leaves copies of its content. */
 int conf_read_all(struct buf *out, int fd, size_t max)
 {
     buf_reserve(out, max + 1);
@@ -284,7 +283,7 @@ bool conf_read_dump(struct buf *out, int fd)
 static int missing_secret_line(struct conf_source *src, char *line)
 {
     int id = secret_of(line);
-    /* The old key goes with the key: that it is named no more is how it is taken out of use. */
+    /* jwt_old_secret goes with jwt_secret: leaving it out is how an old key is retired. */
     if (id < 0 || conf_has_secret(src->conf, id) || (id == CONF_K_jwt_old_secret && src->own_keys))
         return 0;
     return conf_line(src, line);

@@ -2,7 +2,7 @@
  * Public keys from a PEM file (RFC 7468), as the one line of text that goes to the broker: what
  * stands between the BEGIN and END of each, separated by commas.
  *
- * Whether they are keys, and of a kind that is of use, the master looks at; this finds the text.
+ * This only finds the text; the master checks that they are usable keys.
  */
 #include "conf_table.h"
 

@@ -1,4 +1,4 @@
-/* What the files of src/conf share among themselves: the rows of the table, values, errors. */
+/* Shared by the files of src/conf: the rows of the table, values, errors. */
 #ifndef CONF_TABLE_H
 #define CONF_TABLE_H
 
@@ -42,11 +42,11 @@ int conf_find_env(const char *name);
 /* As conf_set(), for a key that was found. */
 int conf_set_id(struct conf *c, int id, const char *value, const char *where, struct conf_error *e);
 
-/* As conf_set_id(), for a value that a source gave: of a secret and its file the later wins. */
+/* As conf_set_id(), for a value from a source: of a secret and its file the later wins. */
 int conf_set_source(struct conf *c, int id, const char *value, const char *where,
                     struct conf_error *e);
 
-/* Is this a secret that has a value, or that a file will give one? */
+/* Is this a secret with a value, or with a file that holds it? */
 bool conf_has_secret(const struct conf *c, int id);
 
 /* Formats the error and returns -1. */

@@ -1,5 +1,5 @@
 /*
- * How the programs that the master starts begin: the same way for each of them.
+ * The common start of the programs that the master runs.
  *
  * They find what they need at fixed descriptors, take their configuration from one of them, and
  * know nothing of the configuration's files, the command line or the environment.
@@ -11,8 +11,8 @@
 
 #include "conf.h"
 
-/* By this signal the master ends them; SIGTERM and others, which may be sent to all processes at
- * once, they ignore: what becomes of those the master decides. */
+/* The master ends them with this signal. They ignore SIGTERM and others that may be sent to all
+ * processes at once: only the master acts on those. */
 enum { ROLE_STOP = SIGUSR1 };
 
 enum {
@@ -28,13 +28,13 @@ enum {
 
 /* What the broker reports. */
 enum {
-    ROLE_UP = 'u',      /* the database is of use */
+    ROLE_UP = 'u',      /* the database is up */
     ROLE_DOWN = 'd',    /* it is away */
-    ROLE_REFUSED = 'r', /* it refuses db_user: there may be another password by now */
+    ROLE_REFUSED = 'r', /* it refuses db_user: the password may have changed */
 };
 
-/* Reads the configuration, starts the log, sets the title and sees to it that this process ends
- * when the master does. Dies when the program was not started by chatd. */
+/* Reads the configuration, starts the log, sets the title, and makes this process end when the
+ * master does. Dies if chatd did not start the program. */
 void role_start(struct conf *conf, const char *name, int argc, char **argv);
 
 /* Where the log of this role goes: a descriptor, or -1 for syslog(3). */

@@ -1,11 +1,11 @@
 /*
- * The language that the processes of one host speak with each other.
+ * The messages between the processes of one host.
  *
  * A message is a header (struct ipc_header) and a payload, written by an encoder and read by a
  * decoder that must end exactly at the end. The same bytes travel over stream sockets, between
  * sessions and the broker, and as packets, between the broker and its helpers: auth workers,
- * signer. The reading side trusts nothing: type, sender and size are checked against ipc_table.h
- * before any field is looked at.
+ * signer. The reader trusts nothing: it checks type, sender and size against ipc_table.h before it
+ * reads any field.
  */
 #ifndef IPC_H
 #define IPC_H
@@ -32,12 +32,12 @@ enum ipc_error { IPC_E_NONE, IPC_ERRORS(IPC_ENUM_ERROR) IPC_ERROR_COUNT };
 enum ipc_check {
     IPC_WRONG,
     IPC_RIGHT,
-    IPC_STALE,     /* right, and the hash is not as new ones are: of another cost or form */
-    IPC_NO_HASH,   /* what is stored is no hash that can be computed */
-    IPC_DEAR_HASH, /* nor will this one be: its cost is too high */
+    IPC_STALE,     /* right, but the hash has another cost or form than new ones */
+    IPC_NO_HASH,   /* the stored text is not a usable hash */
+    IPC_DEAR_HASH, /* its cost is too high to compute */
 };
 
-/* Seconds for one password. Then the broker gives it up, and the worker that is at it ends. */
+/* Seconds for one password. After that the broker gives up, and the worker ends. */
 enum { IPC_HASHING_S = 10 };
 
 struct ipc_rule {
@@ -58,7 +58,7 @@ struct ipc_failure {
 struct ipc_header {
     uint32_t size; /* of the payload */
     uint32_t type;
-    uint32_t seq; /* chosen by who asks, repeated by who answers; 0: nobody asked */
+    uint32_t seq; /* chosen by the asker, repeated in the answer; 0: unasked */
 };
 
 struct ipc_message {
@@ -77,7 +77,7 @@ struct ipc_text {
 /* The row of a type; the type must be a valid one. */
 const struct ipc_rule *ipc_rule(enum ipc_type type);
 
-/* The row of an error. Numbers from outside the table give IPC_E_INTERNAL's. */
+/* The row of an error. For a number outside the table, that of IPC_E_INTERNAL. */
 const struct ipc_failure *ipc_failure(uint32_t error);
 
 /* --- writing: begin, the fields in the table's order, end --- */
@@ -89,7 +89,7 @@ void ipc_put_u32(struct buf *out, uint32_t v);
 void ipc_put_u64(struct buf *out, uint64_t v);
 void ipc_put_text(struct buf *out, const char *p, size_t n);
 void ipc_put_cursor(struct buf *out, struct cursor c); /* u64 u32 */
-/* Completes the message. A payload above its row's size is our own error: bug(). */
+/* Completes the message. Calls bug() if the payload exceeds its row's size. */
 void ipc_end(struct buf *out, size_t begin);
 
 /* --- reading --- */
@@ -98,8 +98,8 @@ void ipc_end(struct buf *out, size_t begin);
  * or -1 if it is none that this role may send. The view lives as long as data. */
 long ipc_take(const uint8_t *data, size_t n, enum ipc_role role, struct ipc_message *m);
 
-/* Reads a payload field by field. After a field that is not there every further result is zero
- * or empty, and ipc_read_end() is false. */
+/* Reads a payload field by field. After a missing field every further result is zero or empty, and
+ * ipc_read_end() is false. */
 struct ipc_reader {
     const uint8_t *p, *end;
     bool bad;

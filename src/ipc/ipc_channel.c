@@ -21,7 +21,7 @@ void ipc_channel_close(struct ipc_channel *c)
     *c = (struct ipc_channel){.fd = -1};
 }
 
-/* Forgets the message that the caller has seen. */
+/* Drops the message that the caller has seen. */
 static void drop_taken(struct ipc_channel *c)
 {
     buf_consume(&c->in, c->taken);

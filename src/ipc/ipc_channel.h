@@ -1,8 +1,8 @@
 /*
  * One end of a stream socket that carries messages; the same code at both ends.
  *
- * The descriptor is non-blocking. What to do when the outgoing queue grows is the owner's
- * policy: ipc_channel_queued() tells how much waits.
+ * The descriptor is non-blocking. The owner decides what to do when the outgoing queue grows:
+ * ipc_channel_queued() returns its size.
  */
 #ifndef IPC_CHANNEL_H
 #define IPC_CHANNEL_H
@@ -13,7 +13,7 @@ struct ipc_channel {
     int fd;             /* owned; -1: closed */
     enum ipc_role role; /* of the other end */
     struct buf in, out;
-    size_t taken; /* bytes of the message that the caller looks at */
+    size_t taken; /* bytes of the message that the caller holds */
 };
 
 /* Takes over fd. role: of the other end, which decides on what it may send. */
@@ -29,7 +29,7 @@ int ipc_channel_fill(struct ipc_channel *c);
  * 0: none; -1: the other end does not keep to the table. */
 int ipc_channel_next(struct ipc_channel *c, struct ipc_message *m);
 
-/* Writes what it can of c->out. 0: fine, perhaps with a rest that waits for EPOLLOUT; -1: gone. */
+/* Writes what it can of c->out. 0: fine, the rest waits for EPOLLOUT; -1: the peer is gone. */
 int ipc_channel_flush(struct ipc_channel *c);
 
 static inline size_t ipc_channel_queued(const struct ipc_channel *c)

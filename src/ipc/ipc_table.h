@@ -1,14 +1,14 @@
 /*
  * Every message that crosses between processes, a row each.
  *
- * From a row follow the number, the name, who may send it, how large its payload may be, and,
- * for what a session sends, in which states of its channel and how many of it may await their
- * answer at once. What may be said only once leads to a state in which it may not be said. The
- * broker ends a session that breaks its row, or that leaves a message half said; a session, an auth
- * worker or the signer that gets such a message drops it, or the channel.
+ * A row defines the number, the name, the sender and the largest payload; for a session's messages
+ * also the channel states in which they are allowed, and how many may await their answer at once. A
+ * message that may come only once leads to a state that does not allow it. The broker ends a
+ * session that breaks a row or leaves a message incomplete; a session, an auth worker or the signer
+ * that gets such a message drops it, or the channel.
  *
- * The payload is the listed fields in that order and nothing else: u8, u32, u64 in the
- * machine's byte order (both ends are on one machine), text as a u32 length and its bytes.
+ * The payload is the listed fields in that order and nothing else: u8, u32, u64 in the machine's
+ * byte order (both ends are on one machine), text as a u32 length and its bytes.
  */
 #ifndef IPC_TABLE_H
 #define IPC_TABLE_H
@@ -38,7 +38,7 @@
 /* How many messages may await their answer on one channel. */
 #define IPC_MAX_SENDS 64
 
-/* Messages in one answer of the history, and what stands for no bound. */
+/* Messages in one answer of the history, and the value for no bound. */
 #define IPC_MAX_HISTORY 100
 #define IPC_NO_BOUND    UINT64_MAX
 

@@ -1,4 +1,4 @@
-/* How long to wait before trying again: doubles with each failure, with some chance in it. */
+/* How long to wait before trying again: doubles with each failure, with random jitter. */
 #ifndef BACKOFF_H
 #define BACKOFF_H
 
@@ -10,8 +10,8 @@ struct backoff {
     int64_t next;  /* what the next failure waits; 0 before any */
 };
 
-/* After a failure: milliseconds to wait, between half and all of the doubled time,
- * so that many who failed together do not come back together. */
+/* After a failure: milliseconds to wait, between half and all of the doubled time, so that callers
+ * that failed together do not retry together. */
 int64_t backoff_failed(struct backoff *b);
 
 /* After success: the next failure starts small again. */

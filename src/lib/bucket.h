@@ -1,8 +1,7 @@
 /*
- * A token bucket: so much at once, and so much again in each period, no more.
+ * A token bucket: a burst of count, refilled at count per period.
  *
- * It holds as much as a period brings. One number is all that it remembers: when it will be full
- * again if nothing more is taken. A bucket of zero bytes is full.
+ * It stores one number: when it will be full again if nothing more is taken. All zero bytes: full.
  */
 #ifndef BUCKET_H
 #define BUCKET_H
@@ -14,8 +13,8 @@ struct bucket {
     int64_t full_at; /* nanoseconds of clock_ms()'s clock */
 };
 
-/* What flows in: count each period of this many milliseconds, at most 1,000,000,000 of them; count
- * also is what the bucket holds. A count of 0 stands for no limit. */
+/* The refill: count per period, in milliseconds, at most 1,000,000,000; count is also the bucket's
+ * capacity. A count of 0 means no limit. */
 struct bucket_rate {
     int64_t count, period;
 };

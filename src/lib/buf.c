@@ -98,8 +98,8 @@ void buf_truncate(struct buf *b, size_t n)
         b->end = b->start + n;
 }
 
-/* Through one scratch area, so that a buffer grows by what came and not by what might have come;
- * most reads are short. It is wiped, for passwords pass here. */
+/* Reads through one scratch area, so that a buffer grows only by what came; most reads are short.
+ * Wipes it, since passwords pass through. */
 long buf_read(struct buf *b, int fd, size_t max)
 {
     static uint8_t scratch[16 * 1024];

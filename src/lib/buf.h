@@ -1,8 +1,8 @@
 /*
  * A growable byte queue: bytes are appended at the end and consumed from the front.
  *
- * Used for everything that is read from or written to a socket. A buffer that is
- * empty holds no memory worth mentioning, so ten thousand idle ones cost nothing.
+ * Used for everything read from or written to a socket. An empty buffer holds almost no memory, so
+ * ten thousand idle ones cost nothing.
  */
 #ifndef BUF_H
 #define BUF_H

@@ -58,7 +58,7 @@ void log_init(int fd, enum log_kind kind, enum log_level level)
     log_fd = fd;
     log_to = kind;
     log_max = level;
-    static bool zone_known; /* once: sessions have it from the master, and need not look again */
+    static bool zone_known; /* read once: sessions inherit it from the master */
     if (!zone_known)
         tzset();
     zone_known = true;
@@ -88,7 +88,7 @@ void log_ident(const char *fmt, ...)
     blank_controls(ident);
 }
 
-/* Nobody is left to tell when the log itself cannot be written. */
+/* A log that cannot be written cannot report that. */
 static void put_stamped(enum log_level level, const char *who, const char *text)
 {
     struct timespec now;
@@ -113,7 +113,7 @@ static void put_with_priority(enum log_level level, const char *text)
     if (log_to == LOG_TO_JOURNAL)
         (void)!write(log_fd, line, (size_t)n);
     else if (send(log_fd, line, (size_t)n, MSG_DONTWAIT | MSG_NOSIGNAL) < 0)
-        lost++; /* rather than to wait */
+        lost++; /* rather than wait */
 }
 
 static void put(enum log_level level, const char *text)
@@ -165,7 +165,7 @@ void log_pass_on(char *line, int pid)
             line += strlen(prefix);
         }
     }
-    /* Who it is stands at the beginning, session[4711]; it is not believed. */
+    /* The line begins with the sender's name, session[4711], which is not trusted. */
     snprintf(prefix, sizeof(prefix), "[%d]", pid);
     const char *number = strchr(line, '[');
     bool itself = number && strncmp(number, prefix, strlen(prefix)) == 0;

@@ -1,9 +1,9 @@
 /*
  * Logging and the two ways to end: die() when the world fails, bug() when we do.
  *
- * One line, one write(2) or send(2), so that lines of many processes never mix. Every line carries
- * who speaks (log_ident) so that a session's lines can be picked out. No line ever
- * carries a password, a token, a key or the content of a message.
+ * One line, one write(2) or send(2), so that lines of many processes never mix. Every line names
+ * its process (log_ident), so that a session's lines can be found. No line ever has a password, a
+ * token, a key or the content of a message.
  */
 #ifndef LOG_H
 #define LOG_H
@@ -20,14 +20,14 @@ enum log_kind { LOG_TO_SYSLOG, LOG_TO_FILE, LOG_TO_JOURNAL, LOG_TO_MASTER };
  * or anything else that can be written to. */
 enum log_kind log_kind(int fd);
 
-/* Starts logging to fd (not owned), which is of that kind, up to level. Opens at once what there is
- * to open: this process may be one that cannot later. */
+/* Starts logging to fd (not owned) of this kind, up to level. Opens everything at once: a sandboxed
+ * process cannot later. */
 void log_init(int fd, enum log_kind kind, enum log_level level);
 
 enum { LOG_LINE = 1100 }; /* bytes of a line at most */
 
-/* Logs what another process has sent as a line for the master, and which process that is. The text
- * is untrusted, and changed. */
+/* Logs a line that another process has sent, with that process's pid. Does not trust the text, and
+ * changes it. */
 void log_pass_on(char *line, int pid);
 
 /* Gives up the descriptor of syslog(3), if there is one, before descriptors are closed and put in

@@ -56,7 +56,7 @@ void loop_modify(struct loop *l, struct loop_watch *w, uint32_t events)
 
 void loop_remove(struct loop *l, struct loop_watch *w)
 {
-    /* A library may have closed its descriptor already: then the kernel has forgotten it. */
+    /* A library may have closed its descriptor already; then the kernel has dropped it. */
     if (epoll_ctl(l->epoll, EPOLL_CTL_DEL, w->fd, NULL) < 0 && errno != EBADF && errno != ENOENT)
         die("epoll_ctl on descriptor %d: %s", w->fd, strerror(errno));
     for (int i = 0; i < l->fetched; i++)

@@ -10,8 +10,8 @@ struct map_slot {
     void *value; /* NULL: free */
 };
 
-/* The finaliser of a multiplicative hash; keys are ids that this service drew, nobody chooses them.
- */
+/* The finaliser of a multiplicative hash; keys are ids that this service made, so no attacker
+ * chooses them. */
 static size_t home(const struct map *m, uint64_t key)
 {
     key ^= key >> 32;

@@ -62,7 +62,7 @@ void netaddr_format(const struct netaddr *a, char text[NETADDR_TEXT])
         inet_ntop(AF_INET6, a->bytes, text, NETADDR_TEXT);
 }
 
-/* No two are the same, since the factor is odd. */
+/* A bijection, since the factor is odd. */
 static uint64_t disguise(uint64_t bits)
 {
     static uint64_t factor;
@@ -72,7 +72,7 @@ static uint64_t disguise(uint64_t bits)
     return bits ^ bits >> 32;
 }
 
-/* IPv4 goes among the addresses below ::/32, which are no host's but for ::1. */
+/* Maps IPv4 into ::/32, which no host uses, except for ::1. */
 uint64_t netaddr_owner(const struct netaddr *a)
 {
     uint64_t bits = 0;
@@ -113,7 +113,7 @@ static bool matches(const struct network *net, const struct netaddr *a)
     return rest == 0 || ((net->base.bytes[whole] ^ a->bytes[whole]) & mask) == 0;
 }
 
-/* False also for a network whose address has bits beyond its prefix: it is not what was meant. */
+/* False also for a network with address bits beyond its prefix: likely a typing error. */
 static bool parse_network(struct network *net, const char *text, size_t n)
 {
     const char *slash = memchr(text, '/', n);

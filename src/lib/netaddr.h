@@ -33,16 +33,16 @@ void netaddr_from_bytes(struct netaddr *a, const uint8_t *bytes, size_t n);
 /* Writes the address in the form that RFC 5952 asks for. */
 void netaddr_format(const struct netaddr *a, char text[NETADDR_TEXT]);
 
-/* A number for what counts as one client's: all of an IPv4 address; the first 64 bits of an IPv6
- * address, which one customer of a provider has. Different for different ones, and not to be
- * foreseen, since a peer chooses among many addresses and must not find those that meet in one
- * place of a map; it differs from one process to the next. 0 for "unix". */
+/* A number for one client's addresses: an IPv4 address, or the first 64 bits of an IPv6 address,
+ * which a provider gives to one customer. Distinct and unpredictable, so that a peer with many
+ * addresses cannot find some that collide in a map; each process has its own numbers. 0 for
+ * "unix". */
 uint64_t netaddr_owner(const struct netaddr *a);
 
 /* Is it in the comma-separated list, itself, or in one of its networks (address/bits)? */
 bool netaddr_listed(const struct netaddr *a, const char *list);
 
-/* The first entry of the list that is none, and its length; NULL if all are good. */
+/* The first invalid entry of the list, and its length; NULL if all are valid. */
 const char *netaddr_list_error(const char *list, size_t *n);
 
 #endif

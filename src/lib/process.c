@@ -29,7 +29,7 @@ static void reset_signals(void)
     sigprocmask(SIG_SETMASK, &none, NULL);
 }
 
-/* They survive execve(2), and their signals end the process. */
+/* Timers survive execve(2), and their signals would end the process. */
 static void stop_timers(void)
 {
     static const struct itimerval none;
@@ -38,7 +38,7 @@ static void stop_timers(void)
     setitimer(ITIMER_PROF, &none, NULL);
 }
 
-/* Lest a socket or a file gets one of these numbers. */
+/* So that no socket or file gets one of these numbers. */
 static void fill_standard_descriptors(void)
 {
     int fd;
@@ -111,7 +111,7 @@ void process_place_descriptors(int first, const int *fds, int count)
     enum { MOST = 32 };
     if (count > MOST)
         bug("process_place_descriptors of %d", count);
-    /* All of them move out of the way first: the place of one may be where another is now. */
+    /* Move them all out of the way first: one's place may hold another now. */
     int aside[MOST];
     for (int i = 0; i < count; i++)
         aside[i] = fds[i] < 0 ? -1 : fcntl(fds[i], F_DUPFD_CLOEXEC, first + count);

@@ -32,7 +32,7 @@ void proctitle_init(int argc, char **argv)
             end += strlen(*e) + 1;
     }
 
-    /* One block for all of it: what is unset later leaves no piece behind that nobody owns. */
+    /* One block for everything, so that a variable unset later leaks nothing. */
     static char **copy, *strings;
     copy = xcalloc(count + 1, sizeof(*copy));
     strings = xcalloc(bytes + 1, 1);

@@ -7,7 +7,7 @@
  * show, is overwritten. Call once, first thing in main(). */
 void proctitle_init(int argc, char **argv);
 
-/* Sets the title: "chatd: " and the text, cut to the room there is. */
+/* Sets the title: "chatd: " and the text, cut to fit. */
 void proctitle_set(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 
 #endif

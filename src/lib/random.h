@@ -1,5 +1,4 @@
-/* Randomness from the kernel, getrandom(2). Dies if there is none, which Linux rules out once up.
- */
+/* Randomness from the kernel, getrandom(2). Dies on failure, which Linux rules out once booted. */
 #ifndef RANDOM_H
 #define RANDOM_H
 

@@ -1,4 +1,4 @@
-/* Closing a process in; see sandbox.h. */
+/* Confining a process; see sandbox.h. */
 #include "sandbox.h"
 
 #include <errno.h>
@@ -31,11 +31,11 @@ enum { PROGRAM_MAX = 1024, RULES_MAX = 128, BLOCK = 7, X32_BIT = 0x40000000 };
 struct program {
     struct sock_filter code[PROGRAM_MAX];
     unsigned short length;
-    unsigned short self;              /* the instruction that knows the number of the process */
+    unsigned short self;              /* the instruction that holds the pid */
     const struct sandbox_rule *rules; /* that it was made of */
 };
 
-/* An instruction; a jump skips so many instructions when its comparison holds, or when not. */
+/* Emits an instruction; a jump skips so many instructions if its comparison holds, or if not. */
 static void emit(struct program *p, unsigned code, uint32_t k, unsigned yes, unsigned no)
 {
     if (p->length == PROGRAM_MAX)
@@ -60,7 +60,7 @@ static uint32_t low_half(unsigned arg)
     return PLACE(args) + 8 * arg;
 }
 
-/* A jump out of the rule: how far is known at its end. */
+/* A jump out of the rule; the end of the rule fills in the distance. */
 enum { OUT = 255 };
 
 static void emit_equal(struct program *p, uint32_t place, uint32_t mask, uint32_t value)
@@ -98,7 +98,7 @@ static void emit_match(struct program *p, const struct sandbox_match *m)
     }
 }
 
-/* From a jump to what is emitted next. */
+/* The distance from a jump to the next instruction emitted. */
 static unsigned char distance(const struct program *p, unsigned jump)
 {
     unsigned n = p->length - jump - 1;
@@ -136,8 +136,8 @@ static void emit_call(struct program *p, const struct sandbox_rule *rules, size_
     p->code[begin].jf = distance(p, begin);
 }
 
-/* Numbers mean something only for the architecture that they belong to: others could pass one off
- * as another. x32 has the same architecture as x86_64 and a bit of its own in the number. */
+/* Call numbers depend on the architecture: with another one a forbidden call could pass for an
+ * allowed one. x32 shares x86_64's architecture and sets a bit in the number. */
 static void emit_architecture(struct program *p)
 {
     emit_load(p, PLACE(arch));
@@ -161,7 +161,7 @@ static void sort(struct sandbox_rule *rules, size_t n)
     }
 }
 
-/* Where the rules end that have the same call as the first. */
+/* The end of the rules for the first one's call. */
 static size_t end_of_call(const struct sandbox_rule *rules, size_t n, size_t first)
 {
     size_t end = first + 1;
@@ -170,8 +170,8 @@ static size_t end_of_call(const struct sandbox_rule *rules, size_t n, size_t fir
     return end;
 }
 
-/* The list in blocks, which a call that comes later skips: when a filter is set, the kernel walks
- * through it for each call that it knows, and a session sets one for each client. */
+/* The list in blocks, so that later calls skip earlier blocks: on installing a filter the kernel
+ * runs it for every call number, and a session installs one for each client. */
 static void emit_list(struct program *p, const struct sandbox_rule *rules, size_t n,
                       uint32_t otherwise)
 {
@@ -190,7 +190,7 @@ static void emit_list(struct program *p, const struct sandbox_rule *rules, size_
     emit_return(p, otherwise);
 }
 
-/* The list of the role, and what every process may do: know its number, and end. */
+/* The role's list, and what every process may do: get its pid, and end. */
 static void emit_rules(struct program *p, const struct sandbox *s)
 {
     const struct sandbox_rule end[] = {
@@ -241,7 +241,7 @@ struct landlock_rules {
 };
 
 enum {
-    LL_VERSION = 1 << 0, /* a flag: say which version there is */
+    LL_VERSION = 1 << 0, /* flag: return the version */
     LL_TCP = 3,          /* bind, connect */
     LL_TCP_BIND = 1,
     LL_SCOPES = 3, /* abstract Unix sockets, signals */
@@ -249,14 +249,14 @@ enum {
     LL_FILES_READ = 4 | 8, /* files, folders */
 };
 
-/* The rights on files that a version of Landlock knows: their number. */
+/* The number of file rights that a version of Landlock knows. */
 static unsigned landlock_file_rights(long version)
 {
     return version >= 5 ? 16 : version >= 3 ? 15 : version == 2 ? 14 : 13;
 }
 
-/* A right that is handled, and that no rule gives, is denied. Where the kernel knows less, less is:
- * the filter of system calls does not depend on it. */
+/* A handled right that no rule grants is denied. An older kernel denies less; the filter of system
+ * calls does not depend on it. */
 static void close_landlock(unsigned keeps)
 {
     long version = syscall(SYS_landlock_create_ruleset, NULL, 0, LL_VERSION);

@@ -1,12 +1,11 @@
 /*
- * Closing a process in, for good: no new privileges, limits of resources, Landlock, and a filter of
- * system calls, seccomp(2).
+ * Confines a process for good: no new privileges, resource limits, Landlock, and a filter of system
+ * calls, seccomp(2).
  *
- * This is the mechanism. What a role may still do is the list of rules in that role's folder, one
- * row for each system call with the reason for it. Of the rows for one call the first that matches
- * decides. That a process may know its number and end, by abort(3) too, needs no row. In a build
- * for AddressSanitizer nothing is closed: its runtime opens files, makes processes that look into
- * this one by ptrace(2), and maps terabytes.
+ * This is the mechanism. Each role's folder lists what the role may do, one row per system call
+ * with the reason. Of several rows for one call the first match decides. Getting the pid and
+ * ending, by abort(3) too, need no row. A build for AddressSanitizer is not confined: its runtime
+ * opens files, makes processes that ptrace(2) this one, and maps terabytes.
  */
 #ifndef SANDBOX_H
 #define SANDBOX_H
@@ -19,7 +18,7 @@
 
 enum { SANDBOX_MATCHES = 3, SANDBOX_LIMITS = 8 };
 
-/* What an argument of a call has to be; all matches of a rule must hold. */
+/* A condition on a call's argument; all conditions of a rule must hold. */
 struct sandbox_match {
     enum { SANDBOX_NO_MATCH, SANDBOX_EQUAL, SANDBOX_ABOVE, SANDBOX_SELF } how;
     unsigned arg; /* the first is 0 */
@@ -75,8 +74,8 @@ struct sandbox_rule {
         }                                                                                          \
     }
 
-/* Arguments: an int, or a pointer and the like with all of its bits, is this; of an int these bits
- * are those; a pointer is above this. */
+/* Conditions: an int, or a whole pointer-sized value, equals this; these bits of an int equal
+ * those; a pointer is above this. */
 #define ARG_IS(arg, value)                                                                         \
     {                                                                                              \
         SANDBOX_EQUAL, (arg), 0xffffffff, (uint32_t)(value)                                        \
@@ -96,7 +95,7 @@ struct sandbox_rule {
 
 #define SANDBOX_ERRNO(error) (SECCOMP_RET_ERRNO | (uint32_t)(error))
 
-/* What Landlock leaves, where the kernel has it; everything else that it knows is denied. */
+/* What Landlock allows, where the kernel has it; it denies everything else that it knows. */
 enum {
     SANDBOX_READS_FILES = 1 << 0,
     SANDBOX_CONNECTS = 1 << 1, /* TCP, and abstract Unix sockets */
@@ -105,9 +104,9 @@ enum {
 struct sandbox {
     const struct sandbox_rule *rules;
     size_t count;
-    uint32_t otherwise; /* what becomes of a call that no rule matches */
+    uint32_t otherwise; /* the action for a call that no rule matches */
     unsigned keeps;
-    /* Most of each resource; ends with a row of zeros, which is no limit that anybody sets. */
+    /* Resource limits; ends with a row of zeros, which nobody sets as a limit. */
     struct sandbox_limit {
         int resource; /* RLIMIT_… */
         rlim_t most;
@@ -117,11 +116,11 @@ struct sandbox {
 /* Makes the filter of system calls, for processes that are forked from this one. */
 void sandbox_prepare(const struct sandbox *s);
 
-/* Closes this process in. Dies if the kernel cannot: it must not go on. */
+/* Confines this process. Dies if the kernel cannot: it must not go on. */
 void sandbox_close(const struct sandbox *s);
 
-/* RLIMIT_FSIZE for a process that logs to this descriptor (-1: none): 0, unless that is a file,
- * which has to grow. Nothing else that the process holds is one. */
+/* RLIMIT_FSIZE for a process that logs to this descriptor (-1: none): 0, unless the log is a file,
+ * which must grow; the process holds no other file. */
 rlim_t sandbox_file_size(int log_fd);
 
 #endif

@@ -1,5 +1,5 @@
-/* Counts by number: how many channels a process has, how many connections a user. What counts zero
- * takes no memory. */
+/* Counters by number, such as channels per process or connections per user. A zero takes no
+ * memory. */
 #ifndef TALLY_H
 #define TALLY_H
 
@@ -12,8 +12,7 @@ struct tally {
     struct map counts;
 };
 
-/* Counts one more for key and returns true; false, and nothing changes, if that would be more than
- * most. */
+/* Increments the counter for key; false, and no change, if it would exceed most. */
 bool tally_add(struct tally *t, uint64_t key, int64_t most);
 
 /* Counts one less for a key that was added. */

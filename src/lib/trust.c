@@ -1,4 +1,4 @@
-/* Whom a path can be trusted to; see trust.h. */
+/* Whether a path can be trusted; see trust.h. */
 #include "trust.h"
 
 #include <errno.h>

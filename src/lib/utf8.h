@@ -12,12 +12,12 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* Where a validation stands. All zero bytes: at the start of a text. */
+/* The state of a validation. All zero bytes: the start of a text. */
 struct utf8 {
     uint8_t need; /* continuation bytes that must still come */
     uint8_t low;  /* the next one's bounds, which follow from the bytes before */
     uint8_t high;
-    bool bad; /* a bad byte was seen: nothing makes it good again */
+    bool bad; /* a bad byte was seen: invalid for good */
 };
 
 /* Takes the next n bytes. False as soon as a byte is invalid, and ever after. */

@@ -10,10 +10,10 @@
 enum {
     BLANKS = 64,    /* TLS 1.3: at the start */
     RANDOMS = 64,   /* TLS 1.2: at the start, of client and server */
-    NAMED_CURVE = 3 /* TLS 1.2: the only kind of parameters */
+    NAMED_CURVE = 3 /* TLS 1.2: the only curve type */
 };
 
-/* 64 blanks, what it is for, a NUL, and the hash of the messages before: SHA-256 or SHA-384. */
+/* 64 blanks, a context string, a NUL, and the hash of the earlier messages: SHA-256 or SHA-384. */
 static bool is_certificate_verify(const unsigned char *p, size_t n)
 {
     static const char context[] = "TLS 1.3, server CertificateVerify"; /* with its NUL */
@@ -29,12 +29,12 @@ static bool is_certificate_verify(const unsigned char *p, size_t n)
 static const struct curve {
     unsigned number;
     size_t size;      /* of a point */
-    const char *name; /* in libcrypto's words; NULL: any bytes of the size are a point */
+    const char *name; /* libcrypto's name; NULL: any bytes of this size are a point */
 } curves[] = {
     {23, 65, "P-256"}, {24, 97, "P-384"}, {25, 133, "P-521"}, {29, 32, NULL}, {30, 56, NULL},
 };
 
-/* libcrypto takes no point for a key that is not on the curve. */
+/* libcrypto rejects a point that is not on the curve. */
 static bool is_on(const char *curve, const unsigned char *p, size_t n)
 {
     const OSSL_PARAM params[] = {
@@ -52,10 +52,10 @@ static bool is_on(const char *curve, const unsigned char *p, size_t n)
     return done;
 }
 
-/* The randoms, then curve type, curve (two bytes), and a point that ends the content. Who asks may
- * have chosen the randoms as well: that a certificate, in whose numbers and names there is room for
- * the few bytes before it, does not pass is because it would have to be a point to its end, or be
- * shorter than any certificate is. */
+/* The randoms, then curve type, curve (two bytes), and a point that ends the content. An attacker
+ * may choose the randoms too. A certificate's numbers and names have room for the few bytes before
+ * the point, but still none passes: it would have to be a point to its end, or be shorter than any
+ * certificate is. */
 static bool is_server_key_exchange(const unsigned char *p, size_t n)
 {
     const size_t head = RANDOMS + 4;

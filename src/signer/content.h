@@ -1,8 +1,8 @@
 /*
- * What the signer signs: what a server signs in a handshake of TLS, and nothing else.
+ * What the signer signs: what a TLS server signs in a handshake, and nothing else.
  *
- * A session that a client has taken over can ask for signatures, too. What it gets is of no use
- * but in a handshake: no certificate, no message of another protocol has this form.
+ * A session compromised by its client can ask for signatures, too, but they are useful only in a
+ * handshake: no certificate and no message of another protocol has this form.
  */
 #ifndef CONTENT_H
 #define CONTENT_H

@@ -24,7 +24,7 @@ static int count;
 void keys_read(int fd)
 {
     struct stat st;
-    /* Mapped, not read: the offset is shared with those who had this descriptor before. */
+    /* Map, do not read: the offset is shared with earlier users of this descriptor. */
     void *text = fstat(fd, &st) == 0 && st.st_size > 0
                      ? mmap(NULL, (size_t)st.st_size, PROT_READ, MAP_PRIVATE, fd, 0)
                      : MAP_FAILED;
@@ -65,7 +65,7 @@ bool keys_sign(const unsigned char *fingerprint, const struct tls_scheme *scheme
     if (!key || !EVP_PKEY_is_a(key, scheme->key))
         return false;
     EVP_MD_CTX *c = EVP_MD_CTX_new();
-    EVP_PKEY_CTX *options; /* c's own */
+    EVP_PKEY_CTX *options; /* owned by c */
     size_t size = (size_t)EVP_PKEY_get_size(key);
     bool done = c &&
                 EVP_DigestSignInit_ex(c, &options, scheme->digest, NULL, NULL, key, NULL) == 1 &&

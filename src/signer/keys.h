@@ -1,4 +1,4 @@
-/* The keys that the signer holds: the one in use, and the one before. */
+/* The signer's keys: the one in use, and the previous one. */
 #ifndef KEYS_H
 #define KEYS_H
 
@@ -9,7 +9,7 @@
 void keys_read(int fd);
 
 /* Appends the signature of n bytes with the key of this fingerprint. False if there is no such key,
- * if it is of another kind than the scheme, or if libcrypto fails. */
+ * if it does not suit the scheme, or if libcrypto fails. */
 bool keys_sign(const unsigned char *fingerprint, const struct tls_scheme *scheme,
                const unsigned char *p, size_t n, struct buf *signature);
 

@@ -1,9 +1,9 @@
 /*
- * chatd-signer: holds the private key of TLS, signs handshakes with it, and does nothing else.
+ * chatd-signer: holds the private TLS key and signs handshakes with it, nothing else.
  *
- * Sessions speak TLS for themselves but for this one step, which they ask the broker for; the
- * broker passes it on here, over a packet socket. There is no way to get anything decrypted, nor
- * anything signed but the server's part of a handshake (content.h).
+ * Sessions do all of TLS except this step: they ask the broker, which passes the request on over a
+ * packet socket. The signer decrypts nothing, and signs only the server's part of a handshake
+ * (content.h).
  */
 #include <errno.h>
 #include <poll.h>
@@ -31,7 +31,7 @@ static void on_stop(int signal)
     stop = 1;
 }
 
-/* ROLE_STOP comes between two requests only: whoever takes this one's place gets the next. */
+/* Lets ROLE_STOP in only between two requests: the successor gets the next. */
 static void catch_stop(void)
 {
     sigset_t set;
@@ -42,8 +42,8 @@ static void catch_stop(void)
     sigaction(ROLE_STOP, &(struct sigaction){.sa_handler = on_stop}, NULL);
 }
 
-/* Makes the signature that a packet asks for; empty if it may not be made. False if the packet is
- * none that the broker may send. */
+/* Makes the signature that a packet asks for; empty if not allowed. False if the broker may not
+ * send this packet. */
 static bool serve(const uint8_t *packet, size_t n, struct buf *reply)
 {
     struct ipc_message m;
@@ -93,7 +93,7 @@ int main(int argc, char **argv)
         struct pollfd fd = {.fd = ROLE_FD_SIGN, .events = POLLIN};
         if (ppoll(&fd, 1, NULL, &while_waiting) <= 0)
             continue;
-        /* Another signer, whose place this one takes, may have been faster. */
+        /* The previous signer may still run, and have taken it. */
         ssize_t n = recv(ROLE_FD_SIGN, packet, sizeof(packet), MSG_DONTWAIT);
         if (n == 0)
             return 0; /* the master and the broker are gone */

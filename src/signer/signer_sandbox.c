@@ -1,5 +1,5 @@
 /*
- * The list of what the signer may do; see signer_sandbox.h. It has its keys in memory: it takes
+ * The signer's list of system calls; see signer_sandbox.h. Its keys are in memory: it takes
  * requests from one socket, computes, answers there, and logs.
  */
 #include "signer_sandbox.h"

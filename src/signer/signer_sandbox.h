@@ -1,10 +1,10 @@
-/* What the signer may still do, from before its first request to its end. */
+/* The signer's sandbox, closed before its first request. */
 #ifndef SIGNER_SANDBOX_H
 #define SIGNER_SANDBOX_H
 
 #include "conf.h"
 
-/* Closes the signer in. Its log must be open and its keys read. */
+/* Confines the signer for good. Its log must be open and its keys read. */
 void signer_sandbox(const struct conf *conf);
 
 #endif

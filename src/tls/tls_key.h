@@ -1,4 +1,4 @@
-/* Keys of TLS: how they are read, and the name by which processes speak of them. */
+/* TLS keys: how to read them, and the fingerprint that names them between processes. */
 #ifndef TLS_KEY_H
 #define TLS_KEY_H
 
@@ -11,8 +11,8 @@ enum { TLS_FINGERPRINT = 32 };
  * key and for the private key that belongs to it. False if the key has no such form. */
 bool tls_fingerprint(const EVP_PKEY *key, unsigned char out[TLS_FINGERPRINT]);
 
-/* The next private key of a PEM text, owned by the caller; NULL if there is no more, or none that
- * can be read: one that is encrypted is not, since nobody is there to be asked. */
+/* The next private key of a PEM text, owned by the caller; NULL if there is none, or if it cannot
+ * be read. An encrypted key cannot: there is nobody to ask for the passphrase. */
 EVP_PKEY *tls_read_key(BIO *in);
 
 #endif

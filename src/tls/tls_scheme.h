@@ -1,7 +1,7 @@
 /*
  * The signature schemes that handshakes use here (RFC 8446 section 4.2.3), a row each.
  *
- * From the rows follow what a session offers to its client and what the signer signs.
+ * The rows decide what a session offers to its client and what the signer signs.
  */
 #ifndef TLS_SCHEME_H
 #define TLS_SCHEME_H

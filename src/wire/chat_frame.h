@@ -1,8 +1,8 @@
 /*
  * Chat frames: the JSON objects that a client sends over WebSocket.
  *
- * Members that are not known are ignored, so that newer clients get along with older servers;
- * those that are known must have the right type and be within bounds.
+ * Unknown members are ignored, so that newer clients work with older servers; known ones must have
+ * the right type and be within bounds.
  */
 #ifndef CHAT_FRAME_H
 #define CHAT_FRAME_H
@@ -33,8 +33,8 @@ struct chat_frame {
 
 enum { CHAT_MAX_ID = 64 };
 
-/* Parses one frame; CHAT_INVALID in f->type says that it is not acceptable. The id is there even
- * then if it could be read, so that the error can name it. */
+/* Parses one frame; f->type is CHAT_INVALID if it is not acceptable. Even then f has the id if it
+ * could be read, so that the error can name it. */
 void chat_frame_parse(struct chat_frame *f, const char *text, size_t n, size_t max_content);
 
 void chat_frame_free(struct chat_frame *f);

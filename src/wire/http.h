@@ -1,11 +1,11 @@
 /*
  * HTTP/1.1 as a server reads and writes it (RFC 9110, RFC 9112), without I/O.
  *
- * A session hands over what its socket gave, sees a request or a refusal, reads the body, and
- * has its response head written. Every byte is hostile until checked here. What two parsers
- * could read in two ways (bare LF, folded fields, doubled lengths, spaces before a colon) is
- * refused, never repaired: behind a proxy, a repair is how one request smuggles in another.
- * A refusal depends on the bytes alone, not on the pieces in which they came.
+ * A session passes in what its socket gave, gets a request or a refusal, reads the body, and writes
+ * a response head. Every byte is hostile until checked here. Anything that two parsers could read
+ * differently (bare LF, folded fields, doubled lengths, spaces before a colon) is refused, never
+ * repaired: behind a proxy, repairs let one request smuggle in another. A refusal depends on the
+ * bytes alone, not on how they were split.
  */
 #ifndef HTTP_H
 #define HTTP_H
@@ -30,7 +30,7 @@ struct http_request {
     struct http_text method, target; /* as sent */
     struct http_text path;           /* as sent, without the query; empty for CONNECT */
     struct http_text query;          /* without its '?'; empty if there is none */
-    int minor;                       /* HTTP/1.minor: 0 or 1, which stands for later ones */
+    int minor;                       /* HTTP/1.minor: 0 or 1; later ones count as 1 */
     struct {
         struct http_text name, value;
     } fields[HTTP_MAX_FIELDS];
@@ -38,14 +38,13 @@ struct http_request {
     struct http_text host;  /* of an absolute target, else of the field Host; may be empty */
     int64_t content_length; /* -1: none given */
     bool chunked, keep_alive, expect_continue;
-    const char *error; /* on refusal: static text that names the fault and its remedy */
+    const char *error; /* on refusal: static text with fault and remedy */
 };
 
-/* Parses the head of a request from the first of len bytes on; *r needs no preparation.
- * Call it again with the same bytes and more as long as it returns 0, for the head may take
- * max_head bytes. Returns the length of the head with its empty line, 0 if that is not all there
- * yet, or minus the status to refuse with; r->error then says why, and the rest of *r is as far
- * as the parser came. */
+/* Parses the head of a request from the first of len bytes on; *r needs no preparation. Call it
+ * again with the same bytes and more as long as it returns 0, for the head may take max_head bytes.
+ * Returns the length of the head with its empty line, 0 if it is incomplete, or minus the status to
+ * refuse with; r->error then says why, and *r has what was parsed so far. */
 long http_request_parse(const uint8_t *data, size_t len, size_t max_head, struct http_request *r);
 
 /* The value of the first field of this name (in any case), or NULL. */
@@ -54,17 +53,17 @@ const struct http_text *http_request_field(const struct http_request *r, const c
 /* How many fields have this name (in any case). */
 size_t http_request_field_count(const struct http_request *r, const char *name);
 
-/* The comma-separated list that all fields of one name form (RFC 9110 5.6.1); to begin
- * with, request and name are set and the rest is zero. */
+/* The comma-separated list that all fields of one name form (RFC 9110 5.6.1); Set request and name,
+ * and zero the rest, to begin. */
 struct http_list {
     const struct http_request *r;
     const char *name;
-    size_t next; /* the field after the one that rest is of */
+    size_t next; /* the field after the one that rest belongs to */
     struct http_text rest;
 };
 
-/* The next element, without blanks around it. False after the last one. Empty elements, which count
- * for nothing, are passed over. */
+/* The next element, without blanks around it. False after the last one. Skips empty elements, which
+ * do not count. */
 bool http_list_next(struct http_list *l, struct http_text *element);
 
 /* Whether that list has the token as an element, in any case. */

@@ -1,9 +1,9 @@
 /*
  * The request body: Content-Length or chunked (RFC 9112 6 and 7), a piece at a time; see http.h.
  *
- * Extensions of chunks and trailer fields are checked for form, bounded, and dropped: nothing in
- * chatd asks for them, and a trailer must never pass for a header field. Each step judges before
- * it consumes, so that a refused body is refused again however often it is asked for.
+ * Chunk extensions and trailer fields are checked for form, bounded, and dropped: chatd does not
+ * use them, and a trailer must never pass for a header field. Each step checks before it consumes,
+ * so that a refused body is refused again on every call.
  */
 #include "buf.h"
 #include "http_syntax.h"
@@ -106,8 +106,8 @@ static bool parse_chunk_line(struct http_text line, uint64_t *size, struct http_
     return n > 0 && text.n > 0 && text.p[0] == ';' && http_text_is_printable(*extensions);
 }
 
-/* They mean nothing here, but a quote that never ends could mean another end of line to somebody
- * else. */
+/* They mean nothing here, but another parser could see the end of line elsewhere after an unclosed
+ * quote. */
 static bool extensions_are_valid(struct http_text extensions)
 {
     struct http_text name, value;

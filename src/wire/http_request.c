@@ -1,9 +1,9 @@
 /*
  * The request head: from bytes to struct http_request, or to a status to refuse with; see http.h.
  *
- * Called again from the start of the head with every piece that arrives: max_head bounds that
- * work, and a parser without memory between calls has no state to get wrong. Lines are judged in
- * order, each as soon as it is whole, and what the fields mean together at the empty line.
+ * Parses again from the start of the head with every piece that arrives: max_head bounds that work,
+ * and a parser without state between calls has none to get wrong. It checks lines in order, each as
+ * soon as it is complete, and the fields' joint meaning at the empty line.
  */
 #include <string.h>
 #include <strings.h>
@@ -121,7 +121,7 @@ static int parse_version(struct http_request *r, struct http_text version)
                       "the request line is not \"METHOD target HTTP/1.1\" with single spaces");
     if (p[5] != '1')
         return refuse(r, 505, "this version of HTTP is not spoken here: use HTTP/1.1");
-    r->minor = p[7] > '0'; /* a later one is taken for what is known of it (RFC 9110 2.5) */
+    r->minor = p[7] > '0'; /* treat a later one as 1.1 (RFC 9110 2.5) */
     return 0;
 }
 
@@ -183,7 +183,7 @@ static int parse_target(struct http_request *r)
     return refuse(r, 400, "the target must be a path that begins with '/'");
 }
 
-/* The version first: what a later HTTP allows in a target is not for us to judge. */
+/* Check the version first: another HTTP may allow other targets. */
 static int parse_request_line(struct http_request *r, struct http_text line)
 {
     static const char form[] = "the request line is not \"METHOD target HTTP/1.1\"";
@@ -277,8 +277,8 @@ static int settle_expect(struct http_request *r)
     return 0;
 }
 
-/* Whoever took one of two, and another server the other, would disagree on what was asked, or by
- * whom. */
+/* If one server took the first of two and another the second, they would disagree on what was
+ * asked, or by whom. */
 static int settle_singletons(struct http_request *r)
 {
 #define SINGLETON(name)                                                                            \
@@ -324,7 +324,7 @@ static long take_request_line(struct http_request *r, const uint8_t *data, size_
 {
     struct http_text line;
     int got = http_line_cut(data, len, &line, &r->error);
-    /* First what can be told first, so that the answer is the same however the bytes arrive. */
+    /* Check first what is known first, so that the answer is the same however the bytes arrive. */
     if (http_token_len(line) > MAX_METHOD)
         return refuse(r, 501, "this method is not implemented: none is so long");
     if (!method_is_possible(line))

@@ -1,8 +1,8 @@
 /*
  * The response head: status line, Date and fields; see http.h.
  *
- * Called by sessions. A field name or status that cannot be sent is our own mistake and bug();
- * a value may come from anywhere and is made harmless.
+ * Called by sessions. A field name or status that cannot be sent calls bug(); a value may come from
+ * anywhere and is made harmless.
  */
 #include "http_syntax.h"
 
@@ -67,7 +67,7 @@ const char *http_status_text(int status)
     return "Unknown";
 }
 
-/* Not by strftime(3), which would speak the language of the locale. */
+/* Not with strftime(3), which uses the locale's language. */
 static void put_date(struct buf *out, time_t now)
 {
     static const char days[7][4] = {"Sun", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat"};

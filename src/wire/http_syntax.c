@@ -1,8 +1,8 @@
 /*
  * The grammar that request heads, chunk lines and trailers share; see http_syntax.h.
  *
- * Characters are compared by value, never by <ctype.h>: what a locale calls a letter must not
- * decide where a field name ends.
+ * Compares characters by value, never by <ctype.h>: the locale must not decide where a field name
+ * ends.
  */
 #include "http_syntax.h"
 

@@ -339,7 +339,7 @@ enum json_get json_get_id(struct json_object *object, const char *key, int64_t *
     if (found != JSON_OK)
         return found;
     int64_t number = json_object_get_int64(value);
-    /* json-c makes INT64_MAX of every number above it, so that one cannot be told from those. */
+    /* json-c turns every larger number into INT64_MAX, so that value is refused too. */
     if (number <= 0 || number == INT64_MAX)
         return JSON_WRONG_TYPE;
     *id = number;

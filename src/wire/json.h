@@ -2,9 +2,9 @@
  * JSON from a client and JSON to it.
  *
  * json-c takes more than JSON (NaN, single quotes, raw control characters, surrogates), so a strict
- * checker of RFC 8259 reads every text first, and json-c sees only what passed. Refused besides:
- * NUL (PostgreSQL's text cannot hold it), half a surrogate pair, and nesting that is deeper than
- * any frame of ours. Called by the session only.
+ * checker of RFC 8259 reads every text first, and json-c sees only what passed. It also refuses NUL
+ * (PostgreSQL's text cannot hold it), half a surrogate pair, and nesting deeper than any frame of
+ * ours. Called by the session only.
  */
 #ifndef JSON_H
 #define JSON_H
@@ -30,13 +30,14 @@ void json_put_string(struct buf *out, const char *s, size_t n);
  * object. The result is owned by the caller, for json_object_put(). */
 struct json_object *json_parse_object(const char *text, size_t n, const char **error);
 
-/* What a member of an object turned out to be. A null is of the wrong type. */
+/* The result of looking up a member. A null has the wrong type. */
 enum json_get { JSON_ABSENT, JSON_OK, JSON_WRONG_TYPE };
 
 /* A string. *p lies inside the object and ends in a NUL that *n does not count. */
 enum json_get json_get_text(struct json_object *object, const char *key, const char **p, size_t *n);
 
-/* An id: a whole number above 0. Fractions, exponents and what no id can be are the wrong type. */
+/* An id: a whole number above 0. Fractions, exponents and values out of range have the wrong
+ * type. */
 enum json_get json_get_id(struct json_object *object, const char *key, int64_t *id);
 
 /* An object; *child belongs to the one that it was found in. */

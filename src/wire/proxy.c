@@ -62,7 +62,7 @@ static long parse_v1(const uint8_t *data, size_t n, struct proxy_header *h)
         return -1;
     const uint8_t *end = memchr(data, '\n', n);
     if (!end)
-        return n < V1_MAX ? 1 : -1; /* where the line ends, only its end tells */
+        return n < V1_MAX ? 1 : -1; /* only the line's end shows its length */
     size_t size = (size_t)(end - data);
     struct http_text line = {(const char *)data, size - 1};
     if (size + 1 != n || size <= start || data[size - 1] != '\r' || memchr(data, 0, size))
@@ -91,7 +91,7 @@ static bool parse_addresses(const uint8_t *data, size_t size, struct proxy_heade
     if (command == V2_LOCAL || family == 0)
         return true;
     if (size < families[family].all || transport != 1)
-        return false; /* what is not a stream cannot have led here */
+        return false; /* only a stream can have led here */
     h->given = true;
     if (family < 3)
         netaddr_from_bytes(&h->client, data + V2_HEAD, families[family].address);
@@ -113,7 +113,7 @@ static long parse_v2(const uint8_t *data, size_t n, struct proxy_header *h)
 long proxy_parse(const uint8_t *data, size_t n, struct proxy_header *h)
 {
     if (n == 0)
-        return V2_SIGNATURE; /* the shortest line of version 1 is longer */
+        return V2_SIGNATURE; /* version 1's shortest line is longer */
     if (memcmp(data, signature, n < V2_SIGNATURE ? n : V2_SIGNATURE) == 0)
         return n < V2_SIGNATURE ? (long)(V2_SIGNATURE - n) : parse_v2(data, n, h);
     return parse_v1(data, n, h);

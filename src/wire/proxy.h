@@ -1,6 +1,6 @@
 /*
- * What a proxy says about the client that it speaks for: the PROXY protocol, versions 1 and 2, and
- * X-Forwarded-For. Pure parsers; whether to believe the proxy is the caller's to know.
+ * What a proxy says about its client: the PROXY protocol, versions 1 and 2, and X-Forwarded-For.
+ * Pure parsers; the caller decides whether to trust the proxy.
  */
 #ifndef PROXY_H
 #define PROXY_H
@@ -12,18 +12,17 @@
 #include "http.h"
 #include "netaddr.h"
 
-/* The longest header that is accepted: version 2 counts up to 64 kB of what may follow the
- * addresses, of which proxies use a few hundred bytes. */
+/* The longest header accepted: version 2 allows 64 kB after the addresses; proxies use a few
+ * hundred bytes. */
 enum { PROXY_MAX = 2048 };
 
 struct proxy_header {
-    bool given;            /* false: the proxy speaks for itself, or does not know the client */
+    bool given;            /* false: the proxy connects for itself, or does not know the client */
     struct netaddr client; /* if given */
 };
 
-/* Parses the header of which n bytes are there. Returns how many more have to be read before it can
- * be called again: never one that belongs to what follows the header. 0: it is complete, and *h is
- * set; -1: this is no header. */
+/* Parses the header of which n bytes are there. Returns how many more bytes to read before the next
+ * call, never any beyond the header. 0: it is complete, and *h is set; -1: this is no header. */
 long proxy_parse(const uint8_t *data, size_t n, struct proxy_header *h);
 
 /* The client of a request according to X-Forwarded-For: the last address of the list that is not

@@ -160,8 +160,8 @@ static enum ws_event read_close(struct ws_reader *r, struct ws_data *out)
     return WS_CLOSE;
 }
 
-/* A control frame waits in the input until it is complete: it is small, and nothing of it is known
- * to be right before. */
+/* A control frame waits in the input until it is complete: it is small, and cannot be checked
+ * before. */
 static enum ws_event read_control(struct ws_reader *r, struct buf *in, const struct header *h,
                                   struct ws_data *out)
 {
@@ -189,8 +189,8 @@ static void begin_message(struct ws_reader *r, const struct header *h)
         r->inflate = ws_inflate_new(&r->deflate);
 }
 
-/* How long a message may be by its headers. Compressed ones that do not get shorter by it grow by a
- * little; what goes beyond that is no compression but work for the server. */
+/* How long a message may be by its headers. Incompressible ones grow a little when compressed; more
+ * than that is not compression but an attack on the server's time. */
 static uint64_t most_bytes(const struct ws_reader *r)
 {
     return r->compressed ? r->max_message + r->max_message / 4 + 64 : r->max_skip;

@@ -1,11 +1,10 @@
 /*
- * WebSocket (RFC 6455), the server's side, without any I/O: frames in, frames out, the
- * handshake.
+ * WebSocket (RFC 6455), the server's side, without any I/O: frames in, frames out, the handshake.
  *
  * The reader turns the bytes of one client into messages and control frames. It refuses what the
- * RFC says must fail the connection, and says with which close code. It trusts no length: a frame's
- * payload is stored as it arrives, a message above the limit is read over and reported, and one far
- * above ends the connection. Called by the session only.
+ * RFC says must fail the connection, and says with which close code. It trusts no length: it stores
+ * a frame's payload as it arrives, skips and reports a message above the limit, and ends the
+ * connection on one far above. Called by the session only.
  */
 #ifndef WS_H
 #define WS_H
@@ -70,12 +69,12 @@ struct ws_reader {
     bool ended;                 /* after WS_CLOSE and WS_FAIL */
 };
 
-/* Messages up to max_message bytes are delivered, those above are read over up to max_skip bytes,
- * and one that says it is longer still fails with 1009 as soon as it says so. */
+/* Messages up to max_message bytes are delivered, longer ones are skipped up to max_skip bytes, and
+ * one that announces more fails with 1009 at once. */
 void ws_reader_init(struct ws_reader *r, size_t max_message, uint64_t max_skip);
 
 /* Lets the client send compressed messages from now on, if that was agreed. One that inflates to
- * more than max_message bytes fails with 1009 at once: reading over it would cost more than the
+ * more than max_message bytes fails with 1009 at once: skipping it would cost more than the
  * client's own bytes. */
 void ws_reader_allow_deflate(struct ws_reader *r, const struct ws_deflate *agreed);
 
@@ -106,8 +105,8 @@ void ws_put_close(struct buf *out, int code, const char *reason);
 int ws_handshake_check(const struct http_request *r, struct ws_deflate *deflate,
                        const char **error);
 
-/* Appends the response 101 to a handshake that was found right. protocol: the subprotocol that is
- * selected, or NULL. */
+/* Appends the response 101 to a valid handshake. protocol: the subprotocol that is selected, or
+ * NULL. */
 void ws_handshake_accept(struct buf *out, const struct http_request *r, const char *protocol,
                          const struct ws_deflate *agreed, time_t now);
 

@@ -11,9 +11,9 @@
 
 enum {
     WINDOW_BITS = 15,     /* of RFC 1951, where nothing else was agreed on */
-    LEAST_BITS = 9,       /* zlib writes no smaller window; it reads one */
-    LOOK_AHEAD = 262,     /* of a window, zlib keeps so much from being referred to */
-    PACK_FROM = 128,      /* shorter messages gain nothing that is worth the time */
+    LEAST_BITS = 9,       /* zlib writes no smaller window, but reads one */
+    LOOK_AHEAD = 262,     /* of a window, zlib cannot refer to so much */
+    PACK_FROM = 128,      /* shorter messages are not worth the time */
     PIECE = 4096,         /* inflated at once */
     MAX_FINAL_BLOCKS = 64 /* in one message; an honest one has at most one */
 };
@@ -109,8 +109,8 @@ void ws_deflate_put_field(struct buf *out, const struct ws_deflate *d)
 
 /* --- from server to client --- */
 
-/* A compressor whose window is no larger than the message needs: most are short, and memory that
- * is not asked for need not be cleared. */
+/* A compressor with a window no larger than the message needs: most are short, and less memory need
+ * be cleared. */
 static void begin_deflate(z_stream *z, size_t n, int most)
 {
     int bits = LEAST_BITS;
@@ -202,12 +202,12 @@ enum ws_inflated ws_inflate(struct ws_inflate *s, const void *p, size_t n, size_
 
 enum ws_inflated ws_inflate_end(struct ws_inflate *s, size_t max, struct buf *out)
 {
-    /* What the client has left away: the rest of an empty block (RFC 7692 7.2.2). */
+    /* What the client left out: the rest of an empty block (RFC 7692 7.2.2). */
     static const uint8_t tail[] = {0x00, 0x00, 0xff, 0xff};
     enum { UNUSED_BITS = 63, IN_FINAL_BLOCK = 64, BETWEEN_BLOCKS = 128 };
     size_t before = buf_len(out);
     enum ws_inflated got = ws_inflate(s, tail, sizeof(tail), max, out);
-    /* It brings no data, and after it no block has begun: else the end was missing. */
+    /* It adds no data and ends between blocks; otherwise the end was missing. */
     int where = s->z.data_type & (UNUSED_BITS | IN_FINAL_BLOCK | BETWEEN_BLOCKS);
     if (got == WS_INFLATE_OK && (buf_len(out) != before || where != BETWEEN_BLOCKS))
         return WS_INFLATE_BROKEN;

@@ -1,11 +1,11 @@
 /*
  * permessage-deflate (RFC 7692): the agreement, and the compression of whole messages.
  *
- * No compressor outlives its message. The server insists on that for both directions
- * (server_no_context_takeover, client_no_context_takeover), so a connection at rest holds no
- * memory of zlib, and nothing of one message can be guessed from the size of another. What a
- * client sends is inflated as it arrives, up to the size that the caller allows; a few bytes
- * cannot make it hold, or do, more than that. Used by ws.c, and by who writes messages.
+ * No compressor outlives its message. The server insists on that in both directions
+ * (server_no_context_takeover, client_no_context_takeover), so an idle connection holds no zlib
+ * memory, and the size of one message reveals nothing of another. A client's data is inflated as it
+ * arrives, up to the size that the caller allows; a few bytes cannot cost more memory or work than
+ * that. Used by ws.c, and by callers that write messages.
  */
 #ifndef WS_DEFLATE_H
 #define WS_DEFLATE_H
@@ -21,7 +21,7 @@
 struct ws_deflate {
     bool on;
     uint8_t server_bits; /* server_max_window_bits that the client asked for; 0: it did not */
-    uint8_t client_bits; /* client_max_window_bits that it gave; 0: none */
+    uint8_t client_bits; /* client_max_window_bits that it offered; 0: none */
 };
 
 /* Reads the offers of Sec-WebSocket-Extensions and accepts the first that can be met; *d is what
@@ -32,8 +32,9 @@ bool ws_deflate_agree(const struct http_request *r, struct ws_deflate *d);
 /* Appends the field Sec-WebSocket-Extensions that accepts what was agreed. */
 void ws_deflate_put_field(struct buf *out, const struct ws_deflate *d);
 
-/* Appends n bytes, compressed as the payload of one message, to out. False, with out as it was, if
- * they are too few for that to pay, would not become fewer, or need a window that zlib has not. */
+/* Appends n bytes, compressed as the payload of one message, to out. False, with out unchanged, if
+ * they are too few to be worth it, would not get shorter, or need a window that zlib does not
+ * support. */
 bool ws_deflate_pack(struct buf *out, const void *p, size_t n, const struct ws_deflate *d);
 
 /* A message that is being inflated. */
@@ -44,7 +45,7 @@ enum ws_inflated { WS_INFLATE_OK, WS_INFLATE_BROKEN, WS_INFLATE_TOO_LARGE };
 /* Begins a message of a client with this agreement. */
 struct ws_inflate *ws_inflate_new(const struct ws_deflate *d);
 
-/* Frees what was begun, if anything was, and clears the caller's pointer. */
+/* Frees *s unless it is NULL, and clears it. */
 void ws_inflate_free(struct ws_inflate **s);
 
 /* Inflates the next n bytes of the message's payload onto out, which holds what came before and

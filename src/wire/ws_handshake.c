@@ -1,10 +1,9 @@
 /*
  * The opening handshake (RFC 6455 4.2); see ws.h.
  *
- * SHA-1 protects nothing here: it shows a client that it speaks to a WebSocket server and not to
- * something that echoes what it is sent. SHA1() looks for a provider each time, which touches two
- * dozen pages that a session needs for nothing else; the older functions know of no provider, and
- * are deprecated for that.
+ * SHA-1 protects nothing here: it shows the client that this is a WebSocket server, not something
+ * that echoes its input. SHA1() looks up a provider each time, which touches two dozen pages that a
+ * session needs for nothing else; the older, deprecated functions use no provider.
  */
 #define OPENSSL_API_COMPAT 10101 /* the last version that does not warn of them */
 
@@ -50,8 +49,8 @@ void ws_accept_key(const char *key, size_t n, char accept[29])
     EVP_EncodeBlock((unsigned char *)accept, digest, sizeof(digest));
 }
 
-/* An upgrade changes what the bytes behind it mean: a body between the two is what one server
- * reads as frames and another as a body. */
+/* An upgrade changes the meaning of the bytes after it: one server would read a body there as
+ * frames, another as a body. */
 static bool has_body(const struct http_request *r)
 {
     return r->chunked || r->content_length > 0;
