@@ -15,7 +15,7 @@ enum { FILES = 16 };
 
 #define ROOM ((rlim_t)256 << 20) /* program and libraries; a hash needs 32 kB */
 
-static const struct sandbox_rule rules[] = {
+static const struct sandbox_rule auth_rules[] = {
     ALLOW_IF(recvfrom, "requests", ARG_IS(0, ROLE_FD_AUTH)),
     ALLOW_IF(sendto, "answers, and syslog(3)", ARG_WHOLE(4, 0), ARG_WHOLE(5, 0)),
     ALLOW(write, "the log; priority.c"),
@@ -37,8 +37,8 @@ static const struct sandbox_rule rules[] = {
 void auth_sandbox(const struct conf *conf)
 {
     const struct sandbox sandbox = {
-        .rules = rules,
-        .count = sizeof(rules) / sizeof(rules[0]),
+        .rules = auth_rules,
+        .count = sizeof(auth_rules) / sizeof(auth_rules[0]),
         .otherwise = SECCOMP_RET_KILL_PROCESS,
         .limits = {{RLIMIT_NPROC, 0},
                    {RLIMIT_NOFILE, FILES},

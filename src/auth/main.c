@@ -48,7 +48,7 @@ static void serve_verify(struct ipc_reader *r, struct buf *reply, uint32_t seq)
 }
 
 /* Serves one packet; false if the broker may not send it. */
-static bool serve(const uint8_t *packet, size_t n, struct buf *reply)
+static bool serve_hashing(const uint8_t *packet, size_t n, struct buf *reply)
 {
     struct ipc_message m;
     if (ipc_take(packet, n, IPC_BY_BROKER, &m) != (long)n)
@@ -94,7 +94,7 @@ int main(int argc, char **argv)
         set_limit(IPC_HASHING_S);
         priority_lower_session();
         struct buf reply = BUF_INIT;
-        if (!serve(packet, (size_t)n, &reply))
+        if (!serve_hashing(packet, (size_t)n, &reply))
             log_error("a request that the broker may not send");
         explicit_bzero(packet, sizeof(packet));
         if (buf_len(&reply) > 0 &&

@@ -20,7 +20,7 @@
 
 #define TYPE ~(SOCK_NONBLOCK | SOCK_CLOEXEC) /* the type proper, without the flags */
 
-static const struct sandbox_rule rules[] = {
+static const struct sandbox_rule broker_rules[] = {
     /* The loop: sessions, PostgreSQL, auth workers, master, log. */
     ALLOW(read, "sessions and signals; files of libpq"),
     ALLOW(write, "the log, the master"),
@@ -126,8 +126,8 @@ static const struct sandbox_rule rules[] = {
 void broker_sandbox(const struct conf *conf)
 {
     const struct sandbox sandbox = {
-        .rules = rules,
-        .count = sizeof(rules) / sizeof(rules[0]),
+        .rules = broker_rules,
+        .count = sizeof(broker_rules) / sizeof(broker_rules[0]),
         .otherwise = SANDBOX_ERRNO(EPERM),
         .keeps = SANDBOX_READS_FILES | SANDBOX_CONNECTS,
         /* Neither descriptors nor memory: both grow with the sessions. */

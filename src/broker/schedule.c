@@ -46,7 +46,7 @@ static const struct part {
 };
 enum { PARTS = sizeof(parts) / sizeof(parts[0]) };
 
-static struct loop_timer tick;
+static struct loop_timer tick_timer;
 
 static void on_tick(void *arg)
 {
@@ -54,7 +54,7 @@ static void on_tick(void *arg)
     for (size_t i = 0; i < PARTS; i++)
         if (parts[i].tick)
             parts[i].tick();
-    loop_timer_set(broker.loop, &tick, TICK_MS);
+    loop_timer_set(broker.loop, &tick_timer, TICK_MS);
 }
 
 static void on_attached(bool honoured, struct cursor now)
@@ -66,7 +66,7 @@ static void on_attached(bool honoured, struct cursor now)
     rows_open_all();
 }
 
-static void on_up(void)
+static void on_link_up(void)
 {
     for (size_t i = 0; i < PARTS; i++)
         if (parts[i].link_up)
@@ -74,9 +74,9 @@ static void on_up(void)
     on_tick(NULL);
 }
 
-static void on_down(void)
+static void on_link_down(void)
 {
-    loop_timer_stop(broker.loop, &tick);
+    loop_timer_stop(broker.loop, &tick_timer);
     for (size_t i = 0; i < PARTS; i++)
         if (parts[i].link_lost)
             parts[i].link_lost();
@@ -99,8 +99,8 @@ static void on_bell(const char *payload)
 
 void schedule_init(int status_fd)
 {
-    static const struct link_owner owner = {on_attached, on_up, on_down, on_bell};
-    tick.call = on_tick;
+    static const struct link_owner owner = {on_attached, on_link_up, on_link_down, on_bell};
+    tick_timer.call = on_tick;
     rows_init(resume_opened);
     link_init(status_fd, &owner);
 }
@@ -152,7 +152,7 @@ bool schedule_is_quiet(void)
 
 void schedule_free(void)
 {
-    loop_timer_stop(broker.loop, &tick);
+    loop_timer_stop(broker.loop, &tick_timer);
     link_free();
     for (size_t i = 0; i < PARTS; i++)
         if (parts[i].free)

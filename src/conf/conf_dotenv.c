@@ -31,7 +31,7 @@ static char *end_of_line(char *s, char *end)
     return newline ? newline : end;
 }
 
-static int find(const char *name, size_t n)
+static int find_name(const char *name, size_t n)
 {
     char copy[32] = "";
     if (n >= sizeof(copy))
@@ -122,7 +122,7 @@ static char *entry(struct conf_source *src, char *line, char *end)
     if (strncmp(name, "export", 6) == 0 && (name[6] == ' ' || name[6] == '\t'))
         name = skip_blanks(name + 6);
     size_t n = strspn(name, NAME_CHARS);
-    int id = find(name, n);
+    int id = find_name(name, n);
     char *value = skip_blanks(name + n);
     if (*value != '=') {
         bool ours = id >= 0 && strchr("#\r\n", *value);

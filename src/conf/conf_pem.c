@@ -23,7 +23,7 @@ static bool starts_with(const char *line, size_t n, const char *text)
 }
 
 /* What to do with a file that holds something else. */
-static const char *remedy(const char *label, size_t n)
+static const char *remedy_of_label(const char *label, size_t n)
 {
     if (starts_with(label, n, "CERTIFICATE"))
         return "run: openssl x509 -pubkey -noout -in FILE";
@@ -50,7 +50,7 @@ static int take_line(struct reading *r, const char *line, size_t n)
     } else if (starts_with(line, n, BEGIN)) {
         const char *label = line + strlen(BEGIN);
         return conf_fail(r->error, "%sit holds no \"PUBLIC KEY\"; %s", r->prefix,
-                         remedy(label, n - strlen(BEGIN)));
+                         remedy_of_label(label, n - strlen(BEGIN)));
     } else if (r->inside) {
         buf_append(&r->keys, line, n);
     }

@@ -7,7 +7,7 @@
 
 #define RULE_ROW(name, sender, max, when, waiting)                                                 \
     [IPC_##name] = {#name, IPC_BY_##sender, (max), (when), (waiting)},
-static const struct ipc_rule rules[IPC_TYPE_COUNT] = {IPC_MESSAGES(RULE_ROW)};
+static const struct ipc_rule message_rules[IPC_TYPE_COUNT] = {IPC_MESSAGES(RULE_ROW)};
 
 #define FAILURE_ROW(name, code, status, temporary, text)                                           \
     [IPC_E_##name] = {(code), (status), (temporary) != 0, (text)},
@@ -17,7 +17,7 @@ const struct ipc_rule *ipc_rule(enum ipc_type type)
 {
     if (type <= IPC_NONE || type >= IPC_TYPE_COUNT)
         bug("ipc: no message of type %d", (int)type);
-    return &rules[type];
+    return &message_rules[type];
 }
 
 const struct ipc_failure *ipc_failure(uint32_t error)
@@ -70,7 +70,7 @@ void ipc_end(struct buf *out, size_t begin)
     memcpy(&h, buf_head(out) + begin, sizeof(h));
     size_t size = buf_len(out) - begin - sizeof(h);
     if (size > ipc_rule((enum ipc_type)h.type)->max)
-        bug("ipc: %s of %zu bytes", rules[h.type].name, size);
+        bug("ipc: %s of %zu bytes", message_rules[h.type].name, size);
     h.size = (uint32_t)size;
     memcpy(buf_head(out) + begin, &h, sizeof(h));
 }
@@ -83,7 +83,7 @@ long ipc_take(const uint8_t *data, size_t n, enum ipc_role role, struct ipc_mess
     memcpy(&h, data, sizeof(h));
     if (h.type <= IPC_NONE || h.type >= IPC_TYPE_COUNT)
         return -1;
-    if (rules[h.type].sender != role || h.size > rules[h.type].max)
+    if (message_rules[h.type].sender != role || h.size > message_rules[h.type].max)
         return -1;
     if (n - sizeof(h) < h.size)
         return 0;
@@ -97,7 +97,7 @@ struct ipc_reader ipc_read(const struct ipc_message *m)
 }
 
 /* Copies the next n bytes to where they are aligned; zeros once the payload has run out. */
-static void take(struct ipc_reader *r, void *to, size_t n)
+static void take_bytes(struct ipc_reader *r, void *to, size_t n)
 {
     if (r->bad || (size_t)(r->end - r->p) < n) {
         r->bad = true;
@@ -111,21 +111,21 @@ static void take(struct ipc_reader *r, void *to, size_t n)
 uint8_t ipc_get_u8(struct ipc_reader *r)
 {
     uint8_t v;
-    take(r, &v, sizeof(v));
+    take_bytes(r, &v, sizeof(v));
     return v;
 }
 
 uint32_t ipc_get_u32(struct ipc_reader *r)
 {
     uint32_t v;
-    take(r, &v, sizeof(v));
+    take_bytes(r, &v, sizeof(v));
     return v;
 }
 
 uint64_t ipc_get_u64(struct ipc_reader *r)
 {
     uint64_t v;
-    take(r, &v, sizeof(v));
+    take_bytes(r, &v, sizeof(v));
     return v;
 }
 

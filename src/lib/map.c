@@ -20,7 +20,7 @@ static size_t home(const struct map *m, uint64_t key)
 }
 
 /* The slot that holds key, or the free one where it would go. */
-static size_t find(const struct map *m, uint64_t key)
+static size_t find_slot(const struct map *m, uint64_t key)
 {
     size_t i = home(m, key);
     while (m->slots[i].value && m->slots[i].key != key)
@@ -30,7 +30,7 @@ static size_t find(const struct map *m, uint64_t key)
 
 void *map_get(const struct map *m, uint64_t key)
 {
-    return m->size ? m->slots[find(m, key)].value : NULL;
+    return m->size ? m->slots[find_slot(m, key)].value : NULL;
 }
 
 static void grow(struct map *m)
@@ -40,7 +40,7 @@ static void grow(struct map *m)
     m->slots = xcalloc(m->size, sizeof(*m->slots));
     for (size_t i = 0; i < old.size; i++)
         if (old.slots[i].value)
-            m->slots[find(m, old.slots[i].key)] = old.slots[i];
+            m->slots[find_slot(m, old.slots[i].key)] = old.slots[i];
     free(old.slots);
 }
 
@@ -50,7 +50,7 @@ void map_put(struct map *m, uint64_t key, void *value)
         bug("map_put of NULL");
     if ((m->count + 1) * 4 > m->size * 3)
         grow(m);
-    struct map_slot *s = &m->slots[find(m, key)];
+    struct map_slot *s = &m->slots[find_slot(m, key)];
     if (!s->value)
         m->count++;
     *s = (struct map_slot){key, value};
@@ -60,7 +60,7 @@ void *map_remove(struct map *m, uint64_t key)
 {
     if (!m->size)
         return NULL;
-    size_t hole = find(m, key);
+    size_t hole = find_slot(m, key);
     void *value = m->slots[hole].value;
     if (!value)
         return NULL;

@@ -57,7 +57,7 @@ static int make_ring(int file, size_t n)
 enum verdict { GOOD, UNREADABLE, OTHER_KEY };
 
 /* Runs in the child. */
-static enum verdict judge(int fd, size_t size, const unsigned char *fingerprint)
+static enum verdict judge_key(int fd, size_t size, const unsigned char *fingerprint)
 {
     unsigned char found[TLS_FINGERPRINT];
     void *text = mmap(NULL, size, PROT_READ, MAP_PRIVATE, fd, 0);
@@ -74,7 +74,7 @@ static enum verdict ask_child(int fd, size_t size, const unsigned char *fingerpr
     pid_t pid = fork();
     if (pid == 0) {
         prctl(PR_SET_DUMPABLE, 0);
-        _exit((int)judge(fd, size, fingerprint));
+        _exit((int)judge_key(fd, size, fingerprint));
     }
     int status;
     while (pid > 0 && waitpid(pid, &status, 0) < 0)
@@ -98,7 +98,7 @@ static void fault(const struct conf *conf, enum verdict verdict, struct conf_err
 }
 
 /* Takes the ring for the new one; fingerprint: of its newest key. */
-static void take(int fd, size_t size, const unsigned char *fingerprint)
+static void take_key(int fd, size_t size, const unsigned char *fingerprint)
 {
     if (ring.fd >= 0)
         close(ring.fd);
@@ -125,7 +125,7 @@ bool keyring_load(const struct conf *conf, const unsigned char *fingerprint, str
     size_t size = (size_t)st.st_size + 1;
     enum verdict verdict = ask_child(fd, size, fingerprint);
     if (verdict == GOOD && memcmp(ring.fingerprint, fingerprint, TLS_FINGERPRINT) != 0) {
-        take(fd, size, fingerprint);
+        take_key(fd, size, fingerprint);
         return true;
     }
     close(fd);

@@ -32,7 +32,7 @@ static bool on_p256(const EVP_PKEY *key)
 }
 
 /* NULL, or what is wrong. */
-static const char *judge(const EVP_PKEY *key)
+static const char *judge_public_key(const EVP_PKEY *key)
 {
     int kind = key ? EVP_PKEY_get_base_id(key) : EVP_PKEY_NONE;
     if (!key)
@@ -53,7 +53,7 @@ int public_keys_check(const struct conf *c, struct conf_error *e)
     for (int number = 1; *list; number++) {
         size_t n = strcspn(list, ",");
         EVP_PKEY *key = read_key(list, n);
-        const char *wrong = judge(key);
+        const char *wrong = judge_public_key(key);
         EVP_PKEY_free(key);
         if (wrong) {
             snprintf(e->text, sizeof(e->text), "%.200s: jwt_public_key: number %d %s",

@@ -61,7 +61,7 @@ static int add_name(struct sockets *s, int fd, bool tls)
     return port;
 }
 
-static int add(struct sockets *s, int fd, bool tls)
+static int add_socket(struct sockets *s, int fd, bool tls)
 {
     if (s->count == SOCKETS_MAX)
         die("more than %d addresses to listen on", SOCKETS_MAX);
@@ -71,13 +71,13 @@ static int add(struct sockets *s, int fd, bool tls)
     return add_name(s, fd, tls);
 }
 
-static void take(struct sockets *s, const struct conf *conf, int fd, bool tls)
+static void take_inherited(struct sockets *s, const struct conf *conf, int fd, bool tls)
 {
     if (tls && !*conf->tls_certificate_file)
         die("descriptor %d is to speak TLS: set tls_certificate_file and tls_key_file", fd);
     s->handed_over = true;
     if (is_listening(fd)) {
-        add(s, fd, tls);
+        add_socket(s, fd, tls);
     } else if (s->client < 0) {
         set_flags(fd);
         s->client = fd;
@@ -97,7 +97,7 @@ static void take_listen_fds(struct sockets *s, const struct conf *conf)
     for (int i = 0; i < n; i++) {
         const char *name = rest ? strsep(&rest, ":") : "";
         bool tls = conf->tls_handed_over ? strcmp(name, "plain") != 0 : strcmp(name, "tls") == 0;
-        take(s, conf, FIRST_LISTEN_FD + i, tls);
+        take_inherited(s, conf, FIRST_LISTEN_FD + i, tls);
     }
     free(list);
     unsetenv("LISTEN_PID");
@@ -120,7 +120,7 @@ static void take_inetd(struct sockets *s, const struct conf *conf)
             dup2(null, i);
     close(null);
     s->inetd = true;
-    take(s, conf, fd, conf->tls_handed_over);
+    take_inherited(s, conf, fd, conf->tls_handed_over);
 }
 
 /* --- binding --- */
@@ -147,7 +147,7 @@ static void bind_unix(struct sockets *s, const struct conf *conf, const char *pa
         listen(fd, conf->backlog) < 0)
         die("listen: unix:%s: %s", path, strerror(errno));
     s->paths[s->count] = xstrdup(path);
-    add(s, fd, tls);
+    add_socket(s, fd, tls);
 }
 
 static int bind_one(const struct addrinfo *a, int backlog)
@@ -174,7 +174,7 @@ static bool family_missing(int error)
 }
 
 /* What to do about it. */
-static const char *remedy(int error)
+static const char *remedy_of_errno(int error)
 {
     if (error == EADDRINUSE)
         return "; stop what listens there, or choose another port";
@@ -196,11 +196,11 @@ static int bind_inet(struct sockets *s, const struct conf *conf, const struct co
     for (const struct addrinfo *a = list; a; a = a->ai_next) {
         int fd = bind_one(a, conf->backlog);
         if (fd >= 0)
-            bound = add(s, fd, where->tls);
+            bound = add_socket(s, fd, where->tls);
         else if (family_missing(errno))
             log_warn("listen: %s port %s: %s; left out", host, port, strerror(errno));
         else
-            die("listen: %s port %s: %s%s", host, port, strerror(errno), remedy(errno));
+            die("listen: %s port %s: %s%s", host, port, strerror(errno), remedy_of_errno(errno));
     }
     freeaddrinfo(list);
     return bound;

@@ -34,7 +34,7 @@ enum {
 __attribute__((aligned(128)))
 const struct sockaddr_un session_broker = {.sun_family = AF_UNIX, .sun_path = "broker.sock"};
 
-static const struct sandbox_rule rules[] = {
+static const struct sandbox_rule session_rules[] = {
     /* The client, the broker, the log. */
     ALLOW(read, "client and broker"),
     ALLOW(write, "client and log"),
@@ -90,8 +90,8 @@ static const struct sandbox_rule rules[] = {
 };
 
 static const struct sandbox calls = {
-    .rules = rules,
-    .count = sizeof(rules) / sizeof(rules[0]),
+    .rules = session_rules,
+    .count = sizeof(session_rules) / sizeof(session_rules[0]),
     .otherwise = SECCOMP_RET_KILL_PROCESS,
 };
 

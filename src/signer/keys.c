@@ -40,7 +40,7 @@ void keys_read(int fd)
         die("the keys that were handed over cannot be read");
 }
 
-static EVP_PKEY *find(const unsigned char *fingerprint)
+static EVP_PKEY *find_key(const unsigned char *fingerprint)
 {
     for (int i = 0; i < count; i++)
         if (memcmp(keys[i].fingerprint, fingerprint, TLS_FINGERPRINT) == 0)
@@ -61,7 +61,7 @@ static bool set_padding(EVP_PKEY_CTX *c, const struct tls_scheme *scheme)
 bool keys_sign(const unsigned char *fingerprint, const struct tls_scheme *scheme,
                const unsigned char *p, size_t n, struct buf *signature)
 {
-    EVP_PKEY *key = find(fingerprint);
+    EVP_PKEY *key = find_key(fingerprint);
     if (!key || !EVP_PKEY_is_a(key, scheme->key))
         return false;
     EVP_MD_CTX *c = EVP_MD_CTX_new();

@@ -44,7 +44,7 @@ static void catch_stop(void)
 
 /* Makes the signature that a packet asks for; empty if not allowed. False if the broker may not
  * send this packet. */
-static bool serve(const uint8_t *packet, size_t n, struct buf *reply)
+static bool make_signature(const uint8_t *packet, size_t n, struct buf *reply)
 {
     struct ipc_message m;
     if (ipc_take(packet, n, IPC_BY_BROKER, &m) != (long)n || m.type != IPC_KEY_SIGN)
@@ -68,10 +68,10 @@ static bool serve(const uint8_t *packet, size_t n, struct buf *reply)
     return true;
 }
 
-static void answer(const uint8_t *packet, size_t n)
+static void answer_packet(const uint8_t *packet, size_t n)
 {
     struct buf reply = BUF_INIT;
-    if (!serve(packet, n, &reply))
+    if (!make_signature(packet, n, &reply))
         log_error("a request that the broker may not send");
     else if (send(ROLE_FD_SIGN, buf_head(&reply), buf_len(&reply), MSG_NOSIGNAL) < 0)
         log_error("sending a reply: %s", strerror(errno));
@@ -98,7 +98,7 @@ int main(int argc, char **argv)
         if (n == 0)
             return 0; /* the master and the broker are gone */
         if (n > 0)
-            answer(packet, (size_t)n);
+            answer_packet(packet, (size_t)n);
         else if (errno != EAGAIN && errno != EINTR)
             die("receiving a request: %s", strerror(errno));
     }

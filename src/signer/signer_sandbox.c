@@ -15,7 +15,7 @@ enum { FILES = 16 };
 
 #define ROOM ((rlim_t)256 << 20) /* program and libraries; a signature needs some kB */
 
-static const struct sandbox_rule rules[] = {
+static const struct sandbox_rule signer_rules[] = {
     ALLOW(ppoll, "waiting for a request, or for ROLE_STOP"),
     ALLOW_IF(recvfrom, "requests", ARG_IS(0, ROLE_FD_SIGN)),
     ALLOW_IF(sendto, "answers, and syslog(3)", ARG_WHOLE(4, 0), ARG_WHOLE(5, 0)),
@@ -44,8 +44,8 @@ static const struct sandbox_rule rules[] = {
 void signer_sandbox(const struct conf *conf)
 {
     const struct sandbox sandbox = {
-        .rules = rules,
-        .count = sizeof(rules) / sizeof(rules[0]),
+        .rules = signer_rules,
+        .count = sizeof(signer_rules) / sizeof(signer_rules[0]),
         .otherwise = SECCOMP_RET_KILL_PROCESS,
         .limits = {{RLIMIT_NPROC, 0},
                    {RLIMIT_NOFILE, FILES},

@@ -7,7 +7,7 @@
 #include "buf.h"
 #include "json.h"
 
-static void refuse(struct chat_frame *f, const char *code, const char *error)
+static void refuse_frame(struct chat_frame *f, const char *code, const char *error)
 {
     f->type = CHAT_INVALID;
     f->code = code;
@@ -31,7 +31,7 @@ static bool read_id(struct chat_frame *f)
     case JSON_WRONG_TYPE:
         break;
     }
-    refuse(f, "bad_field", "\"id\" must be a string of 1 to 64 bytes");
+    refuse_frame(f, "bad_field", "\"id\" must be a string of 1 to 64 bytes");
     return false;
 }
 
@@ -49,16 +49,17 @@ static void read_message(struct chat_frame *f, size_t max_content)
     struct json_object *data;
     f->type = CHAT_MESSAGE;
     if (json_get_text(f->json, "content", &f->content, &f->content_size) != JSON_OK) {
-        refuse(f, "bad_field", "\"content\" must be a string");
+        refuse_frame(f, "bad_field", "\"content\" must be a string");
         return;
     }
     const char *wrong = chat_content_error(f->content_size, max_content);
     if (wrong)
-        refuse(f, f->content_size ? "too_large" : "bad_field", wrong);
+        refuse_frame(f, f->content_size ? "too_large" : "bad_field", wrong);
     else if (json_get_object(f->json, "data", &data) != JSON_OK)
-        refuse(f, "bad_field", "\"data\" must be an object with \"receiver_id\"");
+        refuse_frame(f, "bad_field", "\"data\" must be an object with \"receiver_id\"");
     else if (json_get_id(data, "receiver_id", &f->receiver) != JSON_OK)
-        refuse(f, "bad_field", "\"data.receiver_id\" must be a user id, a whole number above zero");
+        refuse_frame(f, "bad_field",
+                     "\"data.receiver_id\" must be a user id, a whole number above zero");
 }
 
 /* "data" and its "cursor" may be missing: then nothing is resumed, and the client learns where it
@@ -72,7 +73,7 @@ static void read_resume(struct chat_frame *f)
     if (got == JSON_OK)
         got = json_get_text(data, "cursor", &f->cursor, &f->cursor_size);
     if (got == JSON_WRONG_TYPE)
-        refuse(f, "bad_field", "\"data\" must be an object, and \"data.cursor\" a string");
+        refuse_frame(f, "bad_field", "\"data\" must be an object, and \"data.cursor\" a string");
 }
 
 void chat_frame_parse(struct chat_frame *f, const char *text, size_t n, size_t max_content)
@@ -82,13 +83,13 @@ void chat_frame_parse(struct chat_frame *f, const char *text, size_t n, size_t m
     *f = (struct chat_frame){.type = CHAT_INVALID};
     f->json = json_parse_object(text, n, &error);
     if (!f->json) {
-        refuse(f, "bad_json", error);
+        refuse_frame(f, "bad_json", error);
         return;
     }
     if (!read_id(f))
         return;
     if (json_get_text(f->json, "type", &type, &type_size) != JSON_OK)
-        refuse(f, "bad_field", "\"type\" must be a string, such as \"message\"");
+        refuse_frame(f, "bad_field", "\"type\" must be a string, such as \"message\"");
     else if (type_size == 7 && memcmp(type, "message", 7) == 0)
         read_message(f, max_content);
     else if (type_size == 6 && memcmp(type, "resume", 6) == 0)
@@ -96,8 +97,8 @@ void chat_frame_parse(struct chat_frame *f, const char *text, size_t n, size_t m
     else if (type_size == 4 && memcmp(type, "ping", 4) == 0)
         f->type = CHAT_PING;
     else
-        refuse(f, "unknown_type",
-               "Unknown \"type\"; known are \"message\", \"resume\" and \"ping\"");
+        refuse_frame(f, "unknown_type",
+                     "Unknown \"type\"; known are \"message\", \"resume\" and \"ping\"");
 }
 
 void chat_frame_free(struct chat_frame *f)

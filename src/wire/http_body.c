@@ -16,7 +16,7 @@ enum { MAX_SIZE_DIGITS = 16 };
 /* What peek_line() says beside HTTP_LINE_*. */
 enum { LINE_TOO_LONG = 2 };
 
-static int refuse(const char **error, int status, const char *why)
+static int refuse_body(const char **error, int status, const char *why)
 {
     *error = why;
     return -status;
@@ -50,7 +50,7 @@ static bool move_payload(struct http_body *body, struct buf *in, struct buf *out
 
 static int refuse_too_large(const char **error)
 {
-    return refuse(error, 413, "the body is too large: send a smaller one");
+    return refuse_body(error, 413, "the body is too large: send a smaller one");
 }
 
 static int read_fixed(struct http_body *body, struct buf *in, struct buf *out, size_t max_body,
@@ -139,16 +139,16 @@ static int read_chunk_size(struct http_body *body, struct buf *in, size_t max_bo
     if (got == HTTP_LINE_BAD)
         return -400;
     if (got == LINE_TOO_LONG)
-        return refuse(error, 400, too_long);
+        return refuse_body(error, 400, too_long);
     if (got == HTTP_LINE_MORE)
-        return chunk_line_is_possible(line) ? 0 : refuse(error, 400, form);
+        return chunk_line_is_possible(line) ? 0 : refuse_body(error, 400, form);
     uint64_t size;
     if (line.n == 0 || !parse_chunk_line(line, &size, &extensions))
-        return refuse(error, 400, form);
+        return refuse_body(error, 400, form);
     if (!extensions_are_valid(extensions))
-        return refuse(error, 400, "a chunk's extension is malformed: leave it out");
+        return refuse_body(error, 400, "a chunk's extension is malformed: leave it out");
     if (extensions.n > MAX_EXTENSIONS - body->extension_bytes)
-        return refuse(error, 400, too_long);
+        return refuse_body(error, 400, too_long);
     if (body->total > max_body || size > max_body - body->total)
         return refuse_too_large(error);
     buf_consume(in, line.n + 2);
@@ -173,7 +173,8 @@ static int read_chunk_end(struct http_body *body, struct buf *in, const char **e
         return 0;
     const uint8_t *p = buf_head(in);
     if (p[0] != '\r' || (n > 1 && p[1] != '\n'))
-        return refuse(error, 400, "no CR LF after a chunk: its size must count its data exactly");
+        return refuse_body(error, 400,
+                           "no CR LF after a chunk: its size must count its data exactly");
     if (n == 1)
         return 0;
     buf_consume(in, 2);
@@ -188,7 +189,7 @@ static int read_trailer(struct http_body *body, struct buf *in, const char **err
     if (got == HTTP_LINE_BAD)
         return -400;
     if (got == LINE_TOO_LONG)
-        return refuse(error, 431, "the trailer fields are too large: leave them out");
+        return refuse_body(error, 431, "the trailer fields are too large: leave them out");
     if (got == HTTP_LINE_MORE)
         return 0;
     if (line.n > 0 && !http_field_split(line, &name, &value, error))

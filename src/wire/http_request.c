@@ -14,7 +14,7 @@ enum { MAX_METHOD = 64 }; /* far above any that was ever registered */
 
 static const struct http_text empty = {"", 0};
 
-static int refuse(struct http_request *r, int status, const char *why)
+static int refuse_request(struct http_request *r, int status, const char *why)
 {
     r->error = why;
     return -status;
@@ -117,10 +117,10 @@ static int parse_version(struct http_request *r, struct http_text version)
     const char *p = version.p;
     if (version.n != 8 || memcmp(p, "HTTP/", 5) != 0 || p[5] < '0' || p[5] > '9' || p[6] != '.' ||
         p[7] < '0' || p[7] > '9')
-        return refuse(r, 400,
-                      "the request line is not \"METHOD target HTTP/1.1\" with single spaces");
+        return refuse_request(
+            r, 400, "the request line is not \"METHOD target HTTP/1.1\" with single spaces");
     if (p[5] != '1')
-        return refuse(r, 505, "this version of HTTP is not spoken here: use HTTP/1.1");
+        return refuse_request(r, 505, "this version of HTTP is not spoken here: use HTTP/1.1");
     r->minor = p[7] > '0'; /* treat a later one as 1.1 (RFC 9110 2.5) */
     return 0;
 }
@@ -153,7 +153,7 @@ static int parse_absolute_target(struct http_request *r, struct http_text t)
         n++;
     r->host = (struct http_text){t.p, n};
     if (n == 0 || !http_host_is_valid(r->host))
-        return refuse(r, 400, "the target has no valid host: write http://host:port/path");
+        return refuse_request(r, 400, "the target has no valid host: write http://host:port/path");
     split_path(r, (struct http_text){t.p + n, t.n - n});
     return 0;
 }
@@ -163,12 +163,13 @@ static int parse_target(struct http_request *r)
     struct http_text t = r->target;
     for (size_t i = 0; i < t.n; i++)
         if (t.p[i] < 0x21 || t.p[i] > 0x7e || t.p[i] == '#')
-            return refuse(r, 400, "the target may hold visible ASCII only, without '#': use %XX");
+            return refuse_request(r, 400,
+                                  "the target may hold visible ASCII only, without '#': use %XX");
     size_t scheme = scheme_len(t);
     if (http_text_is(r->method, "CONNECT")) {
         if (t.n > 0 && http_host_is_valid(t))
             return 0;
-        return refuse(r, 400, "the target of CONNECT must be host:port");
+        return refuse_request(r, 400, "the target of CONNECT must be host:port");
     }
     if (t.n > 0 && t.p[0] == '/') {
         split_path(r, t);
@@ -180,7 +181,7 @@ static int parse_target(struct http_request *r)
     }
     if (scheme > 0)
         return parse_absolute_target(r, (struct http_text){t.p + scheme, t.n - scheme});
-    return refuse(r, 400, "the target must be a path that begins with '/'");
+    return refuse_request(r, 400, "the target must be a path that begins with '/'");
 }
 
 /* Check the version first: another HTTP may allow other targets. */
@@ -189,11 +190,11 @@ static int parse_request_line(struct http_request *r, struct http_text line)
     static const char form[] = "the request line is not \"METHOD target HTTP/1.1\"";
     size_t n = http_token_len(line);
     if (n == line.n)
-        return refuse(r, 400, form);
+        return refuse_request(r, 400, form);
     struct http_text rest = {line.p + n + 1, line.n - n - 1};
     const char *space = rest.n > 0 ? memchr(rest.p, ' ', rest.n) : NULL;
     if (!space)
-        return refuse(r, 400, form);
+        return refuse_request(r, 400, form);
     size_t target_len = (size_t)(space - rest.p);
     r->method = (struct http_text){line.p, n};
     r->target = (struct http_text){rest.p, target_len};
@@ -204,7 +205,7 @@ static int parse_request_line(struct http_request *r, struct http_text line)
 static int parse_field(struct http_request *r, struct http_text line)
 {
     if (r->field_count == HTTP_MAX_FIELDS)
-        return refuse(r, 431, "too many header fields: send at most 100");
+        return refuse_request(r, 431, "too many header fields: send at most 100");
     struct http_text name, value;
     if (!http_field_split(line, &name, &value, &r->error))
         return -400;
@@ -219,9 +220,11 @@ static int settle_host(struct http_request *r)
 {
     const struct http_text *host = http_request_field(r, "Host");
     if (!host)
-        return r->minor == 0 ? 0 : refuse(r, 400, "the Host field is missing: HTTP/1.1 needs one");
+        return r->minor == 0
+                   ? 0
+                   : refuse_request(r, 400, "the Host field is missing: HTTP/1.1 needs one");
     if (!http_host_is_valid(*host))
-        return refuse(r, 400, "the Host field is not \"host\" or \"host:port\"");
+        return refuse_request(r, 400, "the Host field is not \"host\" or \"host:port\"");
     if (r->host.n == 0)
         r->host = *host;
     return 0;
@@ -236,13 +239,14 @@ static int settle_content_length(struct http_request *r)
     for (size_t i = 0; i < value->n; i++) {
         int digit = value->p[i] - '0';
         if (digit < 0 || digit > 9)
-            return refuse(r, 400, "Content-Length must be one decimal number");
+            return refuse_request(r, 400, "Content-Length must be one decimal number");
         if (length > (INT64_MAX - digit) / 10)
-            return refuse(r, 400, "Content-Length is beyond all numbers: send the true one");
+            return refuse_request(r, 400,
+                                  "Content-Length is beyond all numbers: send the true one");
         length = length * 10 + digit;
     }
     if (value->n == 0)
-        return refuse(r, 400, "Content-Length is empty: give a decimal number");
+        return refuse_request(r, 400, "Content-Length is empty: give a decimal number");
     r->content_length = length;
     return 0;
 }
@@ -253,17 +257,19 @@ static int settle_transfer_encoding(struct http_request *r)
     if (!value)
         return 0;
     if (r->minor == 0)
-        return refuse(r, 400, "Transfer-Encoding needs HTTP/1.1: send Content-Length");
+        return refuse_request(r, 400, "Transfer-Encoding needs HTTP/1.1: send Content-Length");
     if (r->content_length >= 0)
-        return refuse(r, 400, "both Content-Length and Transfer-Encoding: send one of them");
+        return refuse_request(r, 400,
+                              "both Content-Length and Transfer-Encoding: send one of them");
     /* Where such a body ends cannot be known, whatever the codings are (RFC 9112 6.3). */
     if (!list_ends_with(r, "Transfer-Encoding", "chunked"))
-        return refuse(r, 400, "Transfer-Encoding does not end with chunked: send chunked alone");
+        return refuse_request(r, 400,
+                              "Transfer-Encoding does not end with chunked: send chunked alone");
     if (count_list(r, "Transfer-Encoding", "chunked").other > 0)
-        return refuse(r, 501, "this Transfer-Encoding is not known here: use chunked");
+        return refuse_request(r, 501, "this Transfer-Encoding is not known here: use chunked");
     if (http_request_field_count(r, "Transfer-Encoding") != 1 ||
         !http_text_is_nocase(*value, "chunked"))
-        return refuse(r, 400, "Transfer-Encoding must say chunked, exactly once");
+        return refuse_request(r, 400, "Transfer-Encoding must say chunked, exactly once");
     r->chunked = true;
     return 0;
 }
@@ -272,7 +278,7 @@ static int settle_expect(struct http_request *r)
 {
     struct list_count expect = count_list(r, "Expect", "100-continue");
     if (expect.other > 0)
-        return refuse(r, 417, "this Expect cannot be met: use 100-continue or none");
+        return refuse_request(r, 417, "this Expect cannot be met: use 100-continue or none");
     r->expect_continue = r->minor == 1 && expect.same > 0;
     return 0;
 }
@@ -299,7 +305,7 @@ static int settle_singletons(struct http_request *r)
 #undef SINGLETON
     for (size_t i = 0; i < sizeof(fields) / sizeof(fields[0]); i++)
         if (http_request_field_count(r, fields[i].name) > 1)
-            return refuse(r, 400, fields[i].error);
+            return refuse_request(r, 400, fields[i].error);
     return 0;
 }
 
@@ -326,15 +332,16 @@ static long take_request_line(struct http_request *r, const uint8_t *data, size_
     int got = http_line_cut(data, len, &line, &r->error);
     /* Check first what is known first, so that the answer is the same however the bytes arrive. */
     if (http_token_len(line) > MAX_METHOD)
-        return refuse(r, 501, "this method is not implemented: none is so long");
+        return refuse_request(r, 501, "this method is not implemented: none is so long");
     if (!method_is_possible(line))
-        return refuse(r, 400, "the request does not begin with a method: send plain HTTP/1.1");
+        return refuse_request(r, 400,
+                              "the request does not begin with a method: send plain HTTP/1.1");
     if (got == HTTP_LINE_BAD)
         return -400;
     if (got == HTTP_LINE_MORE)
         return 0;
     if (line.n == 0)
-        return refuse(r, 400, "empty lines before the request: begin with the method");
+        return refuse_request(r, 400, "empty lines before the request: begin with the method");
     int rc = parse_request_line(r, line);
     return rc != 0 ? rc : (long)line.n + 2;
 }
@@ -385,6 +392,6 @@ long http_request_parse(const uint8_t *data, size_t len, size_t max_head, struct
     if (n != 0 || len < max_head)
         return n;
     if (r->method.n == 0)
-        return refuse(r, 414, "the request line is too long: shorten the target");
-    return refuse(r, 431, "the header fields are too large: send fewer or shorter ones");
+        return refuse_request(r, 414, "the request line is too long: shorten the target");
+    return refuse_request(r, 431, "the header fields are too large: send fewer or shorter ones");
 }

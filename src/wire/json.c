@@ -31,7 +31,7 @@ static int peek(const struct checker *c)
     return c->p < c->end ? (unsigned char)*c->p : -1;
 }
 
-static bool take(struct checker *c, char byte)
+static bool take_byte(struct checker *c, char byte)
 {
     if (peek(c) != byte)
         return false;
@@ -60,18 +60,18 @@ static bool take_digits(struct checker *c)
 
 static bool check_number(struct checker *c)
 {
-    take(c, '-');
-    if (take(c, '0')) {
+    take_byte(c, '-');
+    if (take_byte(c, '0')) {
         if (is_digit(peek(c)))
             return wrong(c, NOT_JSON "a number starts with a zero too many");
     } else if (!take_digits(c)) {
         return wrong(c, NOT_JSON "a minus sign without a number");
     }
-    if (take(c, '.') && !take_digits(c))
+    if (take_byte(c, '.') && !take_digits(c))
         return wrong(c, NOT_JSON "a number has no digit after its point");
-    if (take(c, 'e') || take(c, 'E')) {
-        if (!take(c, '+'))
-            take(c, '-');
+    if (take_byte(c, 'e') || take_byte(c, 'E')) {
+        if (!take_byte(c, '+'))
+            take_byte(c, '-');
         if (!take_digits(c))
             return wrong(c, NOT_JSON "a number has no digit in its exponent");
     }
@@ -110,7 +110,7 @@ static bool check_unicode_escape(struct checker *c)
         return wrong(c, "not acceptable JSON: the character \\u0000 cannot be stored");
     if (unit < 0xd800 || unit > 0xdfff)
         return true;
-    if (unit >= 0xdc00 || !take(c, '\\') || !take(c, 'u'))
+    if (unit >= 0xdc00 || !take_byte(c, '\\') || !take_byte(c, 'u'))
         return wrong(c, half);
     unit = take_hex4(c);
     if (unit < 0)
@@ -120,7 +120,7 @@ static bool check_unicode_escape(struct checker *c)
 
 static bool check_escape(struct checker *c)
 {
-    if (take(c, 'u'))
+    if (take_byte(c, 'u'))
         return check_unicode_escape(c);
     int byte = peek(c);
     if (byte <= 0 || !strchr("\"\\/bfnrt", byte))
@@ -165,7 +165,7 @@ static bool check_scalar(struct checker *c)
         return check_word(c, "false");
     if (byte == 'n')
         return check_word(c, "null");
-    if (take(c, '"'))
+    if (take_byte(c, '"'))
         return check_string(c);
     return wrong(c, byte < 0 ? NOT_JSON "it ends too early"
                              : NOT_JSON "something stands where a value should");
@@ -175,13 +175,13 @@ static bool check_scalar(struct checker *c)
 static bool check_key(struct checker *c)
 {
     skip_space(c);
-    if (!take(c, '"'))
+    if (!take_byte(c, '"'))
         return wrong(c, peek(c) < 0 ? NOT_JSON "an object is not closed"
                                     : NOT_JSON "a member of an object has no name in quotes");
     if (!check_string(c))
         return false;
     skip_space(c);
-    return take(c, ':') || wrong(c, NOT_JSON "a member of an object has no colon");
+    return take_byte(c, ':') || wrong(c, NOT_JSON "a member of an object has no colon");
 }
 
 static bool in_object(const struct checker *c)
@@ -201,7 +201,7 @@ static bool enter(struct checker *c, bool object)
 static bool take_close(struct checker *c)
 {
     skip_space(c);
-    if (c->depth == 0 || !take(c, in_object(c) ? '}' : ']'))
+    if (c->depth == 0 || !take_byte(c, in_object(c) ? '}' : ']'))
         return false;
     c->depth--;
     c->objects >>= 1;
@@ -234,7 +234,7 @@ static bool check_next(struct checker *c)
         continue;
     if (c->depth == 0)
         return c->p == c->end || wrong(c, NOT_JSON "something follows its end");
-    if (take(c, ','))
+    if (take_byte(c, ','))
         return !in_object(c) || check_key(c);
     if (peek(c) < 0)
         return wrong(c, in_object(c) ? NOT_JSON "an object is not closed"

@@ -56,7 +56,7 @@ static bool has_body(const struct http_request *r)
     return r->chunked || r->content_length > 0;
 }
 
-static int refuse(const char **error, int status, const char *why)
+static int refuse_handshake(const char **error, int status, const char *why)
 {
     *error = why;
     return status;
@@ -68,16 +68,17 @@ int ws_handshake_check(const struct http_request *r, struct ws_deflate *deflate,
     const struct http_text *key = http_request_field(r, "Sec-WebSocket-Key");
     if (r->minor < 1 || !r->keep_alive || !http_request_has_token(r, "Upgrade", "websocket") ||
         !http_request_has_token(r, "Connection", "upgrade"))
-        return refuse(error, 426,
-                      "This is a WebSocket: send Connection: Upgrade and Upgrade: websocket");
+        return refuse_handshake(
+            error, 426, "This is a WebSocket: send Connection: Upgrade and Upgrade: websocket");
     if (!version || !http_text_is(*version, "13"))
-        return refuse(error, 426, "Sec-WebSocket-Version must be 13");
+        return refuse_handshake(error, 426, "Sec-WebSocket-Version must be 13");
     if (!key || !ws_key_valid(key->p, key->n))
-        return refuse(error, 400, "Sec-WebSocket-Key must be the base64 form of 16 bytes");
+        return refuse_handshake(error, 400,
+                                "Sec-WebSocket-Key must be the base64 form of 16 bytes");
     if (has_body(r))
-        return refuse(error, 400, "A handshake has no body: leave it out");
+        return refuse_handshake(error, 400, "A handshake has no body: leave it out");
     if (!ws_deflate_agree(r, deflate))
-        return refuse(error, 400, "Sec-WebSocket-Extensions is malformed");
+        return refuse_handshake(error, 400, "Sec-WebSocket-Extensions is malformed");
     return 0;
 }
 

@@ -56,7 +56,7 @@ struct claim {
     struct token token;
 };
 
-static void refuse(const struct claim *c, enum ipc_error error, const char *why)
+static void refuse_token(const struct claim *c, enum ipc_error error, const char *why)
 {
     const struct peer *p = peer_find(c->asker.peer);
     if (p)
@@ -88,9 +88,10 @@ static void settle(const struct claim *c)
     struct peer *p = peer_find(c->asker.peer);
     enum ipc_error error = s ? standing_judge(s, &c->token.proof) : IPC_E_NONE;
     if (error)
-        refuse(c, error, error == IPC_E_DISABLED ? "the account is disabled" : "it was revoked");
+        refuse_token(c, error,
+                     error == IPC_E_DISABLED ? "the account is disabled" : "it was revoked");
     else if (p && p->user && p->user != c->token.user)
-        refuse(c, IPC_E_OTHER_USER, "it is of another user than the one before");
+        refuse_token(c, IPC_E_OTHER_USER, "it is of another user than the one before");
     else if (p)
         bind_peer(p, c);
 }
@@ -103,13 +104,13 @@ static void on_standing(void *arg, const PGresult *result)
     if (!db_ok(result)) {
         peer_fail(c->asker, db_error(result));
     } else if (PQntuples(result) != 1) {
-        refuse(c, IPC_E_UNAUTHORIZED, "there is no such user");
+        refuse_token(c, IPC_E_UNAUTHORIZED, "there is no such user");
     } else {
         struct standing s = standing_from_row(result, 0, 0);
         enum ipc_error error = standing_judge(&s, &c->token.proof);
         revocations_learn(c->token.user, &s);
         if (error)
-            refuse(c, error, "it is void, says the database");
+            refuse_token(c, error, "it is void, says the database");
         else
             settle(c);
     }
@@ -130,7 +131,7 @@ void bearer_prove(struct asker asker, struct ipc_text text)
     struct claim c = {.asker = asker};
     const char *why;
     if (!token_verify(&keys, text.p, text.n, time(NULL), &c.token, &why)) {
-        refuse(&c, IPC_E_UNAUTHORIZED, why);
+        refuse_token(&c, IPC_E_UNAUTHORIZED, why);
         return;
     }
     if (revocations_know(c.token.user, &c.token.proof))

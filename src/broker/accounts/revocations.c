@@ -14,7 +14,7 @@ static struct map users;  /* user id -> struct standing, of users with revoked t
 static struct map others; /* the same for other users who showed a token: a cache */
 static bool current;      /* all revocations were read since the link came up */
 static int64_t position;  /* all changes up to here were read */
-static bool wanted = true;
+static bool revocations_due = true;
 
 struct standing standing_from_row(const PGresult *result, int row, int column)
 {
@@ -102,12 +102,12 @@ void revocations_link_lost(void)
     forget_all();
     current = false;
     position = 0;
-    wanted = true;
+    revocations_due = true;
 }
 
 void revocations_wanted(void)
 {
-    wanted = true;
+    revocations_due = true;
 }
 
 /* Ends the attached channels of users who may no longer be online. Their sessions reconnect, show
@@ -145,7 +145,7 @@ static void on_read(void *arg, const PGresult *result)
     }
     bool fresh = !current;
     if (rows >= ROWS_AT_ONCE)
-        wanted = true;
+        revocations_due = true;
     else
         current = true;
     if (current && (fresh || rows > 0))
@@ -154,9 +154,9 @@ static void on_read(void *arg, const PGresult *result)
 
 bool revocations_read(struct db *listener)
 {
-    if (!wanted)
+    if (!revocations_due)
         return false;
-    wanted = false;
+    revocations_due = false;
     struct db_params p = {0};
     db_param_int8(&p, position);
     db_param_int4(&p, ROWS_AT_ONCE);

@@ -29,7 +29,7 @@ static void name_key(char kid[TOKEN_KID], const char *secret)
     kid[TOKEN_KID - 1] = '\0';
 }
 
-static struct token_key *add(struct token_keys *k, enum token_algorithm algorithm, char *bytes)
+static struct token_key *add_key(struct token_keys *k, enum token_algorithm algorithm, char *bytes)
 {
     k->keys = xrealloc(k->keys, (k->count + 1) * sizeof(*k->keys));
     struct token_key *key = &k->keys[k->count++];
@@ -41,7 +41,7 @@ void token_keys_add_secret(struct token_keys *k, const char *secret)
 {
     if (!*secret)
         bug("an empty key");
-    struct token_key *key = add(k, TOKEN_HS256, xstrdup(secret));
+    struct token_key *key = add_key(k, TOKEN_HS256, xstrdup(secret));
     name_key(key->kid, secret);
 }
 
@@ -79,7 +79,7 @@ void token_keys_add_public(struct token_keys *k, const char *list)
     while (*list) {
         size_t n = strcspn(list, ",");
         if (n > 0)
-            add(k, algorithm_of(list, n), make_pem(list, n));
+            add_key(k, algorithm_of(list, n), make_pem(list, n));
         list += n + (list[n] != '\0');
     }
 }

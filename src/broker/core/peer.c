@@ -23,7 +23,7 @@ enum {
     QUEUE_HARD = 2 * IPC_MAX_REPLY,
 };
 
-static const struct peers_owner *owner;
+static const struct peers_owner *owner_of_peers;
 static struct map peers;
 static struct peer *ended;    /* since the last peers_reap() */
 static struct tally channels; /* by pid */
@@ -60,7 +60,7 @@ void peer_end(struct peer *p, const char *why)
     p->closing = true;
     p->next_ended = ended;
     ended = p;
-    owner->ended(p);
+    owner_of_peers->ended(p);
     loop_remove(broker.loop, &p->watch);
     ipc_channel_close(&p->channel);
 }
@@ -109,7 +109,7 @@ static bool within_rate(struct peer *p)
 }
 
 /* Checks the message against its row for this peer; returns what is wrong, or NULL. */
-static const char *refuse(struct peer *p, const struct ipc_message *m)
+static const char *breaks_rule(struct peer *p, const struct ipc_message *m)
 {
     const struct ipc_rule *rule = ipc_rule(m->type);
     if (!(rule->when & p->state))
@@ -133,16 +133,16 @@ static bool has_room(struct peer *p)
     return !p->closing && ipc_channel_queued(&p->channel) <= broker.conf.session_queue;
 }
 
-static void serve(struct peer *p)
+static void serve_peer(struct peer *p)
 {
     struct ipc_message m;
     int got = -1;
     while (!p->closing && has_room(p) && (got = ipc_channel_next(&p->channel, &m)) != 0) {
         p->due_since = 0;
-        const char *wrong = got < 0 ? "a message that is none of a session's" : refuse(p, &m);
+        const char *wrong = got < 0 ? "a message that is none of a session's" : breaks_rule(p, &m);
         if (!wrong) {
             p->waiting[m.type]++;
-            wrong = owner->serve(p, &m);
+            wrong = owner_of_peers->serve(p, &m);
         }
         if (wrong)
             peer_end(p, wrong);
@@ -172,8 +172,8 @@ static void on_late_look(void *arg)
 static void on_drained(struct peer *p)
 {
     p->wants_drained = false;
-    owner->drained(p);
-    serve(p);
+    owner_of_peers->drained(p);
+    serve_peer(p);
 }
 
 static void on_channel(void *arg, uint32_t events)
@@ -188,12 +188,12 @@ static void on_channel(void *arg, uint32_t events)
         if (ipc_channel_fill(&p->channel) < 0)
             peer_end(p, NULL);
         else
-            serve(p);
+            serve_peer(p);
     }
     peer_flush(p);
 }
 
-static void add(int fd)
+static void add_peer(int fd)
 {
     struct ucred cred = {0};
     socklen_t size = sizeof(cred);
@@ -227,7 +227,7 @@ static void on_accept(void *arg, uint32_t events)
     for (int i = 0; i < 64; i++) {
         int fd = accept4(listener.fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
         if (fd >= 0) {
-            add(fd);
+            add_peer(fd);
             continue;
         }
         if (process_out_of_descriptors(errno)) {
@@ -241,7 +241,7 @@ static void on_accept(void *arg, uint32_t events)
 
 void peers_init(int fd, const struct peers_owner *hears)
 {
-    owner = hears;
+    owner_of_peers = hears;
     listener = (struct loop_watch){fd, EPOLLIN, on_accept, NULL};
     accept_pause.call = on_pause_over;
     late_look.call = on_late_look;

@@ -67,7 +67,7 @@ void answers_void(struct peer *p)
     }
 }
 
-static void answer(struct peer *p, const struct held_answer *a)
+static void put_or_hold(struct peer *p, const struct held_answer *a)
 {
     if (p->state != IPC_IS_ATTACHED || (!a->wait.change && buf_len(&p->feed.answers) == 0)) {
         put_answer(p, a);
@@ -81,15 +81,15 @@ static void answer(struct peer *p, const struct held_answer *a)
 
 void answers_ack(struct peer *p, uint32_t seq, struct answer_ack ack)
 {
-    answer(p, &(struct held_answer){.wait = ack.message,
-                                    .message = ack.message.change,
-                                    .seq = seq,
-                                    .duplicate = ack.duplicate});
+    put_or_hold(p, &(struct held_answer){.wait = ack.message,
+                                         .message = ack.message.change,
+                                         .seq = seq,
+                                         .duplicate = ack.duplicate});
 }
 
 void answers_refuse(struct peer *p, uint32_t seq, enum ipc_error error)
 {
-    answer(p, &(struct held_answer){.seq = seq, .error = error});
+    put_or_hold(p, &(struct held_answer){.seq = seq, .error = error});
 }
 
 void answers_release(void)

@@ -13,11 +13,11 @@ enum { ROWS_AT_ONCE = 500 };
 enum { WINDOW = 50000 };
 
 static uint64_t asked; /* where the present reading began */
-static bool wanted;
+static bool events_due;
 
 void events_wanted(void)
 {
-    wanted = true;
+    events_due = true;
 }
 
 static void on_events(void *arg, const PGresult *result)
@@ -32,14 +32,14 @@ static void on_events(void *arg, const PGresult *result)
     }
     answers_release();
     if (rows >= ROWS_AT_ONCE || position().change - asked >= WINDOW)
-        wanted = true;
+        events_due = true;
 }
 
 bool events_read(struct db *listener)
 {
-    if (!position_is_started() || (!wanted && !position_is_behind()))
+    if (!position_is_started() || (!events_due && !position_is_behind()))
         return false;
-    wanted = false;
+    events_due = false;
     position_read();
     asked = position().change;
     struct db_params p = {0};

@@ -96,7 +96,7 @@ static bool is_dead(const struct host *h, int64_t now)
 }
 
 /* Forgets hosts whose rows are gone, and lists the dead. */
-static void judge(int64_t now)
+static void judge_hosts(int64_t now)
 {
     struct buf left = BUF_INIT;
     struct host *h;
@@ -124,7 +124,7 @@ static void on_beat(void *arg, const PGresult *result)
     looks++;
     for (int i = 0; i < PQntuples(result); i++)
         see(db_int(result, i, 0), db_int(result, i, 1), db_bool(result, i, 2), now);
-    judge(now);
+    judge_hosts(now);
 }
 
 static void on_swept(void *arg, const PGresult *result)

@@ -61,7 +61,7 @@ static struct send *pop(struct queue *q)
     return s;
 }
 
-static void fail(struct send *s, enum ipc_error error)
+static void fail_send(struct send *s, enum ipc_error error)
 {
     struct peer *p = peer_find(s->asker.peer);
     if (p)
@@ -77,7 +77,7 @@ static void on_expiry(void *arg)
     struct send *s;
     while ((s = STAILQ_FIRST(&waiting.sends)) && (link_is_hopeless() || s->since <= oldest)) {
         pop(&waiting);
-        fail(s, IPC_E_UNAVAILABLE);
+        fail_send(s, IPC_E_UNAVAILABLE);
         free(s);
     }
     if (waiting.count > 0)
@@ -168,10 +168,10 @@ static bool is_next(const PGresult *result)
 
 /* next: the batch directly follows what this host has handed out, so hand it out here; otherwise
  * events.c reads it in its turn. */
-static void answer(struct send *s, const PGresult *result, int row, bool next)
+static void answer_send(struct send *s, const PGresult *result, int row, bool next)
 {
     if (!is_ok(result, row)) {
-        fail(s, refusal(result, row));
+        fail_send(s, refusal(result, row));
         return;
     }
     struct answer_ack ack = {.message = db_cursor(result, row, 2),
@@ -203,9 +203,9 @@ static void on_sent(void *arg, const PGresult *result)
     struct send *s;
     STAILQ_FOREACH (s, &batch.sends, next) {
         if (ok)
-            answer(s, result, row++, next);
+            answer_send(s, result, row++, next);
         else
-            fail(s, db_error(result));
+            fail_send(s, db_error(result));
     }
     while (batch.count > 0)
         free(pop(&batch));

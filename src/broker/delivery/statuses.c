@@ -24,13 +24,13 @@ struct person {
 static struct map people; /* user id -> struct person */
 static uint64_t position; /* all changes up to here were read */
 static unsigned epoch;
-static bool wanted;
+static bool statuses_due;
 static struct buf doubtful; /* int64_t ids of users to check in the database */
 static struct loop_timer grace;
 
 void statuses_wanted(void)
 {
-    wanted = true;
+    statuses_due = true;
 }
 
 static struct person *person(int64_t user)
@@ -44,7 +44,7 @@ static struct person *person(int64_t user)
     return who;
 }
 
-static void take(const struct status *s)
+static void take_row(const struct status *s)
 {
     struct person *who = person(s->user);
     who->epoch = epoch;
@@ -62,15 +62,15 @@ static void on_read(void *arg, const PGresult *result)
         return;
     for (int i = 0; i < PQntuples(result); i++) {
         struct status s = status_from_row(result, i);
-        take(&s);
+        take_row(&s);
     }
 }
 
 bool statuses_read(struct db *listener)
 {
-    if (!wanted || broker.conf.presence == CONF_PRESENCE_OFF)
+    if (!statuses_due || broker.conf.presence == CONF_PRESENCE_OFF)
         return false;
-    wanted = false;
+    statuses_due = false;
     struct db_params p = {0};
     db_param_int8(&p, link_host());
     db_param_int8(&p, (int64_t)position);
@@ -92,7 +92,7 @@ void statuses_link_up(void)
 {
     epoch++;
     position = 0;
-    wanted = true;
+    statuses_due = true;
     grace.call = on_grace_over;
     loop_timer_set(broker.loop, &grace, GRACE_MS);
 }

@@ -19,7 +19,7 @@ struct job {
     void *arg;
 };
 
-static bool is_wanted(const void *arg)
+static bool peer_is_there(const void *arg)
 {
     const struct job *job = arg;
     return peer_find(job->peer) != NULL;
@@ -30,7 +30,7 @@ static struct work work = {.who = "the signer",
                            .at_once = AT_ONCE,
                            .most = QUEUE,
                            .patience = PATIENCE_MS,
-                           .wanted = is_wanted,
+                           .wanted = peer_is_there,
                            WORK_QUEUES(work)};
 
 static void on_answer(void *arg, const struct ipc_message *m)

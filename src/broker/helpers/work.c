@@ -46,7 +46,7 @@ static void put_waiting(struct work *w, struct work_job *job)
     w->waiting_count++;
 }
 
-static bool is_wanted(const struct work *w, const struct work_job *job)
+static bool job_is_wanted(const struct work *w, const struct work_job *job)
 {
     return !w->wanted || w->wanted(job->arg);
 }
@@ -56,7 +56,7 @@ static void drop_unwanted(struct work *w)
 {
     struct work_job *job;
     for (int n = w->waiting_count; n > 0 && (job = take_waiting(w)); n--) {
-        if (is_wanted(w, job))
+        if (job_is_wanted(w, job))
             put_waiting(w, job);
         else
             finish(job, NULL);
@@ -77,7 +77,7 @@ static void send_next(struct work *w)
 {
     struct work_job *job;
     while (w->out_count < w->at_once && (job = take_waiting(w))) {
-        if (!is_wanted(w, job) || !send_job(w, job)) {
+        if (!job_is_wanted(w, job) || !send_job(w, job)) {
             finish(job, NULL);
             continue;
         }

@@ -100,7 +100,7 @@ static void watch(struct db *db, uint32_t events)
 }
 
 /* Answers the statement under way, if any. */
-static void answer(struct db *db, const PGresult *result)
+static void give_result(struct db *db, const PGresult *result)
 {
     db_done *done = db->done;
     db->done = NULL;
@@ -118,7 +118,7 @@ void db_close(struct db *db)
     PQfinish(db->pg);
     db->pg = NULL;
     db->state = CLOSED;
-    answer(db, NULL);
+    give_result(db, NULL);
 }
 
 void db_free(struct db *db)
@@ -132,31 +132,31 @@ bool db_ready(const struct db *db)
     return db->state == READY;
 }
 
-static void end(struct db *db)
+static void end_db(struct db *db)
 {
     db_close(db);
     db->owner->down(db->owner_arg);
 }
 
-static void fail(struct db *db, const char *what)
+static void fail_db(struct db *db, const char *what)
 {
     const char *why = db->pg ? PQerrorMessage(db->pg) : "";
     if (trouble_tell(db->name, what, why, db->state == CONNECTING))
         db->owner->refused(db->owner_arg);
-    end(db);
+    end_db(db);
 }
 
 static void on_timeout(void *arg)
 {
     struct db *db = arg;
-    fail(db, db->state == CONNECTING ? "no connection in time" : "no answer in time");
+    fail_db(db, db->state == CONNECTING ? "no connection in time" : "no answer in time");
 }
 
 static void send_pending(struct db *db)
 {
     int rest = PQflush(db->pg);
     if (rest < 0)
-        fail(db, "cannot send");
+        fail_db(db, "cannot send");
     else
         watch(db, rest ? EPOLLIN | EPOLLOUT : EPOLLIN);
 }
@@ -165,7 +165,7 @@ static void check_schema(struct db *db)
 {
     db->state = CHECKING;
     if (!PQsendQuery(db->pg, SCHEMA_QUERY))
-        fail(db, "cannot ask for the schema's version");
+        fail_db(db, "cannot ask for the schema's version");
     else
         send_pending(db);
 }
@@ -185,7 +185,7 @@ static void prepare_next(struct db *db)
     }
     if (!PQsendPrepare(db->pg, statements[db->preparing].name, statements[db->preparing].sql, 0,
                        NULL))
-        fail(db, "cannot prepare");
+        fail_db(db, "cannot prepare");
     else
         send_pending(db);
 }
@@ -205,7 +205,7 @@ static void connect_step(struct db *db)
         check_schema(db);
         break;
     default:
-        fail(db, "cannot connect");
+        fail_db(db, "cannot connect");
     }
 }
 
@@ -279,7 +279,7 @@ void db_connect(struct db *db)
     loop_timer_set(db->loop, &db->timer, CONNECT_TIMEOUT_MS);
     db->state = CONNECTING;
     if (PQstatus(db->pg) == CONNECTION_BAD)
-        fail(db, "cannot connect");
+        fail_db(db, "cannot connect");
     else
         watch(db, EPOLLOUT);
 }
@@ -325,7 +325,7 @@ void db_run(struct db *db, enum statement statement, struct db_params *p, db_don
         buf_wipe(&p->bytes);
     *p = (struct db_params){0};
     if (!sent)
-        fail(db, "cannot send");
+        fail_db(db, "cannot send");
     else
         send_pending(db);
 }
@@ -386,22 +386,22 @@ static void on_result(struct db *db, PGresult *result)
                           (int)strcspn(PQresultErrorMessage(result), "\n"),
                           PQresultErrorMessage(result));
         if (server_left_us(result) || PQstatus(db->pg) == CONNECTION_BAD) {
-            fail(db, "lost");
+            fail_db(db, "lost");
             return;
         }
         db->state = READY;
         loop_timer_stop(db->loop, &db->timer);
-        answer(db, result);
+        give_result(db, result);
     } else if (db->state == CHECKING) {
         if (schema_fits(db->pg, result))
             prepare_next(db);
         else
-            end(db); /* the reason was logged */
+            end_db(db); /* the reason was logged */
     } else if (PQresultStatus(result) == PGRES_COMMAND_OK) {
         db->preparing++;
         prepare_next(db);
     } else {
-        fail(db, "cannot prepare a statement");
+        fail_db(db, "cannot prepare a statement");
     }
 }
 
@@ -451,7 +451,7 @@ static void on_io(void *arg, uint32_t events)
     if (!db->pg || !(events & ~(uint32_t)EPOLLOUT))
         return;
     if (!PQconsumeInput(db->pg)) {
-        fail(db, "lost");
+        fail_db(db, "lost");
         return;
     }
     take_result(db);

@@ -13,7 +13,7 @@ static void begin(struct db_params *p)
     p->at[p->count] = buf_len(&p->bytes);
 }
 
-static void end(struct db_params *p)
+static void end_param(struct db_params *p)
 {
     p->length[p->count] = (int)(buf_len(&p->bytes) - p->at[p->count]);
     p->count++;
@@ -46,21 +46,21 @@ void db_param_int8(struct db_params *p, int64_t v)
 {
     begin(p);
     put_int8(&p->bytes, v);
-    end(p);
+    end_param(p);
 }
 
 void db_param_int4(struct db_params *p, int32_t v)
 {
     begin(p);
     put_int4(&p->bytes, v);
-    end(p);
+    end_param(p);
 }
 
 void db_param_text(struct db_params *p, const char *text, size_t n)
 {
     begin(p);
     buf_append(&p->bytes, text, n);
-    end(p);
+    end_param(p);
 }
 
 /* array_send(): dimensions, has-nulls, element type, then size and lower bound of the dimension. */
@@ -97,7 +97,7 @@ void db_array_text(struct db_params *p, const char *text, size_t n)
 
 void db_array_end(struct db_params *p)
 {
-    end(p);
+    end_param(p);
 }
 
 void db_param_ids(struct db_params *p, const struct buf *ids)

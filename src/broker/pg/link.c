@@ -20,7 +20,7 @@ static enum {
     UP,
 } state;
 
-static const struct link_owner *owner;
+static const struct link_owner *owner_of_link;
 static struct db *listener, *writer;
 static struct backoff backoff = {.first = 100, .most = 2000};
 static struct loop_timer retry;
@@ -71,7 +71,7 @@ static void on_retry(void *arg)
 }
 
 /* Ends both connections, tells the owner, and sets a timer for the next attempt. */
-static void on_down(void *arg)
+static void on_connection_down(void *arg)
 {
     (void)arg;
     if (state == DOWN)
@@ -87,7 +87,7 @@ static void on_down(void *arg)
     host = 0;
     db_close(listener);
     db_close(writer);
-    owner->down();
+    owner_of_link->down();
     loop_timer_set(broker.loop, &retry, backoff_failed(&backoff));
 }
 
@@ -97,7 +97,7 @@ bool link_ok(const PGresult *result, const char *what)
         return true;
     if (result) { /* NULL: the link went down, so there is no answer */
         log_warn("%s failed; connecting anew", what);
-        on_down(NULL);
+        on_connection_down(NULL);
     }
     return false;
 }
@@ -121,10 +121,10 @@ static void on_attached(void *arg, const PGresult *result)
     host = db_int(result, 0, 0);
     bool honoured = take_tag(result) && db_bool(result, 0, 2);
     state = OPENING;
-    owner->attached(honoured, db_cursor(result, 0, 3));
+    owner_of_link->attached(honoured, db_cursor(result, 0, 3));
 }
 
-static void on_up(void *arg)
+static void on_connection_up(void *arg)
 {
     (void)arg;
     if (state != CONNECTING || !db_ready(listener) || !db_ready(writer))
@@ -146,7 +146,7 @@ void link_set_up(void)
     backoff_reset(&backoff);
     log_info("the database is up; this is host %lld", (long long)host);
     report(ROLE_UP);
-    owner->up();
+    owner_of_link->up();
 }
 
 static struct db *when_free(struct db *db)
@@ -167,14 +167,15 @@ struct db *link_writer(void)
 static void on_bell(void *arg, const char *payload)
 {
     (void)arg;
-    owner->bell(payload);
+    owner_of_link->bell(payload);
 }
 
 void link_init(int status_fd, const struct link_owner *hears)
 {
-    static const struct db_owner connections = {on_up, on_down, on_bell, link_refused};
+    static const struct db_owner connections = {on_connection_up, on_connection_down, on_bell,
+                                                link_refused};
     status = status_fd;
-    owner = hears;
+    owner_of_link = hears;
     listener = db_new(broker.loop, &broker.conf, "listener", DB_LISTENER, &connections, NULL);
     writer = db_new(broker.loop, &broker.conf, "writer", DB_WRITER, &connections, NULL);
     retry.call = on_retry;

@@ -81,7 +81,7 @@ static void on_done(void *arg, const PGresult *result)
         give_work(m);
 }
 
-static void on_up(void *arg)
+static void on_member_up(void *arg)
 {
     struct member *m = arg;
     m->state = CONNECTED;
@@ -104,7 +104,7 @@ static void refuse_all(void)
         finish(take_job(), NULL);
 }
 
-static void on_down(void *arg)
+static void on_member_down(void *arg)
 {
     struct member *m = arg;
     m->state = AWAY;
@@ -120,7 +120,7 @@ static void on_retry(void *arg)
     connect_anew(arg);
 }
 
-static const struct db_owner owner = {on_up, on_down, NULL, link_refused};
+static const struct db_owner member_owner = {on_member_up, on_member_down, NULL, link_refused};
 
 void pool_init(void)
 {
@@ -130,7 +130,7 @@ void pool_init(void)
         struct member *m = &members[i];
         m->backoff = (struct backoff){.first = 100, .most = 10000};
         m->retry = (struct loop_timer){.call = on_retry, .arg = m};
-        m->db = db_new(broker.loop, &broker.conf, "pool", DB_POOL, &owner, m);
+        m->db = db_new(broker.loop, &broker.conf, "pool", DB_POOL, &member_owner, m);
     }
 }
 

@@ -29,7 +29,7 @@ static int64_t ahead(int64_t theirs, int64_t before, int64_t after)
     return theirs > after ? after - theirs : 0;
 }
 
-static void judge(int64_t ms)
+static void judge_skew(int64_t ms)
 {
     int64_t size = ms < 0 ? -ms : ms;
     if (!differs && size > DIFFERS_MS)
@@ -48,7 +48,7 @@ static void on_clock(void *arg, const PGresult *result)
     int64_t before = asked;
     asked = 0;
     if (db_ok(result) && PQntuples(result) == 1)
-        judge(ahead(db_int(result, 0, 0), before, now_ms()));
+        judge_skew(ahead(db_int(result, 0, 0), before, now_ms()));
 }
 
 void skew_link_up(void)

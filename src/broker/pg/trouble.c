@@ -29,7 +29,7 @@ void trouble_over(void)
 }
 
 /* What to do about a refused connection, by SQLSTATE. */
-static const char *remedy(const char *state)
+static const char *remedy_of_state(const char *state)
 {
     static const struct {
         char state[6];
@@ -64,7 +64,7 @@ bool trouble_tell(const char *connection, const char *what, const char *why, boo
     const char *state = connecting ? state_in(why) : "";
     char line[LOG_LINE];
     snprintf(line, sizeof(line), "%s: %.*s%s%s", what, (int)strcspn(why, "\n"), why,
-             connecting ? "; " : "", connecting ? remedy(state) : "");
+             connecting ? "; " : "", connecting ? remedy_of_state(state) : "");
     if (is_news(line))
         log_warn("database connection \"%s\": %s", connection, line);
     return strncmp(state, "28", 2) == 0; /* invalid authorization */
