@@ -51,9 +51,8 @@ int tls_accept(struct tls *t, bool *plain_http);
 const char *tls_describe(struct tls *t, char *text, size_t size);
 
 /* As buf_read() and buf_write(), once. -1 with EAGAIN can mean, for either of them, to wait until
- * the socket is readable or until it is writable: tls_read_events() and
- * tls_write_events() say which. A whole record is read at a time:
- * nothing stays here that poll(2) would not show. */
+ * the socket is readable or until it is writable: tls_read_events() and tls_write_events() say
+ * which. A whole record is read at a time: nothing stays here that poll(2) would not show. */
 long tls_read(struct tls *t, struct buf *b);
 long tls_write(struct tls *t, struct buf *b);
 
