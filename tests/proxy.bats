@@ -65,7 +65,7 @@ bad = [head("GET", "/users").encode(), b"PROXY TCP4 192.0.2.1\r\n" + bytes(50), 
        SIGNATURE + b"\x11\x11\0\x0c" + bytes(12)]
 for data in bad:
     assert read_all(raw(data)) == b"", data
-eventually(lambda: log().count("is no PROXY header") == len(bad))
+eventually(lambda: log().count("did not begin with a PROXY header") == len(bad))
 assert member().token
 PY
 }

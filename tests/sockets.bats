@@ -412,7 +412,7 @@ PY
     py - <<'PY'
 from server import *
 out = refused("-i", *options(some_name()), *SECRETS)
-assert "descriptor 0 is no socket; this is for inetd and for systemd's Accept=yes" in out, out
+assert "descriptor 0 is not a socket; this is for inetd and for systemd's Accept=yes" in out, out
 PY
 }
 

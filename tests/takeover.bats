@@ -162,7 +162,7 @@ with Service("-f", "c.conf", "-o", "min_spare=3", cwd=folder, relative=True) as 
     os.kill(new, signal.SIGHUP)
     s.logged("configuration reloaded")
     eventually(lambda: register(10) == 201)
-    assert "only after a restart" not in s.log()
+    assert "needs a restart" not in s.log()
 PY
 }
 

@@ -734,9 +734,9 @@ shutil.copy(f"{T}/ec.pub", path)
 with Server("-o", f"jwt_public_key_file={path}") as s:
     s.kill(signal.SIGHUP)
     s.logged("configuration reloaded")
-    assert "only after a restart" not in s.log()
+    assert "needs a restart" not in s.log()
     shutil.copy(f"{T}/rsa.pub", path)
     s.kill(signal.SIGHUP)
-    s.logged("in force only after a restart: jwt_public_key\n")
+    s.logged("needs a restart to take effect: jwt_public_key\n")
 PY
 }

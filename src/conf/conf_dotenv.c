@@ -187,7 +187,7 @@ static int check_file(int fd, const char *path, struct conf_error *e)
 {
     struct stat st;
     if (fstat(fd, &st) < 0 || !S_ISREG(st.st_mode))
-        return conf_fail(e, "%.200s: is no regular file; remove it", path);
+        return conf_fail(e, "%.200s: is not a regular file; remove it", path);
     return check_trust(path, "the file", &st, e) < 0 ? -1 : check_folder(path, e);
 }
 

@@ -53,7 +53,7 @@ static int read_port(const struct conf *c, const char *entry, const char *text,
     if (*text != ':')
         return bad_entry(c, entry, e);
     if (n < 1 || n > 5 || strspn(text + 1, "0123456789") != n || atoi(text + 1) > 65535)
-        return conf_fault(c, CONF_K_listen, e, "\"%.60s\": port \"%.20s\" is none from 0 to 65535",
+        return conf_fault(c, CONF_K_listen, e, "\"%.60s\": port \"%.20s\" must be from 0 to 65535",
                           entry, text + 1);
     snprintf(a->port, sizeof(a->port), "%s", text + 1);
     return 1;

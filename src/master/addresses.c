@@ -39,6 +39,6 @@ void addresses_leave(struct address *a)
     if (!a || --a->clients > 0)
         return;
     if (map_remove(&addresses, a->key) != a)
-        bug("an address that is not known");
+        bug("an unknown address");
     free(a);
 }

@@ -178,7 +178,7 @@ static void reload(const struct master *m)
         struct buf fixed = BUF_INIT;
         conf_reload(m->conf, &fresh, &fixed);
         if (buf_len(&fixed) > 0)
-            log_warn("changed, but in force only after a restart: %.*s", (int)buf_len(&fixed),
+            log_warn("changed, but needs a restart to take effect: %.*s", (int)buf_len(&fixed),
                      (const char *)buf_head(&fixed));
         buf_free(&fixed);
         log_init(m->log_fd, log_kind(m->log_fd), (enum log_level)m->conf->log_level);

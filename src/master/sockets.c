@@ -110,7 +110,7 @@ static void take_inetd(struct sockets *s, const struct conf *conf)
 {
     struct stat st;
     if (fstat(STDIN_FILENO, &st) < 0 || !S_ISSOCK(st.st_mode))
-        die("-i: descriptor 0 is no socket; this is for inetd and for systemd's Accept=yes");
+        die("-i: descriptor 0 is not a socket; this is for inetd and for systemd's Accept=yes");
     int fd = fcntl(STDIN_FILENO, F_DUPFD_CLOEXEC, 10);
     int null = process_open_null();
     if (fd < 0)

@@ -217,7 +217,7 @@ void exchange_redirect(struct exchange *x)
 {
     struct http_text host = x->request.host, path = x->request.path, query = x->request.query;
     if (host.n == 0) {
-        exchange_error(x, 400, "HTTPS is spoken here; send a Host to be shown the way");
+        exchange_error(x, 400, "This server needs HTTPS; add a Host header field to be redirected");
         return;
     }
     /* Without its port; an IPv6 address has colons of its own. */
@@ -231,7 +231,7 @@ void exchange_redirect(struct exchange *x)
     http_response_fieldf(&x->client->out, "Location", "https://%.*s%s%.*s%s%.*s", (int)host.n,
                          host.p, port, (int)path.n, path.p, query.n ? "?" : "", (int)query.n,
                          query.p);
-    put_error_body(x, "HTTPS is spoken here; see the Location field");
+    put_error_body(x, "This server needs HTTPS; see the Location field");
 }
 
 void exchange_failure(struct exchange *x, enum ipc_error error)

@@ -23,13 +23,13 @@ bool proxied_begin(struct client *c)
     long more;
     while ((more = proxy_parse(data, n, &header)) > 0) {
         if (!client_read_exactly(c, data + n, (size_t)more, deadline)) {
-            log_debug("the proxy sent no whole PROXY header");
+            log_debug("the proxy sent an incomplete PROXY header");
             return false;
         }
         n += (size_t)more;
     }
     if (more < 0) {
-        log_warn("what this trusted proxy sent first is no PROXY header; see proxy_protocol in "
+        log_warn("this trusted proxy did not begin with a PROXY header; see proxy_protocol in "
                  "chatd.conf(5)");
         return false;
     }

@@ -61,7 +61,7 @@ static bool is_coded(const struct http_request *r)
 static struct json_object *body_object(struct exchange *x)
 {
     if (is_coded(&x->request)) {
-        exchange_error_with(x, 415, "A body with a Content-Encoding is not read: send it as it is",
+        exchange_error_with(x, 415, "Content-Encoding is not supported: send the body uncompressed",
                             "Accept-Encoding", "identity");
         return NULL;
     }

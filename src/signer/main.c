@@ -57,7 +57,7 @@ static bool make_signature(const uint8_t *packet, size_t n, struct buf *reply)
     struct buf signature = BUF_INIT;
     if (!ipc_read_end(&r) || !scheme || key.n != TLS_FINGERPRINT ||
         !content_is_handshake(scheme, p, content.n))
-        log_warn("refused to sign what is no handshake");
+        log_warn("refused to sign content that is not a handshake");
     else if (!keys_sign((const unsigned char *)key.p, scheme, p, content.n, &signature))
         log_warn("cannot sign with scheme 0x%04x and the key asked for", scheme->number);
     size_t begin = ipc_begin(reply, IPC_KEY_SIGNED, m.seq);

@@ -242,7 +242,7 @@ static int settle_content_length(struct http_request *r)
             return refuse_request(r, 400, "Content-Length must be one decimal number");
         if (length > (INT64_MAX - digit) / 10)
             return refuse_request(r, 400,
-                                  "Content-Length is beyond all numbers: send the true one");
+                                  "Content-Length is too large: send the body's true length");
         length = length * 10 + digit;
     }
     if (value->n == 0)

@@ -62,7 +62,7 @@ int http_line_cut(const uint8_t *p, size_t n, struct http_text *line, const char
     else if (p[i] == '\n')
         *error = "a line ends with LF alone: end lines with CR LF";
     else
-        *error = "a CR that no LF follows: end lines with CR LF";
+        *error = "a CR without LF: end lines with CR LF";
     return HTTP_LINE_BAD;
 }
 

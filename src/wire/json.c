@@ -63,7 +63,7 @@ static bool check_number(struct checker *c)
     take_byte(c, '-');
     if (take_byte(c, '0')) {
         if (is_digit(peek(c)))
-            return wrong(c, NOT_JSON "a number starts with a zero too many");
+            return wrong(c, NOT_JSON "a number has a leading zero");
     } else if (!take_digits(c)) {
         return wrong(c, NOT_JSON "a minus sign without a number");
     }

@@ -387,7 +387,7 @@ static void an_env_file_that_others_could_have_made_is_refused(void)
     unlink(path_of("other"));
     CHECK(mkfifo(path_of("env"), 0600) == 0); /* which nobody writes to */
     CHECK(conf_load_env_file(&c, path_of("env"), &e) == -1);
-    check_error("%s/env: is no regular file; remove it", dir);
+    check_error("%s/env: is not a regular file; remove it", dir);
     unlink(path_of("env"));
 }
 

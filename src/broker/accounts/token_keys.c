@@ -56,7 +56,7 @@ static enum token_algorithm algorithm_of(const char *base64, size_t n)
     EVP_PKEY_free(key);
     free(der);
     if (kind != EVP_PKEY_RSA && kind != EVP_PKEY_EC)
-        bug("a public key that is none");
+        bug("an invalid public key");
     return kind == EVP_PKEY_RSA ? TOKEN_RS256 : TOKEN_ES256;
 }
 
