@@ -398,7 +398,7 @@ same("close codes", sent, set(re.findall(r"\d{4}", items)) - {"1000", "1001"})
 table = source("ipc/ipc_table.h").split("#define IPC_ERRORS(E)")[1]
 rows = re.findall(r'E\(\w+, "(\w+)", (\d+), ', table)
 codes = {code for code, _ in rows}
-for call in re.findall(r"\brefuse\(f,([^;]*);", source("wire/chat_frame.c")):
+for call in re.findall(r"\brefuse_frame\(f,([^;]*);", source("wire/chat_frame.c")):
     codes |= set(re.findall(r'"([a-z]+_[a-z]+)"', call))
 codes |= set(re.findall(r'(?:live_put_error|complain)\(\w+, [^;"]*"(\w+)"', session))
 listed = set(re.findall(r"^\.It Li (\w+)", section("From server to client"), re.M))
@@ -406,7 +406,7 @@ assert codes <= set(re.findall(r"^\.(?:It )?Li (\w+)", page, re.M)), codes
 assert listed <= codes, f"codes only in the manual: {listed - codes}"
 
 statuses = {status for _, status in rows}
-statuses |= set(re.findall(r"(?:exchange_error|exchange_error_with|refuse|begin)\(\w+, (\d{3})\b",
+statuses |= set(re.findall(r"(?:exchange_error|exchange_error_with|refuse\w*|\w*_refuse|begin)\(\w+, (\d{3})\b",
                            session + source("wire/http*.c", "wire/ws_handshake.c")))
 statuses |= set(re.findall(r"return -(\d{3});", source("wire/http*.c")))
 same("statuses", {s for s in statuses if s >= "400"},
