@@ -3,6 +3,7 @@
 
 #include "clock.h"
 #include "live.h"
+#include "live_put.h"
 #include "log.h"
 #include "ws.h"
 

@@ -8,11 +8,12 @@
 #include <time.h>
 
 #include "clock.h"
+#include "live_link.h"
+#include "live_put.h"
 #include "log.h"
 
 enum {
     OUT_HIGH = 64 * 1024, /* above this the broker is not read, so that its queue fills up */
-    READ_AT_ONCE = 16 * 1024,
 };
 
 /* --- to the client --- */
@@ -26,115 +27,6 @@ static bool client_has_room(const struct live *l)
 static bool may_hear_broker(const struct live *l)
 {
     return client_has_room(l) || l->channel == CHANNEL_AUTH;
-}
-
-static void put_frame(struct live *l, const void *json, size_t n, const struct cursor *at)
-{
-    if (!l->close_by)
-        l->kind->frame(l, json, n, at);
-}
-
-void live_put_json(struct live *l, struct buf *json)
-{
-    put_frame(l, buf_head(json), buf_len(json), NULL);
-    buf_free(json);
-}
-
-void live_put_error(struct live *l, const char *id, size_t id_size, const char *code,
-                    bool temporary, const char *text)
-{
-    struct buf json = BUF_INIT;
-    chat_put_error(&json, id, id_size, code, temporary, text);
-    live_put_json(l, &json);
-}
-
-static void put_failure(struct live *l, const char *id, size_t id_size, enum ipc_error error)
-{
-    const struct ipc_failure *f = ipc_failure(error);
-    live_put_error(l, id, id_size, f->code, f->temporary, f->text);
-}
-
-static void put_resumed(struct live *l, const struct buf *id, bool recovered)
-{
-    struct buf json = BUF_INIT;
-    char text[CURSOR_TEXT];
-    size_t n = cursor_format(text, l->ask->tag, l->ask->cursor);
-    chat_put_resumed(&json, buf_len(id) ? (const char *)buf_head(id) : NULL, buf_len(id), text, n,
-                     recovered);
-    put_frame(l, buf_head(&json), buf_len(&json), &l->ask->cursor);
-    buf_free(&json);
-}
-
-void live_goodbye(struct live *l, int code, const char *reason)
-{
-    if (!l->close_by)
-        l->kind->goodbye(l, code, reason);
-}
-
-/* --- the channel --- */
-
-static void lose_channel(struct live *l)
-{
-    if (l->channel == CHANNEL_READY)
-        log_info("the broker has closed the channel; reconnecting");
-    ask_close(l->ask);
-    l->posted = 0;
-    l->channel = CHANNEL_AWAY;
-    l->reconnect_at = clock_ms() + backoff_failed(&l->backoff);
-}
-
-static void post_message(struct live *l, struct pending_item *item)
-{
-    struct buf *out = &l->ask->channel.out;
-    size_t begin = ask_begin(l->ask, IPC_SEND);
-    item->seq = l->ask->seq;
-    l->posted++;
-    ipc_put_u64(out, (uint64_t)item->receiver);
-    ipc_put_text(out, item->text, item->id_size);
-    ipc_put_text(out, item->text + item->id_size, item->content_size);
-    ipc_put_u8(out, item->posted);
-    ipc_end(out, begin);
-    item->posted = true;
-}
-
-static void post_resume(struct live *l)
-{
-    struct buf *out = &l->ask->channel.out;
-    size_t begin = ask_begin(l->ask, IPC_RESUME);
-    l->resume_seq = l->ask->seq;
-    ipc_put_text(out, (const char *)buf_head(&l->resume_cursor), buf_len(&l->resume_cursor));
-    ipc_end(out, begin);
-}
-
-static void start_auth(struct live *l)
-{
-    if (!ask_connect(l->ask)) {
-        lose_channel(l);
-        return;
-    }
-    struct buf *out = &l->ask->channel.out;
-    size_t begin = ask_begin(l->ask, IPC_AUTH);
-    ipc_put_text(out, (const char *)buf_head(&l->token), buf_len(&l->token));
-    ipc_end(out, begin);
-    l->step_seq = l->ask->seq;
-    l->channel = CHANNEL_AUTH;
-}
-
-static void start_attach(struct live *l)
-{
-    ask_post_attach(l->ask);
-    l->step_seq = l->ask->seq;
-    l->channel = CHANNEL_ATTACH;
-}
-
-static void channel_ready(struct live *l)
-{
-    l->channel = CHANNEL_READY;
-    backoff_reset(&l->backoff);
-    for (struct pending_item *item = l->pending.first; item; item = item->next)
-        post_message(l, item);
-    if (l->resuming)
-        post_resume(l);
 }
 
 /* --- from the broker --- */
@@ -186,20 +78,20 @@ static void take_failed(struct live *l, const struct ipc_message *m)
     enum ipc_error error = (enum ipc_error)ipc_get_u32(&r);
     if (l->channel != CHANNEL_READY && m->seq == l->step_seq) {
         if (ipc_failure(error)->temporary)
-            lose_channel(l);
+            live_link_lose(l);
         else
             end_refused(l, error);
         return;
     }
     if (l->resuming && m->seq == l->resume_seq) {
-        put_failure(l, buf_len(&l->resume_id) ? (const char *)buf_head(&l->resume_id) : NULL,
-                    buf_len(&l->resume_id), error);
+        live_put_failure(l, buf_len(&l->resume_id) ? (const char *)buf_head(&l->resume_id) : NULL,
+                         buf_len(&l->resume_id), error);
         end_resume(l);
         return;
     }
     struct pending_item *item = take_answered(l, m->seq);
     if (item)
-        put_failure(l, item->has_id ? item->text : NULL, item->id_size, error);
+        live_put_failure(l, item->has_id ? item->text : NULL, item->id_size, error);
     free(item);
 }
 
@@ -223,7 +115,7 @@ static void take_event(struct live *l, const struct ipc_message *m)
     struct cursor at = ipc_get_cursor(&r);
     struct ipc_text frame = ipc_get_text(&r, IPC_MAX_FRAME);
     if (ipc_read_end(&r) && is_wanted(l, at))
-        put_frame(l, frame.p, frame.n, &at);
+        live_put_frame(l, frame.p, frame.n, &at);
 }
 
 static void take_status(struct live *l, const struct ipc_message *m)
@@ -234,7 +126,7 @@ static void take_status(struct live *l, const struct ipc_message *m)
     if (!ipc_read_end(&r))
         return;
     l->ask->presence = at;
-    put_frame(l, frame.p, frame.n, NULL);
+    live_put_frame(l, frame.p, frame.n, NULL);
 }
 
 /* Tells the client if it waits for this, and unasked when it has to know of a hole. */
@@ -256,7 +148,7 @@ static void take_resumed(struct live *l, const struct ipc_message *m)
     if (asked && recovered && from < l->since)
         l->since = from;
     if (asked || l->told_when_live || !recovered)
-        put_resumed(l, asked ? &l->resume_id : &(struct buf)BUF_INIT, recovered);
+        live_put_resumed(l, asked ? &l->resume_id : &(struct buf)BUF_INIT, recovered);
     l->told_when_live = false;
     if (asked)
         end_resume(l);
@@ -287,17 +179,17 @@ static bool is_expected(const struct live *l, const struct ipc_message *m)
 static void take_authed(struct live *l, const struct ipc_message *m)
 {
     if (ask_take_authed(l->ask, m))
-        start_attach(l);
+        live_link_attach(l);
     else
-        lose_channel(l);
+        live_link_lose(l);
 }
 
 static void take_attached(struct live *l, const struct ipc_message *m)
 {
     if (ask_take_attached(l->ask, m))
-        channel_ready(l);
+        live_link_ready(l);
     else
-        lose_channel(l);
+        live_link_lose(l);
 }
 
 static void take_message(struct live *l, const struct ipc_message *m)
@@ -338,7 +230,7 @@ static void take_messages(struct live *l)
             log_error("the broker sent %s, which nothing asked for", ipc_rule(m.type)->name);
     }
     if (got < 0)
-        lose_channel(l);
+        live_link_lose(l);
     l->broker_waits = got > 0 && l->channel != CHANNEL_AWAY;
 }
 
@@ -353,7 +245,7 @@ void live_send(struct live *l, const struct chat_frame *f)
 {
     struct pending_item *item = pending_add(&l->pending, f, clock_ms() + l->conf->request_timeout);
     if (l->channel == CHANNEL_READY)
-        post_message(l, item);
+        live_link_message(l, item);
 }
 
 void live_resume(struct live *l, const struct chat_frame *f)
@@ -370,7 +262,7 @@ void live_resume(struct live *l, const struct chat_frame *f)
     else
         buf_puts(&l->resume_cursor, "?"); /* none of ours is so long: not honoured */
     if (l->channel == CHANNEL_READY)
-        post_resume(l);
+        live_link_resume(l);
 }
 
 static void read_client(struct live *l)
@@ -393,7 +285,7 @@ static void give_up_old_messages(struct live *l, int64_t now)
 {
     while (l->pending.first && l->pending.first->deadline <= now) {
         struct pending_item *item = pending_take(&l->pending, l->pending.first->seq);
-        put_failure(l, item->has_id ? item->text : NULL, item->id_size, IPC_E_UNAVAILABLE);
+        live_put_failure(l, item->has_id ? item->text : NULL, item->id_size, IPC_E_UNAVAILABLE);
         free(item);
     }
 }
@@ -417,7 +309,7 @@ static int64_t check_clock(struct live *l)
     if (l->close_by && now >= l->close_by)
         l->gone = true;
     if (l->channel == CHANNEL_AWAY && now >= l->reconnect_at)
-        start_auth(l);
+        live_link_prove(l);
     give_up_old_messages(l, now);
     int64_t next = l->kind->tick(l, now);
     next = min(next, l->close_by ? l->close_by : now + token_left(l));
@@ -446,7 +338,7 @@ static void wait_and_read(struct live *l, int64_t deadline)
         read_client(l);
     if (channel->fd >= 0 && (fds[1].revents & (POLLIN | POLLHUP | POLLERR)) &&
         ipc_channel_fill(channel) < 0)
-        lose_channel(l);
+        live_link_lose(l);
 }
 
 void live_init(struct live *l, const struct live_kind *kind, struct client *c, struct ask *a,
@@ -463,7 +355,7 @@ void live_init(struct live *l, const struct live_kind *kind, struct client *c, s
                        .heard_at = clock_ms()};
     buf_append(&l->token, buf_head(&a->token), buf_len(&a->token));
     if (next->start == FROM_NOW_TOLD)
-        put_resumed(l, &(struct buf)BUF_INIT, true);
+        live_put_resumed(l, &(struct buf)BUF_INIT, true);
 }
 
 void live_run(struct live *l)
@@ -474,7 +366,7 @@ void live_run(struct live *l)
         take_messages(l);
         int64_t next = check_clock(l);
         if (l->channel != CHANNEL_AWAY && ipc_channel_flush(&l->ask->channel) < 0)
-            lose_channel(l);
+            live_link_lose(l);
         int written = client_write(l->client);
         if (written < 0 || (written > 0 && l->last_word))
             l->gone = true;

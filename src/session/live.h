@@ -79,12 +79,4 @@ void live_send(struct live *l, const struct chat_frame *f);
 /* Starts what a resume frame asks for. */
 void live_resume(struct live *l, const struct chat_frame *f);
 
-/* Writes a frame that brings no cursor, and frees its text. */
-void live_put_json(struct live *l, struct buf *json);
-void live_put_error(struct live *l, const char *id, size_t id_size, const char *code,
-                    bool temporary, const char *text);
-
-/* Ends the connection; the first call counts. */
-void live_goodbye(struct live *l, int code, const char *reason);
-
 #endif

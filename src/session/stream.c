@@ -8,6 +8,7 @@
 
 #include "clock.h"
 #include "live.h"
+#include "live_put.h"
 
 enum {
     CLOSE_WAIT_MS = 2000,  /* for the client to take the end of the stream */

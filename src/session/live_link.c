@@ -1,0 +1,69 @@
+/* The channel of a client that is online; see live_link.h. */
+#include "live_link.h"
+
+#include "clock.h"
+#include "log.h"
+
+void live_link_lose(struct live *l)
+{
+    if (l->channel == CHANNEL_READY)
+        log_info("the broker has closed the channel; reconnecting");
+    ask_close(l->ask);
+    l->posted = 0;
+    l->channel = CHANNEL_AWAY;
+    l->reconnect_at = clock_ms() + backoff_failed(&l->backoff);
+}
+
+void live_link_message(struct live *l, struct pending_item *item)
+{
+    struct buf *out = &l->ask->channel.out;
+    size_t begin = ask_begin(l->ask, IPC_SEND);
+    item->seq = l->ask->seq;
+    l->posted++;
+    ipc_put_u64(out, (uint64_t)item->receiver);
+    ipc_put_text(out, item->text, item->id_size);
+    ipc_put_text(out, item->text + item->id_size, item->content_size);
+    ipc_put_u8(out, item->posted);
+    ipc_end(out, begin);
+    item->posted = true;
+}
+
+void live_link_resume(struct live *l)
+{
+    struct buf *out = &l->ask->channel.out;
+    size_t begin = ask_begin(l->ask, IPC_RESUME);
+    l->resume_seq = l->ask->seq;
+    ipc_put_text(out, (const char *)buf_head(&l->resume_cursor), buf_len(&l->resume_cursor));
+    ipc_end(out, begin);
+}
+
+void live_link_prove(struct live *l)
+{
+    if (!ask_connect(l->ask)) {
+        live_link_lose(l);
+        return;
+    }
+    struct buf *out = &l->ask->channel.out;
+    size_t begin = ask_begin(l->ask, IPC_AUTH);
+    ipc_put_text(out, (const char *)buf_head(&l->token), buf_len(&l->token));
+    ipc_end(out, begin);
+    l->step_seq = l->ask->seq;
+    l->channel = CHANNEL_AUTH;
+}
+
+void live_link_attach(struct live *l)
+{
+    ask_post_attach(l->ask);
+    l->step_seq = l->ask->seq;
+    l->channel = CHANNEL_ATTACH;
+}
+
+void live_link_ready(struct live *l)
+{
+    l->channel = CHANNEL_READY;
+    backoff_reset(&l->backoff);
+    for (struct pending_item *item = l->pending.first; item; item = item->next)
+        live_link_message(l, item);
+    if (l->resuming)
+        live_link_resume(l);
+}

@@ -1,0 +1,45 @@
+/* What a client that is online is told; see live_put.h. */
+#include "live_put.h"
+
+void live_put_frame(struct live *l, const void *json, size_t n, const struct cursor *at)
+{
+    if (!l->close_by)
+        l->kind->frame(l, json, n, at);
+}
+
+void live_put_json(struct live *l, struct buf *json)
+{
+    live_put_frame(l, buf_head(json), buf_len(json), NULL);
+    buf_free(json);
+}
+
+void live_put_error(struct live *l, const char *id, size_t id_size, const char *code,
+                    bool temporary, const char *text)
+{
+    struct buf json = BUF_INIT;
+    chat_put_error(&json, id, id_size, code, temporary, text);
+    live_put_json(l, &json);
+}
+
+void live_put_failure(struct live *l, const char *id, size_t id_size, enum ipc_error error)
+{
+    const struct ipc_failure *f = ipc_failure(error);
+    live_put_error(l, id, id_size, f->code, f->temporary, f->text);
+}
+
+void live_put_resumed(struct live *l, const struct buf *id, bool recovered)
+{
+    struct buf json = BUF_INIT;
+    char text[CURSOR_TEXT];
+    size_t n = cursor_format(text, l->ask->tag, l->ask->cursor);
+    chat_put_resumed(&json, buf_len(id) ? (const char *)buf_head(id) : NULL, buf_len(id), text, n,
+                     recovered);
+    live_put_frame(l, buf_head(&json), buf_len(&json), &l->ask->cursor);
+    buf_free(&json);
+}
+
+void live_goodbye(struct live *l, int code, const char *reason)
+{
+    if (!l->close_by)
+        l->kind->goodbye(l, code, reason);
+}

@@ -1,0 +1,24 @@
+/* What a client that is online is told. */
+#ifndef LIVE_PUT_H
+#define LIVE_PUT_H
+
+#include "live.h"
+
+/* Sends a frame; at: the cursor that it brings, or NULL. Nothing follows a goodbye. */
+void live_put_frame(struct live *l, const void *json, size_t n, const struct cursor *at);
+
+/* Sends a frame that brings no cursor, and frees its text. */
+void live_put_json(struct live *l, struct buf *json);
+
+/* Sends an error; id: NULL for none. The second one for what the broker said. */
+void live_put_error(struct live *l, const char *id, size_t id_size, const char *code,
+                    bool temporary, const char *text);
+void live_put_failure(struct live *l, const char *id, size_t id_size, enum ipc_error error);
+
+/* Sends "resumed" with the cursor of where the client is; id: empty for none. */
+void live_put_resumed(struct live *l, const struct buf *id, bool recovered);
+
+/* Ends the connection; the first call counts. */
+void live_goodbye(struct live *l, int code, const char *reason);
+
+#endif
