@@ -391,6 +391,7 @@ session, ws = source("session/*.c"), source("wire/ws.c")
 names = dict(re.findall(r"\b([A-Z_]+) = (1\d\d\d)\b", ws))
 sent = {names[n] for n in re.findall(r"fail\(r, out, ([A-Z_]+),", ws)}
 sent |= set(re.findall(r"live_goodbye\(\w+, (\d{4}),", session))
+sent |= set(re.findall(r"return (\d{4});", source("session/close_code.c")))
 items = "".join(re.findall(r"^\.It (.*\n)", section("Close codes"), re.M))
 # 1000 and 1001 are only ever the client's own, sent back.
 same("close codes", sent, set(re.findall(r"\d{4}", items)) - {"1000", "1001"})

@@ -63,10 +63,7 @@ tail = lambda s: s[:-2] + ("AA" if s[-2:] != "AA" else "BB")
 bad = ["nonsense", t[:-3], t + "x", f"{head}.{body}.", f"{head}.{tail(body)}.{sign}",
        f"{head}.{body}.{tail(sign[:-4] + 'AAAA')}", "." * 2, "x" * 6000]
 for fields in [None, *({"Authorization": f"Bearer {b}"} for b in bad),
-               {"Authorization": f"Basic {t}"}, {"Authorization": t}, {"Authorization": "Bearer"},
-               {"Sec-WebSocket-Protocol": "chatd.v1, bearer.nonsense"},
-               {"Sec-WebSocket-Protocol": "chatd.v1, bearer."},
-               {"Sec-WebSocket-Protocol": f"chatd.v1, {t}"}]:
+               {"Authorization": f"Basic {t}"}, {"Authorization": t}, {"Authorization": "Bearer"}]:
     a = ask(None, fields)
     assert a.status == 401, (fields, a.status)
     assert isinstance(a.body["error"], str) and a.body["error"], a.body

@@ -7,6 +7,9 @@
 #include "http.h"
 #include "next.h"
 
+#define EXCHANGE_BAD_ORIGIN                                                                        \
+    "Pages of this Origin may not connect; see cors_origins in chatd.conf(5)"
+
 struct exchange {
     const struct conf *conf;
     struct client *client;
@@ -56,8 +59,8 @@ void exchange_redirect(struct exchange *x);
 /* The answer to OPTIONS: what is allowed here, for HTTP and for CORS. */
 void exchange_options(struct exchange *x, const char *allow);
 
-/* May pages of this request's Origin bring a user online? False when that was answered. True
- * without Origin: it is not a browser. */
-bool exchange_origin_allowed(struct exchange *x);
+/* May pages of this request's Origin bring a user online? True without Origin: it is not a browser.
+ */
+bool exchange_origin_allowed(const struct exchange *x);
 
 #endif

@@ -146,7 +146,11 @@ void stream_serve(struct exchange *x)
         exchange_error(x, 503, "The server is restarting; try again");
         return;
     }
-    if (!exchange_origin_allowed(x) || !exchange_authenticated(x))
+    if (!exchange_origin_allowed(x)) {
+        exchange_error(x, 403, EXCHANGE_BAD_ORIGIN);
+        return;
+    }
+    if (!exchange_authenticated(x))
         return;
     enum ipc_error error = exchange_attach(x, find_cursor(x));
     if (error)

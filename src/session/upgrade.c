@@ -4,6 +4,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "close_code.h"
 #include "ws.h"
 
 #define PROTOCOL      "chatd.v1"
@@ -41,25 +42,15 @@ static struct http_text find_token(const struct exchange *x)
     return find_protocol(&x->request, BEARER_PREFIX);
 }
 
-/* Is this a handshake? Otherwise it was answered. */
-static bool check_handshake(struct exchange *x)
+/* A page sees neither status nor text of a handshake that is refused, only that it was. Where our
+ * subprotocol is offered, and no token has come in a field that pages cannot set, the handshake is
+ * accepted, and a close frame says what is wrong. */
+static bool sees_no_status(const struct exchange *x)
 {
-    const char *error;
-    int status = ws_handshake_check(&x->request, &x->next.deflate, &error);
-    if (client_stop)
-        exchange_error(x, 503, "The server is restarting; try again");
-    else if (status != 0)
-        exchange_error(x, status, error);
-    else if (!offers_protocol(&x->request) && find_protocol(&x->request, BEARER_PREFIX).p)
-        exchange_error(x, 400,
-                       "Offer the subprotocol chatd.v1 beside bearer.TOKEN: a browser "
-                       "wants one that the server can select");
-    else
-        return exchange_origin_allowed(x);
-    return false;
+    return offers_protocol(&x->request) && !http_request_field(&x->request, "Authorization");
 }
 
-static void switch_protocols(struct exchange *x)
+static void accept_handshake(struct exchange *x)
 {
     bool found = offers_protocol(&x->request);
     if (x->conf->websocket_deflate == CONF_OFF)
@@ -67,7 +58,50 @@ static void switch_protocols(struct exchange *x)
     ws_handshake_accept(&x->client->out, &x->request, found ? PROTOCOL : NULL, &x->next.deflate,
                         time(NULL));
     x->answered = true;
-    x->next.kind = NEXT_WEBSOCKET;
+}
+
+static void close_at_once(struct exchange *x, int status, const char *reason)
+{
+    accept_handshake(x);
+    ws_put_close(&x->client->out, close_code_of(status), reason);
+    x->close = true;
+}
+
+static void refuse(struct exchange *x, int status, const char *text)
+{
+    if (sees_no_status(x))
+        close_at_once(x, status, text);
+    else
+        exchange_error(x, status, text);
+}
+
+static void refuse_for(struct exchange *x, enum ipc_error error)
+{
+    if (sees_no_status(x))
+        close_at_once(x, ipc_failure(error)->status, ipc_failure(error)->text);
+    else
+        exchange_failure(x, error);
+}
+
+/* Is this a handshake that we want? Otherwise it was answered: one that is none, with a status,
+ * whoever sees it. */
+static bool check_handshake(struct exchange *x)
+{
+    const char *error;
+    int status = ws_handshake_check(&x->request, &x->next.deflate, &error);
+    if (status != 0)
+        exchange_error(x, status, error);
+    else if (!offers_protocol(&x->request) && find_protocol(&x->request, BEARER_PREFIX).p)
+        exchange_error(x, 400,
+                       "Offer the subprotocol chatd.v1 beside bearer.TOKEN: a browser "
+                       "wants one that the server can select");
+    else if (client_stop)
+        refuse(x, 503, "The server is restarting; try again");
+    else if (!exchange_origin_allowed(x))
+        refuse(x, 403, EXCHANGE_BAD_ORIGIN);
+    else
+        return true;
+    return false;
 }
 
 void upgrade_serve(struct exchange *x)
@@ -76,16 +110,18 @@ void upgrade_serve(struct exchange *x)
         return;
     struct http_text token = find_token(x);
     if (!token.p) {
-        exchange_error(x, 401,
-                       "A token is missing: send \"Authorization: Bearer TOKEN\", or offer "
-                       "the subprotocols chatd.v1 and bearer.TOKEN");
+        refuse(x, 401,
+               "A token is missing: send \"Authorization: Bearer TOKEN\", or offer "
+               "the subprotocols chatd.v1 and bearer.TOKEN");
         return;
     }
     enum ipc_error error = ask_authenticate(x->ask, token.p, token.n);
     if (!error)
         error = exchange_attach(x, exchange_query(x, "cursor"));
-    if (error)
-        exchange_failure(x, error);
-    else
-        switch_protocols(x);
+    if (error) {
+        refuse_for(x, error);
+        return;
+    }
+    accept_handshake(x);
+    x->next.kind = NEXT_WEBSOCKET;
 }

@@ -5,7 +5,8 @@
 #include "exchange.h"
 
 /* Answers 101 and sets x->next once the user is online through this connection; or says why
- * not. */
+ * not, by a status, or by a close code to who
+ * sees no status. */
 void upgrade_serve(struct exchange *x);
 
 #endif
