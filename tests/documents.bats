@@ -367,6 +367,10 @@ resume = {"type": "resume", "data": {"cursor": resumed["data"]["cursor"]}}
 described(resume)
 c.send(resume)
 described(c.expect("resumed"))
+auth = {"type": "auth", "id": "a-1", "data": {"token": bob.token}}
+described(auth)
+c.send(auth)
+described(c.expect("authenticated"))
 PY
 }
 
@@ -390,7 +394,7 @@ def same(what, in_source, in_page):
 session, ws = source("session/*.c"), source("wire/ws.c")
 names = dict(re.findall(r"\b([A-Z_]+) = (1\d\d\d)\b", ws))
 sent = {names[n] for n in re.findall(r"fail\(r, out, ([A-Z_]+),", ws)}
-sent |= set(re.findall(r"live_goodbye\(\w+, (\d{4}),", session))
+sent |= set(re.findall(r"(?:live_goodbye|end)\(\w+, (\d{4}),", session))
 sent |= set(re.findall(r"return (\d{4});", source("session/close_code.c")))
 items = "".join(re.findall(r"^\.It (.*\n)", section("Close codes"), re.M))
 # 1000 and 1001 are only ever the client's own, sent back.

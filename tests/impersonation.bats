@@ -279,6 +279,37 @@ with Innocents() as them:
 PY
 }
 
+@test "a channel that is attached shows further tokens, of its own user only; one that is refused changes nothing" {
+    py - <<'PY'
+from impersonate import *
+with Innocents() as them:
+    mallory, a, b = user(), them.a, them.b
+    c = Channel(ATTACHED, mallory)
+    def acts_for_mallory():
+        kind, payload = c.ask("SEND", send_payload(b.id, "as whom?"))
+        assert kind == "SENT", kind
+        [number] = struct.unpack_from("=Q", payload)
+        assert sql(f"select sender_id from messages where id = {number}") == str(mallory.id)
+        assert them.clients[1].until("message")["data"]["sender_id"] == mallory.id
+    for bad in (a.token, mallory.token[:-2], "", "a.b.c", "x" * 8192, a.token.rsplit(".", 1)[0] + "." + mallory.token.rsplit(".", 1)[1]):
+        kind, payload = c.ask("AUTH", text(bad))
+        assert kind == "FAILED", (bad, kind)
+        acts_for_mallory()
+    again = api("POST", "/login", {"username": mallory.name, "password": password()})[1]["token"]
+    kind, payload = c.ask("AUTH", text(again))
+    assert kind == "AUTHED" and struct.unpack_from("=Q", payload)[0] == mallory.id, (kind, payload)
+    acts_for_mallory()
+    assert c.ask("AUTH", text(a.token))[0] == "FAILED"
+    acts_for_mallory()
+    # Nothing of what is a's comes here, and once mallory's tokens are void nothing at all.
+    them.clients[1].message(a.id, "for a only")
+    assert them.clients[0].until("message")["content"] == "for a only"
+    assert api("POST", "/logout", token=again)[0] == 204
+    while (got := c.recv()) is not None:
+        assert b"for a only" not in got[2], got
+PY
+}
+
 @test "a walk through mutated messages harms nobody" {
     py - <<'PY'
 from impersonate import *

@@ -1101,6 +1101,10 @@ try:
 except Refused as e:
     assert e.status == 401
 connect(subprotocols=["chatd.v1", f"bearer.{u.token}"]).ping()
+for token in u.token, secrets[2]:
+    page = connect(subprotocols=["chatd.v1"])
+    page.send({"type": "auth", "data": {"token": token}})
+    page.expect("authenticated") if token == u.token else page.closed()
 a = connect(u.token)
 a.send({"type": "auth", "data": {"token": secrets[2]}})
 a.recv()

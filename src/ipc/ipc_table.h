@@ -96,7 +96,8 @@
     E(UNAVAILABLE, "unavailable", 503, 1, "The service is temporarily unavailable; try again")     \
     E(OVERLOADED, "overloaded", 503, 1, "The service is overloaded; try again later")              \
     E(UNAUTHORIZED, "unauthorized", 401, 0, "The token is invalid or has expired; log in again")   \
-    E(OTHER_USER, "unauthorized", 401, 0, "The token is that of another user")                     \
+    E(OTHER_USER, "other_user", 401, 0,                                                            \
+      "The token is that of another user: a connection acts for one, so open another")             \
     E(CREDENTIALS, "unauthorized", 401, 0, "Wrong username or password")                           \
     E(DISABLED, "disabled", 403, 0, "This account is disabled")                                    \
     E(UNKNOWN_USER, "unknown_user", 404, 0, "There is no user with this id")                       \

@@ -202,11 +202,11 @@ enum ipc_error ask_attach(struct ask *a, const char *cursor, size_t n)
     return ask_take_attached(a, &m) ? IPC_E_NONE : IPC_E_INTERNAL;
 }
 
-void ask_post_attach(struct ask *a)
+void ask_post_attach(struct ask *a, const char *cursor)
 {
     char text[CURSOR_TEXT];
-    size_t n = cursor_format(text, a->tag, a->cursor);
-    ipc_end(&a->channel.out, begin_attach(a, text, n));
+    size_t n = cursor ? strlen(cursor) : cursor_format(text, a->tag, a->cursor);
+    ipc_end(&a->channel.out, begin_attach(a, cursor ? cursor : text, n));
 }
 
 static bool bound_by(const struct ask *a, const char *token, size_t n)

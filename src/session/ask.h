@@ -54,8 +54,8 @@ bool ask_signature(void *ask, const void *key, uint32_t scheme, const void *cont
  * everything; n 0: from now on. */
 enum ipc_error ask_attach(struct ask *a, const char *cursor, size_t n);
 
-/* Begins, and ends, an ATTACH without waiting for its answer: from where this session is. */
-void ask_post_attach(struct ask *a);
+/* As ask_attach(), without waiting for the answer. NULL: from where this session is. */
+void ask_post_attach(struct ask *a, const char *cursor);
 
 /* Takes an ATTACHED message: where live delivery starts. False if it is malformed. */
 bool ask_take_attached(struct ask *a, const struct ipc_message *m);

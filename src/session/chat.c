@@ -5,12 +5,14 @@
 #include "live.h"
 #include "live_put.h"
 #include "log.h"
+#include "signin.h"
 #include "ws.h"
 
 enum {
     MAX_SKIP_TIMES = 16,  /* a message this many times too large ends the connection */
     CLOSE_WAIT_MS = 2000, /* for the client's answer to our close frame */
     ERROR_COST = 10,      /* so many frames more counts one that is answered by an error */
+    MAX_FIRST = 2 * IPC_MAX_TOKEN,
 };
 
 struct chat {
@@ -25,6 +27,16 @@ struct chat {
 static struct chat *chat_of(struct live *l)
 {
     return (struct chat *)l;
+}
+
+/* A stranger's first message holds a token, and nothing larger. */
+static void bound_messages(struct chat *t)
+{
+    size_t most = t->live.conf->max_message;
+    if (signin_waits(&t->live) && most > MAX_FIRST)
+        most = MAX_FIRST;
+    t->reader.max_message = most;
+    t->reader.max_skip = (uint64_t)most * MAX_SKIP_TIMES;
 }
 
 static void put_frame(struct live *l, const void *json, size_t n, const struct cursor *at)
@@ -45,11 +57,23 @@ static void complain(struct live *l, const struct chat_frame *f, const char *cod
     live_put_error(l, f ? f->id : NULL, f ? f->id_size : 0, code, false, text);
 }
 
+/* A question to the broker, however it answers. */
+static void take_auth(struct live *l, const struct chat_frame *f)
+{
+    chat_of(l)->owed += ERROR_COST;
+    signin_frame(l, f);
+    bound_messages(chat_of(l));
+}
+
 static void take_chat_frame(struct live *l, const struct ws_data *d)
 {
     struct chat_frame f;
     chat_frame_parse(&f, (const char *)d->p, d->n, l->conf->max_content);
-    if (f.type == CHAT_MESSAGE) {
+    if (f.type == CHAT_AUTH) {
+        take_auth(l, &f);
+    } else if (f.type != CHAT_INVALID && signin_waits(l)) {
+        complain(l, &f, "unauthorized", "Say first who you are, by an auth frame with a token");
+    } else if (f.type == CHAT_MESSAGE) {
         live_send(l, &f);
     } else if (f.type == CHAT_RESUME) {
         live_resume(l, &f);
@@ -97,6 +121,9 @@ static void take_event(struct live *l, enum ws_event event, const struct ws_data
     case WS_NEED_MORE:
         break;
     }
+    bool message = event == WS_TEXT || event == WS_BINARY || event == WS_TOO_LARGE;
+    if (message && signin_waits(l))
+        signin_miss(l);
 }
 
 /* Does frame_rate allow the frames that have come? An empty one within a message counts, too. */
@@ -155,9 +182,10 @@ void chat_run(struct client *c, struct ask *a, const struct next *next)
 {
     static const struct live_kind kind = {put_frame, take_events, say_goodbye, tick};
     struct chat t = {.deflate = &next->deflate};
-    ws_reader_init(&t.reader, c->conf->max_message, c->conf->max_message * MAX_SKIP_TIMES);
-    ws_reader_allow_deflate(&t.reader, t.deflate);
     live_init(&t.live, &kind, c, a, next);
+    ws_reader_init(&t.reader, 0, 0);
+    ws_reader_allow_deflate(&t.reader, t.deflate);
+    bound_messages(&t);
     live_run(&t.live);
     ws_reader_free(&t.reader);
 }

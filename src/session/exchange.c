@@ -41,9 +41,24 @@ struct http_text exchange_query(const struct exchange *x, const char *name)
     return (struct http_text){NULL, 0};
 }
 
-enum ipc_error exchange_attach(struct exchange *x, struct http_text cursor)
+static void set_start(struct exchange *x, struct http_text cursor)
 {
     x->next.start = !cursor.p ? FROM_NOW : cursor.n == 0 ? FROM_NOW_TOLD : FROM_CURSOR;
+}
+
+void exchange_attach_later(struct exchange *x, struct http_text cursor)
+{
+    if (cursor.n > IPC_MAX_CURSOR)
+        cursor = (struct http_text){"?", 1}; /* none of ours is so long: not honoured */
+    set_start(x, cursor);
+    x->next.unproven = true;
+    snprintf(x->next.cursor, sizeof(x->next.cursor), "%.*s", (int)cursor.n,
+             cursor.p ? cursor.p : "");
+}
+
+enum ipc_error exchange_attach(struct exchange *x, struct http_text cursor)
+{
+    set_start(x, cursor);
     return ask_attach(x->ask, cursor.p ? cursor.p : "", cursor.n);
 }
 

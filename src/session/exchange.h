@@ -36,6 +36,9 @@ struct http_text exchange_query(const struct exchange *x, const char *name);
 /* Brings the user online, with everything after a cursor; p NULL: from now on. Sets next.start. */
 enum ipc_error exchange_attach(struct exchange *x, struct http_text cursor);
 
+/* As exchange_attach(), for a client that has yet to say who it is: keeps the cursor for then. */
+void exchange_attach_later(struct exchange *x, struct http_text cursor);
+
 /* Begins a response that has its own body: status line and what all have in common. */
 void exchange_begin(struct exchange *x, int status);
 

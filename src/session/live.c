@@ -11,6 +11,7 @@
 #include "live_link.h"
 #include "live_put.h"
 #include "log.h"
+#include "signin.h"
 
 enum {
     OUT_HIGH = 64 * 1024, /* above this the broker is not read, so that its queue fills up */
@@ -21,6 +22,11 @@ enum {
 static bool client_has_room(const struct live *l)
 {
     return buf_len(&l->client->out) < OUT_HIGH;
+}
+
+static bool has_channel(const struct live *l)
+{
+    return l->channel >= CHANNEL_AUTH;
 }
 
 /* Whether the client's token is still good is of interest even while the client does not read. */
@@ -72,15 +78,32 @@ static void end_refused(struct live *l, enum ipc_error error)
         live_goodbye(l, 4401, "token not valid any more");
 }
 
+/* Does this answer the AUTH that is to renew the token? */
+static bool is_renewal(const struct live *l, const struct ipc_message *m)
+{
+    return l->channel == CHANNEL_READY && buf_len(&l->new_token) > 0 && m->seq == l->renew_seq;
+}
+
+static void fail_step(struct live *l, enum ipc_error error)
+{
+    if (l->sign_in_by)
+        signin_refused(l, error);
+    else if (ipc_failure(error)->temporary)
+        live_link_lose(l);
+    else
+        end_refused(l, error);
+}
+
 static void take_failed(struct live *l, const struct ipc_message *m)
 {
     struct ipc_reader r = ipc_read(m);
     enum ipc_error error = (enum ipc_error)ipc_get_u32(&r);
     if (l->channel != CHANNEL_READY && m->seq == l->step_seq) {
-        if (ipc_failure(error)->temporary)
-            live_link_lose(l);
-        else
-            end_refused(l, error);
+        fail_step(l, error);
+        return;
+    }
+    if (is_renewal(l, m)) {
+        signin_kept(l, error);
         return;
     }
     if (l->resuming && m->seq == l->resume_seq) {
@@ -161,7 +184,7 @@ static bool is_expected(const struct live *l, const struct ipc_message *m)
     bool answer = m->seq == l->step_seq;
     switch (m->type) {
     case IPC_AUTHED:
-        return l->channel == CHANNEL_AUTH && answer;
+        return (l->channel == CHANNEL_AUTH && answer) || is_renewal(l, m);
     case IPC_ATTACHED:
         return l->channel == CHANNEL_ATTACH && answer;
     case IPC_FAILED:
@@ -178,7 +201,9 @@ static bool is_expected(const struct live *l, const struct ipc_message *m)
 
 static void take_authed(struct live *l, const struct ipc_message *m)
 {
-    if (ask_take_authed(l->ask, m))
+    if (is_renewal(l, m))
+        signin_renewed(l, m);
+    else if (ask_take_authed(l->ask, m))
         live_link_attach(l);
     else
         live_link_lose(l);
@@ -186,10 +211,13 @@ static void take_authed(struct live *l, const struct ipc_message *m)
 
 static void take_attached(struct live *l, const struct ipc_message *m)
 {
-    if (ask_take_attached(l->ask, m))
-        live_link_ready(l);
-    else
+    if (!ask_take_attached(l->ask, m)) {
         live_link_lose(l);
+        return;
+    }
+    if (l->sign_in_by)
+        signin_attached(l);
+    live_link_ready(l);
 }
 
 static void take_message(struct live *l, const struct ipc_message *m)
@@ -222,7 +250,7 @@ static void take_messages(struct live *l)
 {
     struct ipc_message m;
     int got = 1;
-    while (l->channel != CHANNEL_AWAY && may_hear_broker(l) &&
+    while (has_channel(l) && may_hear_broker(l) &&
            (got = ipc_channel_next(&l->ask->channel, &m)) > 0) {
         if (is_expected(l, &m))
             take_message(l, &m);
@@ -231,14 +259,15 @@ static void take_messages(struct live *l)
     }
     if (got < 0)
         live_link_lose(l);
-    l->broker_waits = got > 0 && l->channel != CHANNEL_AWAY;
+    l->broker_waits = got > 0 && has_channel(l);
 }
 
 /* --- from the client --- */
 
 bool live_may_send(const struct live *l)
 {
-    return pending_room(&l->pending) && l->posted < IPC_MAX_SENDS && client_has_room(l);
+    return (!l->sign_in_by || l->channel == CHANNEL_NONE) && pending_room(&l->pending) &&
+           l->posted < IPC_MAX_SENDS && client_has_room(l);
 }
 
 void live_send(struct live *l, const struct chat_frame *f)
@@ -290,12 +319,15 @@ static void give_up_old_messages(struct live *l, int64_t now)
     }
 }
 
-static int64_t token_left(const struct live *l)
+/* When the client's token is of no use any more; while it has none, when it has to have one. */
+static int64_t token_ends(const struct live *l, int64_t now)
 {
-    int64_t now = (int64_t)time(NULL);
-    if (l->ask->expires <= now)
-        return 0;
-    return min(l->ask->expires - now, INT32_MAX) * 1000; /* who signs may say the end of time */
+    int64_t seconds = l->ask->expires - (int64_t)time(NULL);
+    if (l->sign_in_by)
+        return l->sign_in_by;
+    if (seconds <= 0)
+        return now;
+    return now + min(seconds, INT32_MAX) * 1000; /* who signs may say the end of time */
 }
 
 /* Does what is due although nobody sent anything; returns when that is the case next. */
@@ -304,7 +336,8 @@ static int64_t check_clock(struct live *l)
     int64_t now = clock_ms();
     if (client_stop)
         live_goodbye(l, 1012, "service restart");
-    if (!token_left(l))
+    signin_check_clock(l, now);
+    if (token_ends(l, now) <= now)
         live_goodbye(l, 4401, "token expired");
     if (l->close_by && now >= l->close_by)
         l->gone = true;
@@ -312,7 +345,7 @@ static int64_t check_clock(struct live *l)
         live_link_prove(l);
     give_up_old_messages(l, now);
     int64_t next = l->kind->tick(l, now);
-    next = min(next, l->close_by ? l->close_by : now + token_left(l));
+    next = min(next, l->close_by ? l->close_by : token_ends(l, now));
     if (l->pending.first)
         next = min(next, l->pending.first->deadline);
     return next;
@@ -348,13 +381,16 @@ void live_init(struct live *l, const struct live_kind *kind, struct client *c, s
                        .conf = c->conf,
                        .client = c,
                        .ask = a,
+                       .next = next,
                        .channel = CHANNEL_READY,
                        .backoff = {.first = 20, .most = 2000},
                        .since = a->cursor.change,
                        .told_when_live = next->start == FROM_CURSOR,
                        .heard_at = clock_ms()};
     buf_append(&l->token, buf_head(&a->token), buf_len(&a->token));
-    if (next->start == FROM_NOW_TOLD)
+    if (next->unproven)
+        signin_begin(l);
+    else if (next->start == FROM_NOW_TOLD)
         live_put_resumed(l, &(struct buf)BUF_INIT, true);
 }
 
@@ -365,7 +401,7 @@ void live_run(struct live *l)
         l->kind->input(l);
         take_messages(l);
         int64_t next = check_clock(l);
-        if (l->channel != CHANNEL_AWAY && ipc_channel_flush(&l->ask->channel) < 0)
+        if (has_channel(l) && ipc_channel_flush(&l->ask->channel) < 0)
             live_link_lose(l);
         int written = client_write(l->client);
         if (written < 0 || (written > 0 && l->last_word))
@@ -377,5 +413,6 @@ void live_run(struct live *l)
     client_linger(l->client);
     end_resume(l);
     pending_free(&l->pending);
+    signin_free(l);
     buf_wipe(&l->token);
 }

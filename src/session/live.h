@@ -13,6 +13,7 @@
 
 #include "ask.h"
 #include "backoff.h"
+#include "bucket.h"
 #include "chat_frame.h"
 #include "next.h"
 #include "pending.h"
@@ -31,13 +32,15 @@ struct live_kind {
     int64_t (*tick)(struct live *l, int64_t now);
 };
 
-enum channel_state { CHANNEL_AWAY, CHANNEL_AUTH, CHANNEL_ATTACH, CHANNEL_READY };
+/* CHANNEL_NONE: none is wanted, since the client has not said yet who it is. */
+enum channel_state { CHANNEL_NONE, CHANNEL_AWAY, CHANNEL_AUTH, CHANNEL_ATTACH, CHANNEL_READY };
 
 struct live {
     const struct live_kind *kind;
     const struct conf *conf;
     struct client *client;
     struct ask *ask;
+    const struct next *next;
     struct pending pending;
 
     enum channel_state channel;
@@ -46,6 +49,12 @@ struct live {
     uint32_t step_seq;    /* CHANNEL_AUTH, CHANNEL_ATTACH: the request that it waits for */
     unsigned posted;      /* messages that the broker has not answered */
     struct buf token;     /* to prove the client to the next broker */
+
+    int64_t sign_in_by;    /* clock_ms(): it has to be online until then; 0: it is */
+    struct buf auth_id;    /* of the auth frame that waits for an answer; empty: it had none */
+    struct buf new_token;  /* online: takes the place of the other when the broker has taken it */
+    uint32_t renew_seq;    /* of the AUTH with it */
+    struct bucket renewed; /* what there may yet be of those */
 
     /* All changes from since (not included) to ask->cursor have reached the client. */
     uint64_t since;
@@ -63,14 +72,16 @@ struct live {
     bool gone;
 };
 
-/* Serves the client, whose channel is attached, until the connection ends; frees what l holds. */
+/* Serves the client, whose channel is attached if it has said who it is, until the connection ends;
+ * frees what l holds. */
 void live_run(struct live *l);
 
 /* Sets up; the transport's own part is the caller's. */
 void live_init(struct live *l, const struct live_kind *kind, struct client *c, struct ask *a,
                const struct next *next);
 
-/* May the client send more now? Not while its messages or their answers pile up. */
+/* May the client send more now? Not while its messages or their answers pile up, nor while the
+ * broker judges its first token. */
 bool live_may_send(const struct live *l);
 
 /* Sends a message on its way: an acknowledgement or an error will come. */

@@ -37,23 +37,34 @@ void live_link_resume(struct live *l)
     ipc_end(out, begin);
 }
 
+/* Asks the broker whether a token proves who the client is; returns the number of the question. */
+static uint32_t post_token(struct live *l, const struct buf *token)
+{
+    struct buf *out = &l->ask->channel.out;
+    size_t begin = ask_begin(l->ask, IPC_AUTH);
+    ipc_put_text(out, (const char *)buf_head(token), buf_len(token));
+    ipc_end(out, begin);
+    return l->ask->seq;
+}
+
+void live_link_renew(struct live *l)
+{
+    l->renew_seq = post_token(l, &l->new_token);
+}
+
 void live_link_prove(struct live *l)
 {
     if (!ask_connect(l->ask)) {
         live_link_lose(l);
         return;
     }
-    struct buf *out = &l->ask->channel.out;
-    size_t begin = ask_begin(l->ask, IPC_AUTH);
-    ipc_put_text(out, (const char *)buf_head(&l->token), buf_len(&l->token));
-    ipc_end(out, begin);
-    l->step_seq = l->ask->seq;
+    l->step_seq = post_token(l, &l->token);
     l->channel = CHANNEL_AUTH;
 }
 
 void live_link_attach(struct live *l)
 {
-    ask_post_attach(l->ask);
+    ask_post_attach(l->ask, l->sign_in_by ? l->next->cursor : NULL);
     l->step_seq = l->ask->seq;
     l->channel = CHANNEL_ATTACH;
 }
@@ -66,4 +77,6 @@ void live_link_ready(struct live *l)
         live_link_message(l, item);
     if (l->resuming)
         live_link_resume(l);
+    if (buf_len(&l->new_token) > 0)
+        live_link_renew(l);
 }

@@ -15,5 +15,6 @@ void live_link_ready(struct live *l);
 /* Says one thing to the broker, now that the channel is ready. */
 void live_link_message(struct live *l, struct pending_item *item);
 void live_link_resume(struct live *l);
+void live_link_renew(struct live *l);
 
 #endif

@@ -1,6 +1,8 @@
 /* What a client that is online is told; see live_put.h. */
 #include "live_put.h"
 
+#include <time.h>
+
 void live_put_frame(struct live *l, const void *json, size_t n, const struct cursor *at)
 {
     if (!l->close_by)
@@ -36,6 +38,15 @@ void live_put_resumed(struct live *l, const struct buf *id, bool recovered)
                      recovered);
     live_put_frame(l, buf_head(&json), buf_len(&json), &l->ask->cursor);
     buf_free(&json);
+}
+
+void live_put_authenticated(struct live *l)
+{
+    struct buf json = BUF_INIT;
+    int64_t left = l->ask->expires - (int64_t)time(NULL);
+    chat_put_authenticated(&json, buf_len(&l->auth_id) ? (const char *)buf_head(&l->auth_id) : NULL,
+                           buf_len(&l->auth_id), l->ask->user, left > 0 ? left : 0);
+    live_put_json(l, &json);
 }
 
 void live_goodbye(struct live *l, int code, const char *reason)

@@ -18,6 +18,9 @@ void live_put_failure(struct live *l, const char *id, size_t id_size, enum ipc_e
 /* Sends "resumed" with the cursor of where the client is; id: empty for none. */
 void live_put_resumed(struct live *l, const struct buf *id, bool recovered);
 
+/* Answers the auth frame. */
+void live_put_authenticated(struct live *l);
+
 /* Ends the connection; the first call counts. */
 void live_goodbye(struct live *l, int code, const char *reason);
 

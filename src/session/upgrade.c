@@ -108,18 +108,22 @@ void upgrade_serve(struct exchange *x)
 {
     if (!check_handshake(x))
         return;
-    struct http_text token = find_token(x);
-    if (!token.p) {
-        refuse(x, 401,
-               "A token is missing: send \"Authorization: Bearer TOKEN\", or offer "
-               "the subprotocols chatd.v1 and bearer.TOKEN");
-        return;
-    }
-    enum ipc_error error = ask_authenticate(x->ask, token.p, token.n);
-    if (!error)
-        error = exchange_attach(x, exchange_query(x, "cursor"));
-    if (error) {
-        refuse_for(x, error);
+    struct http_text token = find_token(x), cursor = exchange_query(x, "cursor");
+    if (token.p) {
+        enum ipc_error error = ask_authenticate(x->ask, token.p, token.n);
+        if (!error)
+            error = exchange_attach(x, cursor);
+        if (error) {
+            refuse_for(x, error);
+            return;
+        }
+    } else if (sees_no_status(x)) {
+        ask_close(x->ask); /* it may act for whom an earlier request has named */
+        exchange_attach_later(x, cursor);
+    } else {
+        exchange_error(x, 401,
+                       "A token is missing: send \"Authorization: Bearer TOKEN\", or offer the "
+                       "subprotocol chatd.v1, with bearer.TOKEN or an auth frame");
         return;
     }
     accept_handshake(x);

@@ -4,8 +4,8 @@
 
 #include "exchange.h"
 
-/* Answers 101 and sets x->next once the user is online through this connection; or says why
- * not, by a status, or by a close code to who
+/* Answers 101 and sets x->next once the user is online through this connection, or at once where a
+ * page is to send its token in a frame; or says why not, by a status, or by a close code to who
  * sees no status. */
 void upgrade_serve(struct exchange *x);
 

@@ -76,6 +76,17 @@ static void read_resume(struct chat_frame *f)
         refuse_frame(f, "bad_field", "\"data\" must be an object, and \"data.cursor\" a string");
 }
 
+static void read_auth(struct chat_frame *f)
+{
+    struct json_object *data;
+    f->type = CHAT_AUTH;
+    if (json_get_object(f->json, "data", &data) != JSON_OK)
+        refuse_frame(f, "bad_field", "\"data\" must be an object with \"token\"");
+    else if (json_get_text(data, "token", &f->token, &f->token_size) != JSON_OK ||
+             f->token_size == 0)
+        refuse_frame(f, "bad_field", "\"data.token\" must be a string, a token as /login gives it");
+}
+
 void chat_frame_parse(struct chat_frame *f, const char *text, size_t n, size_t max_content)
 {
     const char *error, *type;
@@ -94,11 +105,13 @@ void chat_frame_parse(struct chat_frame *f, const char *text, size_t n, size_t m
         read_message(f, max_content);
     else if (type_size == 6 && memcmp(type, "resume", 6) == 0)
         read_resume(f);
+    else if (type_size == 4 && memcmp(type, "auth", 4) == 0)
+        read_auth(f);
     else if (type_size == 4 && memcmp(type, "ping", 4) == 0)
         f->type = CHAT_PING;
     else
         refuse_frame(f, "unknown_type",
-                     "Unknown \"type\"; known are \"message\", \"resume\" and \"ping\"");
+                     "Unknown \"type\"; known are \"message\", \"resume\", \"auth\" and \"ping\"");
 }
 
 void chat_frame_free(struct chat_frame *f)
@@ -144,6 +157,15 @@ void chat_put_resumed(struct buf *out, const char *id, size_t id_size, const cha
     buf_puts(out, ",\"data\":{\"cursor\":");
     json_put_string(out, cursor, cursor_size);
     buf_printf(out, ",\"recovered\":%s}}", recovered ? "true" : "false");
+}
+
+void chat_put_authenticated(struct buf *out, const char *id, size_t id_size, int64_t user,
+                            int64_t expires_in)
+{
+    buf_puts(out, "{\"type\":\"authenticated\"");
+    put_id(out, id, id_size);
+    buf_printf(out, ",\"data\":{\"user_id\":%lld,\"expires_in\":%lld}}", (long long)user,
+               (long long)expires_in);
 }
 
 void chat_put_pong(struct buf *out, const char *id, size_t id_size)

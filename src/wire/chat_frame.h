@@ -14,7 +14,7 @@
 struct buf;
 struct json_object;
 
-enum chat_type { CHAT_INVALID, CHAT_MESSAGE, CHAT_RESUME, CHAT_PING };
+enum chat_type { CHAT_INVALID, CHAT_MESSAGE, CHAT_RESUME, CHAT_AUTH, CHAT_PING };
 
 /* Views into the parsed object; they live until chat_frame_free(). */
 struct chat_frame {
@@ -26,6 +26,8 @@ struct chat_frame {
     int64_t receiver;
     const char *cursor; /* CHAT_RESUME: empty: from now on */
     size_t cursor_size;
+    const char *token; /* CHAT_AUTH: not empty */
+    size_t token_size;
     const char *code;  /* CHAT_INVALID: what is wrong, as a word ... */
     const char *error; /* ... and as a sentence; static */
     struct json_object *json;
@@ -53,6 +55,10 @@ void chat_put_ack(struct buf *out, const char *id, size_t id_size, uint64_t mess
 /* Appends {"type":"resumed", ...}. id: NULL for none. */
 void chat_put_resumed(struct buf *out, const char *id, size_t id_size, const char *cursor,
                       size_t cursor_size, bool recovered);
+
+/* Appends {"type":"authenticated", ...}: the user, and for how many seconds. id: NULL for none. */
+void chat_put_authenticated(struct buf *out, const char *id, size_t id_size, int64_t user,
+                            int64_t expires_in);
 
 /* Appends {"type":"pong"}, with the id of the ping if it had one. */
 void chat_put_pong(struct buf *out, const char *id, size_t id_size);

@@ -17,6 +17,7 @@ static void put_again(struct buf *out, const struct chat_frame *f)
 {
     buf_puts(out, f->type == CHAT_MESSAGE  ? "{\"type\":\"message\""
                   : f->type == CHAT_RESUME ? "{\"type\":\"resume\""
+                  : f->type == CHAT_AUTH   ? "{\"type\":\"auth\""
                                            : "{\"type\":\"ping\"");
     if (f->id) {
         buf_puts(out, ",\"id\":");
@@ -29,6 +30,10 @@ static void put_again(struct buf *out, const struct chat_frame *f)
     } else if (f->type == CHAT_RESUME) {
         buf_puts(out, ",\"data\":{\"cursor\":");
         json_put_string(out, f->cursor, f->cursor_size);
+        buf_puts(out, "}");
+    } else if (f->type == CHAT_AUTH) {
+        buf_puts(out, ",\"data\":{\"token\":");
+        json_put_string(out, f->token, f->token_size);
         buf_puts(out, "}");
     }
     buf_puts(out, "}");
@@ -50,19 +55,21 @@ static void check_again(const struct chat_frame *f)
     require_same(f->id, f->id_size, g.id, g.id_size);
     require_same(f->content, f->content_size, g.content, g.content_size);
     require_same(f->cursor, f->cursor_size, g.cursor, g.cursor_size);
+    require_same(f->token, f->token_size, g.token, g.token_size);
     chat_frame_free(&g);
     buf_free(&text);
 }
 
 static void check_answers(const struct chat_frame *f)
 {
-    struct buf out[4] = {BUF_INIT, BUF_INIT, BUF_INIT, BUF_INIT};
+    struct buf out[5] = {BUF_INIT, BUF_INIT, BUF_INIT, BUF_INIT, BUF_INIT};
     const char *error;
     chat_put_pong(&out[0], f->id, f->id_size);
     chat_put_error(&out[1], f->id, f->id_size, "code", true, f->error ? f->error : "text");
     chat_put_ack(&out[2], f->id, f->id_size, UINT64_MAX, "c", 1, false);
     chat_put_resumed(&out[3], f->id, f->id_size, "c", 1, true);
-    for (int i = 0; i < 4; i++) {
+    chat_put_authenticated(&out[4], f->id, f->id_size, INT64_MAX, INT64_MAX);
+    for (int i = 0; i < 5; i++) {
         REQUIRE(json_check((char *)buf_head(&out[i]), buf_len(&out[i]), 2, &error));
         buf_free(&out[i]);
     }
@@ -77,6 +84,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     if (f.type == CHAT_MESSAGE)
         REQUIRE(f.content_size >= 1 && f.content_size <= MAX_CONTENT && f.receiver > 0 &&
                 utf8_valid((const uint8_t *)f.content, f.content_size));
+    if (f.type == CHAT_AUTH)
+        REQUIRE(f.token_size >= 1 && utf8_valid((const uint8_t *)f.token, f.token_size));
     if (f.type != CHAT_INVALID)
         check_again(&f);
     check_answers(&f);

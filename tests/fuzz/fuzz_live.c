@@ -1,7 +1,8 @@
 /*
  * A client that is online: the input is what the broker sends to its session. The first byte says
- * for what the session waits. Whatever comes, the client is told in JSON, and no change reaches it
- * twice or out of order.
+ * for what the session waits: for a step of its channel, which may be the client's first, or for a
+ * token to be renewed. Whatever comes, the client is told in JSON, and no change reaches it twice
+ * or out of order; nor is anything said before it is online.
  */
 #include "fuzz.h"
 
@@ -22,6 +23,7 @@ static bool asked;
 static void take_frame(struct live *l, const void *json, size_t n, const struct cursor *at)
 {
     const char *error;
+    REQUIRE(!l->sign_in_by);
     if (!at)
         return;
     if (at == &l->ask->cursor) /* "resumed", the session's own words around the database's tag */
@@ -41,7 +43,9 @@ static void send_messages(struct live *l)
                            .content = "c",
                            .content_size = 1,
                            .receiver = 2};
-    for (int i = 0; i < 2 && !asked; i++)
+    if (asked || !live_may_send(l))
+        return;
+    for (int i = 0; i < 2; i++)
         live_send(l, &f);
     asked = true;
 }
@@ -70,6 +74,22 @@ static int pipe_with(const uint8_t *data, size_t size, int *other)
     return pair[0];
 }
 
+static void begin(struct live *l, struct client *c, struct ask *a, uint8_t how)
+{
+    static const struct next now = {.start = FROM_NOW};
+    static const struct next later = {.start = FROM_NOW_TOLD, .unproven = true, .cursor = "x-9-1"};
+    bool signing_in = how / 3 % 3 == 1, renewing = how / 3 % 3 == 2;
+    a->user = 7;
+    live_init(l, &kind, c, a, signing_in ? &later : &now);
+    l->channel = (enum channel_state)(CHANNEL_AUTH + how % 3);
+    if (l->channel == CHANNEL_READY)
+        l->sign_in_by = 0;
+    if (signing_in || renewing)
+        buf_puts(&l->auth_id, "i");
+    if (renewing)
+        buf_puts(&l->new_token, "a.b.c");
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     static struct conf conf;
@@ -84,18 +104,16 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     struct client c;
     struct ask a;
     client_init(&c, &conf, pipe_with(NULL, 0, &client_end));
-    REQUIRE(shutdown(client_end, SHUT_WR) == 0);
+    REQUIRE(close(client_end) == 0);
     ask_init(&a, &c);
     ipc_channel_init(&a.channel, pipe_with(data + 1, size - 1, &broker_end), IPC_BY_BROKER);
     a.expires = INT64_MAX / 1000000;
     last_change = 0;
     asked = false;
-    live_init(&l, &kind, &c, &a, &(struct next){.start = FROM_NOW});
-    l.channel = (enum channel_state)(CHANNEL_AUTH + data[0] % 3);
+    begin(&l, &c, &a, data[0]);
     live_run(&l);
     ask_close(&a);
     close(c.fd);
-    close(client_end);
     close(broker_end);
     buf_free(&c.in);
     buf_free(&c.out);
