@@ -5,6 +5,7 @@
         a = connect(u.token, s.name, ssl=pair.trust())
         t = dial(s, pair)                       # an ssl.SSLSocket
 """
+import re
 import ssl
 
 from impersonate import *
@@ -28,17 +29,19 @@ class Pair:
         self.key, self.certificate, self.chain = (
             f"{T}/{self.name}.{end}" for end in ("key", "pem", "chain"))
         self.root = issuer.root if issuer else self
-        use = "basicConstraints=critical,CA:TRUE" if authority else "basicConstraints=CA:FALSE"
+        # Python verifies as strictly as RFC 5280 says, since 3.13: an authority says that it signs.
+        use = ["-addext", "basicConstraints=critical,CA:TRUE",
+               "-addext", "keyUsage=critical,keyCertSign,cRLSign"] if authority else \
+              ["-addext", "basicConstraints=CA:FALSE"]
         by = ["-CA", issuer.certificate, "-CAkey", issuer.key] if issuer else []
         if issuer:
             openssl("req", *KEYS[kind], "-nodes", "-keyout", self.key, "-out", f"{self.key}.req",
-                    "-subj", f"/CN={self.name}", "-addext", NAMES, "-addext", use)
+                    "-subj", f"/CN={self.name}", "-addext", NAMES, *use)
             openssl("x509", "-req", "-in", f"{self.key}.req", *by, "-CAcreateserial", "-days", "2",
                     "-copy_extensions", "copy", "-out", self.certificate)
         else:
             openssl("req", "-x509", *KEYS[kind], "-nodes", "-keyout", self.key, "-days", "2",
-                    "-out", self.certificate, "-subj", f"/CN={self.name}", "-addext", NAMES,
-                    "-addext", use)
+                    "-out", self.certificate, "-subj", f"/CN={self.name}", "-addext", NAMES, *use)
         os.chmod(self.key, 0o600)
         between = open(issuer.chain).read() if issuer and issuer.root is not issuer else ""
         with open(self.chain, "w") as out:
@@ -57,6 +60,12 @@ class Pair:
         out = subprocess.run(["openssl", "x509", "-in", self.certificate, "-noout", "-serial"],
                              check=True, capture_output=True, text=True).stdout
         return out.strip().split("=")[1]
+
+
+def temp_key(said):
+    """What openssl s_client says of the server's part in the agreement on keys: "X25519, 253 bits";
+    nothing where there was none. The server's is the peer's, since 3.5."""
+    return "".join(re.findall("^(?:Server|Peer) Temp Key: (.*)$", said, re.M))
 
 
 def dial(server, pair, context=None, timeout=WAIT):
