@@ -141,12 +141,17 @@ PY
 }
 
 @test "a host that refuses is passed over for the next one of db_host" {
-    local port
-    port=$(py -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])')
-    server_start second -o "db_host=127.0.0.1,$PGHOST" -o "db_port=$port,${PGPORT:-5432}"
-    BASE=$(server_url second) api POST /login '{"username":"nobody","password":"nothing at all"}'
-    [[ $status == 401 ]] || fail "$status $body"
-    server_stop second
+    py - <<'PY'
+from server import *
+# Bound, and nobody listens: refused for as long as this lives.
+nobody = socket.socket()
+nobody.bind(("127.0.0.1", 0))
+refusing = nobody.getsockname()[1]
+with Server("-o", f"db_host=127.0.0.1,{os.environ['PGHOST']}",
+            "-o", f"db_port={refusing},{os.environ.get('PGPORT', 5432)}") as s:
+    status, _ = api("POST", "/login", {"username": "nobody", "password": "nothing at all"}, name=s.name)
+    assert status == 401, status
+PY
 }
 
 @test "a message whose COMMIT fails is not acknowledged" {

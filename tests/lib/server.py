@@ -96,12 +96,28 @@ def holds(pid, needles):
     return found
 
 
+_kept = []
+
+
 def free_ports(count=1):
-    """Ports that nobody has; somebody could take one before its use, so try again then."""
-    sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
-    ports = [s.getsockname()[1] for s in sockets]
-    for s in sockets:
-        s.close()
+    """Ports that stay free until they are used: none of those that the kernel gives away by itself,
+    and none that another test was given. Each is kept by a name that this process has for as long
+    as it lives, as wide as its network."""
+    with open("/proc/sys/net/ipv4/ip_local_port_range") as f:
+        first, last = map(int, f.read().split())
+    outside = max(range(1024, first), range(last + 1, 65536), key=len)
+    ports = []
+    while len(ports) < count:
+        number = random.choice(outside)
+        name = socket.socket(socket.AF_UNIX)
+        try:
+            name.bind(f"\0chatd test, port {number}")
+            socket.create_server(("127.0.0.1", number)).close()
+        except OSError:     # another test's, or somebody listens
+            name.close()
+            continue
+        _kept.append(name)
+        ports.append(number)
     return ports
 
 
