@@ -65,42 +65,76 @@ traced() {
 
 # --- statements ---
 
-# Transactions of this file's database that have been counted; each of chatd's is one statement. A
-# backend counts at the latest when it ends.
-transactions() {
-    psql -qXAt -d postgres -c "select xact_commit + xact_rollback from pg_stat_database
-        where datname = '$DB'"
+# calls FUNCTION: how often chatd has had the database carry out this one; each of its statements is
+# one. A backend counts at the latest when it ends, and nobody else calls it.
+calls() {
+    psql -qXAt -c "select coalesce(sum(calls), 0) from pg_stat_user_functions
+        where schemaname = 'chatd_api' and funcname = '$1'"
 }
 
-backends() {
-    psql -qXAt -d postgres -c "select count(*) from pg_stat_activity where datname = '$DB'"
+# Waits for the end of all of them, and shows the counts.
+counts_are_complete() {
+    timeout 20 bash -c 'until [[ $(psql -qXAtc "select count(*) from pg_stat_activity
+        where datname = current_database() and pid <> pg_backend_pid() and application_name like '"'chatd %'"'") == 0 ]]; do sleep 0.05; done'
+    psql -qXAt -c "select funcname, calls from pg_stat_user_functions where schemaname = 'chatd_api'" >&2
 }
 
-# statements P W MESSAGES: all of a server's life in which P pairs had MESSAGES each.
-statements() {
+@test "PostgreSQL statements: one stores all messages that wait" {
     local before
-    before=$(transactions)
-    server_start busy -o presence=off
-    "$BUILD/bench/load" -u "$T/busy.users" "$(server_port busy)" count "$1" "$2" "$3" >&2
-    server_stop busy
-    [[ $(backends) == 0 ]]
-    counted=$(($(transactions) - before))
+    psql -qX -c "alter database $DB set track_functions = 'all'"
+    before=$(calls message_send)
+    # One more than fills the queue is refused: then all others wait.
+    server_start piled -o presence=off -o batch_queue=40
+    py - <<'PY'
+from chat import *
+n = "piled"
+a, b = user(instance=n), user(instance=n)
+wa, wb = connect(a.token, n), connect(b.token, n)
+wa.message(b.id, "warm", "warm")
+wa.expect("ack")
+wb.until("message")
+holder = subprocess.Popen(["psql", "-qXAt"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+holder.stdin.write("begin; lock table change_lock in share update exclusive mode; select 'held';\n")
+holder.stdin.flush()
+assert holder.stdout.readline() == "held\n"
+wa.message(b.id, "0", "0")
+eventually(lambda: sql("select count(*) from pg_stat_activity where datname = current_database()"
+                       " and application_name = 'chatd writer' and wait_event_type = 'Lock'") == "1")
+for i in range(1, 42):
+    wa.message(b.id, f"{i}", f"{i}")
+assert wa.expect("error")["id"] == "41"
+holder.stdin.write("commit;\n")
+holder.stdin.close()
+assert holder.wait(WAIT) == 0
+assert [wa.expect("ack")["id"] for _ in range(41)] == [f"{i}" for i in range(41)]
+assert [wb.until("message")["content"] for _ in range(41)] == [f"{i}" for i in range(41)]
+PY
+    server_stop piled
+    counts_are_complete
+    # The one before, the one that waits for the lock, and one for the other 40.
+    between "$(($(calls message_send) - before))" 3 3 'statements for 1 + 1 + 40 messages'
 }
 
-@test "PostgreSQL statements per 1,000 messages, under load and with one in flight" {
-    local few
+# statements MESSAGES: those for a pair that has had so many, with one in flight: sets $sent, $read.
+statements() {
+    sent=$(calls message_send) read=$(calls event_read)
     server_start busy -o presence=off
-    "$BUILD/bench/load" "$(server_port busy)" users 40 >"$T/busy.users"
+    "$BUILD/bench/load" -u "$T/busy.users" "$(server_port busy)" count 1 1 "$1" >&2
     server_stop busy
-    # Counted: 27, one for about 55 messages at a time, and those of the start. How many come together
-    # depends on the machine, hence the room. 8 would be batches of the largest size.
-    statements 20 16 200
-    between "$((counted / 4))" 8 700 'statements per 1,000 messages'
-    statements 1 1 100
-    few=$counted
-    statements 1 1 600
-    # The one that stores it also brings what is delivered. More than that is what the clock asks for.
-    between "$(((counted - few) * 2))" 900 1300 'statements per 1,000 messages, one in flight'
+    counts_are_complete
+    sent=$(($(calls message_send) - sent)) read=$(($(calls event_read) - read))
+}
+
+@test "PostgreSQL statements per message, with one in flight" {
+    local sent read
+    psql -qX -c "alter database $DB set track_functions = 'all'"
+    server_start busy -o presence=off
+    "$BUILD/bench/load" "$(server_port busy)" users 2 >"$T/busy.users"
+    server_stop busy
+    statements 500
+    # The one that stores it also brings what is delivered: events are read at the start only.
+    between "$sent" 500 500 'statements that store 500 messages'
+    between "$read" 0 6 'statements that read events'
 }
 
 # --- sessions at rest ---
