@@ -192,13 +192,19 @@ $(BUILD)/bench/parse: tests/bench/parse.c $(call objects,lib wire)
 TOOLS := $(addprefix $(BUILD)/bench/,load crypt parse)
 
 # All programs of the tests.
-unit: $(UNITS) $(BUILD)/unit/test_delivery $(BUILD)/unit/probe $(BUILD)/ws_echo $(TOOLS)
+unit: $(UNITS) $(BUILD)/unit/test_delivery $(BUILD)/unit/probe $(BUILD)/unit/crypts.so $(BUILD)/ws_echo $(TOOLS)
 
 # Preloaded into programs that know nothing of it: no sanitizer.
+PRELOADED := -std=gnu11 -D_GNU_SOURCE -O2 -g -fPIC $(WARN) -shared
 $(BUILD)/faults/shim.so: tests/faults/shim.c Makefile
 	@mkdir -p $(@D)
 	$(call say,LINK,$@)
-	$(Q)$(CC) -std=gnu11 -D_GNU_SOURCE -O2 -g -fPIC $(WARN) -shared -o $@ $<
+	$(Q)$(CC) $(PRELOADED) -o $@ $<
+
+$(BUILD)/unit/crypts.so: tests/probe/crypts.c Makefile
+	@mkdir -p $(@D)
+	$(call say,LINK,$@)
+	$(Q)$(CC) $(PRELOADED) -o $@ $<
 
 faults: $(BUILD)/faults/shim.so
 

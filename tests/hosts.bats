@@ -316,6 +316,7 @@ PY
 @test "a clock that differs from the database's is warned of, once until they agree again" {
     py - <<'PY'
 from chat import *
+from preload import preloaded
 from removal import server_start
 import re, struct
 with open(f"{T}/control", "wb") as f:
@@ -331,9 +332,7 @@ def attach_anew():
     [host] = sql("select max(id) from hosts").split()
     sql(f"select pg_terminate_backend(backend) from hosts where id = {host}")
     eventually(lambda: sql(f"select max(id) > {host} from hosts") == "t")
-# A sanitizer wants to come first, and is the same for that.
-os.environ["ASAN_OPTIONS"] = os.environ.get("ASAN_OPTIONS", "") + ":verify_asan_link_order=0"
-os.environ.update(LD_PRELOAD=f"{os.environ['BUILD']}/faults/shim.so", CHATD_FAULTS=f"{T}/control")
+os.environ.update(preloaded("faults/shim.so", CHATD_FAULTS=f"{T}/control"))
 step(-100)
 server_start("stepped")
 for name in "LD_PRELOAD", "CHATD_FAULTS":

@@ -15,6 +15,7 @@ import subprocess
 import sys
 
 import keeper
+from preload import preloaded
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 ROOT = os.path.dirname(os.path.dirname(HERE))
@@ -84,9 +85,7 @@ class Control:
 
     def environment(self):
         env = {k: v for k, v in os.environ.items() if not k.startswith(("PG", "DB_", "LD_"))}
-        env.update(LD_PRELOAD=f"{BUILD}/faults/shim.so", CHATD_FAULTS=self.path)
-        # A sanitizer wants to come before anything that is preloaded, and need not.
-        env["ASAN_OPTIONS"] = (env.get("ASAN_OPTIONS", "") + ":verify_asan_link_order=0").lstrip(":")
+        env.update(preloaded(f"{BUILD}/faults/shim.so", os.path.dirname(self.path), CHATD_FAULTS=self.path))
         return env
 
 
