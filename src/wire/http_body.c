@@ -205,7 +205,7 @@ int http_body_read(struct http_body *body, struct buf *in, struct buf *out, size
                    const char **error)
 {
     int rc = 1;
-    while (rc > 0 && body->state != HTTP_BODY_DONE) {
+    while (rc > 0) {
         switch (body->state) {
         case HTTP_BODY_FIXED:
             rc = read_fixed(body, in, out, max_body, error);
@@ -223,7 +223,7 @@ int http_body_read(struct http_body *body, struct buf *in, struct buf *out, size
             rc = read_trailer(body, in, error);
             break;
         case HTTP_BODY_DONE:
-            break;
+            return rc;
         }
     }
     return rc;
