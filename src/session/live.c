@@ -322,12 +322,13 @@ static void give_up_old_messages(struct live *l, int64_t now)
 /* When the client's token is of no use any more; while it has none, when it has to have one. */
 static int64_t token_ends(const struct live *l, int64_t now)
 {
-    int64_t seconds = l->ask->expires - (int64_t)time(NULL);
+    int64_t wall = (int64_t)time(NULL);
     if (l->sign_in_by)
         return l->sign_in_by;
-    if (seconds <= 0)
+    if (l->ask->expires <= wall)
         return now;
-    return now + min(seconds, INT32_MAX) * 1000; /* who signs may say the end of time */
+    /* Who signs may say the end of time. */
+    return now + min(l->ask->expires - wall, INT32_MAX) * 1000;
 }
 
 /* Does what is due although nobody sent anything; returns when that is the case next. */

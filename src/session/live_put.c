@@ -43,9 +43,9 @@ void live_put_resumed(struct live *l, const struct buf *id, bool recovered)
 void live_put_authenticated(struct live *l)
 {
     struct buf json = BUF_INIT;
-    int64_t left = l->ask->expires - (int64_t)time(NULL);
+    int64_t now = (int64_t)time(NULL), expires = l->ask->expires;
     chat_put_authenticated(&json, buf_len(&l->auth_id) ? (const char *)buf_head(&l->auth_id) : NULL,
-                           buf_len(&l->auth_id), l->ask->user, left > 0 ? left : 0);
+                           buf_len(&l->auth_id), l->ask->user, expires > now ? expires - now : 0);
     live_put_json(l, &json);
 }
 

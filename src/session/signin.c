@@ -105,13 +105,14 @@ static void end_renewal(struct live *l)
     buf_free(&l->auth_id);
 }
 
-/* The broker has seen to it that the user is the same, who is asked about here once more: from now
- * on all that comes would be another's. */
+/* The broker lets no channel act for another user. It is checked here once more, since all that
+ * comes from now on would be for that one. */
 void signin_renewed(struct live *l, const struct ipc_message *authed)
 {
-    int64_t user = l->ask->user;
+    int64_t user = l->ask->user, expires = l->ask->expires;
     if (!ask_take_authed(l->ask, authed) || l->ask->user != user) {
         log_error("the broker answered a renewal for user %lld with another", (long long)user);
+        l->ask->expires = expires;
         signin_kept(l, IPC_E_INTERNAL);
         live_link_lose(l);
         return;
