@@ -160,6 +160,7 @@ $(BUILD)/analysis/cppcheck: $(SOURCES) $(HEADERS) tests/analysis/cppcheck.suppre
 	$(call say,CHECK,src)
 	$(Q)cppcheck --quiet --std=c11 -D_GNU_SOURCE -D__x86_64__ --enable=warning,style,performance,portability \
 	    --suppressions-list=tests/analysis/cppcheck.suppressions --inline-suppr --error-exitcode=1 \
+	    --include="$$(echo '#include <sys/queue.h>' | $(CC) -E -x c - | sed -n 's/^# 1 "\(.*queue\.h\)".*/\1/p')" \
 	    $(addprefix -Isrc/,$(FOLDERS)) src
 	@touch $@
 

@@ -77,7 +77,8 @@ def the_other_device_of_the_sender_gets_none(rows):
 
 @causes("late")
 def a_message_waits_for_the_next_connection(rows):
-    r = middle([r for r in rows["received"] if r["sender"] != r["user"]])
+    slow = {d["device"] for d in rows["run"] if d["ev"] == "device" and d["kind"] == "slow"}
+    r = middle([r for r in rows["received"] if r["sender"] != r["user"] and r["device"] not in slow])
     for ack in rows["acked"]:
         if ack["message_id"] == r["message_id"]:
             ack["t"] = r["t"]

@@ -9,7 +9,7 @@
 
 static struct work work = {.who = "an auth worker",
                            .role = IPC_BY_AUTH,
-                           .patience = IPC_HASHING_S * 1000,
+                           .patience = (int64_t)IPC_HASHING_S * 1000,
                            WORK_QUEUES(work)};
 
 struct job {
