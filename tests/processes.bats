@@ -826,7 +826,7 @@ with Server("-f", conf) as s:
     assert register(old, some_name("r"), "short words") == 201
     # What only a restart changes is named, and nothing else is.
     [line] = [x for x in s.log().splitlines() if "needs a restart to take effect" in x]
-    assert line.endswith("restart: batch_max"), line
+    assert line.endswith("to take effect: batch_max"), line
     a.ping()
     assert not set(pids) - set(s.tree())
 
