@@ -82,12 +82,12 @@ def stuck(data):
 socks = [stuck(handshake(bob.token)),
          stuck(f"GET /events HTTP/1.0\r\nAuthorization: Bearer {carol.token}\r\n\r\n".encode())]
 for who in (bob, carol):
-    assert online(who, alice, n)
+    assert online(who, who, n)
     for i in range(250):
         a.message(who.id, "x" * 16000, f"{who.id}-{i}")
     for i in range(250):
         a.until("ack")
-    eventually(lambda: not online(who, alice, n))
+    eventually(lambda: not online(who, who, n))
     # Its channel is closed first, the process ends after that.
     eventually(lambda: not children(f"session {who.name} ", n))
 PY
