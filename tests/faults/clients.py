@@ -266,7 +266,7 @@ class WebSocket(Device):
 
     async def connect(self):
         plain = socket.socket()
-        ws = None
+        ws, owned = None, False
         how = {"how": "server"}
         try:
             if self.kind == "slow":
@@ -274,6 +274,7 @@ class WebSocket(Device):
             plain.setblocking(False)
             loop = asyncio.get_running_loop()
             await asyncio.wait_for(loop.sock_connect(plain, ("127.0.0.1", self.host.port or 1)), GIVE_UP)
+            owned = True
             slow = wsclient.READS_LITTLE if self.kind == "slow" else {"max_queue": 1000}
             ws = await wsclient.connect(
                 f"ws://localhost{self.path}{self.query()}", sock=plain, open_timeout=GIVE_UP, ping_interval=None,
@@ -299,7 +300,13 @@ class WebSocket(Device):
         finally:
             if ws:
                 ws.transport.abort()
-            plain.close()
+            elif owned:
+                # A handshake that was given up leaves a transport that still watches the socket, and
+                # closes it at its end. Closed here, its number would be another connection's next.
+                with contextlib.suppress(OSError):
+                    plain.shutdown(socket.SHUT_RDWR)
+            else:
+                plain.close()
             self.closed(**how)
 
     def query(self):
