@@ -491,7 +491,7 @@ all_at_once() {
 from tls import *
 u = user()
 pair = Pair()
-with Server(*pair.options(), "-o", f"listen=127.0.0.1, tls:unix:{T}/{some_name('u')}") as s:
+with Server(*pair.options(), "-o", f"listen=127.0.0.1, tls:unix:{T}/{some_name('u')}", "-o", "drain_time=1m") as s:
     clients = [connect(u.token, s.name) for _ in range(20)]
     assert s.children("signer")
     for number in sys.argv[1:]:
