@@ -157,9 +157,7 @@ PY
     py - <<'PY'
 from page import *
 alice, bob = user(), user()
-a, b = connect(alice.token, path="/ws?cursor="), connect(bob.token)
-cursor = a.expect("resumed")["data"]["cursor"]
-a.close()
+b, cursor = connect(bob.token), cursor_of(alice)
 def send(content):
     b.message(alice.id, content, content)
     assert b.until("ack")["id"] == content
@@ -332,9 +330,7 @@ PY
 from page import *
 from server import *
 alice, bob = user(), user()
-a, b = connect(alice.token, path="/ws?cursor="), connect(bob.token)
-cursor = a.expect("resumed")["data"]["cursor"]
-a.close()
+b, cursor = connect(bob.token), cursor_of(alice)
 b.message(alice.id, "missed", "m")
 b.until("ack")
 before = set(children("session - "))

@@ -99,9 +99,7 @@ while len(frames) < 2:
         frames[f["id"]] = f
 assert frames["r-3"]["type"] == "resumed" and frames["r-4"]["data"] == {"code": "bad_state", "temporary": False}, frames
 # An older place than before.
-start = connect(bob.token, path="/ws?cursor=")
-zero = start.expect("resumed")["data"]["cursor"].rsplit("-", 2)[0] + "-0-0"
-start.close()
+zero = cursor_of(bob).rsplit("-", 2)[0] + "-0-0"
 b.send({"type": "resume", "data": {"cursor": zero}})
 assert b.expect("message")["content"] == "seen"
 assert b.expect("resumed")["data"]["recovered"] is True

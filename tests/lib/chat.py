@@ -203,6 +203,14 @@ def seen(client, *users, name="main"):
             got.append((names[data["user_id"]], data["online"]))
 
 
+def cursor_of(who):
+    """Where a connection of this user begins now."""
+    ws = connect(who.token, path="/ws?cursor=")
+    cursor = ws.expect("resumed")["data"]["cursor"]
+    ws.close()
+    return cursor
+
+
 def online(who, by, name="main"):
     """What GET /users says about somebody."""
     status, users = api("GET", "/users", token=by.token, name=name)
