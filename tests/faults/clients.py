@@ -14,18 +14,25 @@ for what it missed in the way of its kind:
 import asyncio
 import contextlib
 import json
+import math
 import socket
 
 import wsclient
 from records import digest
 
 GIVE_UP = 8.0        # an attempt to connect, or a request
+LONGEST_WAIT = 2.0   # until the next attempt, unless the host asks for more
 IN_FLIGHT = 20       # messages of a device that wait for their acknowledgement
 LOST = (OSError, asyncio.TimeoutError, asyncio.IncompleteReadError, wsclient.WebSocketException, EOFError)
 
 
 class Away(Exception):
-    """The host said that it cannot now."""
+    """The host said that it cannot now, and after how many seconds to come back: Retry-After, which
+    a client that means well keeps to. Each of these answers costs a process."""
+
+    def __init__(self, fields=()):
+        self.seconds = float(dict(fields).get("retry-after", 0.5))
+        super().__init__(f"status 503; retry after {self.seconds} s")
 
 
 async def read_head(reader):
@@ -41,7 +48,7 @@ async def read_chunk(reader):
 
 
 async def request(port, method, path, token=None, body=None, fields=()):
-    """One HTTP request on a connection of its own: (status, JSON)."""
+    """One HTTP request on a connection of its own: (status, JSON). Raises Away on 503."""
     async def go():
         reader, writer = await asyncio.open_connection("127.0.0.1", port)
         try:
@@ -51,6 +58,8 @@ async def request(port, method, path, token=None, body=None, fields=()):
             lines += ["Content-Type: application/json", f"Content-Length: {len(data)}"] if body is not None else []
             writer.write("\r\n".join([*lines, "", ""]).encode() + data)
             status, head = await read_head(reader)
+            if status == 503:
+                raise Away(head)
             if "content-length" in head:
                 text = await reader.readexactly(int(head["content-length"]))
             else:
@@ -145,12 +154,12 @@ class Device:
                 try:
                     await self.connect()
                     wait = 0.1
-                except Away:
-                    pass
+                except Away as e:
+                    wait = max(wait, e.seconds)
                 except LOST:
                     pass
-            await asyncio.sleep(self.rng.uniform(0.5, 1) * wait)
-            wait = min(2.0, wait * 2)
+            await asyncio.sleep(self.rng.uniform(1, 1.5) * wait)
+            wait = min(LONGEST_WAIT, wait * 2)
 
     async def connect(self):
         raise NotImplementedError
@@ -216,7 +225,7 @@ class Device:
 
     async def later(self, id_):
         """After a temporary error."""
-        await asyncio.sleep(self.rng.uniform(0.3, 1.2))
+        await asyncio.sleep(self.rng.uniform(0.3, 1.3))
         if id_ in self.pending:
             with contextlib.suppress(*LOST):
                 await self.send(id_)
@@ -291,7 +300,7 @@ class WebSocket(Device):
             how = {"how": f"status {e.status}"}
             if e.status != 503:
                 self.error(f"the handshake was answered with {e.status}")
-            raise Away from None
+            raise Away((k.lower(), v) for k, v in e.headers.items()) from None
         except wsclient.ConnectionClosed as e:
             how = {"how": f"code {e.rcvd.code if e.rcvd else 1006}"}
             if e.rcvd and e.rcvd.code not in (1000, 1001, 1012, 1013):
@@ -414,7 +423,9 @@ class HistoryDevice(WebSocket):
                     return
                 try:
                     await self.read_page(user.id)
-                except (*LOST, Away):
+                except Away as e:
+                    await asyncio.sleep(e.seconds + self.rng.uniform(0, 1))
+                except LOST:
                     await asyncio.sleep(self.rng.uniform(0.2, 0.6))
 
     async def read_page(self, peer):
@@ -423,8 +434,7 @@ class HistoryDevice(WebSocket):
         after, conn = max(1, self.known.get(peer, 0)), self.conn
         status, page = await request(port, "GET", f"/messages/{peer}?after={after}&limit=100", self.user.token)
         if status != 200:
-            if status != 503:
-                self.error(f"GET /messages answered {status} {page}")
+            self.error(f"GET /messages answered {status} {page}")
             raise Away
         if conn != self.conn:
             raise Away
@@ -442,6 +452,10 @@ class EventsDevice(Device):
     """Without WebSocket: a stream to read, requests to write."""
     resume = "events"
 
+    def __init__(self, *how):
+        super().__init__(*how)
+        self.posting = set()        # ids
+
     async def connect(self):
         writer = None
         how = {"how": "server"}
@@ -451,12 +465,12 @@ class EventsDevice(Device):
                 asyncio.open_connection("127.0.0.1", self.host.port or 1, limit=2**20), GIVE_UP)
             writer.write(f"GET {path} HTTP/1.1\r\nHost: localhost\r\n"
                          f"Authorization: Bearer {self.user.token}\r\n\r\n".encode())
-            status, _ = await asyncio.wait_for(read_head(reader), GIVE_UP)
+            status, fields = await asyncio.wait_for(read_head(reader), GIVE_UP)
             if status != 200:
                 how = {"how": f"status {status}"}
                 if status != 503:
                     self.error(f"GET /events answered {status}")
-                raise Away
+                raise Away(fields)
             self.opened(writer)
             await self.send_again()
             rest = b""
@@ -472,28 +486,34 @@ class EventsDevice(Device):
             self.closed(**how)
 
     async def send(self, id_):
-        self.scene.spawn(self.post(id_))
+        if id_ not in self.posting:
+            self.posting.add(id_)
+            self.scene.spawn(self.post(id_))
 
     async def post(self, id_):
-        if id_ not in self.pending:
-            return
+        """Until it is acknowledged, whatever becomes of the stream."""
+        while id_ in self.pending:
+            await asyncio.sleep(await self.try_to_post(id_))
+        self.posting.discard(id_)
+
+    async def try_to_post(self, id_):
+        """Returns for how long to wait before the next attempt."""
         to, content = self.sending(id_)
         try:
             port = self.rng.choice([h.port for h in self.scene.hosts])
             status, answer = await request(port, "POST", "/messages", self.user.token,
                                            {"receiver_id": to, "content": content}, [f"Idempotency-Key: {id_}"])
+        except Away as e:
+            return e.seconds + self.rng.uniform(0, 1)
         except LOST:
-            status = 503
-        if status in (200, 201):
-            if answer["duplicate"] != (status == 200):
-                self.error(f"POST /messages: {status} with {answer}")
-            self.acked(id_, answer)
-        elif status == 503:
-            await self.later(id_)
-        else:
+            return self.rng.uniform(0.3, 1.3)
+        if status not in (200, 201):
             self.error(f"POST /messages answered {status} {answer}")
-            if status in (401, 500):
-                await self.later(id_)
+            return self.rng.uniform(0.3, 1.3) if status in (401, 500) else math.inf
+        if answer["duplicate"] != (status == 200):
+            self.error(f"POST /messages: {status} with {answer}")
+        self.acked(id_, answer)
+        return 0
 
     async def hang_up(self):
         if self.link:

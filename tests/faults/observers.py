@@ -4,7 +4,7 @@ import asyncio
 import json
 
 import wsclient
-from clients import LOST, request
+from clients import LOST, Away, request
 
 EVERY = 0.5
 PATIENCE = 3.0      # a host that takes longer to say who is there is away
@@ -24,12 +24,11 @@ class Observer:
         asked = self.scene.records.now()
         try:
             status, users = await asyncio.wait_for(request(self.host.port, "GET", "/users", self.token), PATIENCE)
-        except LOST:
-            status = 503
-        if status == 200:
-            return asked, [u["id"] for u in users if u["online"] and u["id"] in self.users]
-        if status != 503:
+            if status == 200:
+                return asked, [u["id"] for u in users if u["online"] and u["id"] in self.users]
             self.scene.records.add("run", ev="error", what=f"GET /users answered {status}")
+        except (*LOST, Away):
+            pass
         self.note("away", asked=asked)
         return asked, None
 
