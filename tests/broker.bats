@@ -154,6 +154,18 @@ with Server("-o", f"db_host=127.0.0.1,{os.environ['PGHOST']}",
 PY
 }
 
+@test "a host that accepts and says nothing is passed over, too" {
+    py - <<'PY'
+from server import *
+silent = socket.create_server(("127.0.0.1", 0), backlog=64)
+with Server("-o", f"db_host=127.0.0.1,{os.environ['PGHOST']}",
+            "-o", f"db_port={silent.getsockname()[1]},{os.environ.get('PGPORT', 5432)}") as s:
+    s.logged("the database is up")
+    status, answer = api("POST", "/login", {"username": "nobody", "password": "nothing at all"}, name=s.name)
+    assert status == 401, answer
+PY
+}
+
 @test "a message whose COMMIT fails is not acknowledged" {
     py - <<'PY'
 from server import *

@@ -7,25 +7,11 @@
 
 #include "log.h"
 #include "schema.h"
+#include "server.h"
 #include "trouble.h"
 
-/* Server settings for this connection, whatever the role or the database has. The keepalives are
- * the server's: when the host or its network is gone, they end the backend that stands for the host
- * within seconds. */
-#define SESSION_OPTIONS                                                                            \
-    "-c statement_timeout=10s -c lock_timeout=0 -c idle_in_transaction_session_timeout=0 "         \
-    "-c idle_session_timeout=0 -c search_path=pg_catalog -c timezone=UTC -c datestyle=ISO "        \
-    "-c client_min_messages=warning -c standard_conforming_strings=on -c "                         \
-    "default_transaction_isolation=read\\ committed "                                              \
-    "-c default_transaction_read_only=off -c default_transaction_deferrable=off "                  \
-    "-c row_security=on -c jit=off -c plan_cache_mode=auto -c enable_seqscan=on "                  \
-    "-c enable_indexscan=on -c enable_indexonlyscan=on -c enable_bitmapscan=on "                   \
-    "-c enable_nestloop=on -c enable_hashjoin=on -c enable_sort=on -c enable_hashagg=on "          \
-    "-c tcp_keepalives_idle=5 -c tcp_keepalives_interval=2 -c tcp_keepalives_count=3 "             \
-    "-c tcp_user_timeout=10000"
-
 enum {
-    CONNECT_TIMEOUT_MS = 5000,
+    CONNECT_TIMEOUT_MS = 5000, /* and each answer until the connection is ready */
     ANSWER_TIMEOUT_MS = 20000, /* above statement_timeout: so it is the network that failed */
 };
 
@@ -51,6 +37,7 @@ struct db {
     struct loop_watch watch;
     bool watched;
     struct loop_timer timer;
+    unsigned turn; /* see server.h */
     int preparing; /* the statement being prepared */
 
     enum statement running;
@@ -149,6 +136,8 @@ static void fail_db(struct db *db, const char *what)
 static void on_timeout(void *arg)
 {
     struct db *db = arg;
+    if (db->state == CONNECTING)
+        server_silent(db->turn);
     fail_db(db, db->state == CONNECTING ? "no connection in time" : "no answer in time");
 }
 
@@ -164,6 +153,7 @@ static void send_pending(struct db *db)
 static void check_schema(struct db *db)
 {
     db->state = CHECKING;
+    loop_timer_set(db->loop, &db->timer, CONNECT_TIMEOUT_MS);
     if (!PQsendQuery(db->pg, SCHEMA_QUERY))
         fail_db(db, "cannot ask for the schema's version");
     else
@@ -183,6 +173,7 @@ static void prepare_next(struct db *db)
         db->owner->up(db->owner_arg);
         return;
     }
+    loop_timer_set(db->loop, &db->timer, CONNECT_TIMEOUT_MS);
     if (!PQsendPrepare(db->pg, statements[db->preparing].name, statements[db->preparing].sql, 0,
                        NULL))
         fail_db(db, "cannot prepare");
@@ -228,52 +219,11 @@ static void on_notice(void *arg, const PGresult *result)
     log_warn("%s", PQresultErrorField(result, PG_DIAG_MESSAGE_PRIMARY));
 }
 
-/* Never shows the password to the server, only proves it, where libpq supports that (since 16). A
- * server that asks for none gets none. */
-static const char *require_auth(const struct conf *conf)
-{
-    static int known = -1;
-    if (known < 0) {
-        PQconninfoOption *all = PQconndefaults();
-        known = 0;
-        for (const PQconninfoOption *o = all; o && o->keyword; o++)
-            known |= strcmp(o->keyword, "require_auth") == 0;
-        PQconninfoFree(all);
-    }
-    return known && conf->db_password && *conf->db_password ? "scram-sha-256,none" : NULL;
-}
-
 void db_connect(struct db *db)
 {
-    char application[64];
-    snprintf(application, sizeof(application), "chatd %s", db->name);
-    const char *const options[][2] = {
-        {"host", db->conf->db_host},
-        {"port", db->conf->db_port},
-        {"user", db->conf->db_user},
-        {"password", db->conf->db_password},
-        {"require_auth", require_auth(db->conf)},
-        {"dbname", db->conf->db_name},
-        {"application_name", application},
-        {"target_session_attrs", "read-write"},
-        {"client_encoding", "UTF8"},
-        {"options", SESSION_OPTIONS},
-        {"keepalives_idle", "5"},
-        {"keepalives_interval", "2"},
-        {"keepalives_count", "3"},
-        {"tcp_user_timeout", "10000"},
-    };
-    enum { OPTIONS = sizeof(options) / sizeof(options[0]) };
-    /* libpq skips a key without a value, even an unknown one. */
-    const char *keys[OPTIONS + 1] = {NULL}, *values[OPTIONS + 1] = {NULL};
-    for (size_t i = 0; i < OPTIONS; i++) {
-        keys[i] = options[i][0];
-        values[i] = options[i][1];
-    }
     db->preparing = 0;
-    db->pg = PQconnectStartParams(keys, values, 0);
-    if (!db->pg)
-        die("out of memory: PQconnectStartParams");
+    db->turn = server_turn();
+    db->pg = server_connect(db->conf, db->name, db->turn);
     PQsetNoticeReceiver(db->pg, on_notice, NULL);
     PQsetErrorVerbosity(db->pg, PQERRORS_VERBOSE);
     loop_timer_set(db->loop, &db->timer, CONNECT_TIMEOUT_MS);

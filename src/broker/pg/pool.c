@@ -138,6 +138,7 @@ void pool_link_up(void)
 {
     for (long long i = 0; i < member_count; i++) {
         members[i].stale = members[i].running;
+        members[i].failed = false; /* says nothing of the server that the link has found */
         if (!members[i].running)
             connect_anew(&members[i]);
     }
