@@ -78,7 +78,7 @@ int main(int argc, char **argv)
     priority_open();
     role_start(&conf, "auth", argc, argv);
     priority_lower();
-    bcrypt_init((int)conf.bcrypt_cost, conf_bcrypt_most(&conf));
+    bcrypt_init(conf.bcrypt_cost, conf_bcrypt_most(&conf));
     auth_sandbox(&conf);
     conf_free(&conf);
 

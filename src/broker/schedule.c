@@ -138,11 +138,12 @@ static void next_read(struct db *listener)
 
 void schedule_turn(void)
 {
-    struct db *db;
-    if ((db = link_writer()))
-        next_write(db);
-    if ((db = link_listener()))
-        next_read(db);
+    struct db *writer = link_writer();
+    if (writer)
+        next_write(writer);
+    struct db *listener = link_listener();
+    if (listener)
+        next_read(listener);
 }
 
 bool schedule_is_quiet(void)

@@ -89,7 +89,7 @@ static int set_text(struct conf *c, const struct conf_key *key, const char *valu
     size_t n = strlen(value);
     if (n > CONF_VALUE_MAX)
         return conf_fail(e, "%s: the value of %s has %zu bytes; at most %d are allowed", where,
-                         key->name, n, (int)CONF_VALUE_MAX);
+                         key->name, n, CONF_VALUE_MAX);
     for (const char *s = value; *s; s++)
         if (((unsigned char)*s < 0x20 && *s != '\t') || *s == 0x7f)
             return conf_fail(e,

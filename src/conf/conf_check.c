@@ -94,7 +94,7 @@ static int check_strength(const struct conf *c, int id, const char *secret, cons
     return conf_fail(e,
                      "%.200s: %s has %zu bytes, but HS256 needs at least %d "
                      "(RFC 7518, section 3.2); %s",
-                     conf_place(c, id), conf_table[id].name, n, (int)JWT_SECRET_MIN, remedy);
+                     conf_place(c, id), conf_table[id].name, n, JWT_SECRET_MIN, remedy);
 }
 
 static int check_jwt_secrets(const struct conf *c, struct conf_error *e)

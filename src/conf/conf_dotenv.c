@@ -109,7 +109,7 @@ static int set(struct conf_source *src, int id, char *value, char *value_end)
 static unsigned count_lines(const char *s, const char *end)
 {
     unsigned n = 0;
-    while ((s = memchr(s, '\n', (size_t)(end - s))) && ++s)
+    for (; (s = memchr(s, '\n', (size_t)(end - s))); s++)
         n++;
     return n;
 }
@@ -204,7 +204,7 @@ int conf_load_env_file(struct conf *c, const char *path, struct conf_error *e)
     int result = check_file(fd, path, e);
     if (result == 0 && conf_read_all(&text, fd, CONF_FILE_MAX) < 0)
         result = conf_fail(e, "%.200s: %s; a file of at most %d bytes is expected", path,
-                           strerror(errno), (int)CONF_FILE_MAX);
+                           strerror(errno), CONF_FILE_MAX);
     close(fd);
     /* conf_read_all() has reserved one byte more than the file may have. */
     if (result == 0 && buf_len(&text) > 0)

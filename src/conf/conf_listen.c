@@ -38,7 +38,7 @@ static int read_path(const struct conf *c, const char *entry, struct conf_addres
     if (*path != '/' || strlen(path) > PATH_MOST)
         return conf_fault(c, CONF_K_listen, e,
                           "\"%.60s\": needs an absolute path of at most %d bytes", entry,
-                          (int)PATH_MOST);
+                          PATH_MOST);
     snprintf(a->path, sizeof(a->path), "%s", path);
     return 1;
 }

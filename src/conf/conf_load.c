@@ -60,8 +60,9 @@ static int unquote(struct conf_source *src, char *value)
 {
     char *to = value, *s = value + 1;
     for (; *s && *s != '"'; s++) {
-        if (*s == '\\' && *++s != '\\' && *s != '"')
+        if (*s == '\\' && s[1] != '\\' && s[1] != '"')
             return conf_fail_at(src, "a backslash in quotes must precede \\ or \"; write \\\\");
+        s += *s == '\\';
         *to++ = *s;
     }
     if (!*s)
@@ -114,7 +115,7 @@ static int check_bytes(struct conf_source *src, const char *line, size_t n)
 {
     if (n > CONF_LINE_MAX)
         return conf_fail(src->error, "%.200s:%u: a line of %zu bytes; at most %d are allowed",
-                         src->name, src->line, n, (int)CONF_LINE_MAX);
+                         src->name, src->line, n, CONF_LINE_MAX);
     for (size_t i = 0; i < n; i++) {
         unsigned char ch = (unsigned char)line[i];
         if ((ch < 0x20 && ch != '\t') || ch == 0x7f)
@@ -242,7 +243,7 @@ int conf_set_option(struct conf *c, const char *argument, struct conf_error *e)
     size_t n = strlen(argument);
     if (n > CONF_LINE_MAX)
         return conf_fail(e, "-o: an argument of %zu bytes; at most %d are allowed", n,
-                         (int)CONF_LINE_MAX);
+                         CONF_LINE_MAX);
     memcpy(key, argument, n + 1);
     char *value = split(key);
     int result = value ? conf_set(c, skip_blanks(key), value, "-o", e)

@@ -13,9 +13,9 @@ size_t cursor_format(char text[CURSOR_TEXT], const char *tag, struct cursor c)
 /* Takes a hyphen and decimal digits without leading zeros, up to most. */
 static bool take_number(const char **p, const char *end, uint64_t most, uint64_t *v)
 {
-    if (*p == end || *(*p)++ != '-')
+    if (*p == end || **p != '-')
         return false;
-    const char *first = *p;
+    const char *first = ++*p;
     for (*v = 0; *p < end && **p >= '0' && **p <= '9'; ++*p) {
         *v = *v * 10 + (uint64_t)(**p - '0');
         if (*v > most)

@@ -215,10 +215,10 @@ void *xcalloc(size_t count, size_t size)
 
 void *xrealloc(void *p, size_t size)
 {
-    p = realloc(p, size);
-    if (!p)
+    void *resized = realloc(p, size);
+    if (!resized)
         die("out of memory: %zu bytes", size);
-    return p;
+    return resized;
 }
 
 char *xstrdup(const char *s)

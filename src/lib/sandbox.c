@@ -39,7 +39,7 @@ struct program {
 static void emit(struct program *p, unsigned code, uint32_t k, unsigned yes, unsigned no)
 {
     if (p->length == PROGRAM_MAX)
-        bug("sandbox: more than %d instructions", (int)PROGRAM_MAX);
+        bug("sandbox: more than %d instructions", PROGRAM_MAX);
     p->code[p->length++] =
         (struct sock_filter){(unsigned short)code, (unsigned char)yes, (unsigned char)no, k};
 }
@@ -204,7 +204,7 @@ static void emit_rules(struct program *p, const struct sandbox *s)
     struct sandbox_rule all[RULES_MAX];
     size_t more = sizeof(end) / sizeof(end[0]);
     if (s->count + more > RULES_MAX)
-        bug("sandbox: more than %d rules", (int)RULES_MAX);
+        bug("sandbox: more than %d rules", RULES_MAX);
     memcpy(all, s->rules, s->count * sizeof(*all));
     memcpy(all + s->count, end, sizeof(end));
     sort(all, s->count + more);

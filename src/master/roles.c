@@ -25,7 +25,7 @@ enum {
     STABLE_MS = 10000,             /* restart at once what lived this long */
     HALTED_MS = 30000,             /* replace a helper that is stopped for this long */
     PROGRAM_PLACE = ROLE_FD_COUNT, /* the program itself, until it runs */
-    PLACES,
+    PLACES = PROGRAM_PLACE + 1,
 };
 
 struct role {

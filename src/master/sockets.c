@@ -130,6 +130,8 @@ static void remove_stale(const struct sockaddr_un *address)
 {
     int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
     struct stat st;
+    if (fd < 0)
+        die("listen: a Unix socket: %s", strerror(errno));
     if (connect(fd, (const struct sockaddr *)address, sizeof(*address)) == 0)
         die("listen: another server answers at unix:%s", address->sun_path);
     if (errno == ECONNREFUSED && lstat(address->sun_path, &st) == 0 && S_ISSOCK(st.st_mode))

@@ -224,7 +224,8 @@ enum ipc_error ask_authenticate(struct ask *a, const char *token, size_t n)
     /* A channel acts for one user in its life: for another token there is another channel. */
     if (a->user) {
         ask_close(a);
-        if ((error = ask_require(a)))
+        error = ask_require(a);
+        if (error)
             return error;
     }
     struct ipc_message m;

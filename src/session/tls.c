@@ -174,7 +174,8 @@ struct tls_context *tls_context_new(const struct conf *conf, struct conf_error *
 {
     struct tls_context *t = xcalloc(1, sizeof(*t));
     ERR_clear_error();
-    if (!register_keys() || !(t->ssl = SSL_CTX_new(TLS_server_method())) || !set_options(t->ssl))
+    t->ssl = register_keys() ? SSL_CTX_new(TLS_server_method()) : NULL;
+    if (!t->ssl || !set_options(t->ssl))
         conf_fault(conf, CONF_K_tls_certificate_file, e, "libssl cannot be used: %s", reason());
     else if (set_ciphers(t->ssl, conf, e) == 0 && set_certificate(t, conf, e) == 0)
         return t;

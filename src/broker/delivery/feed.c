@@ -95,7 +95,7 @@ static void put_status(struct buf *out, uint64_t change, const char *frame, size
 
 static size_t queue_limit(void)
 {
-    return (size_t)broker.conf.session_queue;
+    return broker.conf.session_queue;
 }
 
 /* The peer catches up once its queue is empty. */

@@ -2,6 +2,7 @@
 #include "hosts.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 #include "broker.h"
 #include "clock.h"
@@ -109,8 +110,9 @@ static void judge_hosts(int64_t now)
         }
     }
     for (; buf_len(&left) > 0; buf_consume(&left, sizeof(int64_t))) {
-        const int64_t *id = (const int64_t *)(const void *)buf_head(&left);
-        free(map_remove(&hosts, (uint64_t)*id));
+        int64_t id;
+        memcpy(&id, buf_head(&left), sizeof(id));
+        free(map_remove(&hosts, (uint64_t)id));
     }
     buf_free(&left);
 }
