@@ -83,7 +83,7 @@ $(BUILD)/%.o: src/%.c Makefile
 
 # A unit test links the object under test and what lies below it, never a whole program.
 UNIT_OBJECTS = $(call objects,lib conf ipc wire tls) $(BUILD)/master/addresses.o \
-               $(BUILD)/auth/bcrypt.o $(BUILD)/broker/accounts/limits.o \
+               $(BUILD)/auth/bcrypt.o $(BUILD)/broker/core/turns.o $(BUILD)/broker/accounts/limits.o \
                $(BUILD)/broker/accounts/token.o $(BUILD)/broker/accounts/token_keys.o \
                $(BUILD)/signer/content.o
 $(BUILD)/unit/%: tests/unit/%.c tests/unit/test.h $(UNIT_OBJECTS)

@@ -21,6 +21,11 @@ void tally_drop(struct tally *t, uint64_t key)
         map_put(&t->counts, key, (void *)(n - 1));
 }
 
+int64_t tally_count(const struct tally *t, uint64_t key)
+{
+    return (int64_t)(uintptr_t)map_get(&t->counts, key);
+}
+
 void tally_free(struct tally *t)
 {
     map_free(&t->counts);

@@ -18,6 +18,8 @@ bool tally_add(struct tally *t, uint64_t key, int64_t most);
 /* Counts one less for a key that was added. */
 void tally_drop(struct tally *t, uint64_t key);
 
+int64_t tally_count(const struct tally *t, uint64_t key);
+
 void tally_free(struct tally *t);
 
 #endif

@@ -24,6 +24,7 @@ FULL = {
     "connections": 16, "logins": 16, "cost": 10,
     "storm": [5000],
     "history": [10_000, 10_000_000], "resumes": 200,
+    "crowd_of_users": 100_000, "floods": [(200, 64, 10), (100, 64, 4000)], "listers": 64,
 }
 QUICK = FULL | {
     "mode_seconds": 900,
@@ -34,6 +35,7 @@ QUICK = FULL | {
     "connections": 4, "logins": 4, "cost": 6,
     "storm": [50],
     "history": [2_000, 20_000], "resumes": 20,
+    "crowd_of_users": 100, "floods": [(4, 4, 10)], "listers": 2,
 }
 SHARED_USERS = 500  # sessions beyond so many are further devices of the same users
 DIALS = 64  # connections in the making at one time, where a storm is not the point
@@ -374,8 +376,47 @@ def history(bench):
             bench.record("history", {"messages": size}, "chatd", run, measure())
 
 
+def fair(bench):
+    """What a pair of users notices while one account takes all that it gets; chatd only, compared with a
+    quiet server."""
+    z = bench.sizes
+    attacks = {"nothing": None}
+    for connections, window, size in z["floods"]:
+        attacks[f"{connections} connections of one account send {size} bytes"] = "flood", connections, window, size
+    attacks[f"{z['listers']} connections of one account ask for GET /users of {z['crowd_of_users']:,}"] = (
+        "http", z["listers"])
+    sessions = 100 + max([c for c, *_ in z["floods"]] + [z["listers"]])
+    with bench.started(only=["chatd"], sessions=sessions) as systems:
+        for server in systems.values():
+            innocent, attacker = server.register(2, "innocent"), server.register(2, "attacker")
+            server.sql("insert into chatd.users (username, email, password_hash) select 'crowd' || n,"
+                       f" 'crowd' || n || '@example.com', '' from generate_series(1, {z['crowd_of_users']}) n")
+            for run in range(z["runs"]):
+                for name, attack in attacks.items():
+                    with attacking(server, attack, z["warm"] + z["seconds"] + 2, attacker):
+                        figures = server.load("pairs", 1, 1, z["warm"], z["seconds"], users=innocent)
+                    bench.record("fair", {"attack": name}, server.name, run, figures)
+
+
+@contextlib.contextmanager
+def attacking(server, attack, seconds, users):
+    """While this lasts, unless there is no attack, which lasts for so many seconds by itself."""
+    if not attack:
+        yield
+        return
+    kind, *sizes = attack
+    more = [seconds, "keepalive", "/users"] if kind == "http" else [seconds]
+    process = server.spawn(kind, *sizes, *more, users=users)
+    if kind == "flood":
+        process.stdout.readline()   # all its connections are open
+    else:
+        time.sleep(1)
+    yield
+    server.output(process)
+
+
 MODES = {"pairs": pairs, "idle": idle, "crowd": crowd, "http": http_requests, "login": login,
-         "storm": storm, "history": history}
+         "storm": storm, "history": history, "fair": fair}
 
 
 def missing(modes, systems):

@@ -172,7 +172,17 @@ def history_rows(records):
                   "rows_read", case, against=None, most=200)
 
 
-ROWS = [pairs_rows, idle_rows, crowd_rows, http_rows, login_rows, storm_rows, history_rows]
+def fair_rows(records):
+    found = cases(records, "fair")
+    for case in found:
+        name = f"a pair beside: {case['attack']}"
+        yield Within("fair", f"{name}, p50 latency", "ms", "receipt_p50_ms", case, other_case=found[0],
+                     name="nothing", most=20, own=True)
+        yield Within("fair", f"{name}, p99 latency", "ms", "receipt_p99_ms", case, other_case=found[0],
+                     name="nothing", most=100, own=True)
+
+
+ROWS = [pairs_rows, idle_rows, crowd_rows, http_rows, login_rows, storm_rows, history_rows, fair_rows]
 HEAD = ["", "chatd", "against", "its figure", "ratio (min–max)", "target", "met"]
 
 

@@ -7,6 +7,7 @@
     code = a.closed()                     # waits for the close and returns its code
 """
 import asyncio
+import contextlib
 import http.client
 import json
 import os
@@ -95,7 +96,8 @@ def connect(token=None, name="main", subprotocols=None, headers=None, path="/ws"
     extra = dict(headers or {})
     if token:
         extra["Authorization"] = f"Bearer {token}"
-
+    # With fewer frames that nobody has taken yet, a client reads no answers to its pings either.
+    options = {"max_queue": 1000, **options}
     return Client(run(wsclient.connect(
         f"{'wss' if 'ssl' in options else 'ws'}://127.0.0.1:{port(name)}{path}", headers=extra,
         subprotocols=subprotocols, ping_interval=None, close_timeout=5, max_size=None, **options)))
@@ -201,6 +203,27 @@ def seen(client, *users, name="main"):
             return got
         if data["user_id"] in names:
             got.append((names[data["user_id"]], data["online"]))
+
+
+@contextlib.contextmanager
+def nothing_stored():
+    """While this lasts, no message is stored: somebody else holds the change lock."""
+    holder = subprocess.Popen(["psql", "-qXAt"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    holder.stdin.write("begin; lock table change_lock in share update exclusive mode; select 'held';\n")
+    holder.stdin.flush()
+    while holder.stdout.readline() != "held\n":
+        pass
+    try:
+        yield
+    finally:
+        holder.communicate("commit;\n")
+    assert holder.returncode == 0
+
+
+def writer_waits():
+    """Until a batch is under way and waits for the change lock."""
+    eventually(lambda: sql("select count(*) from pg_stat_activity where datname = current_database()"
+                           " and application_name = 'chatd writer' and wait_event_type = 'Lock'") == "1")
 
 
 def cursor_of(who):

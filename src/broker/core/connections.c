@@ -35,6 +35,11 @@ void connections_drop(struct peer *p)
         tally_drop(&by_address, p->remote);
 }
 
+size_t connections_of(int64_t user)
+{
+    return (size_t)tally_count(&by_user, (uint64_t)user);
+}
+
 void connections_free(void)
 {
     tally_free(&by_user);

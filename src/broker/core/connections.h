@@ -14,6 +14,9 @@ bool connections_add(struct peer *p);
 /* The peer is offline. Harmless if it was not counted. */
 void connections_drop(struct peer *p);
 
+/* How many this user has here. */
+size_t connections_of(int64_t user);
+
 void connections_free(void);
 
 #endif

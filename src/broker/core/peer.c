@@ -80,7 +80,8 @@ void peers_reap(void)
 static void want(struct peer *p)
 {
     /* Stop reading from a peer that does not drain its replies: they cannot pile up. */
-    uint32_t events = ipc_channel_queued(&p->channel) > broker.conf.session_queue ? 0 : EPOLLIN;
+    bool full = ipc_channel_queued(&p->channel) > broker.conf.session_queue;
+    uint32_t events = full || p->paused ? 0 : EPOLLIN;
     if (ipc_channel_queued(&p->channel) > 0 || p->wants_drained)
         events |= EPOLLOUT;
     loop_modify(broker.loop, &p->watch, events);
@@ -96,6 +97,20 @@ void peer_flush(struct peer *p)
         peer_end(p, "does not read its answers");
     else
         want(p);
+}
+
+void peer_pause(struct peer *p)
+{
+    p->paused = true;
+    want(p);
+}
+
+/* The main loop serves what was read of it already, as when its queue is written. */
+void peer_resume(struct peer *p)
+{
+    p->paused = false;
+    p->wants_drained = true;
+    want(p);
 }
 
 /* Each thing that a client sends leads to a few messages at most; on top come those that are sent
@@ -137,7 +152,8 @@ static void serve_peer(struct peer *p)
 {
     struct ipc_message m;
     int got = -1;
-    while (!p->closing && has_room(p) && (got = ipc_channel_next(&p->channel, &m)) != 0) {
+    while (!p->closing && !p->paused && has_room(p) &&
+           (got = ipc_channel_next(&p->channel, &m)) != 0) {
         p->due_since = 0;
         const char *wrong = got < 0 ? "a message that is none of a session's" : breaks_rule(p, &m);
         if (!wrong) {

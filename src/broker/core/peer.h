@@ -66,6 +66,7 @@ struct peer {
     uint64_t remote;                 /* the same; 0 for this machine's own addresses, too */
     bool counted;                    /* in connections.c */
     bool signs;                      /* has asked for its one signature */
+    bool paused;                     /* nothing is read from it */
     bool closing;                    /* ended; freed by peers_reap() */
     bool wants_drained;              /* something waits for an empty queue */
     struct peer *next_ended;
@@ -109,6 +110,10 @@ size_t peer_count(void);
 
 /* Sends what a handler put into peer->channel.out; ends the peer if it is gone. */
 void peer_flush(struct peer *p);
+
+/* Serves and reads nothing more of this peer, so that its session waits, until it is resumed. */
+void peer_pause(struct peer *p);
+void peer_resume(struct peer *p);
 
 /* Ends the channel. why: what the session did wrong, for the log; NULL when it just left. */
 void peer_end(struct peer *p, const char *why);

@@ -8,15 +8,23 @@
 #include "answers.h"
 #include "broker.h"
 #include "clock.h"
+#include "connections.h"
 #include "feed.h"
 #include "link.h"
 #include "log.h"
 #include "position.h"
+#include "turns.h"
 
 enum {
-    BATCH_BYTES = 4 * 1024 * 1024, /* of content in one transaction */
-    PATIENCE_MS = 2000,            /* how long a message waits while the database is away */
-    EXPIRY_MS = 250,               /* how often to check that */
+
+    /* In bytes of content. Each copy costs: those that go to the connections of sender and receiver
+     * are more work than the one that is stored. */
+    STORE_COST = 512,        /* beside the content */
+    COPY_COST = 256,         /* the same */
+    SHARE = 8192,            /* of each account in its turn */
+    BATCH_COST = 512 * 1024, /* of a transaction, and of what waits of one account */
+    PATIENCE_MS = 2000,      /* how long a message waits while the database is away */
+    EXPIRY_MS = 250,         /* how often to check that */
 
     /* PostgreSQL writes the answer before it commits, while it holds the change lock, so the answer
      * must fit into the socket's buffers in case this process stops reading. */
@@ -25,7 +33,9 @@ enum {
 };
 
 struct send {
-    STAILQ_ENTRY(send) next;
+    struct turn turn;          /* among what waits */
+    TAILQ_ENTRY(send) arrived; /* the same in the order of arrival */
+    STAILQ_ENTRY(send) next;   /* in a batch */
     struct asker asker;
     int64_t sender, receiver;
     uint64_t origin;
@@ -42,8 +52,17 @@ struct queue {
     long long count;
 };
 
-static struct queue waiting = {STAILQ_HEAD_INITIALIZER(waiting.sends), 0};
-static struct queue batch = {STAILQ_HEAD_INITIALIZER(batch.sends), 0}; /* under way */
+/* A peer whose account has as many messages waiting as it may. */
+struct pause {
+    struct turn turn;
+    uint64_t peer;
+};
+
+static struct turns waiting; /* by sender */
+static TAILQ_HEAD(, send) arrivals = TAILQ_HEAD_INITIALIZER(arrivals);
+static struct turns pauses; /* by user: struct pause, of which there are no more than sends */
+static struct queue batch = {STAILQ_HEAD_INITIALIZER(batch.sends), 0};       /* under way */
+static struct queue returned = {STAILQ_HEAD_INITIALIZER(returned.sends), 0}; /* goes first */
 static bool batch_framed; /* its answer brings the frames to hand out */
 static struct loop_timer expiry;
 
@@ -61,6 +80,49 @@ static struct send *pop(struct queue *q)
     return s;
 }
 
+/* One message less of this account waits: one of its peers may go on. */
+static void resume_one(int64_t user)
+{
+    struct pause *pause;
+    struct peer *p = NULL;
+    while (!p && (pause = (struct pause *)turns_take_of(&pauses, (uint64_t)user))) {
+        p = peer_find(pause->peer);
+        free(pause);
+    }
+    if (p)
+        peer_resume(p);
+}
+
+static struct send *leave_waiting(struct turn *turn)
+{
+    struct send *s = (struct send *)turn;
+    TAILQ_REMOVE(&arrivals, s, arrived);
+    resume_one(s->sender);
+    return s;
+}
+
+/* What goes next into a batch; NULL: nothing waits. */
+static struct send *take_next(void)
+{
+    if (returned.count > 0)
+        return pop(&returned);
+    struct turn *turn = turns_take(&waiting);
+    return turn ? leave_waiting(turn) : NULL;
+}
+
+/* The one that has waited longest; NULL: nothing waits. */
+static struct send *oldest(void)
+{
+    return returned.count > 0 ? STAILQ_FIRST(&returned.sends) : TAILQ_FIRST(&arrivals);
+}
+
+static struct send *take_oldest(void)
+{
+    if (returned.count > 0)
+        return pop(&returned);
+    return leave_waiting(turns_take_of(&waiting, (uint64_t)TAILQ_FIRST(&arrivals)->sender));
+}
+
 static void fail_send(struct send *s, enum ipc_error error)
 {
     struct peer *p = peer_find(s->asker.peer);
@@ -73,14 +135,14 @@ static void on_expiry(void *arg)
     (void)arg;
     if (link_is_up())
         return;
-    int64_t oldest = clock_ms() - PATIENCE_MS;
+    int64_t since = clock_ms() - PATIENCE_MS;
     struct send *s;
-    while ((s = STAILQ_FIRST(&waiting.sends)) && (link_is_hopeless() || s->since <= oldest)) {
-        pop(&waiting);
+    while ((s = oldest()) && (link_is_hopeless() || s->since <= since)) {
+        take_oldest();
         fail_send(s, IPC_E_UNAVAILABLE);
         free(s);
     }
-    if (waiting.count > 0)
+    if (s)
         loop_timer_set(broker.loop, &expiry, EXPIRY_MS);
 }
 
@@ -91,9 +153,35 @@ static void watch_expiry(void)
         loop_timer_set(broker.loop, &expiry, EXPIRY_MS);
 }
 
-void sends_add(const struct peer *p, struct asker asker, const struct sending *m)
+/* So many messages of one account as one batch takes may wait, so that a busy account alone fills
+ * it. With more its sessions wait: they would not be faster, but keep the processors busy. */
+static void pause_if_full(struct peer *p)
 {
-    if (link_is_hopeless() || waiting.count >= broker.conf.batch_queue) {
+    uint64_t user = (uint64_t)p->user;
+    if (turns_count(&waiting, user) < (size_t)broker.conf.batch_max &&
+        turns_cost(&waiting, user) < BATCH_COST)
+        return;
+    struct pause *pause = xcalloc(1, sizeof(*pause));
+    pause->peer = p->id;
+    turns_add(&pauses, user, &pause->turn, 1);
+    peer_pause(p);
+}
+
+static size_t cost_of(const struct send *s)
+{
+    size_t copies = connections_of(s->sender) + connections_of(s->receiver);
+    return STORE_COST + s->content_size + copies * (COPY_COST + s->content_size);
+}
+
+void sends_init(void)
+{
+    turns_init(&waiting, SHARE);
+    turns_init(&pauses, 1);
+}
+
+void sends_add(struct peer *p, struct asker asker, const struct sending *m)
+{
+    if (link_is_hopeless() || waiting.count >= (size_t)broker.conf.batch_queue) {
         peer_fail(asker, link_is_hopeless() ? IPC_E_UNAVAILABLE : IPC_E_OVERLOADED);
         return;
     }
@@ -108,7 +196,9 @@ void sends_add(const struct peer *p, struct asker asker, const struct sending *m
                        .content_size = m->content.n};
     memcpy(s->text, m->id.p, m->id.n);
     memcpy(s->text + m->id.n, m->content.p, m->content.n);
-    push(&waiting, s);
+    turns_add(&waiting, (uint64_t)p->user, &s->turn, cost_of(s));
+    TAILQ_INSERT_TAIL(&arrivals, s, arrived);
+    pause_if_full(p);
     watch_expiry();
 }
 
@@ -271,19 +361,19 @@ static void put_batch(struct db_params *params)
 
 bool sends_has_work(void)
 {
-    return waiting.count > 0 || batch.count > 0;
+    return oldest() || batch.count > 0;
 }
 
 bool sends_write(struct db *writer)
 {
-    if (waiting.count == 0)
-        return false;
-    size_t bytes = 0;
-    while (waiting.count > 0 && batch.count < broker.conf.batch_max && bytes < BATCH_BYTES) {
-        struct send *s = pop(&waiting);
-        bytes += s->content_size;
+    size_t cost = 0;
+    struct send *s;
+    while (batch.count < broker.conf.batch_max && cost < BATCH_COST && (s = take_next())) {
+        cost += s->turn.cost;
         push(&batch, s);
     }
+    if (batch.count == 0)
+        return false;
     struct db_params params = {0};
     batch_framed = wants_frames();
     put_batch(&params);
@@ -296,12 +386,12 @@ void sends_link_lost(void)
     struct send *s;
     STAILQ_FOREACH (s, &batch.sends, next)
         s->again = true;
-    /* Put the batch back in front of what has come since. */
-    STAILQ_CONCAT(&batch.sends, &waiting.sends);
-    STAILQ_CONCAT(&waiting.sends, &batch.sends);
-    waiting.count += batch.count;
+    /* The batch goes before what has come since, and before what was left of an earlier one. */
+    STAILQ_CONCAT(&batch.sends, &returned.sends);
+    STAILQ_CONCAT(&returned.sends, &batch.sends);
+    returned.count += batch.count;
     batch.count = 0;
-    if (waiting.count > 0)
+    if (oldest())
         watch_expiry();
 }
 
@@ -309,6 +399,8 @@ void sends_free(void)
 {
     while (batch.count > 0)
         free(pop(&batch));
-    while (waiting.count > 0)
-        free(pop(&waiting));
+    while (oldest())
+        free(take_oldest());
+    turns_free(&waiting);
+    turns_free(&pauses);
 }

@@ -2,6 +2,9 @@
  * Group commit: messages wait while the writing connection is busy, then go together in one
  * statement and one transaction. Idle: a batch of one, at once. Busy: batches grow by themselves.
  * Each message gets its own result, and its sender gets the answer after COMMIT.
+ *
+ * Accounts take turns, weighted by bytes: a batch has something of each that waits, however much
+ * one of them sends and over however many connections. The order of one account's messages stays.
  */
 #ifndef SENDS_H
 #define SENDS_H
@@ -16,8 +19,11 @@ struct sending {
                  * does not make it a duplicate */
 };
 
-/* Queues a message from this bound peer; copies the texts. */
-void sends_add(const struct peer *p, struct asker asker, const struct sending *m);
+void sends_init(void);
+
+/* Queues a message from this bound peer; copies the texts. Pauses the peer when as many of its user
+ * wait as may. */
+void sends_add(struct peer *p, struct asker asker, const struct sending *m);
 
 /* Starts the next batch; true if there is one. */
 bool sends_write(struct db *writer);

@@ -118,6 +118,7 @@ double cpu_seconds(void);
 
 void pairs_run(char **args);
 void pairs_count(char **args);
+void flood_run(char **args);
 void idle_run(char **args);
 void http_run(char **args);
 void login_run(char **args);

@@ -1,0 +1,106 @@
+/* Queues that take turns; see turns.h. */
+#include "turns.h"
+
+#include <stdbool.h>
+#include <stdlib.h>
+
+#include "log.h"
+
+struct turns_queue {
+    TAILQ_ENTRY(turns_queue) next; /* in the round */
+    STAILQ_HEAD(, turn) things;
+    uint64_t key;
+    size_t count, cost; /* of what waits */
+    size_t credit;      /* what it may still use in this turn */
+};
+
+void turns_init(struct turns *t, size_t share)
+{
+    *t = (struct turns){.share = share};
+    TAILQ_INIT(&t->round);
+}
+
+void turns_free(struct turns *t)
+{
+    map_free(&t->queues);
+}
+
+static struct turns_queue *new_queue(struct turns *t, uint64_t key)
+{
+    struct turns_queue *q = xcalloc(1, sizeof(*q));
+    q->key = key;
+    q->credit = t->share;
+    STAILQ_INIT(&q->things);
+    TAILQ_INSERT_TAIL(&t->round, q, next);
+    map_put(&t->queues, key, q);
+    return q;
+}
+
+static void drop_queue(struct turns *t, struct turns_queue *q)
+{
+    TAILQ_REMOVE(&t->round, q, next);
+    map_remove(&t->queues, q->key);
+    free(q);
+}
+
+void turns_add(struct turns *t, uint64_t key, struct turn *thing, size_t cost)
+{
+    struct turns_queue *q = map_get(&t->queues, key);
+    if (!q)
+        q = new_queue(t, key);
+    thing->cost = cost;
+    STAILQ_INSERT_TAIL(&q->things, thing, next);
+    q->count++;
+    q->cost += cost;
+    t->count++;
+}
+
+static struct turn *take_first(struct turns *t, struct turns_queue *q)
+{
+    struct turn *thing = STAILQ_FIRST(&q->things);
+    STAILQ_REMOVE_HEAD(&q->things, next);
+    q->cost -= thing->cost;
+    t->count--;
+    if (--q->count == 0)
+        drop_queue(t, q);
+    return thing;
+}
+
+static bool may_go(const struct turns_queue *q)
+{
+    return q->credit >= STAILQ_FIRST(&q->things)->cost;
+}
+
+struct turn *turns_take(struct turns *t)
+{
+    struct turns_queue *q = TAILQ_FIRST(&t->round);
+    if (!q)
+        return NULL;
+    while (!may_go(q)) {
+        /* Its turn is over. */
+        TAILQ_REMOVE(&t->round, q, next);
+        TAILQ_INSERT_TAIL(&t->round, q, next);
+        q->credit += t->share;
+        q = TAILQ_FIRST(&t->round);
+    }
+    q->credit -= STAILQ_FIRST(&q->things)->cost;
+    return take_first(t, q);
+}
+
+struct turn *turns_take_of(struct turns *t, uint64_t key)
+{
+    struct turns_queue *q = map_get(&t->queues, key);
+    return q ? take_first(t, q) : NULL;
+}
+
+size_t turns_count(const struct turns *t, uint64_t key)
+{
+    const struct turns_queue *q = map_get(&t->queues, key);
+    return q ? q->count : 0;
+}
+
+size_t turns_cost(const struct turns *t, uint64_t key)
+{
+    const struct turns_queue *q = map_get(&t->queues, key);
+    return q ? q->cost : 0;
+}
