@@ -160,9 +160,41 @@ from server import *
 silent = socket.create_server(("127.0.0.1", 0), backlog=64)
 with Server("-o", f"db_host=127.0.0.1,{os.environ['PGHOST']}",
             "-o", f"db_port={silent.getsockname()[1]},{os.environ.get('PGPORT', 5432)}") as s:
-    s.logged("the database is up")
+    s.logged("the database is up", 60)
     status, answer = api("POST", "/login", {"username": "nobody", "password": "nothing at all"}, name=s.name)
     assert status == 401, answer
+PY
+}
+
+@test "a server that has too much to do to answer in the first time is given more" {
+    py - <<'PY'
+from server import *
+
+def carry(a, b):
+    with contextlib.suppress(OSError):
+        while part := a.recv(65536):
+            b.sendall(part)
+        b.shutdown(socket.SHUT_WR)
+
+def late(client):
+    """Longer than the first attempt may take, for each connection's first word."""
+    first = client.recv(65536)
+    time.sleep(7)
+    server = socket.socket(socket.AF_UNIX)
+    server.connect(f"{os.environ['PGHOST']}/.s.PGSQL.{os.environ.get('PGPORT', 5432)}")
+    server.sendall(first)
+    threading.Thread(target=carry, args=(client, server), daemon=True).start()
+    with contextlib.suppress(OSError):
+        carry(server, client)
+
+def serve():
+    while True:
+        threading.Thread(target=late, args=(listener.accept()[0],), daemon=True).start()
+
+listener = socket.create_server(("127.0.0.1", 0), backlog=64)
+threading.Thread(target=serve, daemon=True).start()
+with Server("-o", "db_host=127.0.0.1", "-o", f"db_port={listener.getsockname()[1]}") as s:
+    s.logged("the database is up", 60)
 PY
 }
 

@@ -455,6 +455,8 @@ class EventsDevice(Device):
     def __init__(self, *how):
         super().__init__(*how)
         self.posting = set()        # ids
+        self.failing = False        # the last request was not served
+        self.asking = asyncio.Lock()
 
     async def connect(self):
         writer = None
@@ -491,9 +493,15 @@ class EventsDevice(Device):
             self.scene.spawn(self.post(id_))
 
     async def post(self, id_):
-        """Until it is acknowledged, whatever becomes of the stream."""
+        """Until it is acknowledged, whatever becomes of the stream. After a failure one request at a
+        time asks whether it works again."""
         while id_ in self.pending:
-            await asyncio.sleep(await self.try_to_post(id_))
+            if self.failing:
+                async with self.asking:
+                    if id_ in self.pending:
+                        await asyncio.sleep(await self.try_to_post(id_))
+            else:
+                await asyncio.sleep(await self.try_to_post(id_))
         self.posting.discard(id_)
 
     async def try_to_post(self, id_):
@@ -503,10 +511,10 @@ class EventsDevice(Device):
             port = self.rng.choice([h.port for h in self.scene.hosts])
             status, answer = await request(port, "POST", "/messages", self.user.token,
                                            {"receiver_id": to, "content": content}, [f"Idempotency-Key: {id_}"])
-        except Away as e:
-            return e.seconds + self.rng.uniform(0, 1)
-        except LOST:
-            return self.rng.uniform(0.3, 1.3)
+        except (*LOST, Away) as e:
+            self.failing = True
+            return getattr(e, "seconds", 0.3) + self.rng.uniform(0, 1)
+        self.failing = False
         if status not in (200, 201):
             self.error(f"POST /messages answered {status} {answer}")
             return self.rng.uniform(0.3, 1.3) if status in (401, 500) else math.inf

@@ -7,6 +7,7 @@ import wsclient
 from clients import LOST, Away, request
 
 EVERY = 0.5
+LATER = 2.0         # where the last answer was that it cannot now
 PATIENCE = 3.0      # a host that takes longer to say who is there is away
 
 
@@ -37,7 +38,7 @@ class Observer:
             asked, online = await self.who()
             if online is not None:
                 self.note("users", asked=asked, online=online)
-            await asyncio.sleep(EVERY)
+            await asyncio.sleep(LATER if online is None else EVERY)
 
     async def watch(self):
         while True:
@@ -73,4 +74,4 @@ class Observer:
             if online is not None:
                 self.note("view", online=online)
                 return
-            await asyncio.sleep(EVERY)
+            await asyncio.sleep(LATER)

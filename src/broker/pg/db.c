@@ -11,7 +11,6 @@
 #include "trouble.h"
 
 enum {
-    CONNECT_TIMEOUT_MS = 5000, /* and each answer until the connection is ready */
     ANSWER_TIMEOUT_MS = 20000, /* above statement_timeout: so it is the network that failed */
 };
 
@@ -136,7 +135,7 @@ static void fail_db(struct db *db, const char *what)
 static void on_timeout(void *arg)
 {
     struct db *db = arg;
-    if (db->state == CONNECTING)
+    if (db->state < READY)
         server_silent(db->turn);
     fail_db(db, db->state == CONNECTING ? "no connection in time" : "no answer in time");
 }
@@ -153,7 +152,7 @@ static void send_pending(struct db *db)
 static void check_schema(struct db *db)
 {
     db->state = CHECKING;
-    loop_timer_set(db->loop, &db->timer, CONNECT_TIMEOUT_MS);
+    loop_timer_set(db->loop, &db->timer, server_patience(db->conf));
     if (!PQsendQuery(db->pg, SCHEMA_QUERY))
         fail_db(db, "cannot ask for the schema's version");
     else
@@ -173,7 +172,7 @@ static void prepare_next(struct db *db)
         db->owner->up(db->owner_arg);
         return;
     }
-    loop_timer_set(db->loop, &db->timer, CONNECT_TIMEOUT_MS);
+    loop_timer_set(db->loop, &db->timer, server_patience(db->conf));
     if (!PQsendPrepare(db->pg, statements[db->preparing].name, statements[db->preparing].sql, 0,
                        NULL))
         fail_db(db, "cannot prepare");
@@ -226,7 +225,7 @@ void db_connect(struct db *db)
     db->pg = server_connect(db->conf, db->name, db->turn);
     PQsetNoticeReceiver(db->pg, on_notice, NULL);
     PQsetErrorVerbosity(db->pg, PQERRORS_VERBOSE);
-    loop_timer_set(db->loop, &db->timer, CONNECT_TIMEOUT_MS);
+    loop_timer_set(db->loop, &db->timer, server_patience(db->conf));
     db->state = CONNECTING;
     if (PQstatus(db->pg) == CONNECTION_BAD)
         fail_db(db, "cannot connect");

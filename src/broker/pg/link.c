@@ -11,6 +11,7 @@
 #include "log.h"
 #include "position.h"
 #include "role.h"
+#include "server.h"
 
 static enum {
     DOWN,       /* until the next attempt */
@@ -144,6 +145,7 @@ void link_set_up(void)
     state = UP;
     hopeless = false;
     backoff_reset(&backoff);
+    server_served();
     log_info("the database is up; this is host %lld", (long long)host);
     report(ROLE_UP);
     owner_of_link->up();

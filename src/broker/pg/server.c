@@ -24,7 +24,10 @@
     "-c tcp_keepalives_idle=5 -c tcp_keepalives_interval=2 -c tcp_keepalives_count=3 "             \
     "-c tcp_user_timeout=10000"
 
+enum { PATIENCE_MS = 5000, PATIENCE_MOST_MS = 40000 };
+
 static unsigned turn_now;
+static unsigned silences; /* since this host was attached */
 
 unsigned server_turn(void)
 {
@@ -33,8 +36,15 @@ unsigned server_turn(void)
 
 void server_silent(unsigned turn)
 {
-    if (turn == turn_now)
-        turn_now++;
+    if (turn != turn_now)
+        return;
+    turn_now++;
+    silences++;
+}
+
+void server_served(void)
+{
+    silences = 0;
 }
 
 static unsigned count_of(const char *list)
@@ -56,6 +66,15 @@ static char *in_turn(const char *list, unsigned turn)
     if (rest > list)
         snprintf(turned, strlen(list) + 1, "%s,%.*s", rest, (int)(rest - list) - 1, list);
     return turned;
+}
+
+int64_t server_patience(const struct conf *conf)
+{
+    int64_t patience = PATIENCE_MS;
+    for (unsigned rounds = silences / count_of(conf->db_host); rounds > 0; rounds--)
+        if (patience < PATIENCE_MOST_MS)
+            patience *= 2;
+    return patience;
 }
 
 /* Never shows the password to the server, only proves it, where libpq supports that (since 16). A
