@@ -22,7 +22,7 @@ enum {
     STORE_COST = 512,        /* beside the content */
     COPY_COST = 256,         /* the same */
     SHARE = 8192,            /* of each account in its turn */
-    BATCH_COST = 512 * 1024, /* of a transaction, and of what waits of one account */
+    BATCH_COST = 256 * 1024, /* of a transaction, and of what waits of one account */
     PATIENCE_MS = 2000,      /* how long a message waits while the database is away */
     EXPIRY_MS = 250,         /* how often to check that */
 
@@ -167,9 +167,11 @@ static void pause_if_full(struct peer *p)
     peer_pause(p);
 }
 
+/* The connection that sends needs no copy. */
 static size_t cost_of(const struct send *s)
 {
-    size_t copies = connections_of(s->sender) + connections_of(s->receiver);
+    size_t own = connections_of(s->sender);
+    size_t copies = connections_of(s->receiver) + (own > 0 ? own - 1 : 0);
     return STORE_COST + s->content_size + copies * (COPY_COST + s->content_size);
 }
 

@@ -4,7 +4,7 @@
 
 #include "load.h"
 
-enum { OP_TEXT = 1, OP_CLOSE = 8, OP_PING = 9, OP_PONG = 10, LARGEST = 1024 };
+enum { OP_TEXT = 1, OP_CLOSE = 8, OP_PING = 9, OP_PONG = 10, LARGEST = 61000 };
 
 unsigned long ws_pings, ws_statuses;
 
