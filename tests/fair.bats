@@ -82,3 +82,47 @@ acks = [flood[7].until("ack")["id"] for _ in range(50)]
 assert acks == [f"7-{number}" for number in range(50)]
 PY
 }
+
+@test "lists: they never have the last reader, and what a session that has gone asked for is not run" {
+    py - <<'PY'
+from rawhttp import *
+import signal
+mallory, alice = user(), user()
+before = set(children("session"))
+lists = [raw() for _ in range(30)]
+def ask_for_users(s):
+    s.sendall(f"GET /users HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {mallory.token}\r\n\r\n".encode())
+sql(f"alter database {os.environ['DB']} set track_functions = 'all'")
+def calls():
+    """Complete as soon as those who made them have ended."""
+    ours = "datname = current_database() and application_name like 'chatd %'"
+    pids = ", ".join(sql(f"select pid from pg_stat_activity where {ours} and pg_terminate_backend(pid)").split())
+    eventually(lambda: sql(f"select count(*) from pg_stat_activity where pid in ({pids})") == "0")
+    eventually(lambda: api("GET", "/messages/1", token=alice.token)[0] in (200, 404))
+    return int(sql("select coalesce(sum(calls), 0) from pg_stat_user_functions where funcname = 'user_list'"))
+for s in lists:    # so that each is known already
+    ask_for_users(s)
+    assert s.recv(100).startswith(b"HTTP/1.1 200")
+begun = calls()
+locker = subprocess.Popen(["psql", "-qXAt"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+locker.stdin.write("begin; lock table sessions in access exclusive mode; select 'held';\n")
+locker.stdin.flush()
+while locker.stdout.readline() != "held\n":
+    pass
+for s in lists:
+    ask_for_users(s)
+waiting = ("select count(*) from pg_stat_activity where datname = current_database()"
+           " and application_name = 'chatd pool' and wait_event_type = 'Lock'")
+eventually(lambda: sql(waiting) == "2")
+assert api("POST", "/login", {"username": mallory.name, "password": password()})[0] == 200
+assert sql(waiting) == "2"
+gone = set(children("session")) - before
+for pid in gone:
+    os.kill(pid, signal.SIGKILL)
+eventually(lambda: not gone & set(children("session")))
+locker.communicate("commit;\n")
+assert api("GET", "/users", token=alice.token)[0] == 200
+# Those two, and the last one.
+assert calls() == begun + 3, (calls(), begun)
+PY
+}

@@ -122,7 +122,7 @@ static const char *serve_users(struct peer *p, const struct ipc_message *m)
     struct db_params params = {0};
     db_param_int8(&params, p->user);
     db_param_text(&params, status_mode(), strlen(status_mode()));
-    pool_run(STATEMENT_USER_LIST, &params, on_users, asker_new(p, m));
+    pool_run(p, STATEMENT_USER_LIST, &params, on_users, asker_new(p, m));
     return NULL;
 }
 
@@ -157,7 +157,7 @@ static const char *serve_history(struct peer *p, const struct ipc_message *m)
     param_optional(&params, before);
     param_optional(&params, after);
     db_param_int4(&params, (int32_t)limit);
-    pool_run(STATEMENT_MESSAGE_HISTORY, &params, on_history, asker_new(p, m));
+    pool_run(p, STATEMENT_MESSAGE_HISTORY, &params, on_history, asker_new(p, m));
     return NULL;
 }
 

@@ -159,7 +159,7 @@ static void on_hashed(void *arg, bool done, struct ipc_text hash, enum ipc_check
     db_param_text(&params, q->name, strlen(q->name));
     db_param_text(&params, q->email, strlen(q->email));
     db_param_text(&params, hash.p, hash.n);
-    pool_run(STATEMENT_USER_REGISTER, &params, on_registered, q);
+    pool_run(peer_find(q->asker.peer), STATEMENT_USER_REGISTER, &params, on_registered, q);
 }
 
 const char *accounts_register(struct peer *p, const struct ipc_message *m)
@@ -208,7 +208,7 @@ static void on_new_hash(void *arg, bool done, struct ipc_text hash, enum ipc_che
     db_param_int8(&params, q->user);
     db_param_int8(&params, q->generation);
     db_param_text(&params, hash.p, hash.n);
-    pool_run(STATEMENT_USER_PASSWORD, &params, on_password, q);
+    pool_run(peer_find(q->asker.peer), STATEMENT_USER_PASSWORD, &params, on_password, q);
 }
 
 static void hash_new_password(struct account_request *q)
@@ -236,7 +236,7 @@ static void on_renewed(void *arg, bool done, struct ipc_text hash, enum ipc_chec
     db_param_int8(&params, q->user);
     db_param_text(&params, q->old_hash, strlen(q->old_hash));
     db_param_text(&params, hash.p, hash.n);
-    pool_run(STATEMENT_USER_REHASH, &params, on_rehashed, q);
+    pool_run(peer_find(q->asker.peer), STATEMENT_USER_REHASH, &params, on_rehashed, q);
 }
 
 /* Replaces a hash of another cost or form with one like new ones. The client has its answer
@@ -330,11 +330,12 @@ static void on_turn(void *arg, enum ipc_error error)
     struct db_params params = {0};
     if (q->asker.type == IPC_PASSWORD) {
         db_param_int8(&params, q->user);
-        pool_run(STATEMENT_USER_CREDENTIALS_BY_ID, &params, on_credentials, q);
+        pool_run(peer_find(q->asker.peer), STATEMENT_USER_CREDENTIALS_BY_ID, &params,
+                 on_credentials, q);
     } else {
         db_param_text(&params, q->name, strlen(q->name));
         db_param_int4(&params, conf_bcrypt_most(&broker.conf));
-        pool_run(STATEMENT_USER_CREDENTIALS, &params, on_credentials, q);
+        pool_run(peer_find(q->asker.peer), STATEMENT_USER_CREDENTIALS, &params, on_credentials, q);
     }
 }
 
@@ -403,7 +404,7 @@ const char *accounts_logout(struct peer *p, const struct ipc_message *m)
     q->user = p->user;
     struct db_params params = {0};
     db_param_int8(&params, q->user);
-    pool_run(STATEMENT_USER_LOGOUT, &params, on_logged_out, q);
+    pool_run(peer_find(q->asker.peer), STATEMENT_USER_LOGOUT, &params, on_logged_out, q);
     return NULL;
 }
 

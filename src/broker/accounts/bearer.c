@@ -123,7 +123,7 @@ static void ask_database(const struct claim *c)
     *copy = *c;
     struct db_params params = {0};
     db_param_int8(&params, c->token.user);
-    pool_run(STATEMENT_USER_STANDING, &params, on_standing, copy);
+    pool_run(peer_find(c->asker.peer), STATEMENT_USER_STANDING, &params, on_standing, copy);
 }
 
 void bearer_prove(struct asker asker, struct ipc_text text)

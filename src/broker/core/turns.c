@@ -11,7 +11,7 @@ struct turns_queue {
     STAILQ_HEAD(, turn) things;
     uint64_t key;
     size_t count, cost; /* of what waits */
-    size_t credit;      /* what it may still use in this turn */
+    int64_t credit;     /* what it may still use in this turn; below zero: what it owes */
 };
 
 void turns_init(struct turns *t, size_t share)
@@ -29,7 +29,7 @@ static struct turns_queue *new_queue(struct turns *t, uint64_t key)
 {
     struct turns_queue *q = xcalloc(1, sizeof(*q));
     q->key = key;
-    q->credit = t->share;
+    q->credit = (int64_t)t->share;
     STAILQ_INIT(&q->things);
     TAILQ_INSERT_TAIL(&t->round, q, next);
     map_put(&t->queues, key, q);
@@ -68,7 +68,7 @@ static struct turn *take_first(struct turns *t, struct turns_queue *q)
 
 static bool may_go(const struct turns_queue *q)
 {
-    return q->credit >= STAILQ_FIRST(&q->things)->cost;
+    return q->credit >= (int64_t)STAILQ_FIRST(&q->things)->cost;
 }
 
 struct turn *turns_take(struct turns *t)
@@ -80,10 +80,10 @@ struct turn *turns_take(struct turns *t)
         /* Its turn is over. */
         TAILQ_REMOVE(&t->round, q, next);
         TAILQ_INSERT_TAIL(&t->round, q, next);
-        q->credit += t->share;
+        q->credit += (int64_t)t->share;
         q = TAILQ_FIRST(&t->round);
     }
-    q->credit -= STAILQ_FIRST(&q->things)->cost;
+    q->credit -= (int64_t)STAILQ_FIRST(&q->things)->cost;
     return take_first(t, q);
 }
 
@@ -91,6 +91,13 @@ struct turn *turns_take_of(struct turns *t, uint64_t key)
 {
     struct turns_queue *q = map_get(&t->queues, key);
     return q ? take_first(t, q) : NULL;
+}
+
+void turns_charge(struct turns *t, uint64_t key, size_t cost)
+{
+    struct turns_queue *q = map_get(&t->queues, key);
+    if (q)
+        q->credit -= (int64_t)cost;
 }
 
 size_t turns_count(const struct turns *t, uint64_t key)

@@ -45,6 +45,10 @@ struct turn *turns_take(struct turns *t);
 /* Takes the first thing under this key, out of turn; NULL: none waits. */
 struct turn *turns_take_of(struct turns *t, uint64_t key);
 
+/* What was taken under this key has cost so much more than was known. As long as something waits
+ * under it, that is due before its next turn. */
+void turns_charge(struct turns *t, uint64_t key, size_t cost);
+
 /* How many things wait under this key, and what they cost together. */
 size_t turns_count(const struct turns *t, uint64_t key);
 size_t turns_cost(const struct turns *t, uint64_t key);

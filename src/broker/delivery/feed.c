@@ -335,7 +335,7 @@ static void on_missed_events(void *arg, const PGresult *result)
     db_param_int8(&params, link_host());
     db_param_int8(&params, (int64_t)p->feed.presence);
     db_param_text(&params, status_mode(), strlen(status_mode()));
-    pool_run(STATEMENT_PRESENCE_READ, &params, on_missed_statuses, c);
+    pool_run(p, STATEMENT_PRESENCE_READ, &params, on_missed_statuses, c);
 }
 
 /* Reads what the peer missed. Changes handed out from now on are held, so reading up to the host's
@@ -355,7 +355,7 @@ static void catch_up(struct peer *p)
     db_param_int8(&params, (int64_t)p->feed.cursor.change);
     db_param_int8(&params, (int64_t)upto.change);
     db_param_int4(&params, PAGE);
-    pool_run(STATEMENT_EVENT_READ_USER, &params, on_missed_events, c);
+    pool_run(p, STATEMENT_EVENT_READ_USER, &params, on_missed_events, c);
 }
 
 void feed_begin(struct peer *p, bool missed)

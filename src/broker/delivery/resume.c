@@ -109,7 +109,7 @@ void resume_asked(struct peer *p, uint32_t seq, struct ipc_text named)
     struct db_params params = {0};
     db_param_int8(&params, (int64_t)from.change);
     db_param_int4(&params, (int32_t)from.stamp);
-    pool_run(STATEMENT_CURSOR_HONOURED, &params, on_honoured, r);
+    pool_run(p, STATEMENT_CURSOR_HONOURED, &params, on_honoured, r);
 }
 
 /* All that was handed out, read or asked for belongs to a past that no longer exists. */

@@ -2,21 +2,30 @@
 #include "pool.h"
 
 #include <stdlib.h>
-#include <sys/queue.h>
 
 #include "backoff.h"
 #include "broker.h"
+#include "clock.h"
 #include "link.h"
 #include "log.h"
+#include "turns.h"
 
-enum { QUEUE_MAX = 20000 };
+enum {
+    QUEUE_MAX = 20000,
+    QUEUE_EACH = 200, /* of one account */
+    SHARE_MS = 5,     /* of the database, for each account in its turn */
+    JOB_MS = 1,       /* what is known of a job before it has run */
+};
 
 struct job {
-    STAILQ_ENTRY(job) next;
+    struct turn turn;
+    uint64_t key;  /* whose turn: an account's or an address's */
+    uint64_t peer; /* 0: nobody waits for it */
     enum statement statement;
     struct db_params params;
     db_done *done;
     void *arg;
+    int64_t since; /* clock_ms(): it runs */
 };
 
 struct member {
@@ -31,26 +40,62 @@ struct member {
 
 static struct member *members;
 static long long member_count;
-static STAILQ_HEAD(, job) waiting = STAILQ_HEAD_INITIALIZER(waiting);
-static size_t queued;
+static struct turns urgent, bulk; /* what waits */
+static long long bulk_running;
 
 static void on_done(void *arg, const PGresult *result);
 
+/* Lists and histories: they may be long, and somebody looks at them. */
+static bool is_bulk(enum statement s)
+{
+    return s == STATEMENT_USER_LIST || s == STATEMENT_MESSAGE_HISTORY;
+}
+
+static bool changes_something(enum statement s)
+{
+    return s == STATEMENT_USER_REGISTER || s == STATEMENT_USER_PASSWORD ||
+           s == STATEMENT_USER_REHASH || s == STATEMENT_USER_LOGOUT;
+}
+
+static struct turns *turns_of(const struct job *job)
+{
+    return is_bulk(job->statement) ? &bulk : &urgent;
+}
+
+static void finish(struct job *job, const PGresult *result)
+{
+    buf_wipe(&job->params.bytes);
+    job->done(job->arg, result);
+    free(job);
+}
+
+/* The next one to run, whoever may have gone; NULL: none. */
 static struct job *take_job(void)
 {
-    struct job *job = STAILQ_FIRST(&waiting);
-    STAILQ_REMOVE_HEAD(&waiting, next);
-    queued--;
-    return job;
+    struct turn *turn = turns_take(&urgent);
+    if (!turn && bulk_running < (member_count > 1 ? member_count - 1 : 1))
+        turn = turns_take(&bulk);
+    return (struct job *)turn;
+}
+
+static bool is_wanted(const struct job *job)
+{
+    return !job->peer || peer_find(job->peer) || changes_something(job->statement);
 }
 
 static void give_work(struct member *m)
 {
-    if (STAILQ_EMPTY(&waiting) || !db_ready(m->db))
-        return;
-    struct job *job = take_job();
-    m->running = job;
-    db_run(m->db, job->statement, &job->params, on_done, m);
+    struct job *job;
+    while (db_ready(m->db) && (job = take_job())) {
+        if (!is_wanted(job)) {
+            finish(job, NULL);
+            continue;
+        }
+        m->running = job;
+        job->since = clock_ms();
+        bulk_running += is_bulk(job->statement);
+        db_run(m->db, job->statement, &job->params, on_done, m);
+    }
 }
 
 static void connect_anew(struct member *m)
@@ -62,18 +107,13 @@ static void connect_anew(struct member *m)
     db_connect(m->db);
 }
 
-static void finish(struct job *job, const PGresult *result)
-{
-    buf_wipe(&job->params.bytes);
-    job->done(job->arg, result);
-    free(job);
-}
-
 static void on_done(void *arg, const PGresult *result)
 {
     struct member *m = arg;
     struct job *job = m->running;
     m->running = NULL;
+    bulk_running -= is_bulk(job->statement);
+    turns_charge(turns_of(job), job->key, (size_t)(clock_ms() - job->since));
     finish(job, result);
     if (m->stale && result)
         connect_anew(m);
@@ -100,8 +140,9 @@ static bool all_failed(void)
 
 static void refuse_all(void)
 {
-    while (!STAILQ_EMPTY(&waiting))
-        finish(take_job(), NULL);
+    struct turn *turn;
+    while ((turn = turns_take(&urgent)) || (turn = turns_take(&bulk)))
+        finish((struct job *)turn, NULL);
 }
 
 static void on_member_down(void *arg)
@@ -124,6 +165,8 @@ static const struct db_owner member_owner = {on_member_up, on_member_down, NULL,
 
 void pool_init(void)
 {
+    turns_init(&urgent, SHARE_MS);
+    turns_init(&bulk, SHARE_MS);
     member_count = broker.conf.db_readers;
     members = xcalloc((size_t)member_count, sizeof(*members));
     for (long long i = 0; i < member_count; i++) {
@@ -155,19 +198,27 @@ void pool_link_lost(void)
         refuse_all();
 }
 
-void pool_run(enum statement statement, struct db_params *params, db_done *done, void *arg)
+void pool_run(const struct peer *p, enum statement statement, struct db_params *params,
+              db_done *done, void *arg)
 {
-    if (all_failed() || queued >= QUEUE_MAX) {
+    uint64_t key = !p ? 0 : p->user ? (uint64_t)p->user : p->address;
+    struct turns *turns = is_bulk(statement) ? &bulk : &urgent;
+    if (all_failed() || urgent.count + bulk.count >= QUEUE_MAX ||
+        (p && p->user && turns_count(turns, key) >= QUEUE_EACH)) {
         buf_wipe(&params->bytes);
         done(arg, NULL);
         return;
     }
     struct job *job = xcalloc(1, sizeof(*job));
-    *job = (struct job){.statement = statement, .params = *params, .done = done, .arg = arg};
+    *job = (struct job){.key = key,
+                        .peer = p ? p->id : 0,
+                        .statement = statement,
+                        .params = *params,
+                        .done = done,
+                        .arg = arg};
     *params = (struct db_params){0};
-    STAILQ_INSERT_TAIL(&waiting, job, next);
-    queued++;
-    for (long long i = 0; i < member_count && !STAILQ_EMPTY(&waiting); i++)
+    turns_add(turns, key, &job->turn, JOB_MS);
+    for (long long i = 0; i < member_count && turns->count > 0; i++)
         give_work(&members[i]);
 }
 
@@ -178,5 +229,7 @@ void pool_free(void)
         db_free(members[i].db);
     }
     refuse_all();
+    turns_free(&urgent);
+    turns_free(&bulk);
     free(members);
 }

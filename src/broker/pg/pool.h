@@ -1,11 +1,17 @@
 /*
  * A few connections (db_readers) for everything that neither listens nor sends messages: accounts,
- * lists, history, catching up. Statements wait in one queue for the next free connection.
+ * lists, history, catching up.
+ *
+ * Accounts, and the addresses of strangers, take turns, weighted by the time that the database has
+ * spent on each. What keeps people in (logins, tokens, catching up) goes before lists and
+ * histories, and these never have the last connection. What a peer that has gone asked for is not
+ * run, unless it changes something.
  */
 #ifndef POOL_H
 #define POOL_H
 
 #include "db.h"
+#include "peer.h"
 
 void pool_init(void);
 void pool_free(void);
@@ -18,8 +24,10 @@ void pool_link_up(void);
 /* The link is down. Connections that are up go on; others wait for the link. */
 void pool_link_lost(void);
 
-/* Runs a statement, now or when a connection is free. Frees what params holds. If there is no
- * database, or the queue is full, done gets NULL, perhaps before this returns. */
-void pool_run(enum statement statement, struct db_params *params, db_done *done, void *arg);
+/* Runs a statement for this peer (NULL: for the broker itself), now or when its turn comes. Frees
+ * what params holds. If there is no database, too much waits, or the peer has gone, done gets NULL,
+ * perhaps before this returns. */
+void pool_run(const struct peer *p, enum statement statement, struct db_params *params,
+              db_done *done, void *arg);
 
 #endif

@@ -64,5 +64,5 @@ void skew_tick(void)
     ticks = TICKS;
     asked = now_ms();
     struct db_params params = {0};
-    pool_run(STATEMENT_CLOCK, &params, on_clock, NULL);
+    pool_run(NULL, STATEMENT_CLOCK, &params, on_clock, NULL);
 }

@@ -451,8 +451,10 @@ static bool step(struct db *db)
 static struct db jobs[JOBS];
 static unsigned job_count;
 
-void pool_run(enum statement statement, struct db_params *params, db_done *done, void *arg)
+void pool_run(const struct peer *p, enum statement statement, struct db_params *params,
+              db_done *done, void *arg)
 {
+    (void)p;
     if (job_count == JOBS) {
         buf_free(&params->bytes);
         done(arg, NULL);
