@@ -24,7 +24,7 @@ FULL = {
     "connections": 16, "logins": 16, "cost": 10,
     "storm": [5000],
     "history": [10_000, 10_000_000], "resumes": 200,
-    "crowd_of_users": 100_000, "floods": [(200, 64, 10), (100, 64, 4000)], "listers": 64,
+    "crowd_of_users": 100_000, "floods": [(200, 64, 10), (100, 64, 4000)], "listers": 24,
 }
 QUICK = FULL | {
     "mode_seconds": 900,
