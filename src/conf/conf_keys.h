@@ -114,7 +114,7 @@ KEY(INT, auth_workers, "2", RANGE(1, 64), MASTER | BROKER | AUTH, NULL,
 KEY(INT, auth_queue, "64", RANGE(1, 100000), BROKER | AUTH, NULL,
     "logins that may wait for such a process; 503 beyond")
 KEY(INT, min_password, "8", RANGE(1, 72), SESSION | BROKER | RELOAD, NULL,
-    "bytes that a new password has at least")
+    "the fewest bytes in a new password")
 
 /* Clients */
 KEY(ENUM, presence, "all", WORDS("all", "contacts", "off"), SESSION | BROKER, NULL,
@@ -122,7 +122,7 @@ KEY(ENUM, presence, "all", WORDS("all", "contacts", "off"), SESSION | BROKER, NU
 KEY(DURATION, presence_lease, "10s", RANGE(2 * SECOND, HOUR), BROKER, NULL,
     "the users of a host that is cut off, or hangs, are offline after this")
 KEY(DURATION, presence_debounce, "500ms", RANGE(0, MINUTE), BROKER, NULL,
-    "who comes back within this time was never gone")
+    "how long a user stays online after the last connection ends")
 KEY(STRING, cors_origins, "", ANY, SESSION | RELOAD, NULL,
     "origins whose pages may use the server, by comma, or *")
 KEY(ENUM, websocket_deflate, "off", WORDS("off", "on"), SESSION | RELOAD, NULL,
@@ -150,7 +150,7 @@ KEY(DURATION, body_timeout, "30s", RANGE(1, DAY), SESSION | RELOAD, NULL,
 KEY(DURATION, keepalive_timeout, "60s", RANGE(1, DAY), SESSION | RELOAD, NULL,
     "between two requests of one connection")
 KEY(DURATION, write_timeout, "30s", RANGE(1, DAY), SESSION | RELOAD, NULL,
-    "for a client to take any of what waits for it")
+    "for a client to read any of the data that waits for it")
 KEY(DURATION, request_timeout, "15s", RANGE(1, DAY), SESSION | BROKER, NULL,
     "for the broker to answer a request")
 KEY(DURATION, ping_interval, "30s", RANGE(1, DAY), SESSION | RELOAD, NULL,
@@ -168,9 +168,9 @@ KEY(SIZE, max_message, "64k", RANGE(256, 16 * MIB), SESSION | RELOAD, NULL,
 KEY(SIZE, max_content, "16k", RANGE(1, 64 * KIB), SESSION | BROKER, NULL,
     "content of a chat message")
 KEY(SIZE, session_queue, "256k", RANGE(16 * KIB, 64 * MIB), BROKER, NULL,
-    "what may wait in the broker for one session")
+    "bytes that may wait in the broker for one session")
 KEY(INT, batch_max, "256", RANGE(1, 10000), BROKER, NULL,
-    "messages in one transaction")
+    "messages in one transaction, and that may wait of one account")
 KEY(INT, batch_queue, "20000", RANGE(1, 1000000), BROKER, NULL,
     "messages that may wait for the database; 503 beyond")
 

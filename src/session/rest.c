@@ -9,234 +9,20 @@
 #include "clock.h"
 #include "json.h"
 #include "random.h"
+#include "rest_accounts.h"
+#include "rest_body.h"
 #include "stream.h"
 #include "upgrade.h"
 #include "utf8.h"
 
-enum { MAX_USERNAME = 32, MAX_EMAIL = 254, MAX_PASSWORD = 72, DEFAULT_LIMIT = 50 };
-
-/* --- what handlers share --- */
-
-/* Passes on the answer to a request that ask_begin() started. */
-static void forward_reply(struct exchange *x, size_t begin)
-{
-    struct ipc_message m;
-    enum ipc_error error = ask_end(x->ask, begin, IPC_REPLY, &m);
-    if (error) {
-        exchange_failure(x, error);
-        return;
-    }
-    struct ipc_reader r = ipc_read(&m);
-    uint32_t status = ipc_get_u32(&r);
-    struct ipc_text json = ipc_get_text(&r, IPC_MAX_REPLY);
-    if (!ipc_read_end(&r))
-        exchange_failure(x, IPC_E_INTERNAL);
-    else if (status == 204)
-        exchange_no_content(x);
-    else
-        exchange_reply(x, (int)status, json.p, json.n);
-}
-
-static bool is_json(const struct http_request *r)
-{
-    const struct http_text *type = http_request_field(r, "Content-Type");
-    static const char json[] = "application/json";
-    size_t n = sizeof(json) - 1;
-    return type && type->n >= n && strncasecmp(type->p, json, n) == 0 &&
-           (type->n == n || strchr("; \t", type->p[n]));
-}
-
-/* With a content coding, and be it one of many, the body is not what its type says. */
-static bool is_coded(const struct http_request *r)
-{
-    struct http_list list = {.r = r, .name = "Content-Encoding"};
-    struct http_text coding;
-    while (http_list_next(&list, &coding))
-        if (!http_text_is_nocase(coding, "identity"))
-            return true;
-    return false;
-}
-
-/* The request's body as a JSON object, for json_object_put(); NULL when that was answered. */
-static struct json_object *body_object(struct exchange *x)
-{
-    if (is_coded(&x->request)) {
-        exchange_error_with(x, 415, "Content-Encoding is not supported: send the body uncompressed",
-                            "Accept-Encoding", "identity");
-        return NULL;
-    }
-    if (!is_json(&x->request)) {
-        exchange_error_with(x, 415, "The header \"Content-Type: application/json\" is missing",
-                            "Accept", "application/json");
-        return NULL;
-    }
-    const char *error;
-    struct json_object *object =
-        json_parse_object((const char *)buf_head(&x->body), buf_len(&x->body), &error);
-    if (!object)
-        exchange_error(x, 400, error);
-    return object;
-}
-
-struct field {
-    const char *name;
-    struct http_text text;
-};
-
-/* Fills in the named members, which must be strings; false when that was answered. */
-static bool take_fields(struct exchange *x, struct json_object *object, struct field *fields,
-                        size_t count)
-{
-    char text[128];
-    for (size_t i = 0; i < count; i++) {
-        struct field *f = &fields[i];
-        enum json_get got = json_get_text(object, f->name, &f->text.p, &f->text.n);
-        if (got == JSON_OK)
-            continue;
-        snprintf(text, sizeof(text), "\"%s\" %s", f->name,
-                 got == JSON_ABSENT ? "is missing" : "must be a string");
-        exchange_error(x, 400, text);
-        return false;
-    }
-    return true;
-}
-
-/* --- POST /register, POST /login, POST /password, POST /logout --- */
-
-static const char *username_error(struct http_text t)
-{
-    static const char allowed[] =
-        "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-";
-    bool good = t.n >= 1 && t.n <= MAX_USERNAME;
-    for (size_t i = 0; good && i < t.n; i++)
-        good = t.p[i] && strchr(allowed, t.p[i]);
-    return good ? NULL
-                : "\"username\" must be 1 to 32 letters, digits, dots, underscores or hyphens";
-}
-
-/* Whether mail arrives is for a mail to find out; this refuses what cannot be an address. */
-static const char *email_error(struct http_text t)
-{
-    const char *at = memchr(t.p, '@', t.n);
-    const char *end = t.p + t.n;
-    bool good = t.n <= MAX_EMAIL && at && at > t.p && at + 1 < end &&
-                !memchr(at + 1, '@', (size_t)(end - at - 1));
-    for (size_t i = 0; good && i < t.n; i++)
-        good = (unsigned char)t.p[i] > ' ' && t.p[i] != 0x7f;
-    return good ? NULL : "\"email\" must be an address such as name@example.com, at most 254 bytes";
-}
-
-static bool password_acceptable(struct exchange *x, const struct field *f, int least)
-{
-    char text[96];
-    if (f->text.n > MAX_PASSWORD)
-        snprintf(text, sizeof(text), "\"%s\" must have at most 72 bytes: bcrypt reads no more",
-                 f->name);
-    else if (f->text.n < (size_t)least)
-        snprintf(text, sizeof(text), "\"%s\" must have at least %d bytes", f->name, least);
-    else
-        return true;
-    exchange_error(x, 400, text);
-    return false;
-}
-
-static void put_text(struct exchange *x, struct http_text t)
-{
-    ipc_put_text(&x->ask->channel.out, t.p, t.n);
-}
-
-/* True if the broker can be asked; otherwise that was answered. */
-static bool broker_there(struct exchange *x)
-{
-    enum ipc_error error = ask_require(x->ask);
-    if (error)
-        exchange_failure(x, error);
-    return !error;
-}
-
-static void register_with(struct exchange *x, struct json_object *object)
-{
-    struct field f[] = {{.name = "username"}, {.name = "email"}, {.name = "password"}};
-    if (!take_fields(x, object, f, 3))
-        return;
-    const char *wrong = username_error(f[0].text);
-    if (!wrong)
-        wrong = email_error(f[1].text);
-    if (wrong) {
-        exchange_error(x, 400, wrong);
-        return;
-    }
-    if (!password_acceptable(x, &f[2], x->conf->min_password) || !broker_there(x))
-        return;
-    size_t begin = ask_begin(x->ask, IPC_REGISTER);
-    for (size_t i = 0; i < 3; i++)
-        put_text(x, f[i].text);
-    forward_reply(x, begin);
-}
-
-static void login_with(struct exchange *x, struct json_object *object)
-{
-    struct field f[] = {{.name = "username"}, {.name = "password"}};
-    if (!take_fields(x, object, f, 2) || !password_acceptable(x, &f[1], 0) || !broker_there(x))
-        return;
-    /* A name that nobody can have is asked for all the same, so that it takes the same time. */
-    if (username_error(f[0].text))
-        f[0].text = (struct http_text){"", 0};
-    size_t begin = ask_begin(x->ask, IPC_LOGIN);
-    put_text(x, f[0].text);
-    put_text(x, f[1].text);
-    forward_reply(x, begin);
-}
-
-static void with_body(struct exchange *x, void (*handle)(struct exchange *, struct json_object *))
-{
-    struct json_object *object = body_object(x);
-    if (!object)
-        return;
-    handle(x, object);
-    json_object_put(object);
-}
-
-static void serve_register(struct exchange *x)
-{
-    with_body(x, register_with);
-}
-
-static void serve_login(struct exchange *x)
-{
-    with_body(x, login_with);
-}
-
-static void change_password_with(struct exchange *x, struct json_object *object)
-{
-    struct field f[] = {{.name = "password"}, {.name = "new_password"}};
-    if (!take_fields(x, object, f, 2) || !password_acceptable(x, &f[0], 0) ||
-        !password_acceptable(x, &f[1], x->conf->min_password))
-        return;
-    size_t begin = ask_begin(x->ask, IPC_PASSWORD);
-    put_text(x, f[0].text);
-    put_text(x, f[1].text);
-    forward_reply(x, begin);
-}
-
-static void serve_password(struct exchange *x)
-{
-    if (exchange_authenticated(x))
-        with_body(x, change_password_with);
-}
-
-static void serve_logout(struct exchange *x)
-{
-    if (exchange_authenticated(x))
-        forward_reply(x, ask_begin(x->ask, IPC_LOGOUT));
-}
+enum { DEFAULT_LIMIT = 50 };
 
 /* --- GET /users, GET /messages/:userId --- */
 
 static void serve_users(struct exchange *x)
 {
     if (exchange_authenticated(x))
-        forward_reply(x, ask_begin(x->ask, IPC_USERS));
+        rest_forward_reply(x, ask_begin(x->ask, IPC_USERS));
 }
 
 /* A whole number, in decimal digits only, up to 18 of them. */
@@ -299,7 +85,7 @@ static void serve_history(struct exchange *x)
     ipc_put_u64(out, h.before);
     ipc_put_u64(out, h.after);
     ipc_put_u32(out, (uint32_t)h.limit);
-    forward_reply(x, begin);
+    rest_forward_reply(x, begin);
 }
 
 /* --- POST /messages --- */
@@ -386,7 +172,7 @@ static void send_with(struct exchange *x, struct json_object *object)
 static void serve_send(struct exchange *x)
 {
     if (exchange_authenticated(x))
-        with_body(x, send_with);
+        rest_with_body(x, send_with);
 }
 
 /* --- routes --- */
@@ -399,10 +185,10 @@ struct route {
 };
 
 static const struct route routes[] = {
-    {"/register", "POST", "POST, OPTIONS", serve_register},
-    {"/login", "POST", "POST, OPTIONS", serve_login},
-    {"/password", "POST", "POST, OPTIONS", serve_password},
-    {"/logout", "POST", "POST, OPTIONS", serve_logout},
+    {"/register", "POST", "POST, OPTIONS", rest_register},
+    {"/login", "POST", "POST, OPTIONS", rest_login},
+    {"/password", "POST", "POST, OPTIONS", rest_password},
+    {"/logout", "POST", "POST, OPTIONS", rest_logout},
     {"/users", "GET", "GET, HEAD, OPTIONS", serve_users},
     {"/messages", "POST", "POST, OPTIONS", serve_send},
     {"/messages/", "GET", "GET, HEAD, OPTIONS", serve_history},

@@ -1,0 +1,26 @@
+/* What the handlers of requests share: the body as a JSON object, and the broker's answer. */
+#ifndef REST_BODY_H
+#define REST_BODY_H
+
+#include <json-c/json.h>
+
+#include "exchange.h"
+
+/* A member of the body; name is set by the caller. */
+struct field {
+    const char *name;
+    struct http_text text; /* in the object */
+};
+
+/* Calls handle with the request's body, a JSON object, and frees it. If the body is none, that is
+ * answered instead. */
+void rest_with_body(struct exchange *x, void (*handle)(struct exchange *, struct json_object *));
+
+/* Fills in the named members, which must be strings; false when that was answered. */
+bool rest_take_fields(struct exchange *x, struct json_object *object, struct field *fields,
+                      size_t count);
+
+/* Passes on the broker's answer to the request that ask_begin() started here. */
+void rest_forward_reply(struct exchange *x, size_t begin);
+
+#endif
