@@ -39,8 +39,8 @@ bool ask_connect(struct ask *a)
     int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     if (fd < 0)
         return false;
-    /* The master holds the listening socket, so this succeeds even while no broker runs; EAGAIN
-     * says that too many wait already. */
+    /* The master holds the listening socket, so this succeeds even while no broker runs. EAGAIN:
+     * its queue is full. */
     if (connect(fd, (const struct sockaddr *)&session_broker, sizeof(session_broker)) < 0) {
         int saved = errno;
         close(fd);
@@ -82,7 +82,7 @@ enum ipc_error ask_require(struct ask *a)
     return IPC_E_NONE;
 }
 
-/* The answer, once it is there; IPC_E_UNAVAILABLE when the channel broke or time ran out. */
+/* Waits for the answer; IPC_E_UNAVAILABLE if the channel broke or time ran out. */
 static enum ipc_error await(struct ask *a, uint32_t seq, struct ipc_message *m)
 {
     int64_t deadline = clock_ms() + a->client->conf->request_timeout;
@@ -173,7 +173,7 @@ bool ask_signature(void *ask, const void *key, uint32_t scheme, const void *cont
                    struct buf *signature)
 {
     enum ipc_error error = n > IPC_MAX_HANDSHAKE ? IPC_E_INTERNAL : IPC_E_UNAVAILABLE;
-    /* A broker that dies with the question is followed by another one. */
+    /* If the broker dies before it answers, ask its successor. */
     for (int i = 0; i < 2 && error == IPC_E_UNAVAILABLE && !client_stop; i++)
         error = sign(ask, key, scheme, content, n, signature);
     if (error)
@@ -193,7 +193,7 @@ enum ipc_error ask_attach(struct ask *a, const char *cursor, size_t n)
 {
     struct ipc_message m;
     if (n > IPC_MAX_CURSOR) {
-        cursor = "?"; /* none of ours is so long: not honoured */
+        cursor = "?"; /* no cursor of ours is so long: not honoured */
         n = 1;
     }
     enum ipc_error error = ask_end(a, begin_attach(a, cursor, n), IPC_ATTACHED, &m);
@@ -221,7 +221,7 @@ enum ipc_error ask_authenticate(struct ask *a, const char *token, size_t n)
     enum ipc_error error = ask_require(a);
     if (error || (bound_by(a, token, n) && time(NULL) < a->expires))
         return error;
-    /* A channel acts for one user in its life: for another token there is another channel. */
+    /* A channel acts for one user as long as it lives: another token needs a new channel. */
     if (a->user) {
         ask_close(a);
         error = ask_require(a);

@@ -9,19 +9,19 @@
 #include "ws.h"
 
 enum {
-    MAX_SKIP_TIMES = 16,  /* a message this many times too large ends the connection */
+    MAX_SKIP_TIMES = 16,  /* a message more than this many times too large ends the connection */
     CLOSE_WAIT_MS = 2000, /* for the client's answer to our close frame */
-    ERROR_COST = 10,      /* so many frames more counts one that is answered by an error */
+    ERROR_COST = 10,      /* in frames: what an error costs, beside the frame that caused it */
     MAX_FIRST = 2 * IPC_MAX_TOKEN,
 };
 
 struct chat {
-    struct live live; /* first: the two have one address */
+    struct live live; /* first, for chat_of() */
     struct ws_reader reader;
-    const struct ws_deflate *deflate; /* what was agreed on */
-    uint64_t paid;                    /* frames of the reader that frame_rate was asked about */
-    unsigned owed;                    /* what is to be added for errors */
-    int64_t pinged_at;                /* clock_ms() of our ping that waits for an answer; 0: none */
+    const struct ws_deflate *deflate; /* as agreed in the handshake */
+    uint64_t paid;                    /* frames already charged to frame_rate */
+    unsigned owed;                    /* extra frames to charge, for errors */
+    int64_t pinged_at;                /* clock_ms() of our ping; 0: nothing to wait for */
 };
 
 static struct chat *chat_of(struct live *l)
@@ -29,7 +29,7 @@ static struct chat *chat_of(struct live *l)
     return (struct chat *)l;
 }
 
-/* A stranger's first message holds a token, and nothing larger. */
+/* Before sign-in only an auth frame is of use: it needs room for a token, no more. */
 static void bound_messages(struct chat *t)
 {
     size_t most = t->live.conf->max_message;
@@ -57,7 +57,7 @@ static void complain(struct live *l, const struct chat_frame *f, const char *cod
     live_put_error(l, f ? f->id : NULL, f ? f->id_size : 0, code, false, text);
 }
 
-/* A question to the broker, however it answers. */
+/* Costs as much as an error: the broker must check the token. */
 static void take_auth(struct live *l, const struct chat_frame *f)
 {
     chat_of(l)->owed += ERROR_COST;
@@ -91,7 +91,7 @@ static void take_close(struct live *l, const struct ws_data *d)
 {
     if (!l->close_by)
         say_goodbye(l, d->code, NULL);
-    l->last_word = true; /* both have said it */
+    l->last_word = true; /* both sides have sent a close frame */
 }
 
 static void take_event(struct live *l, enum ws_event event, const struct ws_data *d)
@@ -115,7 +115,7 @@ static void take_event(struct live *l, enum ws_event event, const struct ws_data
         break;
     case WS_FAIL:
         live_goodbye(l, d->code, d->reason);
-        l->last_word = true; /* what it would answer cannot be understood any more */
+        l->last_word = true; /* the rest of its input cannot be parsed */
         break;
     case WS_PONG:
     case WS_NEED_MORE:
@@ -126,7 +126,7 @@ static void take_event(struct live *l, enum ws_event event, const struct ws_data
         signin_miss(l);
 }
 
-/* Does frame_rate allow the frames that have come? An empty one within a message counts, too. */
+/* Charges new frames and errors to frame_rate; false if it is exceeded. Empty fragments count. */
 static bool pay(struct chat *t)
 {
     int64_t amount = (int64_t)(t->reader.frames - t->paid) + t->owed;
@@ -140,7 +140,7 @@ static void end_flood(struct live *l)
     live_put_error(l, NULL, 0, "flooding", false,
                    "You send more than frame_rate allows; see chatd.conf(5)");
     live_goodbye(l, 4429, "flooding");
-    l->last_word = true; /* nothing more of this client is looked at */
+    l->last_word = true; /* ignore whatever else it sends */
 }
 
 static void take_events(struct live *l)

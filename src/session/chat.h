@@ -6,7 +6,7 @@
 #include "next.h"
 
 /* Carries frames between the client and the broker until the connection ends. The channel is
- * attached. The broker may come and go meanwhile; the client may not. */
+ * attached unless next->unproven. A restart of the broker does not end the connection. */
 void chat_run(struct client *c, struct ask *a, const struct next *next);
 
 #endif

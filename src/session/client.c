@@ -38,8 +38,8 @@ void client_init_signals(void)
     sigaction(SIGTERM, &action, NULL);
 }
 
-/* ppoll(2) delivers no signal when a descriptor is ready at once. Who is busy all the time has to
- * look for it now and then. */
+/* ppoll(2) delivers no signal if a descriptor is ready at once, so a session that is always busy
+ * must look for SIGTERM itself. */
 static void look_for_term(void)
 {
     static unsigned calls;

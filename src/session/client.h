@@ -19,17 +19,17 @@ struct client {
     const struct conf *conf;
     int fd;
     struct tls *tls;            /* NULL: plain */
-    bool plain_http;            /* it sent a request where TLS is spoken */
+    bool plain_http;            /* it sent a plain request to a TLS port */
     bool local;                 /* over a Unix socket */
-    struct netaddr from;        /* who connected; after a PROXY header, on whose behalf */
-    char address[NETADDR_TEXT]; /* of the client, as it is now known, as text */
-    struct bucket frames;       /* what frame_rate allows it yet */
+    struct netaddr from;        /* the peer; after a PROXY header, the client that it names */
+    char address[NETADDR_TEXT]; /* the client's, as text; X-Forwarded-For may change it */
+    struct bucket frames;       /* what frame_rate still allows */
     struct buf in, out;
-    int64_t stuck_since; /* clock_ms() since when it takes nothing of out; 0: it does */
-    int left;            /* bytes that it had not taken then */
+    int64_t stuck_since; /* clock_ms(): it takes nothing of out since then; 0: it does */
+    int left;            /* bytes in the kernel at the last look, not yet taken by it */
 };
 
-/* Set when SIGTERM has arrived: the server is going down. Delivered only while waiting. */
+/* Set by client_poll() once SIGTERM has arrived: the server is going down. */
 extern volatile sig_atomic_t client_stop;
 
 /* Installs the handler behind client_stop; SIGTERM is blocked except in client_poll(). */
@@ -39,22 +39,21 @@ struct pollfd;
 /* poll(2) that SIGTERM interrupts (-1 with EINTR). deadline: clock_ms() or CLOCK_NEVER. */
 int client_poll(struct pollfd *fds, unsigned count, int64_t deadline);
 
-/* Sets up for a connected socket, non-blocking, which is taken over, and finds out where it
- * comes from. */
+/* Takes over a connected, non-blocking socket, and finds out the peer's address. */
 void client_init(struct client *c, const struct conf *conf, int fd);
 
-/* Shows the client's address, and no user yet, in the title and in the log. */
+/* Sets the client's address, and shows it in the title and the log, with no user yet. */
 void client_name(struct client *c, const struct netaddr *address);
 
 /* Takes from frame_rate's allowance; false if the client sends more than that. */
 bool client_may(struct client *c, int64_t amount);
 
-/* Reads exactly n bytes from the socket, before TLS begins, into p, and none of those that follow.
- * False if they did not come before the deadline. */
+/* Reads exactly n bytes from the socket into p, before TLS begins. False if they did not arrive
+ * before the deadline. */
 bool client_read_exactly(struct client *c, void *p, size_t n, int64_t deadline);
 
-/* Speaks TLS from now on: the handshake, within header_timeout. sign(arg, ...) makes the signature.
- * False if the handshake failed, which was logged; the connection is then without TLS. */
+/* Shakes hands within header_timeout; from then on the connection uses TLS. sign(arg, ...) makes
+ * the signature. False if that failed, which was logged; the connection is then without TLS. */
 bool client_start_tls(struct client *c, tls_sign *sign, void *arg);
 
 /* Ends and frees everything; the socket is closed. */
@@ -63,7 +62,7 @@ void client_free(struct client *c);
 /* The events of poll(2) to wait for: to read, if input is set, and to write, if something waits. */
 short client_events(const struct client *c, bool input);
 
-/* With these events, is there something to read? */
+/* Do these events mean that there is something to read? */
 bool client_readable(const struct client *c, short events);
 
 /* Reads once: the number of bytes, 0: the client has closed, -1 with errno. */

@@ -1,8 +1,8 @@
-/* What a client that cannot see the HTTP status is told in its place. */
+/* Close codes for clients that cannot see an HTTP status. */
 #ifndef CLOSE_CODE_H
 #define CLOSE_CODE_H
 
-/* The code of a close frame (RFC 6455 section 7.4) that says what this status of an error says. */
+/* The close code (RFC 6455 section 7.4) that corresponds to this error status. */
 int close_code_of(int status);
 
 #endif

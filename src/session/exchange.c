@@ -8,12 +8,12 @@
 
 #include "json.h"
 
-/* What a client should wait before it tries again, in seconds. The allowance of an hour comes back
- * bit by bit, so that after a minute there is some. */
+/* Seconds to wait before trying again. Hourly limits refill continuously: with the default ones
+ * a minute is enough. */
 #define RETRY_AFTER       "2"
 #define RETRY_AFTER_LIMIT "60"
 
-/* What an answer may have that a page needs to know. */
+/* Response fields that a page may need. */
 #define EXPOSED "Retry-After, Allow, Accept, Accept-Encoding, WWW-Authenticate, Date, ETag, Link"
 
 struct http_text exchange_bearer(const struct exchange *x)
@@ -49,7 +49,7 @@ static void set_start(struct exchange *x, struct http_text cursor)
 void exchange_attach_later(struct exchange *x, struct http_text cursor)
 {
     if (cursor.n > IPC_MAX_CURSOR)
-        cursor = (struct http_text){"?", 1}; /* none of ours is so long: not honoured */
+        cursor = (struct http_text){"?", 1}; /* no cursor of ours is so long: not honoured */
     set_start(x, cursor);
     x->next.unproven = true;
     snprintf(x->next.cursor, sizeof(x->next.cursor), "%.*s", (int)cursor.n,
@@ -62,8 +62,8 @@ enum ipc_error exchange_attach(struct exchange *x, struct http_text cursor)
     return ask_attach(x->ask, cursor.p ? cursor.p : "", cursor.n);
 }
 
-/* Is the text one of the comma-separated entries of the list? Scheme and host of an origin are the
- * same in any case. */
+/* Is the text one of the comma-separated entries of the list? An origin's scheme and host
+ * are case-insensitive. */
 static bool in_list(const char *list, struct http_text text)
 {
     while (*list) {
@@ -85,8 +85,8 @@ static bool any_origin(const struct exchange *x)
     return x->conf->mode == CONF_DEVELOPMENT || strcmp(x->conf->cors_origins, "*") == 0;
 }
 
-/* A page that came from this very server: its origin is http(s):// and our own Host. Which of the
- * two the client used, a proxy that ends TLS does not tell. */
+/* Did the page come from this server? Its origin is then http(s):// and our Host. Both schemes
+ * count: behind a proxy that ends TLS we cannot know which one the client used. */
 static bool same_origin(const struct exchange *x, struct http_text origin)
 {
     static const char *const schemes[] = {"http://", "https://"};
@@ -105,8 +105,8 @@ static bool listed_origin(const struct exchange *x, struct http_text origin)
     return any_origin(x) || in_list(x->conf->cors_origins, origin);
 }
 
-/* The field Origin; p is NULL if there is none. Of two neither counts: the request is refused, and
- * no page may read why. */
+/* The field Origin; p is NULL unless there is exactly one. A request with two is refused; a
+ * page may read why only if all may. */
 static struct http_text origin_of(const struct exchange *x)
 {
     bool one = http_request_field_count(&x->request, "Origin") == 1;
@@ -119,8 +119,8 @@ bool exchange_origin_allowed(const struct exchange *x)
     return !origin.p || listed_origin(x, origin) || same_origin(x, origin);
 }
 
-/* Which origin may read the answer, and what of its head beside the few fields that every page may
- * (the CORS-safelisted ones of the Fetch standard). */
+/* Says which origin may read the answer, and which fields of it beside the CORS-safelisted ones
+ * (Fetch standard). */
 static void put_cors(struct exchange *x)
 {
     struct buf *out = &x->client->out;
@@ -141,7 +141,7 @@ void exchange_begin(struct exchange *x, int status)
 {
     struct buf *out = &x->client->out;
     http_response_begin(out, status, time(NULL));
-    /* Told to end while the answer was made: the client had better know. */
+    /* SIGTERM may have arrived since the request was read: tell the client. */
     x->close = x->close || client_stop;
     if (x->close)
         http_response_field(out, "Connection", "close");
@@ -151,7 +151,7 @@ void exchange_begin(struct exchange *x, int status)
     x->answered = true;
 }
 
-/* While developing, the body ends its line: the prompt of whoever tries curl begins on the next. */
+/* In development a newline follows the body, so that curl leaves the prompt on a new line. */
 static void put_body(struct exchange *x, const char *json, size_t n)
 {
     struct buf *out = &x->client->out;

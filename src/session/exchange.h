@@ -18,7 +18,7 @@ struct exchange {
     struct buf head, body;
     bool close;         /* the connection ends after this response */
     bool answered;      /* a response was written */
-    bool token_refused; /* there was one; what 401 then says more (RFC 6750 3) */
+    bool token_refused; /* the token was invalid: 401 says so (RFC 6750 section 3) */
     struct next next;   /* after this response */
 };
 
@@ -26,20 +26,21 @@ struct exchange {
  * otherwise. */
 struct http_text exchange_bearer(const struct exchange *x);
 
-/* The channel acts for whoever the Authorization field proves; false when that was answered. */
+/* Binds the channel to the owner of the token in Authorization; on failure answers, and returns
+ * false. */
 bool exchange_authenticated(struct exchange *x);
 
-/* The value of the first parameter of this name in the query, as it stands there; p is NULL if
- * there is none. */
+/* The raw value of the first query parameter with this name; p is NULL if there is none. */
 struct http_text exchange_query(const struct exchange *x, const char *name);
 
-/* Brings the user online, with everything after a cursor; p NULL: from now on. Sets next.start. */
+/* Brings the user online; everything after the cursor follows, p NULL: from now on. Sets
+ * next.start. */
 enum ipc_error exchange_attach(struct exchange *x, struct http_text cursor);
 
-/* As exchange_attach(), for a client that has yet to say who it is: keeps the cursor for then. */
+/* As exchange_attach(), for a client that signs in later: keeps the cursor until then. */
 void exchange_attach_later(struct exchange *x, struct http_text cursor);
 
-/* Begins a response that has its own body: status line and what all have in common. */
+/* Begins a response: the status line and the fields that all responses share. */
 void exchange_begin(struct exchange *x, int status);
 
 /* Writes a response with a JSON body (n bytes; only its length if the method is HEAD). */
@@ -48,22 +49,22 @@ void exchange_reply(struct exchange *x, int status, const char *json, size_t n);
 /* Writes a response without a body: status 204. */
 void exchange_no_content(struct exchange *x);
 
-/* Writes {"error": text}; the second one with a field that the status asks for. */
+/* Writes {"error": text}; exchange_error_with() adds a header field. */
 void exchange_error(struct exchange *x, int status, const char *text);
 void exchange_error_with(struct exchange *x, int status, const char *text, const char *name,
                          const char *value);
 
-/* As exchange_error(), for what the broker said or did not say. */
+/* As exchange_error(), for a question to the broker that failed. */
 void exchange_failure(struct exchange *x, enum ipc_error error);
 
-/* Sends the client to the same place on https_redirect's port. */
+/* Redirects the client to the same path and query with https, on port https_redirect. */
 void exchange_redirect(struct exchange *x);
 
 /* The answer to OPTIONS: what is allowed here, for HTTP and for CORS. */
 void exchange_options(struct exchange *x, const char *allow);
 
-/* May pages of this request's Origin bring a user online? True without Origin: it is not a browser.
- */
+/* May pages of this request's Origin bring a user online? True without Origin: browsers send it
+ * with every WebSocket handshake and every cross-origin request that may carry a token. */
 bool exchange_origin_allowed(const struct exchange *x);
 
 #endif

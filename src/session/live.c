@@ -14,7 +14,7 @@
 #include "signin.h"
 
 enum {
-    OUT_HIGH = 64 * 1024, /* above this the broker is not read, so that its queue fills up */
+    OUT_HIGH = 64 * 1024, /* above this the broker is not read, and notices by its queue */
 };
 
 /* --- to the client --- */
@@ -29,7 +29,7 @@ static bool has_channel(const struct live *l)
     return l->channel >= CHANNEL_AUTH;
 }
 
-/* Whether the client's token is still good is of interest even while the client does not read. */
+/* The answer to AUTH is needed even while the client does not read: the token may be void. */
 static bool may_hear_broker(const struct live *l)
 {
     return client_has_room(l) || l->channel == CHANNEL_AUTH;
@@ -37,7 +37,7 @@ static bool may_hear_broker(const struct live *l)
 
 /* --- from the broker --- */
 
-/* The message that this answers; NULL if the client was told already that it took too long. */
+/* Takes the message that this answers; NULL if it was given up, and the client told. */
 static struct pending_item *take_answered(struct live *l, uint32_t seq)
 {
     if (l->posted > 0)
@@ -69,7 +69,7 @@ static void end_resume(struct live *l)
     buf_free(&l->resume_id);
 }
 
-/* The broker does not take the client's token: it was revoked, or the user is disabled. */
+/* The broker no longer lets this client in. */
 static void end_refused(struct live *l, enum ipc_error error)
 {
     if (error == IPC_E_DISABLED)
@@ -78,7 +78,7 @@ static void end_refused(struct live *l, enum ipc_error error)
         live_goodbye(l, 4401, "token not valid any more");
 }
 
-/* Does this answer the AUTH that is to renew the token? */
+/* Does this answer the AUTH that renews the token? */
 static bool is_renewal(const struct live *l, const struct ipc_message *m)
 {
     return l->channel == CHANNEL_READY && buf_len(&l->new_token) > 0 && m->seq == l->renew_seq;
@@ -118,8 +118,8 @@ static void take_failed(struct live *l, const struct ipc_message *m)
     free(item);
 }
 
-/* Whether the client needs this change: it is new, or part of what is being replayed and was not
- * sent before. */
+/* Does the client need this change? Yes if it is new, or if a resume asked for it and has not
+ * brought it yet. */
 static bool is_wanted(struct live *l, struct cursor at)
 {
     if (at.change > l->ask->cursor.change) {
@@ -152,7 +152,7 @@ static void take_status(struct live *l, const struct ipc_message *m)
     live_put_frame(l, frame.p, frame.n, NULL);
 }
 
-/* Tells the client if it waits for this, and unasked when it has to know of a hole. */
+/* Tells the client if it waits for this, and unasked if it may have missed changes. */
 static void take_resumed(struct live *l, const struct ipc_message *m)
 {
     struct ipc_reader r = ipc_read(m);
@@ -162,7 +162,7 @@ static void take_resumed(struct live *l, const struct ipc_message *m)
     if (!ipc_read_end(&r))
         return;
     bool asked = l->resuming && m->seq == l->resume_seq;
-    if (!recovered && !asked) { /* what comes now follows no cursor that was named */
+    if (!recovered && !asked) { /* a gap lies between what it has and what comes now */
         l->ask->cursor = now;
         l->since = now.change;
     } else if (now.change > l->ask->cursor.change) {
@@ -289,7 +289,7 @@ void live_resume(struct live *l, const struct chat_frame *f)
     if (f->cursor_size <= IPC_MAX_CURSOR)
         buf_append(&l->resume_cursor, f->cursor, f->cursor_size);
     else
-        buf_puts(&l->resume_cursor, "?"); /* none of ours is so long: not honoured */
+        buf_puts(&l->resume_cursor, "?"); /* no cursor of ours is so long: not honoured */
     if (l->channel == CHANNEL_READY)
         live_link_resume(l);
 }
@@ -319,7 +319,7 @@ static void give_up_old_messages(struct live *l, int64_t now)
     }
 }
 
-/* When the client's token is of no use any more; while it has none, when it has to have one. */
+/* When the client's token expires; until it is online, the deadline for that. */
 static int64_t token_ends(const struct live *l, int64_t now)
 {
     int64_t wall = (int64_t)time(NULL);
@@ -327,11 +327,11 @@ static int64_t token_ends(const struct live *l, int64_t now)
         return l->sign_in_by;
     if (l->ask->expires <= wall)
         return now;
-    /* Who signs may say the end of time. */
+    /* A token may expire in the far future: do not overflow. */
     return now + min(l->ask->expires - wall, INT32_MAX) * 1000;
 }
 
-/* Does what is due although nobody sent anything; returns when that is the case next. */
+/* Does what is due by the clock; returns when something is due next. */
 static int64_t check_clock(struct live *l)
 {
     int64_t now = clock_ms();
@@ -397,7 +397,7 @@ void live_init(struct live *l, const struct live_kind *kind, struct client *c, s
 
 void live_run(struct live *l)
 {
-    /* Both may have sent something right behind the handshake: look before the first wait. */
+    /* Client and broker may have sent something already: look before the first wait. */
     for (;;) {
         l->kind->input(l);
         take_messages(l);

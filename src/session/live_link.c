@@ -37,7 +37,7 @@ void live_link_resume(struct live *l)
     ipc_end(out, begin);
 }
 
-/* Asks the broker whether a token proves who the client is; returns the number of the question. */
+/* Sends the broker a token to check; returns the request's number. */
 static uint32_t post_token(struct live *l, const struct buf *token)
 {
     struct buf *out = &l->ask->channel.out;

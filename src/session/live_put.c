@@ -1,4 +1,4 @@
-/* What a client that is online is told; see live_put.h. */
+/* What an online client is told; see live_put.h. */
 #include "live_put.h"
 
 #include <time.h>

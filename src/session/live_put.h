@@ -1,4 +1,4 @@
-/* What a client that is online is told. */
+/* What an online client is told. */
 #ifndef LIVE_PUT_H
 #define LIVE_PUT_H
 
@@ -10,12 +10,12 @@ void live_put_frame(struct live *l, const void *json, size_t n, const struct cur
 /* Sends a frame that brings no cursor, and frees its text. */
 void live_put_json(struct live *l, struct buf *json);
 
-/* Sends an error; id: NULL for none. The second one for what the broker said. */
+/* Sends an error; id: NULL for none. live_put_failure() takes its text from ipc_table.h. */
 void live_put_error(struct live *l, const char *id, size_t id_size, const char *code,
                     bool temporary, const char *text);
 void live_put_failure(struct live *l, const char *id, size_t id_size, enum ipc_error error);
 
-/* Sends "resumed" with the cursor of where the client is; id: empty for none. */
+/* Sends "resumed" with the client's present cursor; id: empty for none. */
 void live_put_resumed(struct live *l, const struct buf *id, bool recovered);
 
 /* Answers the auth frame. */

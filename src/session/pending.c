@@ -26,7 +26,7 @@ struct pending_item *pending_add(struct pending *p, const struct chat_frame *f, 
     if (f->id)
         memcpy(item->text, f->id, id_size);
     else
-        random_hex(item->text, MADE_ID / 2); /* nobody's other message has it */
+        random_hex(item->text, MADE_ID / 2); /* unique: no other message has it */
     memcpy(item->text + id_size, f->content, f->content_size);
     if (p->last)
         p->last->next = item;

@@ -1,6 +1,6 @@
 /*
- * Messages that the client has sent and the broker has not answered yet. They are kept whole: a
- * broker that dies takes none with it, they are sent again, under the same id, to the next one.
+ * Messages that the client has sent and the broker has not answered yet. They are kept whole, so
+ * that none is lost if the broker dies: the next one gets them again, under the same id.
  */
 #ifndef PENDING_H
 #define PENDING_H
@@ -11,8 +11,8 @@
 struct pending_item {
     struct pending_item *next;
     uint32_t seq;     /* of the request that carries it now */
-    int64_t deadline; /* clock_ms(): then the client is told that it did not work out */
-    bool posted;      /* it was sent to a broker before */
+    int64_t deadline; /* clock_ms(): without an answer by then the client gets an error */
+    bool posted;      /* already sent to a broker */
     bool has_id;      /* the client named it and expects an ack */
     int64_t receiver;
     size_t id_size, content_size;

@@ -21,7 +21,7 @@ bool proxied_begin(struct client *c)
     int64_t deadline = clock_ms() + c->conf->header_timeout;
     size_t n = 0;
     long more;
-    /* cppcheck-suppress uninitvar ; only what has been read of it is looked at */
+    /* cppcheck-suppress uninitvar ; the parser sees only the n bytes that were read */
     while ((more = proxy_parse(data, n, &header)) > 0) {
         if (!client_read_exactly(c, data + n, (size_t)more, deadline)) {
             log_debug("the proxy sent an incomplete PROXY header");

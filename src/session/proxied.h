@@ -1,6 +1,6 @@
 /*
- * Clients that come through a trusted proxy: who they are, the proxy says, before the first byte of
- * the connection or with each request. From anybody else neither is looked at.
+ * Clients behind a trusted proxy. The proxy names the client in a PROXY header at the start of the
+ * connection, or in X-Forwarded-For with each request. Both are ignored from anybody else.
  */
 #ifndef PROXIED_H
 #define PROXIED_H
@@ -8,12 +8,12 @@
 #include "client.h"
 #include "http.h"
 
-/* Reads the PROXY header, if this peer has to send one; nothing that follows it is taken from the
- * socket. False if it did not: then there is nobody to serve. */
+/* Reads the PROXY header, if this peer must send one, and no byte beyond it. False if it did not
+ * send a valid one: end the connection. */
 bool proxied_begin(struct client *c);
 
-/* Whose request this is, according to X-Forwarded-For, if that counts here. True if it is another
- * client's than the last one. */
+/* Takes the client's address from X-Forwarded-For, if that counts here. True if it differs from
+ * that of the last request. */
 bool proxied_request(struct client *c, const struct http_request *r);
 
 #endif

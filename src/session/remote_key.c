@@ -2,8 +2,8 @@
  * A provider for keys that are elsewhere; see remote_key.h, provider-keymgmt(7) and
  * provider-signature(7), which describe the functions of the two tables.
  *
- * There is no function to export a key: that is why libcrypto does not take the key to its own
- * implementation of signatures, which would miss the private half.
+ * There is no function to export a key. With one, libcrypto could move the key to its own
+ * implementation of signatures, which would lack the private half.
  */
 #include "remote_key.h"
 
@@ -24,7 +24,7 @@
 
 static remote_key_sign *sign_elsewhere;
 
-/* The tables are of functions of any type. */
+/* The tables hold functions of any type, cast to one. */
 #define ENTRY(id, function)                                                                        \
     {                                                                                              \
         (id), (void (*)(void))(function)                                                           \
@@ -67,7 +67,7 @@ static void key_free(void *key)
     free(k);
 }
 
-/* The private half, too, is as good as here. */
+/* Claims the private half, too: the key can sign. */
 static int key_has(const void *key, int selection)
 {
     (void)selection;
@@ -204,7 +204,7 @@ static int signature_begin(void *signature, const char *digest, void *key,
     return s->digest && signature_set(s, params);
 }
 
-/* out NULL: only the size is asked for. */
+/* out NULL: returns only the largest size. */
 static int signature_make(void *signature, unsigned char *out, size_t *size, size_t room,
                           const unsigned char *content, size_t n)
 {
@@ -270,7 +270,7 @@ static int provider_init(const OSSL_CORE_HANDLE *handle, const OSSL_DISPATCH *co
 bool remote_key_init(remote_key_sign *sign)
 {
     sign_elsewhere = sign;
-    /* For whatever does not ask for ours libcrypto's own implementations stay the first choice. */
+    /* libcrypto's own implementations stay the first choice for all but our keys. */
     return OSSL_PROVIDER_load(NULL, "default") &&
            OSSL_PROVIDER_add_builtin(NULL, "chatd", provider_init) &&
            OSSL_PROVIDER_load(NULL, "chatd") && EVP_set_default_properties(NULL, "?" THEIRS);

@@ -6,7 +6,7 @@
 #include "proxied.h"
 #include "rest.h"
 
-/* Refuses a request that could not be read; where the next one would begin is unknown. */
+/* Refuses a request that was not read to its end: the next one cannot be found. */
 static void refuse(struct exchange *x, int status, const char *text)
 {
     x->close = true;
@@ -29,15 +29,14 @@ static bool read_head(struct exchange *x, bool first)
             return false;
         }
         if (n > 0) {
-            /* The head moves to a buffer of its own: the views must outlive the reading of a body.
-             */
+            /* The head gets its own buffer: the views must outlive the reading of a body. */
             buf_append(&x->head, buf_head(&c->in), (size_t)n);
             buf_consume(&c->in, (size_t)n);
             http_request_parse(buf_head(&x->head), (size_t)n, c->conf->max_header, &x->request);
             return true;
         }
         if (!started && buf_len(&c->in) > 0) {
-            started = true; /* the wait between two requests is over, that for a head begins */
+            started = true; /* the head has begun: header_timeout counts now */
             deadline = clock_ms() + c->conf->header_timeout;
         }
         int got = client_read(c, deadline);
@@ -97,13 +96,13 @@ static void answer(struct exchange *x)
         exchange_error(x, 429, "Too many requests on this connection; send fewer in a second");
 }
 
-/* One request. True if the connection can carry on: another request, or what x->next says. */
+/* Serves one request. True if the connection goes on, with another one or as x->next says. */
 static bool serve_one(struct exchange *x, bool first)
 {
     bool served = false;
     if (read_head(x, first)) {
         x->close = !x->request.keep_alive || client_stop;
-        /* A channel to the broker is one client's; for another one there is another. */
+        /* A channel to the broker belongs to one client: another needs a new one. */
         if (proxied_request(x->client, &x->request))
             ask_close(x->ask);
         if (read_body(x)) {

@@ -5,11 +5,11 @@
 #include "ask.h"
 #include "next.h"
 
-/* Serves requests until the connection ends or becomes something else; returns what. */
+/* Serves requests until the connection ends or leaves HTTP; returns what comes next. */
 struct next serve_http(struct client *c, struct ask *a);
 
-/* Tells a client that sent a request without TLS to use it, and ends the connection. The answer is
- * written once: nobody waits for a client that does not take it. */
+/* Tells a client that sent a request without TLS to use TLS. One attempt: a client that does not
+ * take the answer is not waited for. */
 void serve_plain_http(struct client *c);
 
 #endif

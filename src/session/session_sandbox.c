@@ -1,11 +1,11 @@
 /*
  * The list of what a session may do; see session_sandbox.h.
  *
- * It lives on memory, its client, its broker, the log and the clock. There is nothing on it with
- * which a session could open a file, run a program, make a process or look into another one; it may
- * make a Unix stream socket, and connect it to nobody but the broker. That holds without a chroot
- * too: the only address that passes is a constant, and its page can neither be made writable, nor
- * be unmapped, moved or mapped over. A test reads this list and counts it.
+ * A session uses memory, its client, the broker, the log and the clock. It cannot open a file, run
+ * a program, make a process or look into another one. It may make a Unix stream socket, but connect
+ * it only to the broker. That holds without a chroot, too: the only address that passes is a
+ * constant, and its page cannot be made writable, unmapped, moved or mapped over. A test reads this
+ * list and counts it.
  */
 #include "session_sandbox.h"
 
@@ -23,9 +23,9 @@
 #include "sandbox.h"
 
 enum {
-    LOG = 4,         /* where it is, and if it is nowhere, nothing that matters */
-    FILES = 16,      /* standard ones, client or handover, log, broker, and one that is replaced */
-    TREE_SPACE = 64, /* bytes that a byte of JSON may take once it was read */
+    LOG = 4,         /* the log's descriptor; /dev/null if there is none */
+    FILES = 16,      /* standard ones, client or handover, log, broker, and a new channel */
+    TREE_SPACE = 64, /* bytes of memory for a byte of JSON, once parsed */
 };
 
 #define ROOM ((rlim_t)512 << 20) /* programs, libraries, and copies of the largest answer */

@@ -7,13 +7,13 @@
 #include "conf.h"
 
 /* The one address that a session may connect to: the broker's socket, in the working directory. It
- * lies in memory that cannot be written to, and the filter knows where. */
+ * lies in read-only memory, and the filter compares with its address. */
 extern const struct sockaddr_un session_broker;
 
-/* Does in the master what is the same for all sessions. */
+/* Makes the filter in the master, once for all sessions. */
 void session_sandbox_prepare(void);
 
-/* Closes the session in. Its log must be open, it has at most one more descriptor. */
+/* Confines the session. Its log must be open already. */
 void session_sandbox(const struct conf *conf, int log_fd);
 
 #endif

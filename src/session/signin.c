@@ -7,7 +7,7 @@
 #include "live_put.h"
 #include "log.h"
 
-/* A token lasts for hours, as a rule. Who renews it all the time only wants the broker to work. */
+/* A token usually lasts for hours: frequent renewals would only load the broker. */
 static const struct bucket_rate renewals = {.count = 20, .period = 60000};
 
 void signin_begin(struct live *l)
@@ -21,7 +21,7 @@ bool signin_waits(const struct live *l)
     return l->channel == CHANNEL_NONE && !l->close_by;
 }
 
-/* Whoever is not let in is not listened to any more, either. */
+/* Ends the connection of a client that is not let in, and ignores whatever else it sends. */
 static void end(struct live *l, int code, const char *reason)
 {
     live_goodbye(l, code, reason);
@@ -38,7 +38,7 @@ static const char *id_of(const struct live *l)
     return buf_len(&l->auth_id) ? (const char *)buf_head(&l->auth_id) : NULL;
 }
 
-/* Longer ones are nobody's. */
+/* AUTH has no room for a longer one. */
 static bool fits(struct live *l, const struct chat_frame *f)
 {
     if (f->token_size <= IPC_MAX_TOKEN)
@@ -105,8 +105,8 @@ static void end_renewal(struct live *l)
     buf_free(&l->auth_id);
 }
 
-/* The broker lets no channel act for another user. It is checked here once more, since all that
- * comes from now on would be for that one. */
+/* The broker lets no channel change its user. Check it again: otherwise this client would get what
+ * is meant for another. */
 void signin_renewed(struct live *l, const struct ipc_message *authed)
 {
     int64_t user = l->ask->user, expires = l->ask->expires;

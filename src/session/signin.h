@@ -1,26 +1,26 @@
 /*
- * Who a client on a WebSocket is, in its own words: the auth frame, which stands for the token of
- * the handshake where a page opens without one, and brings a new token later on.
+ * The auth frame: it brings the token of a page that opened its WebSocket without one, and later
+ * renews the token of any WebSocket.
  */
 #ifndef SIGNIN_H
 #define SIGNIN_H
 
 #include "live.h"
 
-/* The client has header_timeout to say who it is. For live_init(). */
+/* Gives the client header_timeout to send an auth frame. For live_init(). */
 void signin_begin(struct live *l);
 
-/* Has it yet to say so? Nothing but an auth frame is welcome then. */
+/* Has its first auth frame yet to come? No other frame is served until then. */
 bool signin_waits(const struct live *l);
 
-/* The first message was no auth frame, or not a good one: the end. */
+/* Ends the connection: its first message was not an acceptable auth frame. */
 void signin_miss(struct live *l);
 
 /* Takes an auth frame: the first, or one that renews the token. */
 void signin_frame(struct live *l, const struct chat_frame *f);
 
-/* What the broker says: the client is online, or is not let in; the renewed token is taken, or is
- * not. */
+/* What the broker answered: the client is online, or refused; the new token replaces the old one,
+ * or the old one is kept. */
 void signin_attached(struct live *l);
 void signin_refused(struct live *l, enum ipc_error error);
 void signin_renewed(struct live *l, const struct ipc_message *authed);

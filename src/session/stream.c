@@ -12,11 +12,11 @@
 
 enum {
     CLOSE_WAIT_MS = 2000,  /* for the client to take the end of the stream */
-    CLOSE_FOR_GOOD = 4400, /* and above: the close codes that say that coming back is of no use */
+    CLOSE_FOR_GOOD = 4400, /* and above: close codes after which reconnecting is of no use */
 };
 
 struct stream {
-    struct live live; /* first: the two have one address */
+    struct live live; /* first: live.c's pointer is cast back */
     const struct next *next;
     int64_t ping_at; /* clock_ms() */
 };
@@ -56,14 +56,14 @@ static void put_frame(struct live *l, const void *json, size_t n, const struct c
     put_chunk(l, &event);
 }
 
-/* There is nothing that the client could say. */
+/* Input has no meaning on a stream. */
 static void drop_input(struct live *l)
 {
     buf_free(&l->client->in);
 }
 
-/* That the client should come back, a stream says by ending. Where that makes no sense an error
- * says so, and why. */
+/* A client reconnects when its stream just ends. Where that is of no use, an error comes first and
+ * says why. */
 static void say_goodbye(struct live *l, int code, const char *reason)
 {
     if (code >= CLOSE_FOR_GOOD)
@@ -88,8 +88,8 @@ static int64_t tick(struct live *l, int64_t now)
     return s->ping_at;
 }
 
-/* A client that is gone without a word is found out by the pings that nobody acknowledges. The
- * kernel counts one that only does not read, too, and that may take write_timeout. */
+/* If a client vanishes, our pings are not acknowledged, and the kernel ends the connection after
+ * this time. It also ends that of a client that only does not read, which has write_timeout. */
 static void give_up_after(const struct client *c, int64_t ms)
 {
     unsigned most = (unsigned)(ms > c->conf->write_timeout ? ms : c->conf->write_timeout);
@@ -112,8 +112,8 @@ static bool accepts_event_stream(const struct exchange *x)
     return http_request_accepts(&x->request, "text/event-stream");
 }
 
-/* Where the client was. A client of server-sent events that comes back by itself asks for the same
- * URL again, and says in the field how far it has come since. */
+/* Where the client was. A browser that reconnects to server-sent events repeats the URL with its
+ * old cursor, and has the newer one in Last-Event-ID. */
 static struct http_text find_cursor(const struct exchange *x)
 {
     struct http_text t = exchange_query(x, "cursor");

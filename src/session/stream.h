@@ -1,14 +1,14 @@
 /*
- * GET /events: the frames of a WebSocket for those who have none, one way. One JSON a line, or
- * server-sent events (HTML Living Standard, section 9.2) for who accepts text/event-stream.
+ * GET /events: the server's WebSocket frames for clients without WebSocket. One line of JSON each,
+ * or server-sent events (HTML Living Standard, section 9.2) if they accept text/event-stream.
  */
 #ifndef STREAM_H
 #define STREAM_H
 
 #include "exchange.h"
 
-/* Answers with the head of the stream once the user is online through this connection, and sets
- * x->next; or says why not. */
+/* Brings the user online through this connection, answers with the head of the stream, and sets
+ * x->next. If that fails, answers with the error. */
 void stream_serve(struct exchange *x);
 
 /* Carries frames to the client until the connection ends. */

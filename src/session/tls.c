@@ -31,12 +31,12 @@ struct tls {
 };
 
 static struct tls_context *current;
-static tls_sign *signer; /* of the handshake that goes on */
+static tls_sign *signer; /* of the handshake in progress */
 static void *signer_arg;
 
 /* --- the context --- */
 
-/* The reason that libssl gives, without its numbers. Forgets all of them. */
+/* The first error of libssl, without its numbers. Clears the queue of errors. */
 static const char *reason(void)
 {
     unsigned long first = ERR_get_error();
@@ -64,7 +64,7 @@ static bool register_keys(void)
     return done;
 }
 
-/* TLS 1.2: an ephemeral key on an elliptic curve, and authenticated encryption. */
+/* TLS 1.2 only with ECDHE and AEAD. */
 static bool is_good(const SSL_CIPHER *c)
 {
     return strcmp(SSL_CIPHER_get_version(c), "TLSv1.3") == 0 ||
@@ -95,8 +95,7 @@ static int certificate_fault(const struct conf *conf, const char *why, struct co
         conf->tls_certificate_file, why);
 }
 
-/* libssl takes curves for which there is no scheme (tls_scheme.h), and finds none in a handshake.
- */
+/* libssl would accept a curve without a scheme (tls_scheme.h), and then fail in each handshake. */
 static bool has_scheme(const EVP_PKEY *key)
 {
     char group[32];
@@ -105,7 +104,7 @@ static bool has_scheme(const EVP_PKEY *key)
             (strcmp(group, SN_X9_62_prime256v1) == 0 || strcmp(group, SN_secp384r1) == 0));
 }
 
-/* The key, too, is as public as the certificate. */
+/* The key is no secret: it has only the public half. */
 static int set_certificate(struct tls_context *t, const struct conf *conf, struct conf_error *e)
 {
     if (SSL_CTX_use_certificate_chain_file(t->ssl, conf->tls_certificate_file) != 1)
@@ -131,8 +130,8 @@ static void count_key_updates(int sent, int version, int type, const void *p, si
         t->key_updates++;
 }
 
-/* No group of RFC 7919: a client that has computed nothing could have the server compute for long.
- * An older libssl does not know the first one of the longer list. */
+/* No group of RFC 7919: a client could make the server compute for long without computing anything
+ * itself. An older libssl does not know X25519MLKEM768. */
 static bool set_groups(SSL_CTX *ssl)
 {
 #define CURVES "X25519:P-256:X448:P-521:P-384"
@@ -142,7 +141,7 @@ static bool set_groups(SSL_CTX *ssl)
     return done;
 }
 
-/* HTTP/1.1, or no connection: a client that speaks something else is told so (RFC 7301). */
+/* Refuses a client that offers protocols, but not HTTP/1.1, with an alert (RFC 7301). */
 static int select_protocol(SSL *ssl, const unsigned char **out, unsigned char *n,
                            const unsigned char *offered, unsigned size, void *arg)
 {
@@ -160,7 +159,7 @@ static bool set_options(SSL_CTX *ssl)
                                  SSL_OP_IGNORE_UNEXPECTED_EOF);
     SSL_CTX_set_mode(ssl, SSL_MODE_RELEASE_BUFFERS | SSL_MODE_ENABLE_PARTIAL_WRITE |
                               SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
-    /* A record that brings no bytes of the client's is a reason to look at the clock. */
+    /* Return after a record without application data, too, so that deadlines are checked. */
     SSL_CTX_clear_mode(ssl, SSL_MODE_AUTO_RETRY);
     SSL_CTX_set_session_cache_mode(ssl, SSL_SESS_CACHE_OFF);
     SSL_CTX_set_msg_callback(ssl, count_key_updates);
@@ -202,7 +201,7 @@ void tls_context_use(struct tls_context *t)
     current = t;
 }
 
-/* A handshake with ourselves, up to the signature, which nobody makes. */
+/* A handshake with ourselves, up to the signature: there is no signer yet. */
 static void try_handshake(SSL_CTX *client, int version)
 {
     SSL *server_end = SSL_new(current->ssl), *client_end = SSL_new(client);
@@ -257,8 +256,8 @@ void tls_free(struct tls *t)
     free(t);
 }
 
-/* What a call that brought nothing means: as read(2) would say it. events: to wait for before it
- * is called again. */
+/* Turns the failure of a call into what read(2) would return. *events: what to wait for before the
+ * next call. */
 static long outcome(struct tls *t, int result, short *events)
 {
     int saved = errno;
@@ -288,7 +287,7 @@ static long outcome(struct tls *t, int result, short *events)
     return -1;
 }
 
-/* What libssl recognises by the method: GET, HEAD, POST, PUT, CONNECT. */
+/* libssl recognises GET, HEAD, POST, PUT and CONNECT. */
 static bool is_plain_http(void)
 {
     unsigned long first = ERR_peek_error();

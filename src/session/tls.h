@@ -1,8 +1,8 @@
 /*
  * TLS 1.2 and 1.3 for the client's connection, by libssl.
  *
- * What all sessions share, the certificate and what was agreed on about ciphers, is made before
- * they are forked. There are no tickets and no stored sessions, no renegotiation, no compression.
+ * What all sessions share, the certificate and the settings, is made before they are forked.
+ * There are no tickets and no stored sessions, no renegotiation, no compression.
  * The private key is not here: each handshake asks for one signature (remote_key.h).
  */
 #ifndef TLS_H
@@ -22,18 +22,18 @@ struct tls;
 struct tls_context *tls_context_new(const struct conf *conf, struct conf_error *e);
 void tls_context_free(struct tls_context *t);
 
-/* Of the certificate's key (tls_key.h). */
+/* The fingerprint of the certificate's key (tls_key.h). */
 const unsigned char *tls_context_fingerprint(const struct tls_context *t);
 
-/* New connections are made with this one, which is taken over, and no more with another. */
+/* Uses this context, which is taken over, for new connections, and frees the one before. */
 void tls_context_use(struct tls_context *t);
 
-/* Has libssl and libcrypto load what a handshake needs, so that the sessions that are forked share
- * its memory. */
+/* Makes libssl and libcrypto load what a handshake needs, so that forked sessions share its
+ * memory. */
 void tls_warm_up(void);
 
-/* Makes the signature of a handshake, with the key of this fingerprint (tls_key.h). True and the
- * signature appended. */
+/* Appends the signature of a handshake, made with the key of this fingerprint (tls_key.h). False
+ * if there is none. */
 typedef bool tls_sign(void *arg, const void *key, uint32_t scheme, const void *content, size_t n,
                       struct buf *signature);
 
@@ -42,7 +42,7 @@ typedef bool tls_sign(void *arg, const void *key, uint32_t scheme, const void *c
 struct tls *tls_new(int fd, tls_sign *sign, void *arg);
 void tls_free(struct tls *t);
 
-/* The handshake: 1: done, 0: more of the client is needed, -1: failed, which was logged.
+/* The handshake: 1: done, 0: wait for tls_read_events(), -1: failed, which was logged.
  * plain_http: set if it failed because the client sent a request without TLS; nothing was answered.
  */
 int tls_accept(struct tls *t, bool *plain_http);
@@ -50,9 +50,9 @@ int tls_accept(struct tls *t, bool *plain_http);
 /* Protocol and cipher suite, for the log. */
 const char *tls_describe(struct tls *t, char *text, size_t size);
 
-/* As buf_read() and buf_write(), once. -1 with EAGAIN can mean, for either of them, to wait until
- * the socket is readable or until it is writable: tls_read_events() and tls_write_events() say
- * which. A whole record is read at a time: nothing stays here that poll(2) would not show. */
+/* As buf_read() and buf_write(), once. After -1 with EAGAIN either may have to wait until the
+ * socket is readable, or until it is writable: tls_read_events() and tls_write_events() say which.
+ * Each read takes a whole record, so that no data stays in libssl, where poll(2) cannot see it. */
 long tls_read(struct tls *t, struct buf *b);
 long tls_write(struct tls *t, struct buf *b);
 
@@ -60,7 +60,7 @@ long tls_write(struct tls *t, struct buf *b);
 short tls_read_events(const struct tls *t);
 short tls_write_events(const struct tls *t);
 
-/* Says that nothing follows, if that can be written at once. */
+/* Sends close_notify, if that can be written at once. */
 void tls_close(struct tls *t);
 
 #endif

@@ -21,7 +21,7 @@ static bool offers_protocol(const struct http_request *r)
     return false;
 }
 
-/* What follows the text in the first of the offered subprotocols that begins with it; p is NULL if
+/* Finds the first offered subprotocol that begins with the text, and returns its rest; p is NULL if
  * none does. */
 static struct http_text find_protocol(const struct http_request *r, const char *text)
 {
@@ -42,9 +42,9 @@ static struct http_text find_token(const struct exchange *x)
     return find_protocol(&x->request, BEARER_PREFIX);
 }
 
-/* A page sees neither status nor text of a handshake that is refused, only that it was. Where our
- * subprotocol is offered, and no token has come in a field that pages cannot set, the handshake is
- * accepted, and a close frame says what is wrong. */
+/* If a handshake is refused, a page sees neither status nor text. So if the client offers our
+ * subprotocol, and sends no Authorization, which pages cannot set, we accept the handshake, and a
+ * close frame says what is wrong. */
 static bool sees_no_status(const struct exchange *x)
 {
     return offers_protocol(&x->request) && !http_request_field(&x->request, "Authorization");
@@ -83,8 +83,8 @@ static void refuse_for(struct exchange *x, enum ipc_error error)
         exchange_failure(x, error);
 }
 
-/* Is this a handshake that we want? Otherwise it was answered: one that is none, with a status,
- * whoever sees it. */
+/* True if the handshake is valid and we want it; otherwise it was answered. An invalid one gets a
+ * status, even if the client cannot see it. */
 static bool check_handshake(struct exchange *x)
 {
     const char *error;
@@ -118,7 +118,7 @@ void upgrade_serve(struct exchange *x)
             return;
         }
     } else if (sees_no_status(x)) {
-        ask_close(x->ask); /* it may act for whom an earlier request has named */
+        ask_close(x->ask); /* it may be bound to the user of an earlier request */
         exchange_attach_later(x, cursor);
     } else {
         exchange_error(x, 401,

@@ -4,9 +4,9 @@
 
 #include "exchange.h"
 
-/* Answers 101 and sets x->next once the user is online through this connection, or at once where a
- * page is to send its token in a frame; or says why not, by a status, or by a close code to who
- * sees no status. */
+/* Brings the user online through this connection, answers 101 and sets x->next. A page that will
+ * send its token in a frame gets 101 at once. A refusal is a status, or a close code if the client
+ * cannot see a status. */
 void upgrade_serve(struct exchange *x);
 
 #endif
