@@ -16,7 +16,6 @@
 enum {
     RECORD = 16 * 1024,     /* of plain bytes, at most (RFC 8446 section 5.1) */
     KEY_UPDATES_MAX = 1000, /* in a connection: one is due after 2^24 records */
-    DEPTH = 10,             /* certificates from ours to the root */
 };
 
 struct tls_context {
