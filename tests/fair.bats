@@ -17,17 +17,12 @@ teardown_file() {
 
 @test "messages: beside one account of which hundreds wait on many connections, another's goes next" {
     py - <<'PY'
-from chat import *
+from flood import *
 mallory, alice, bob = user(), user(), user()
-flood = [connect(mallory.token) for _ in range(8)]
+clients = [connect(mallory.token) for _ in range(8)]
 a, b = connect(alice.token), connect(bob.token)
 with nothing_stored():
-    flood[0].message(mallory.id, "first", "first")
-    writer_waits()
-    for i, w in enumerate(flood):
-        for n in range(30):
-            w.message(mallory.id, f"{n}", f"{i}-{n}")
-        w.ping()    # its session has read all of them
+    flood(clients, mallory.id, 30)
     a.message(bob.id, "hello", "hello")
     a.ping()
 a.expect("ack")
@@ -41,23 +36,18 @@ PY
 
 @test "messages: one account cannot fill batch_queue: it is read no further, and all of it is stored in order" {
     py - <<'PY'
-from chat import *
+from flood import *
 n = "narrow"
 mallory, bob = user(instance=n), user(instance=n)
-flood = [connect(mallory.token, n) for _ in range(8)]
+clients = [connect(mallory.token, n) for _ in range(8)]
 with nothing_stored():
-    flood[0].message(bob.id, "first", "first")
-    writer_waits()
-    for i, w in enumerate(flood):
-        for number in range(20):
-            w.message(bob.id, f"{number}", f"{i}-{number}")
-        w.ping()
+    flood(clients, bob.id, 20)
 def answers(w, count):
     """Their ids; messages of its other connections come between."""
     frames = (w.recv() for _ in range(10**6))
     found = (f for f in frames if f["type"] != "message")
     return [(f["type"], f["id"]) for _, f in zip(range(count), found)]
-acks = [answers(w, 20 + (i == 0)) for i, w in enumerate(flood)]
+acks = [answers(w, 20 + (i == 0)) for i, w in enumerate(clients)]
 assert acks[0].pop(0) == ("ack", "first")
 assert acks == [[("ack", f"{i}-{number}") for number in range(20)] for i in range(8)]
 PY
@@ -65,20 +55,15 @@ PY
 
 @test "messages: connections that end while their account waits do not keep the others waiting" {
     py - <<'PY'
-from chat import *
+from flood import *
 n = "narrow"
 mallory, bob = user(instance=n), user(instance=n)
-flood = [connect(mallory.token, n) for _ in range(8)]
+clients = [connect(mallory.token, n) for _ in range(8)]
 with nothing_stored():
-    flood[0].message(bob.id, "first", "first")
-    writer_waits()
-    for i, w in enumerate(flood):
-        for number in range(20):
-            w.message(bob.id, f"{number}", f"{i}-{number}")
-        w.ping()
-    for w in flood[1:7]:
+    flood(clients, bob.id, 20)
+    for w in clients[1:7]:
         w.socket.transport.abort()
-acks = [flood[7].until("ack")["id"] for _ in range(20)]
+acks = [clients[7].until("ack")["id"] for _ in range(20)]
 assert acks == [f"7-{number}" for number in range(20)]
 PY
 }
@@ -104,23 +89,18 @@ for s in lists:    # so that each is known already
     ask_for_users(s)
     assert s.recv(100).startswith(b"HTTP/1.1 200")
 begun = calls()
-locker = subprocess.Popen(["psql", "-qXAt"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-locker.stdin.write("begin; lock table sessions in access exclusive mode; select 'held';\n")
-locker.stdin.flush()
-while locker.stdout.readline() != "held\n":
-    pass
-for s in lists:
-    ask_for_users(s)
-waiting = ("select count(*) from pg_stat_activity where datname = current_database()"
-           " and application_name = 'chatd pool' and wait_event_type = 'Lock'")
-eventually(lambda: sql(waiting) == "2")
-assert api("POST", "/login", {"username": mallory.name, "password": password()})[0] == 200
-assert sql(waiting) == "2"
-gone = set(children("session")) - before
-for pid in gone:
-    os.kill(pid, signal.SIGKILL)
-eventually(lambda: not gone & set(children("session")))
-locker.communicate("commit;\n")
+with locked("sessions", "access exclusive"):
+    for s in lists:
+        ask_for_users(s)
+    waiting = ("select count(*) from pg_stat_activity where datname = current_database()"
+               " and application_name = 'chatd pool' and wait_event_type = 'Lock'")
+    eventually(lambda: sql(waiting) == "2")
+    assert api("POST", "/login", {"username": mallory.name, "password": password()})[0] == 200
+    assert sql(waiting) == "2"
+    gone = set(children("session")) - before
+    for pid in gone:
+        os.kill(pid, signal.SIGKILL)
+    eventually(lambda: not gone & set(children("session")))
 assert api("GET", "/users", token=alice.token)[0] == 200
 # Those two, and the last one.
 assert calls() == begun + 3, (calls(), begun)

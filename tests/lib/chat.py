@@ -206,10 +206,10 @@ def seen(client, *users, name="main"):
 
 
 @contextlib.contextmanager
-def nothing_stored():
-    """While this lasts, no message is stored: somebody else holds the change lock."""
+def locked(table, mode):
+    """While this lasts, somebody else holds this table in this mode."""
     holder = subprocess.Popen(["psql", "-qXAt"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-    holder.stdin.write("begin; lock table change_lock in share update exclusive mode; select 'held';\n")
+    holder.stdin.write(f"begin; lock table {table} in {mode} mode; select 'held';\n")
     holder.stdin.flush()
     while holder.stdout.readline() != "held\n":
         pass
@@ -218,6 +218,11 @@ def nothing_stored():
     finally:
         holder.communicate("commit;\n")
     assert holder.returncode == 0
+
+
+def nothing_stored():
+    """While this lasts, no message is stored: somebody else holds the change lock."""
+    return locked("change_lock", "share update exclusive")
 
 
 def writer_waits():

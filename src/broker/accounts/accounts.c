@@ -404,7 +404,7 @@ const char *accounts_logout(struct peer *p, const struct ipc_message *m)
     q->user = p->user;
     struct db_params params = {0};
     db_param_int8(&params, q->user);
-    pool_run(peer_find(q->asker.peer), STATEMENT_USER_LOGOUT, &params, on_logged_out, q);
+    pool_run(p, STATEMENT_USER_LOGOUT, &params, on_logged_out, q);
     return NULL;
 }
 

@@ -57,9 +57,9 @@ static bool changes_something(enum statement s)
            s == STATEMENT_USER_REHASH || s == STATEMENT_USER_LOGOUT;
 }
 
-static struct turns *turns_of(const struct job *job)
+static struct turns *turns_of(enum statement s)
 {
-    return is_bulk(job->statement) ? &bulk : &urgent;
+    return is_bulk(s) ? &bulk : &urgent;
 }
 
 static void finish(struct job *job, const PGresult *result)
@@ -113,7 +113,7 @@ static void on_done(void *arg, const PGresult *result)
     struct job *job = m->running;
     m->running = NULL;
     bulk_running -= is_bulk(job->statement);
-    turns_charge(turns_of(job), job->key, (size_t)(clock_ms() - job->since));
+    turns_charge(turns_of(job->statement), job->key, (size_t)(clock_ms() - job->since));
     finish(job, result);
     if (m->stale && result)
         connect_anew(m);
@@ -202,7 +202,7 @@ void pool_run(const struct peer *p, enum statement statement, struct db_params *
               db_done *done, void *arg)
 {
     uint64_t key = !p ? 0 : p->user ? (uint64_t)p->user : p->address;
-    struct turns *turns = is_bulk(statement) ? &bulk : &urgent;
+    struct turns *turns = turns_of(statement);
     if (all_failed() || urgent.count + bulk.count >= QUEUE_MAX ||
         (p && p->user && turns_count(turns, key) >= QUEUE_EACH)) {
         buf_wipe(&params->bytes);
