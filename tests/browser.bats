@@ -55,6 +55,44 @@ Page(v.token, "strict", fields={"Origin": "https://a.example"}).usable()
 PY
 }
 
+@test "an account is disabled, or the broker dies, while handshakes wait: what comes after it decides" {
+    py - <<'PY'
+from page import *
+from server import *
+REQUESTS = [lambda u: handshake(None, {"Sec-WebSocket-Protocol": f"chatd.v1, bearer.{u.token}"}),
+            lambda u: handshake(u.token),
+            lambda u: f"GET /events HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {u.token}\r\n\r\n".encode()]
+def waiting(users):
+    """Connections whose token was good, and that are to be registered as online."""
+    connections = [raw(request(u)) for request, u in zip(REQUESTS, users)]
+    for u in users:
+        eventually(lambda: children(f"session {u.name} "))
+    writer_waits()
+    return connections
+def users():
+    return [user() for _ in REQUESTS]
+
+# The first time that a broker reads who is disabled, it waits for all changes; so let this be the second.
+first = user()
+c = page(first.token)
+sql(f"select user_disable('{first.name}')")
+assert c.closed() == 4403
+us = users()
+with locked("sessions", "access exclusive"):
+    with held("".join(f"select user_disable('{u.name}');" for u in us)):
+        connections = waiting(us)
+    # They are disabled, and their registration still waits.
+    assert [Answer(c).status for c in connections] == [101, 403, 403]
+    assert connections[0].recv(4)[2:] == struct.pack("!H", 4403)
+us = users()
+with locked("sessions", "access exclusive"):
+    connections = waiting(us)
+    [broker] = children("broker")
+    os.kill(broker, signal.SIGKILL)
+assert [Answer(c).status for c in connections] == [101, 101, 200]
+PY
+}
+
 @test "a page for which there is no room, or that no broker answers: close code 1013 with a reason" {
     py - <<'PY'
 from page import *

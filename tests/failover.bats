@@ -30,6 +30,8 @@ from postgres import *
 a, b = user(), user()
 wa, wb = connect(a.token), connect(b.token)
 [broker] = children("broker")
+# Those that served the registrations end by themselves.
+eventually(lambda: len(children("session")) == 2)
 sessions = set(children("session"))
 acked, at_death = {}, None
 

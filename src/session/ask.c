@@ -181,6 +181,11 @@ bool ask_signature(void *ask, const void *key, uint32_t scheme, const void *cont
     return error == IPC_E_NONE;
 }
 
+bool ask_again(const struct ask *a, enum ipc_error error, int64_t deadline)
+{
+    return error == IPC_E_UNAVAILABLE && a->channel.fd < 0 && !client_stop && clock_ms() < deadline;
+}
+
 static size_t begin_attach(struct ask *a, const char *cursor, size_t n)
 {
     size_t begin = ask_begin(a, IPC_ATTACH);

@@ -36,6 +36,10 @@ size_t ask_begin(struct ask *a, enum ipc_type type);
  * it has the wanted type; *m is then a view, valid until the next call. Otherwise the error. */
 enum ipc_error ask_end(struct ask *a, size_t begin, enum ipc_type wanted, struct ipc_message *m);
 
+/* Is this the error of a channel that broke, so that the next channel may bring an answer before
+ * the deadline (clock_ms())? */
+bool ask_again(const struct ask *a, enum ipc_error error, int64_t deadline);
+
 /* Connects unless there is a live channel; retries for up to request_timeout. */
 enum ipc_error ask_require(struct ask *a);
 

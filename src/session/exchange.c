@@ -6,6 +6,7 @@
 #include <strings.h>
 #include <time.h>
 
+#include "clock.h"
 #include "json.h"
 
 /* Seconds to wait before trying again. Hourly limits refill continuously: with the default ones
@@ -56,10 +57,17 @@ void exchange_attach_later(struct exchange *x, struct http_text cursor)
              cursor.p ? cursor.p : "");
 }
 
-enum ipc_error exchange_attach(struct exchange *x, struct http_text cursor)
+enum ipc_error exchange_attach(struct exchange *x, struct http_text token, struct http_text cursor)
 {
     set_start(x, cursor);
-    return ask_attach(x->ask, cursor.p ? cursor.p : "", cursor.n);
+    int64_t deadline = clock_ms() + x->conf->request_timeout;
+    enum ipc_error error;
+    do {
+        error = ask_authenticate(x->ask, token.p, token.n);
+        if (!error)
+            error = ask_attach(x->ask, cursor.p ? cursor.p : "", cursor.n);
+    } while (ask_again(x->ask, error, deadline));
+    return error;
 }
 
 /* Is the text one of the comma-separated entries of the list? An origin's scheme and host

@@ -33,9 +33,10 @@ bool exchange_authenticated(struct exchange *x);
 /* The raw value of the first query parameter with this name; p is NULL if there is none. */
 struct http_text exchange_query(const struct exchange *x, const char *name);
 
-/* Brings the user online; everything after the cursor follows, p NULL: from now on. Sets
- * next.start. */
-enum ipc_error exchange_attach(struct exchange *x, struct http_text cursor);
+/* Brings the owner of the token online, by the next broker if this one dies meanwhile, or ends the
+ * channel because the account was disabled. Everything after the cursor follows, p NULL: from now
+ * on. Sets next.start. */
+enum ipc_error exchange_attach(struct exchange *x, struct http_text token, struct http_text cursor);
 
 /* As exchange_attach(), for a client that signs in later: keeps the cursor until then. */
 void exchange_attach_later(struct exchange *x, struct http_text cursor);

@@ -137,8 +137,7 @@ static enum ipc_error send_message(struct exchange *x, const struct message *m,
     int64_t deadline = clock_ms() + x->conf->request_timeout;
     struct http_text token = exchange_bearer(x);
     enum ipc_error error = ask_send(x->ask, m, false, answer);
-    while (error == IPC_E_UNAVAILABLE && x->ask->channel.fd < 0 && clock_ms() < deadline &&
-           !client_stop) {
+    while (ask_again(x->ask, error, deadline)) {
         error = ask_authenticate(x->ask, token.p, token.n);
         if (!error)
             error = ask_send(x->ask, m, true, answer);

@@ -152,7 +152,7 @@ void stream_serve(struct exchange *x)
     }
     if (!exchange_authenticated(x))
         return;
-    enum ipc_error error = exchange_attach(x, find_cursor(x));
+    enum ipc_error error = exchange_attach(x, exchange_bearer(x), find_cursor(x));
     if (error)
         exchange_failure(x, error);
     else

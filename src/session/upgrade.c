@@ -110,9 +110,7 @@ void upgrade_serve(struct exchange *x)
         return;
     struct http_text token = find_token(x), cursor = exchange_query(x, "cursor");
     if (token.p) {
-        enum ipc_error error = ask_authenticate(x->ask, token.p, token.n);
-        if (!error)
-            error = exchange_attach(x, cursor);
+        enum ipc_error error = exchange_attach(x, token, cursor);
         if (error) {
             refuse_for(x, error);
             return;

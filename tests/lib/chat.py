@@ -206,10 +206,10 @@ def seen(client, *users, name="main"):
 
 
 @contextlib.contextmanager
-def locked(table, mode):
-    """While this lasts, somebody else holds this table in this mode."""
+def held(statements):
+    """Somebody else runs these in a transaction that commits when this ends."""
     holder = subprocess.Popen(["psql", "-qXAt"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-    holder.stdin.write(f"begin; lock table {table} in {mode} mode; select 'held';\n")
+    holder.stdin.write(f"begin; {statements}; select 'held';\n")
     holder.stdin.flush()
     while holder.stdout.readline() != "held\n":
         pass
@@ -218,6 +218,11 @@ def locked(table, mode):
     finally:
         holder.communicate("commit;\n")
     assert holder.returncode == 0
+
+
+def locked(table, mode):
+    """While this lasts, somebody else holds this table in this mode."""
+    return held(f"lock table {table} in {mode} mode")
 
 
 def nothing_stored():
