@@ -151,6 +151,8 @@ KEY(DURATION, keepalive_timeout, "60s", RANGE(1, DAY), SESSION | RELOAD, NULL,
     "between two requests of one connection")
 KEY(DURATION, write_timeout, "30s", RANGE(1, DAY), SESSION | RELOAD, NULL,
     "for a client to read any of the data that waits for it")
+KEY(SIZE, min_rate, "2k", RANGE(0, MIB), SESSION | RELOAD, NULL,
+    "bytes a second that a client reads of what waits for it, on average; 0: any")
 KEY(DURATION, request_timeout, "15s", RANGE(1, DAY), SESSION | BROKER, NULL,
     "for the broker to answer a request")
 KEY(DURATION, ping_interval, "30s", RANGE(1, DAY), SESSION | RELOAD, NULL,

@@ -186,29 +186,50 @@ static int in_kernel(const struct client *c)
     return ioctl(c->fd, SIOCOUTQ, &n) < 0 ? 0 : n;
 }
 
+/* The client takes nothing at this moment: looks whether it has taken something since the last. */
+static void look_for_progress(struct client *c)
+{
+    int64_t now = clock_ms();
+    int left = in_kernel(c);
+    if (!c->late_since) {
+        c->late_since = now;
+        c->given = left;
+    }
+    if (!c->stuck_since || c->left != left)
+        c->stuck_since = now;
+    c->left = left;
+}
+
 int client_write(struct client *c)
 {
     while (buf_len(&c->out) > 0) {
-        if (send_some(c) <= 0) {
+        long n = send_some(c);
+        if (n <= 0) {
             if (errno != EAGAIN && errno != EINTR)
                 return -1;
-            if (!c->stuck_since)
-                c->stuck_since = clock_ms();
-            int left = in_kernel(c);
-            if (c->left != left)
-                c->stuck_since = clock_ms();
-            c->left = left;
-            return clock_ms() - c->stuck_since >= c->conf->write_timeout ? -1 : 0;
+            look_for_progress(c);
+            return clock_ms() >= client_write_deadline(c) ? -1 : 0;
         }
         c->stuck_since = 0;
+        c->given += n;
     }
-    c->stuck_since = 0;
+    c->stuck_since = c->late_since = 0;
     return 1;
+}
+
+/* What the client has taken so far pays for so much time. */
+static int64_t rate_deadline(const struct client *c)
+{
+    int64_t rate = (int64_t)c->conf->min_rate, taken = c->given - c->left;
+    return rate ? c->late_since + c->conf->write_timeout + taken * 1000 / rate : CLOCK_NEVER;
 }
 
 int64_t client_write_deadline(const struct client *c)
 {
-    return c->stuck_since ? c->stuck_since + c->conf->write_timeout : CLOCK_NEVER;
+    if (!c->stuck_since)
+        return CLOCK_NEVER;
+    int64_t stuck = c->stuck_since + c->conf->write_timeout, late = rate_deadline(c);
+    return stuck < late ? stuck : late;
 }
 
 bool client_flush(struct client *c)

@@ -26,7 +26,9 @@ struct client {
     struct bucket frames;       /* what frame_rate still allows */
     struct buf in, out;
     int64_t stuck_since; /* clock_ms(): it takes nothing of out since then; 0: it does */
-    int left;            /* bytes in the kernel at the last look, not yet taken by it */
+    int64_t late_since;  /* clock_ms(): something of out waits since then; 0: nothing does */
+    int64_t given;       /* bytes: to the kernel since late_since, and what was there before */
+    int left;            /* of those in the kernel at the last look, not yet taken by it */
 };
 
 /* Set by client_poll() once SIGTERM has arrived: the server is going down. */
@@ -73,7 +75,7 @@ long client_receive(struct client *c);
 int client_read(struct client *c, int64_t deadline);
 
 /* Writes what can be written of c->out. 1: all, 0: the rest must wait, -1: the client is gone, or
- * has taken nothing for write_timeout. */
+ * has taken nothing for write_timeout, or after that less than min_rate. */
 int client_write(struct client *c);
 
 /* When client_write() must be asked again even if the client takes nothing. */
