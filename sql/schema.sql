@@ -68,6 +68,41 @@ CREATE FUNCTION chatd.message_json(id bigint, sender_id bigint, receiver_id bigi
         || ',"content":' || to_json(content)::text || ',"created_at":' || json_time(created_at) || '}'
 $$;
 
+CREATE TABLE chatd.messages (
+    id bigint NOT NULL,
+    sender_id bigint NOT NULL,
+    receiver_id bigint NOT NULL,
+    client_id text DEFAULT (gen_random_uuid())::text NOT NULL,
+    origin bigint,
+    created_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    content text NOT NULL,
+    CONSTRAINT messages_client_id_check CHECK (((char_length(client_id) >= 1) AND (char_length(client_id) <= 64))),
+    CONSTRAINT messages_content_created_at_check CHECK ((((octet_length(content) >= 1) AND (octet_length(content) <= 65536)) AND isfinite(created_at)))
+);
+
+CREATE FUNCTION chatd.messages_between(user_id bigint, other_id bigint, before bigint, after bigint, max_rows integer) RETURNS SETOF chatd.messages
+    LANGUAGE sql STABLE
+    AS $$
+    select m.*
+      from ((select * from messages
+              where after is not null and before is null
+                and least(sender_id, receiver_id) = least(user_id, other_id)
+                and (greatest(sender_id, receiver_id), id) > (greatest(user_id, other_id), after)
+                and greatest(sender_id, receiver_id) <= greatest(user_id, other_id)
+              order by greatest(sender_id, receiver_id), id
+              limit max_rows)
+            union all
+            (select * from messages
+              where not (after is not null and before is null)
+                and least(sender_id, receiver_id) = least(user_id, other_id)
+                and (greatest(sender_id, receiver_id), id)
+                    < (greatest(user_id, other_id), coalesce(before, 9223372036854775807))
+                and greatest(sender_id, receiver_id) >= greatest(user_id, other_id)
+              order by greatest(sender_id, receiver_id) desc, id desc
+              limit max_rows)) m
+     where m.id > coalesce(after, 0)
+$$;
+
 CREATE FUNCTION chatd.messages_inserted() RETURNS trigger
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'chatd', 'pg_temp'
@@ -427,7 +462,7 @@ begin
     return cardinality(dead);
 end $$;
 
-CREATE FUNCTION chatd_api.message_history(user_id bigint, other_id bigint, before bigint, after bigint, max_rows integer, careful boolean DEFAULT false) RETURNS TABLE(known boolean, history text)
+CREATE FUNCTION chatd_api.message_history(user_id bigint, other_id bigint, before bigint, after bigint, max_rows integer, careful boolean DEFAULT false) RETURNS TABLE(known boolean, history text, next bigint)
     LANGUAGE plpgsql STABLE SECURITY DEFINER
     SET search_path TO 'chatd', 'pg_temp'
     SET enable_seqscan TO 'off'
@@ -439,34 +474,43 @@ CREATE FUNCTION chatd_api.message_history(user_id bigint, other_id bigint, befor
     AS $$
 #variable_conflict use_column
 declare
-    low constant bigint := least(user_id, other_id);
-    high constant bigint := greatest(user_id, other_id);
+    forward constant boolean := after is not null and before is null;
+    most constant int := 1048576; -- bytes
+    found int;
+    upto bigint; -- bytes that the page has at most
     page text;
 begin
-    if after is not null and before is null then
+    select count(*), coalesce(sum(octet_length(m.content)), 0) * 6 + 200 * count(*)
+      into found, upto
+      from messages_between(user_id, other_id, before, after, max_rows + 1) m;
+    if upto <= most then
         select string_agg(message_json(m.id, m.sender_id, m.receiver_id, m.content, m.created_at),
                           ',' order by m.id)
-                   filter (where not careful or is_readable(m.id, m.content))
-          into page
-          from (select id, sender_id, receiver_id, content, created_at from messages
-                 where least(sender_id, receiver_id) = low
-                   and (greatest(sender_id, receiver_id), id) > (high, after)
-                   and greatest(sender_id, receiver_id) <= high
-                 order by greatest(sender_id, receiver_id), id
-                 limit max_rows) m;
+                   filter (where not careful or is_readable(m.id, m.content)),
+               case when found > max_rows then
+                    case when forward then max(m.id) else min(m.id) end end
+          into page, next
+          from messages_between(user_id, other_id, before, after, max_rows) m;
     else
-        select string_agg(message_json(m.id, m.sender_id, m.receiver_id, m.content, m.created_at),
-                          ',' order by m.id)
-                   filter (where not careful or is_readable(m.id, m.content))
-          into page
-          from (select id, sender_id, receiver_id, content, created_at from messages
-                 where least(sender_id, receiver_id) = low
-                   and (greatest(sender_id, receiver_id), id)
-                       < (high, coalesce(before, 9223372036854775807))
-                   and greatest(sender_id, receiver_id) >= high
-                 order by greatest(sender_id, receiver_id) desc, id desc
-                 limit max_rows) m
-         where m.id > coalesce(after, 0);
+        -- Contents are read only as far as they fit themselves, and of their JSON what fits is
+        -- taken, which is longer where a character must be escaped.
+        select string_agg(t.text, ',' order by t.id) filter (where t.fits),
+               case when bool_and(t.fits) then null
+                    when forward then max(t.id) filter (where t.fits)
+                    else min(t.id) filter (where t.fits) end
+          into page, next
+          from (select s.id, s.text,
+                       s.wanted and sum(coalesce(octet_length(s.text), 0) + 1) over (order by s.n) <= most
+                           as fits
+                  from (select r.id, r.n, r.wanted,
+                               case when r.wanted and (not careful or is_readable(r.id, r.content))
+                                    then message_json(r.id, r.sender_id, r.receiver_id, r.content,
+                                                      r.created_at) end as text
+                          from (select m.*, row_number() over w as n,
+                                       row_number() over w <= max_rows
+                                       and sum(octet_length(m.content)) over w <= most as wanted
+                                  from messages_between(user_id, other_id, before, after, max_rows + 1) m
+                                window w as (order by case when forward then m.id else -m.id end)) r) s) t;
     end if;
     known := true; -- whoever has messages
     if page is null then
@@ -728,24 +772,56 @@ begin
           left join users u on lower(u.username collate "C") = lower(user_credentials.name collate "C");
 end $$;
 
-CREATE FUNCTION chatd_api.user_list(caller_id bigint, mode text) RETURNS text
+CREATE FUNCTION chatd_api.user_list(caller_id bigint, mode text, after_id bigint, max_rows integer, prefix text) RETURNS TABLE(users text, next bigint)
     LANGUAGE plpgsql STABLE SECURITY DEFINER
     SET search_path TO 'chatd', 'pg_temp'
+    SET enable_seqscan TO 'off'
+    SET enable_hashjoin TO 'off'
+    SET enable_mergejoin TO 'off'
     SET jit TO 'off'
+    SET plan_cache_mode TO 'force_generic_plan'
     AS $$
+#variable_conflict use_column
+declare
+    low constant text := lower(prefix collate "C");
+    after_name text := '';
 begin
-    return (select '[' || coalesce(string_agg(
-                '{"id":' || u.id || ',"username":"' || u.username || '","online":'
-                || case when s.user_id is null then 'false' else 'true' end || ',"last_seen":'
-                || coalesce(json_time(case when s.user_id is not null then now()
-                                           when shown then u.last_seen end),
-                            'null') || '}', ',' order by u.id), '') || ']'
-              from users u
-              left join contacts c on mode = 'contacts'
-                                  and c.user_id = caller_id and c.contact_id = u.id
-              cross join lateral (select mode = 'all' or u.id = caller_id
-                                         or c.contact_id is not null as shown) v
-              left join (select distinct user_id from sessions) s on s.user_id = u.id and shown);
+    if prefix <> '' and after_id > 0 then
+        select lower(u.username collate "C") into after_name from users u where u.id = after_id;
+    end if;
+    if after_name is not null then
+        select '[' || coalesce(string_agg(
+                   '{"id":' || u.id || ',"username":"' || u.username || '","online":'
+                   || case when u.online then 'true' else 'false' end || ',"last_seen":'
+                   || coalesce(json_time(case when u.online then now()
+                                              when u.shown then u.last_seen end),
+                               'null') || '}', ',' order by u.n) filter (where u.n <= max_rows), '')
+                   || ']',
+               case when count(*) > max_rows then max(u.id) filter (where u.n = max_rows) end
+          into users, next
+          from (select v.*, v.shown and exists (select from sessions s where s.user_id = v.id) as online
+                  from (select u.id, u.username, u.last_seen, u.n,
+                               mode = 'all' or u.id = caller_id
+                               or mode = 'contacts'
+                                  and exists (select from contacts c
+                                               where c.user_id = caller_id
+                                                 and c.contact_id = u.id) as shown
+                          from ((select id, username, last_seen,
+                                        row_number() over (order by id) as n
+                                   from users
+                                  where prefix = '' and id > after_id
+                                  order by id limit max_rows + 1)
+                                union all
+                                -- No name has a character above 'z'.
+                                (select id, username, last_seen,
+                                        row_number() over (order by lower(username collate "C"))
+                                   from users
+                                  where prefix <> '' and lower(username collate "C") >= low
+                                    and lower(username collate "C") < low || '~'
+                                    and lower(username collate "C") > after_name
+                                  order by lower(username collate "C") limit max_rows + 1)) u) v) u;
+    end if;
+    return next;
 end $$;
 
 CREATE FUNCTION chatd_api.user_logout(id bigint) RETURNS TABLE(generation bigint, disabled boolean, revoked bigint)
@@ -826,18 +902,6 @@ begin
 end $$;
 
 CREATE TABLE chatd.change_lock (
-);
-
-CREATE TABLE chatd.messages (
-    id bigint NOT NULL,
-    sender_id bigint NOT NULL,
-    receiver_id bigint NOT NULL,
-    client_id text DEFAULT (gen_random_uuid())::text NOT NULL,
-    origin bigint,
-    created_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
-    content text NOT NULL,
-    CONSTRAINT messages_client_id_check CHECK (((char_length(client_id) >= 1) AND (char_length(client_id) <= 64))),
-    CONSTRAINT messages_content_created_at_check CHECK ((((octet_length(content) >= 1) AND (octet_length(content) <= 65536)) AND isfinite(created_at)))
 );
 
 ALTER TABLE chatd.messages ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (

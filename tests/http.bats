@@ -8,6 +8,7 @@ setup_file() {
     server_start
     server_start hasty -o header_timeout=300ms -o body_timeout=300ms -o keepalive_timeout=300ms \
         -o write_timeout=3s
+    server_start rated -o write_timeout=1s -o min_rate=1M
 }
 
 teardown_file() {
@@ -583,31 +584,42 @@ c.ended()
 PY
 }
 
-@test "a large answer reaches a client that does not read at once, whole" {
+@test "large answers reach a client that does not read at once, whole, and meanwhile cost little" {
     py - <<'PY'
 from rawhttp import *
 a, b = user(), user()
 sql(f"insert into messages (sender_id, receiver_id, content) select {a.id}, {b.id}, repeat(chr(1), 65536) from generate_series(1, 50)")
 c = Http()
 c.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 65536)
-c.send(head("GET", f"/messages/{b.id}", token=a.token))
-time.sleep(0.3)                                 # so that the server finds no room
-r = c.answer()
-found = r.json()
-assert len(found) == 50 and all(m["content"] == "\x01" * 65536 for m in found)
-assert int(r.headers["content-length"]) == len(r.body) > 19_000_000
+page = head("GET", f"/messages/{b.id}", token=a.token)
+c.send(25 * page)
+eventually(lambda: children(f"session {a.name} "))
+[session] = children(f"session {a.name} ")
+for _ in range(25):
+    r = c.answer()
+    found = r.json()
+    assert len(found) == 2 and all(m["content"] == "\x01" * 65536 for m in found)
+    assert int(r.headers["content-length"]) == len(r.body) > 780_000
+    assert r.headers["link"].endswith('>; rel="next"')
+# At no time did it hold more than a page, and that not twice for long.
+with open(f"/proc/{session}/maps") as maps, open(f"/proc/{session}/status") as status:
+    [peak] = [int(line.split()[1]) for line in status if line.startswith("VmHWM")]
+    assert "libasan" in maps.read() or peak < 10000, peak
 PY
 }
 
-@test "write_timeout ends a client that takes nothing, not one that takes little at a time" {
+@test "a client that takes nothing for write_timeout is closed, and one that takes less than min_rate, not a slow one" {
     py - <<'PY'
 from rawhttp import *
 a, b = user(), user()
 sql(f"insert into messages (sender_id, receiver_id, content) select {a.id}, {b.id}, repeat(chr(1), 65536) from generate_series(1, 50)")
-def start():
-    s = raw(name="hasty")
+def start(name="hasty"):
+    """Asks for 25 pages at once."""
+    s = raw(name=name)
     s.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 65536)
-    s.sendall(head("GET", f"/messages/{b.id}", {"Connection": "close"}, token=a.token).encode())
+    page = head("GET", f"/messages/{b.id}", token=a.token)
+    last = head("GET", f"/messages/{b.id}", {"Connection": "close"}, token=a.token)
+    s.sendall((24 * page + last).encode())
     return s
 stuck = start()
 eventually(lambda: children(f"session {a.name}", "hasty"))
@@ -620,5 +632,11 @@ for _ in range(50):         # longer than write_timeout in all
     time.sleep(0.1)
 got += read_all(slow)
 assert len(got) > 19_000_000, f"cut off after {len(got)} bytes"
+slower = start("rated")
+got = 0
+while part := slower.recv(32768):
+    got += len(part)
+    time.sleep(0.1)         # a third of min_rate
+assert got < 19_000_000, got
 PY
 }

@@ -101,8 +101,8 @@ with Innocents():
             fits = b""
         bad = {fits[:n] for n in {0, 1, 3, 4, len(fits) // 2, len(fits) - 1} if 0 <= n < len(fits)}
         bad |= {fits + b"\0", fits + b"more"}
-        if row.name not in ("USERS", "HISTORY", "LOGOUT") and good(row.name, who) is not None:
-            at = {"HELLO": 12, "SEND": 8, "SIGN": 4}.get(row.name, 0)      # of its first text
+        if row.name not in ("HISTORY", "LOGOUT") and good(row.name, who) is not None:
+            at = {"HELLO": 12, "SEND": 8, "SIGN": 4, "USERS": 12}.get(row.name, 0)      # of its first text
             size = struct.unpack_from("=I", fits, at)[0]
             for n in (size + 1, 2**31, 2**32 - 1, len(fits)):
                 bad.add(fits[:at] + u32(n) + fits[at + 4:])
@@ -139,6 +139,10 @@ with Innocents() as them:
         c = Channel(BOUND, who)
         c.say("HISTORY", history_payload(to, limit))
         c.ended(f"limit {limit}")
+    for page in ((0, 0, ""), (0, 1001, ""), (2**63, 1, ""), (0, 1, b"nul\0"), (0, 1, b"\xff\xfe"), (0, 1, "n" * 257)):
+        c = Channel(BOUND, who)
+        c.say("USERS", users_payload(*page))
+        c.ended(page)
     for state, name, rest in ((BOUND, "ATTACH", u64(0)), (ATTACHED, "RESUME", b"")):
         c = Channel(state, who)
         c.say(name, text("c" * 65) + rest)

@@ -82,6 +82,100 @@ assert last_seen() == left
 PY
 }
 
+@test "GET /users with after, limit or q: a page, by id or by name, and the way to the next" {
+    py - <<'PY'
+from rawhttp import *
+import re
+prefix = "Page.of."
+everybody = [user(f"{prefix}{n}") for n in (3, 1, 2, 5, 4)]
+token = everybody[0].token
+def page(query):
+    """The names in a page, and the query of the next one."""
+    r = ask("GET", f"/users?{query}", token=token)
+    assert r.status == 200, (query, r.body)
+    link = r.headers.get("link")
+    if link:
+        link = re.fullmatch(r'<\?([^>]*)>; rel="next"', link)[1]
+    return [u["username"].removeprefix(prefix) for u in r.json()], link
+def pages(query):
+    got = []
+    while query:
+        names, query = page(query)
+        got.append(names)
+    return got
+before = everybody[0].id - 1
+assert pages(f"after={before}&limit=2") == [["3", "1"], ["2", "5"], ["4"]]
+assert pages(f"q={prefix}&limit=2") == [["1", "2"], ["3", "4"], ["5"]]
+assert pages(f"q={prefix.lower()}&limit=5") == [["1", "2", "3", "4", "5"]]
+assert page(f"q={prefix}4") == (["4"], None)
+assert page(f"q={prefix.replace('.', '%2E').replace('P', '%70')}4") == (["4"], None)
+assert page(f"q={prefix}&limit=2") == (["1", "2"], f"q={prefix}&after={everybody[2].id}&limit=2")
+assert page(f"after={everybody[4].id}") == page(f"after={10**18 - 1}") == ([], None)
+# What no name has.
+for q in f"{prefix}9", f"{prefix}%00", "%", "%2", "%zz", "a+b", "%C3%A9", "é".encode().hex("%"), "x" * 33, "*", "a%25":
+    assert page(f"q={q}") == ([], None), q
+with_q = page("q=&limit=1000")[0]
+assert with_q == page("limit=1000")[0] and len(page("limit=1")[0]) == 1
+assert ask("GET", f"/users?q={prefix}&after={10**17}", token=token).error(404, "no user with this id")
+for query, words in (("limit=0", "1 to 1000"), ("limit=1001", "1 to 1000"), ("limit=", "limit"), ("limit=x", "limit"),
+                     ("after=-1", "after"), ("after=", "after"), (f"after={10**18}", "after")):
+    ask("GET", f"/users?{query}", token=token).error(400, words)
+# What the head of a page tells, without the page.
+r = ask("HEAD", f"/users?q={prefix}&limit=2", token=token)
+assert r.body == b"" and r.headers["link"] == f'<?q={prefix}&after={everybody[2].id}&limit=2>; rel="next"'
+PY
+}
+
+@test "GET /users without a query: everybody, however many, in bounded memory; what cannot be completed is no whole answer" {
+    py - <<'PY'
+from rawhttp import *
+alice = user()
+def more(first, last):
+    sql(f"""insert into users (username, email, password_hash)
+            select 'many' || n, n || '@many.example', '*' from generate_series({first}, {last}) n""")
+more(1, 3500)
+ids = [int(i) for i in sql("select id from users order by id").split()]
+def everybody(answer):
+    assert answer.status == 200
+    got = answer.json()
+    assert [u["id"] for u in got] == ids
+    return answer
+c = Http()
+for _ in range(2):      # of one connection
+    r = everybody(c.send(head("GET", "/users", token=alice.token)).answer())
+    assert r.headers["transfer-encoding"] == "chunked" and "content-length" not in r.headers
+r = c.send(head("HEAD", "/users", token=alice.token)).answer("HEAD")
+assert r.status == 200 and r.body == b"" and r.headers["transfer-encoding"] == "chunked"
+c.send(head("GET", f"/users?after={ids[-3]}", token=alice.token))
+assert [u["id"] for u in c.answer().json()] == ids[-2:]
+# HTTP/1.0 has no chunks: the answer ends with the connection.
+old = Http().send(head("GET", "/users", token=alice.token, version="1.0"))
+everybody(old.answer())
+old.ended()
+# More than the kernel keeps for the client, who takes nothing for now: the session holds a page.
+more(3501, 120000)
+def resident(pid):
+    with open(f"/proc/{pid}/status") as f:
+        return next(int(line.split()[1]) for line in f if line.startswith("VmRSS"))
+slow = Http()
+slow.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+slow.send(head("GET", "/users", token=alice.token, version="1.0"))
+slow.socket.recv(1, socket.MSG_PEEK)
+# Nor does the account's end wait for it: the rest of the answer is missing, and one can see that.
+c.socket.close()
+eventually(lambda: len(children(f"session {alice.name} ")) == 1)
+[session] = children(f"session {alice.name} ")
+with open(f"/proc/{session}/maps") as f:
+    sanitized = "libasan" in f.read()
+assert sanitized or resident(session) < 8000, resident(session)
+sql(f"select user_disable('{alice.name}')")
+rest = b""
+while part := slow.socket.recv(1 << 16):
+    rest += part
+assert b"[" in rest and not rest.rstrip().endswith(b"]"), rest[-100:]
+PY
+}
+
 # --- GET /messages/:userId ---
 
 @test "GET /messages/:userId answers the messages with id, sender_id, receiver_id, content and created_at" {

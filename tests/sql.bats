@@ -427,12 +427,12 @@ revocations() {
     host_open 1 >/dev/null
     session_open 1 1,2 2,3
     api "select from chatd_api.session_close(1, '{2}')"
-    api "select chatd_api.user_list(1, 'all')" >"$BATS_TEST_TMPDIR/list"
+    api "select users from chatd_api.user_list(1, 'all', 0, 100, '')" >"$BATS_TEST_TMPDIR/list"
     equal "$(jq -c 'map([.id, .username, .online, (.last_seen | type)])' "$BATS_TEST_TMPDIR/list")" \
         '[[1,"ann",false,"null"],[2,"bob",true,"string"],[3,"cid",false,"string"],[4,"dan",false,"null"]]'
     jq -e 'all(.[]; .last_seen == null or (.last_seen | test("^20..-..-..T..:..:..[.]...Z$")))' "$BATS_TEST_TMPDIR/list"
     q "truncate users cascade"
-    equal "$(api "select chatd_api.user_list(1, 'all')")" "[]"
+    equal "$(api "select users from chatd_api.user_list(1, 'all', 0, 100, '')")" "[]"
 }
 
 @test "user_list: shows of the others what the caller may know of them, and of the caller all" {
@@ -442,7 +442,7 @@ revocations() {
     q "insert into messages (sender_id, receiver_id, content) values (3, 2, 'hello')"
     # shown CALLER MODE: who is online, and of whom it says when
     shown() {
-        api "select chatd_api.user_list($1, '$2')" |
+        api "select users from chatd_api.user_list($1, '$2', 0, 100, '')" |
             jq -c '[map(select(.online).id), map(select(.last_seen).id)]'
     }
     equal "$(shown 1 all)" "[[1,2],[1,2,3]]"
@@ -452,6 +452,32 @@ revocations() {
     equal "$(shown 4 contacts)" "[[],[]]"
     equal "$(shown 1 off)" "[[1],[1]]"
     equal "$(shown 3 off)" "[[],[3]]"
+}
+
+@test "user_list: pages by id, and by the beginning of the name, which say where the next one begins" {
+    q "insert into users (username, email, password_hash) values ('Bo', 'e', 'x'), ('boa', 'f', 'x'), ('bob.2', 'g', 'x'), ('b_z', 'h', 'x')"
+    # page AFTER ROWS BEGINNING: names, and where the next page begins
+    page() {
+        api "select users, next from chatd_api.user_list(1, 'all', $1, $2, '$3')" >"$BATS_TEST_TMPDIR/page"
+        echo "$(sed 's/|[0-9]*$//' "$BATS_TEST_TMPDIR/page" | jq -r 'map(.username) | join(" ")')" \
+            "$(sed 's/.*|//' "$BATS_TEST_TMPDIR/page")"
+    }
+    equal "$(page 0 3 '')" "ann bob cid 3"
+    equal "$(page 3 3 '')" "dan Bo boa 6"
+    equal "$(page 6 3 '')" "bob.2 b_z "
+    equal "$(page 6 2 '')" "bob.2 b_z "
+    equal "$(page 8 2 '')" " "
+    equal "$(page 100 2 '')" " "
+    equal "$(page 0 10 bo)" "Bo boa bob bob.2 "
+    equal "$(page 0 2 BO)" "Bo boa 6"
+    equal "$(page 6 2 BO)" "bob bob.2 "
+    equal "$(page 7 2 BO)" " "
+    equal "$(page 0 10 b_)" "b_z "
+    equal "$(page 0 10 bob.)" "bob.2 "
+    equal "$(page 0 10 x)" " "
+    equal "$(page 0 10 z)" " "
+    # Names have no place for an id that nobody has.
+    equal "$(api "select users is null, next is null from chatd_api.user_list(1, 'all', 99, 2, 'b')")" "t|t"
 }
 
 # Messages --------------------------------------------------------------------------------------
@@ -576,8 +602,35 @@ revocations() {
     equal "$(page 'null, null, 50')" "[1,2,3,4,5,6,7,8,9]"
     equal "$(api "select history from chatd_api.message_history(2, 1, null, null, 1)" | sed 's/T.*Z/T/')" \
         '[{"id":9,"sender_id":2,"receiver_id":1,"content":"9","created_at":"'"$(date -u +%Y-%m-%d)"'T"}]'
-    equal "$(api "select * from chatd_api.message_history(1, 99, null, null, 50)")" "f|"
-    equal "$(api "select * from chatd_api.message_history(1, 4, null, null, 50)")" "t|[]"
+    equal "$(api "select * from chatd_api.message_history(1, 99, null, null, 50)")" "f||"
+    equal "$(api "select * from chatd_api.message_history(1, 4, null, null, 50)")" "t|[]|"
+}
+
+@test "message_history: a page says where the next one begins, and ends at a megabyte" {
+    q "insert into messages (sender_id, receiver_id, content) select 1 + n % 2, 2 - n % 2, n from generate_series(1, 9) n"
+    # page ARGUMENTS: the first and the last id, their number, and where the next page begins
+    page() {
+        api "select j->0->'id', j->-1->'id', json_array_length(j), next, length(history) <= 1048578
+               from chatd_api.message_history(1, 2, $1), lateral (select history::json) j (j)"
+    }
+    equal "$(page 'null, null, 3')" "7|9|3|7|t"
+    equal "$(page '7, null, 6')" "1|6|6||t"
+    equal "$(page '7, null, 5')" "2|6|5|2|t"
+    equal "$(page 'null, 2, 3')" "3|5|3|5|t"
+    equal "$(page 'null, 6, 3')" "7|9|3||t"
+    equal "$(page '7, 2, 3')" "4|6|3|4|t"
+    equal "$(page '7, 3, 3')" "4|6|3||t"
+    equal "$(page '7, 9, 3')" "||0||t"
+    # Six bytes each in JSON, and one byte each: 10 to 29 and 30 to 49.
+    q "insert into messages (sender_id, receiver_id, content) select 1 + n % 2, 2 - n % 2, repeat(chr(1), 65536) from generate_series(10, 29) n"
+    q "insert into messages (sender_id, receiver_id, content) select 1 + n % 2, 2 - n % 2, repeat('x', 65536) from generate_series(30, 49) n"
+    equal "$(page 'null, null, 50')" "35|49|15|35|t"
+    equal "$(page '30, null, 50')" "28|29|2|28|t"
+    equal "$(page '11, null, 50')" "1|10|10||t"
+    equal "$(page 'null, 0, 100')" "1|11|11|11|t"
+    equal "$(page 'null, 28, 100')" "29|38|10|38|t"
+    equal "$(page '30, 27, 100')" "28|29|2||t"
+    equal "$(api "select json_array_length(history::json), next from chatd_api.message_history(1, 2, null, null, 50, true)")" "15|35"
 }
 
 # Events ----------------------------------------------------------------------------------------

@@ -101,27 +101,42 @@ static const char *serve_sign(struct peer *p, const struct ipc_message *m)
 
 /* --- USERS, HISTORY --- */
 
-static void reply_column(struct asker *a, const PGresult *result, int column)
+/* A page in this column, and in the one behind it where the next page begins, or null. */
+static void reply_page(struct asker *a, const PGresult *result, int column)
 {
+    bool last = PQgetisnull(result, 0, column + 1);
+    uint64_t next = last ? IPC_NO_BOUND : (uint64_t)db_int(result, 0, column + 1);
     size_t n;
     const char *json = db_text(result, 0, column, &n);
-    peer_reply(*a, 200, json, n);
+    peer_reply_page(*a, json, n, next);
     free(a);
 }
 
 static void on_users(void *arg, const PGresult *result)
 {
-    if (db_ok(result))
-        reply_column(arg, result, 0);
-    else
+    if (!db_ok(result) || PQntuples(result) != 1)
         asker_fail(arg, db_error(result));
+    else if (PQgetisnull(result, 0, 0))
+        asker_fail(arg, IPC_E_UNKNOWN_USER);
+    else
+        reply_page(arg, result, 0);
 }
 
 static const char *serve_users(struct peer *p, const struct ipc_message *m)
 {
+    struct ipc_reader r = ipc_read(m);
+    uint64_t after = ipc_get_u64(&r);
+    uint32_t limit = ipc_get_u32(&r);
+    struct ipc_text prefix = ipc_get_text(&r, IPC_MAX_NAME);
+    if (!ipc_read_end(&r) || after > INT64_MAX || limit < 1 || limit > IPC_MAX_USERS ||
+        !db_can_store(prefix.p, prefix.n))
+        return malformed;
     struct db_params params = {0};
     db_param_int8(&params, p->user);
     db_param_text(&params, status_mode(), strlen(status_mode()));
+    db_param_int8(&params, (int64_t)after);
+    db_param_int4(&params, (int32_t)limit);
+    db_param_text(&params, prefix.p, prefix.n);
     pool_run(p, STATEMENT_USER_LIST, &params, on_users, asker_new(p, m));
     return NULL;
 }
@@ -133,7 +148,7 @@ static void on_history(void *arg, const PGresult *result)
     else if (!db_bool(result, 0, 0))
         asker_fail(arg, IPC_E_UNKNOWN_USER);
     else
-        reply_column(arg, result, 1);
+        reply_page(arg, result, 1);
 }
 
 static void param_optional(struct db_params *params, uint64_t v)

@@ -18,7 +18,7 @@
 #include "cursor.h"
 #include "ipc_table.h"
 
-enum { IPC_VERSION = 3 };
+enum { IPC_VERSION = 4 };
 
 enum ipc_role { IPC_BY_SESSION, IPC_BY_BROKER, IPC_BY_AUTH, IPC_BY_SIGNER };
 

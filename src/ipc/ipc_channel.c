@@ -21,8 +21,7 @@ void ipc_channel_close(struct ipc_channel *c)
     *c = (struct ipc_channel){.fd = -1};
 }
 
-/* Drops the message that the caller has seen. */
-static void drop_taken(struct ipc_channel *c)
+void ipc_channel_drop(struct ipc_channel *c)
 {
     buf_consume(&c->in, c->taken);
     c->taken = 0;
@@ -30,7 +29,7 @@ static void drop_taken(struct ipc_channel *c)
 
 int ipc_channel_fill(struct ipc_channel *c)
 {
-    drop_taken(c);
+    ipc_channel_drop(c);
     long n = buf_read(&c->in, c->fd, READ_AT_ONCE);
     if (n > 0)
         return 1;
@@ -39,7 +38,7 @@ int ipc_channel_fill(struct ipc_channel *c)
 
 int ipc_channel_next(struct ipc_channel *c, struct ipc_message *m)
 {
-    drop_taken(c);
+    ipc_channel_drop(c);
     if (buf_len(&c->in) == 0)
         return 0;
     long n = ipc_take(buf_head(&c->in), buf_len(&c->in), c->role, m);

@@ -29,6 +29,9 @@ int ipc_channel_fill(struct ipc_channel *c);
  * 0: none; -1: the other end does not keep to the table. */
 int ipc_channel_next(struct ipc_channel *c, struct ipc_message *m);
 
+/* Frees the message that ipc_channel_next() gave before its next call would. */
+void ipc_channel_drop(struct ipc_channel *c);
+
 /* Writes what it can of c->out. 0: fine, the rest waits for EPOLLOUT; -1: the peer is gone. */
 int ipc_channel_flush(struct ipc_channel *c);
 

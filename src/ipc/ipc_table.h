@@ -25,7 +25,7 @@
 #define IPC_MAX_HANDSHAKE 256 /* what a server signs in a handshake of TLS */
 #define IPC_MAX_SIGNATURE 1024
 #define IPC_MAX_FRAME     (6 * IPC_MAX_CONTENT + 1024) /* JSON may write a byte as \u00XX */
-#define IPC_MAX_REPLY     (IPC_MAX_HISTORY * IPC_MAX_FRAME + 1024 * 1024)
+#define IPC_MAX_REPLY     (1024 * 1024 + 1024) /* a page of the history has a megabyte at most */
 
 /* States of a session's channel, as a set. */
 #define IPC_IS_SILENT   8u /* connected, without a word */
@@ -38,8 +38,9 @@
 /* How many messages may await their answer on one channel. */
 #define IPC_MAX_SENDS 64
 
-/* Messages in one answer of the history, and the value for no bound. */
+/* Messages in a page of the history, users in one of the list; and the value for no bound. */
 #define IPC_MAX_HISTORY 100
+#define IPC_MAX_USERS   1000
 #define IPC_NO_BOUND    UINT64_MAX
 
 /*   name      sent by  payload at most               when       waiting  fields */
@@ -51,8 +52,9 @@
     M(REGISTER, SESSION, 12 + 3 * IPC_MAX_NAME, IPC_IS_NEW | IPC_IS_BOUND,                         \
       1) /* name email password */                                                                 \
     M(LOGIN, SESSION, 8 + 2 * IPC_MAX_NAME, IPC_IS_NEW | IPC_IS_BOUND,                             \
-      1)                                 /* name password -> REPLY */                              \
-    M(USERS, SESSION, 0, IPC_USER, 1)    /* -> REPLY */                                            \
+      1) /* name password -> REPLY */                                                              \
+    /* u64 after, u32 limit, text beginning of the name -> REPLY */                                \
+    M(USERS, SESSION, 16 + IPC_MAX_NAME, IPC_USER, 1)                                              \
     M(HISTORY, SESSION, 28, IPC_USER, 1) /* u64 user, before, after, u32 limit -> REPLY */         \
     /* u64 receiver, text id, text content, u8 again: it was sent to an earlier broker -> SENT */  \
     M(SEND, SESSION, 17 + IPC_MAX_ID + IPC_MAX_CONTENT, IPC_USER, IPC_MAX_SENDS)                   \
@@ -67,7 +69,8 @@
     M(SIGN, SESSION, 12 + IPC_MAX_KEY + IPC_MAX_HANDSHAKE, IPC_IS_NEW, 1)                          \
                                                                                                    \
     M(AUTHED, BROKER, 20 + IPC_MAX_NAME, 0, 0) /* u64 user, text name, u64 expires (Unix time) */  \
-    M(REPLY, BROKER, 8 + IPC_MAX_REPLY, 0, 0)  /* u32 HTTP status, text JSON */                    \
+    /* u32 HTTP status; u64 where the next page begins, IPC_NO_BOUND: this is all; text JSON */    \
+    M(REPLY, BROKER, 16 + IPC_MAX_REPLY, 0, 0)                                                     \
     /* Stored. To a channel that is attached it comes in the order of changes, like an EVENT, and  \
      * its cursor says how far the channel is; otherwise the cursor is empty. */                   \
     M(SENT, BROKER, 13 + IPC_MAX_CURSOR, 0, 0)  /* u64 message, u8 duplicate, text cursor */       \

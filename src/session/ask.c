@@ -120,6 +120,11 @@ enum ipc_error ask_end(struct ask *a, size_t begin, enum ipc_type wanted, struct
     return IPC_E_INTERNAL;
 }
 
+void ask_forget(struct ask *a)
+{
+    ipc_channel_drop(&a->channel);
+}
+
 bool ask_take_authed(struct ask *a, const struct ipc_message *m)
 {
     struct ipc_reader r = ipc_read(m);

@@ -40,6 +40,9 @@ enum ipc_error ask_end(struct ask *a, size_t begin, enum ipc_type wanted, struct
  * the deadline (clock_ms())? */
 bool ask_again(const struct ask *a, enum ipc_error error, int64_t deadline);
 
+/* Frees the answer that ask_end() gave: it may be large, and the client slow to take its copy. */
+void ask_forget(struct ask *a);
+
 /* Connects unless there is a live channel; retries for up to request_timeout. */
 enum ipc_error ask_require(struct ask *a);
 

@@ -159,14 +159,28 @@ void exchange_begin(struct exchange *x, int status)
     x->answered = true;
 }
 
+static void put_json_fields(struct exchange *x)
+{
+    struct buf *out = &x->client->out;
+    http_response_field(out, "Content-Type", "application/json");
+    http_response_field(out, "Cache-Control", "no-store");
+    http_response_field(out, "X-Content-Type-Options", "nosniff");
+    if (*x->link)
+        http_response_field(out, "Link", x->link);
+}
+
+void exchange_begin_json(struct exchange *x, int status)
+{
+    exchange_begin(x, status);
+    put_json_fields(x);
+}
+
 /* In development a newline follows the body, so that curl leaves the prompt on a new line. */
 static void put_body(struct exchange *x, const char *json, size_t n)
 {
     struct buf *out = &x->client->out;
     bool line = x->conf->mode == CONF_DEVELOPMENT;
-    http_response_field(out, "Content-Type", "application/json");
-    http_response_field(out, "Cache-Control", "no-store");
-    http_response_field(out, "X-Content-Type-Options", "nosniff");
+    put_json_fields(x);
     http_response_fieldf(out, "Content-Length", "%zu", n + line);
     http_response_end(out);
     if (http_text_is(x->request.method, "HEAD"))

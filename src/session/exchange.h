@@ -19,6 +19,7 @@ struct exchange {
     bool close;         /* the connection ends after this response */
     bool answered;      /* a response was written */
     bool token_refused; /* the token was invalid: 401 says so (RFC 6750 section 3) */
+    char link[128];     /* the response's field Link; empty: none */
     struct next next;   /* after this response */
 };
 
@@ -43,6 +44,9 @@ void exchange_attach_later(struct exchange *x, struct http_text cursor);
 
 /* Begins a response: the status line and the fields that all responses share. */
 void exchange_begin(struct exchange *x, int status);
+
+/* As exchange_begin(), with the fields that all JSON bodies share. */
+void exchange_begin_json(struct exchange *x, int status);
 
 /* Writes a response with a JSON body (n bytes; only its length if the method is HEAD). */
 void exchange_reply(struct exchange *x, int status, const char *json, size_t n);

@@ -11,82 +11,10 @@
 #include "random.h"
 #include "rest_accounts.h"
 #include "rest_body.h"
+#include "rest_lists.h"
 #include "stream.h"
 #include "upgrade.h"
 #include "utf8.h"
-
-enum { DEFAULT_LIMIT = 50 };
-
-/* --- GET /users, GET /messages/:userId --- */
-
-static void serve_users(struct exchange *x)
-{
-    if (exchange_authenticated(x))
-        rest_forward_reply(x, ask_begin(x->ask, IPC_USERS));
-}
-
-/* A whole number, in decimal digits only, up to 18 of them. */
-static bool read_number(struct http_text t, uint64_t *v)
-{
-    *v = 0;
-    for (size_t i = 0; i < t.n; i++) {
-        if (t.p[i] < '0' || t.p[i] > '9')
-            return false;
-        *v = *v * 10 + (uint64_t)(t.p[i] - '0');
-    }
-    return t.n >= 1 && t.n <= 18;
-}
-
-struct history {
-    uint64_t user, before, after, limit;
-};
-
-/* Reads before=, after= and limit= of the query; others are ignored. NULL, or what is wrong. */
-static const char *read_query(const struct exchange *x, struct history *h)
-{
-    const struct {
-        const char *name;
-        uint64_t *value;
-        uint64_t least, most;
-        const char *error;
-    } known[] = {
-        {"before", &h->before, 1, INT64_MAX, "\"before\" must be a message id"},
-        {"after", &h->after, 0, INT64_MAX, "\"after\" must be a message id, or 0"},
-        {"limit", &h->limit, 1, IPC_MAX_HISTORY, "\"limit\" must be a number from 1 to 100"},
-    };
-    for (size_t i = 0; i < sizeof(known) / sizeof(known[0]); i++) {
-        struct http_text value = exchange_query(x, known[i].name);
-        if (value.p && (!read_number(value, known[i].value) || *known[i].value < known[i].least ||
-                        *known[i].value > known[i].most))
-            return known[i].error;
-    }
-    return NULL;
-}
-
-static void serve_history(struct exchange *x)
-{
-    struct http_text id = x->request.path;
-    size_t prefix = strlen("/messages/");
-    id.p += prefix;
-    id.n -= prefix;
-    struct history h = {.before = IPC_NO_BOUND, .after = IPC_NO_BOUND, .limit = DEFAULT_LIMIT};
-    if (!exchange_authenticated(x))
-        return;
-    const char *wrong = read_number(id, &h.user) && h.user > 0
-                            ? read_query(x, &h)
-                            : "The user id in the path must be a whole number above zero";
-    if (wrong) {
-        exchange_error(x, 400, wrong);
-        return;
-    }
-    size_t begin = ask_begin(x->ask, IPC_HISTORY);
-    struct buf *out = &x->ask->channel.out;
-    ipc_put_u64(out, h.user);
-    ipc_put_u64(out, h.before);
-    ipc_put_u64(out, h.after);
-    ipc_put_u32(out, (uint32_t)h.limit);
-    rest_forward_reply(x, begin);
-}
 
 /* --- POST /messages --- */
 
@@ -188,9 +116,9 @@ static const struct route routes[] = {
     {"/login", "POST", "POST, OPTIONS", rest_login},
     {"/password", "POST", "POST, OPTIONS", rest_password},
     {"/logout", "POST", "POST, OPTIONS", rest_logout},
-    {"/users", "GET", "GET, HEAD, OPTIONS", serve_users},
+    {"/users", "GET", "GET, HEAD, OPTIONS", rest_users},
     {"/messages", "POST", "POST, OPTIONS", serve_send},
-    {"/messages/", "GET", "GET, HEAD, OPTIONS", serve_history},
+    {"/messages/", "GET", "GET, HEAD, OPTIONS", rest_history},
     {"/events", "GET", "GET, OPTIONS", stream_serve},
     {"/ws", "GET", "GET, OPTIONS", upgrade_serve},
 };

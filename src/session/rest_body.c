@@ -6,23 +6,29 @@
 
 #include "json.h"
 
-void rest_forward_reply(struct exchange *x, size_t begin)
+enum ipc_error rest_take_reply(struct exchange *x, size_t begin, struct rest_reply *r)
 {
     struct ipc_message m;
     enum ipc_error error = ask_end(x->ask, begin, IPC_REPLY, &m);
-    if (error) {
+    if (error)
+        return error;
+    struct ipc_reader reader = ipc_read(&m);
+    r->status = (int)ipc_get_u32(&reader);
+    r->next = ipc_get_u64(&reader);
+    r->json = ipc_get_text(&reader, IPC_MAX_REPLY);
+    return ipc_read_end(&reader) ? IPC_E_NONE : IPC_E_INTERNAL;
+}
+
+void rest_forward_reply(struct exchange *x, size_t begin)
+{
+    struct rest_reply r;
+    enum ipc_error error = rest_take_reply(x, begin, &r);
+    if (error)
         exchange_failure(x, error);
-        return;
-    }
-    struct ipc_reader r = ipc_read(&m);
-    uint32_t status = ipc_get_u32(&r);
-    struct ipc_text json = ipc_get_text(&r, IPC_MAX_REPLY);
-    if (!ipc_read_end(&r))
-        exchange_failure(x, IPC_E_INTERNAL);
-    else if (status == 204)
+    else if (r.status == 204)
         exchange_no_content(x);
     else
-        exchange_reply(x, (int)status, json.p, json.n);
+        exchange_reply(x, r.status, r.json.p, r.json.n);
 }
 
 static bool is_json(const struct http_request *r)

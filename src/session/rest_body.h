@@ -20,7 +20,17 @@ void rest_with_body(struct exchange *x, void (*handle)(struct exchange *, struct
 bool rest_take_fields(struct exchange *x, struct json_object *object, struct field *fields,
                       size_t count);
 
-/* Passes on the broker's answer to the request that ask_begin() started here. */
+/* An answer of the broker. */
+struct rest_reply {
+    int status;
+    uint64_t next;        /* where the next page begins, IPC_NO_BOUND: this is all */
+    struct ipc_text json; /* a view, until the next request or ask_forget() */
+};
+
+/* Waits for the broker's answer to the request that ask_begin() started here. */
+enum ipc_error rest_take_reply(struct exchange *x, size_t begin, struct rest_reply *r);
+
+/* Passes it on. */
 void rest_forward_reply(struct exchange *x, size_t begin);
 
 #endif

@@ -26,16 +26,14 @@ static const struct next *next_of(const struct live *l)
     return ((const struct stream *)l)->next;
 }
 
-/* One chunk (RFC 9112 section 7.1) is one event. An empty one would end the stream. */
+/* One chunk is one event. */
 static void put_chunk(struct live *l, struct buf *event)
 {
     struct buf *out = &l->client->out;
-    bool chunked = next_of(l)->chunked;
-    if (chunked)
-        buf_printf(out, "%zx\r\n", buf_len(event));
-    buf_append(out, buf_head(event), buf_len(event));
-    if (chunked)
-        buf_puts(out, "\r\n");
+    if (next_of(l)->chunked)
+        http_response_chunk(out, buf_head(event), buf_len(event));
+    else
+        buf_append(out, buf_head(event), buf_len(event));
     buf_free(event);
 }
 
@@ -69,7 +67,7 @@ static void say_goodbye(struct live *l, int code, const char *reason)
     if (code >= CLOSE_FOR_GOOD)
         live_put_error(l, NULL, 0, code == 4403 ? "disabled" : "unauthorized", false, reason);
     if (next_of(l)->chunked)
-        buf_puts(&l->client->out, "0\r\n\r\n");
+        http_response_chunk(&l->client->out, NULL, 0);
     l->close_by = clock_ms() + CLOSE_WAIT_MS;
     l->last_word = true;
 }

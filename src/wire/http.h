@@ -125,4 +125,7 @@ void http_response_fieldf(struct buf *out, const char *name, const char *fmt, ..
 /* Appends the empty line that ends the head. */
 void http_response_end(struct buf *out);
 
+/* Appends n bytes of a body as one chunk (RFC 9112 section 7.1); 0: the last one. */
+void http_response_chunk(struct buf *out, const void *p, size_t n);
+
 #endif

@@ -131,3 +131,10 @@ void http_response_end(struct buf *out)
 {
     buf_puts(out, "\r\n");
 }
+
+void http_response_chunk(struct buf *out, const void *p, size_t n)
+{
+    buf_printf(out, "%zx\r\n", n);
+    buf_append(out, p, n);
+    buf_puts(out, "\r\n");
+}

@@ -179,7 +179,8 @@ def http_requests(bench):
             s.pairs("count", 1, 1, 50, users=users[name])
         queries = {}
         if "chatd" in systems:
-            queries["/users"] = f"select chatd_api.user_list({ids['chatd'][0]}, 'all')"
+            queries["/users"] = ("select * from chatd_api.user_list"
+                                 f"({ids['chatd'][0]}, 'all', 0, 1000, '')")
             queries["/messages"] = ("select * from chatd_api.message_history"
                                     f"({ids['chatd'][0]}, {ids['chatd'][1]}, null, null, 50)")
         for resource in "/users", "/messages":

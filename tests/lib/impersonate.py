@@ -70,6 +70,10 @@ def history_payload(other, limit=50, before=-1, after=-1):
     return u64(other) + u64(before) + u64(after) + u32(limit)
 
 
+def users_payload(after=0, limit=1000, prefix=""):
+    return u64(after) + u32(limit) + text(prefix)
+
+
 def hello(address="192.0.2.1", version=VERSION):
     return u32(version) + u64(dice.randrange(1, 2**62)) + text(address)
 
@@ -85,7 +89,7 @@ def good(name, who=None):
         "PASSWORD": lambda: text("not the password") + text(password()),
         "LOGOUT": lambda: b"",
         "SIGN": lambda: u32(0x0403) + text(bytes(32)) + text(b"no handshake"),
-        "USERS": lambda: b"",
+        "USERS": users_payload,
         "HISTORY": lambda: history_payload(somebody),
         "SEND": lambda: send_payload(somebody, "content"),
         "ATTACH": lambda: text("") + u64(0),
@@ -163,7 +167,7 @@ def reply(got):
     """Status and value of a REPLY."""
     kind, payload = got
     assert kind == "REPLY", got
-    return struct.unpack_from("=I", payload)[0], json.loads(payload[8:])
+    return struct.unpack_from("=I", payload)[0], json.loads(payload[16:])
 
 
 class Innocents:

@@ -35,10 +35,10 @@ FULL = {"messages_receiver": PAGE, "messages_sender": PAGE}
 
 # What is asked, and how many rows are read at most by which indexes of messages.
 CASES = {
-    "last page": ("message_history(1, 2, null, null, 50)", {"messages_pair": PAGE}),
-    "page in the middle": ("message_history(2, 1, 75000, null, 50)", {"messages_pair": PAGE}),
-    "page after": ("message_history(1, 2, null, 75000, 50)", {"messages_pair": PAGE}),
-    "page between": ("message_history(1, 2, 75020, 75000, 50)", {"messages_pair": PAGE}),
+    "last page": ("message_history(1, 2, null, null, 50)", {"messages_pair": PAGE + 1}),
+    "page in the middle": ("message_history(2, 1, 75000, null, 50)", {"messages_pair": PAGE + 1}),
+    "page after": ("message_history(1, 2, null, 75000, 50)", {"messages_pair": PAGE + 1}),
+    "page between": ("message_history(1, 2, 75020, 75000, 50)", {"messages_pair": PAGE + 1}),
     "a few old messages": ("message_history(4, 3, null, null, 50)", {"messages_pair": 5}),
     "few messages of one who has many": ("message_history(1, 99, null, null, 50)", {"messages_pair": 3}),
     "few after, of one who has many": ("message_history(1, 99, null, 6, 50)", {"messages_pair": 2}),
@@ -57,8 +57,9 @@ CASES = {
     "whether a cursor counts": ("cursor_honoured(75000, 0)", {"messages_pkey": 1}),
     "a session begins": ("session_open((select min(id) from chatd.hosts), '{1}', '{1}', '{75000}', '{0}')",
                           {"messages_pkey": 1}),
-    "who is online": ("user_list(1, 'all')", {}),
-    "which contacts are online": ("user_list(1, 'contacts')", {}),
+    "who is online": ("user_list(1, 'all', 0, 50, '')", {}),
+    "which contacts are online": ("user_list(1, 'contacts', 50, 50, '')", {}),
+    "whose name begins so": ("user_list(1, 'all', 17, 50, 'USER')", {}),
     "who came and went": ("presence_read((select min(id) from chatd.hosts), 0, 'contacts')", {}),
 }
 EXPLAIN = """

@@ -19,8 +19,9 @@ enum {
     CHANNELS_EACH = 4, /* per process: one in use, and some just left */
     LATE_LOOKS = 4,    /* for late messages, within request_timeout */
     PAUSE_MS = 100,    /* without accepting, when out of descriptors */
-    /* The largest answer fits on top of what the queue may hold; more is our own mistake. */
-    QUEUE_HARD = 2 * IPC_MAX_REPLY,
+    /* The largest session_queue, a page of the largest changes and the largest answer fit; more is
+     * our own mistake. */
+    QUEUE_HARD = 128 * 1024 * 1024,
 };
 
 static const struct peers_owner *owner_of_peers;
@@ -307,7 +308,7 @@ void peer_fail(struct asker a, enum ipc_error error)
     peer_flush(p);
 }
 
-void peer_reply(struct asker a, int status, const char *json, size_t n)
+static void reply(struct asker a, int status, const char *json, size_t n, uint64_t next)
 {
     if (n > IPC_MAX_REPLY) {
         log_error("an answer of %zu bytes to %s is too large", n, ipc_rule(a.type)->name);
@@ -319,7 +320,18 @@ void peer_reply(struct asker a, int status, const char *json, size_t n)
         return;
     size_t begin = ipc_begin(&p->channel.out, IPC_REPLY, a.seq);
     ipc_put_u32(&p->channel.out, (uint32_t)status);
+    ipc_put_u64(&p->channel.out, next);
     ipc_put_text(&p->channel.out, json, n);
     ipc_end(&p->channel.out, begin);
     peer_flush(p);
+}
+
+void peer_reply(struct asker a, int status, const char *json, size_t n)
+{
+    reply(a, status, json, n, IPC_NO_BOUND);
+}
+
+void peer_reply_page(struct asker a, const char *json, size_t n, uint64_t next)
+{
+    reply(a, 200, json, n, next);
 }

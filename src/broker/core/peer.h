@@ -125,6 +125,9 @@ struct asker asker_of(const struct peer *p, const struct ipc_message *m);
 void peer_fail(struct asker a, enum ipc_error error);
 void peer_reply(struct asker a, int status, const char *json, size_t n);
 
+/* As peer_reply(), with status 200, for one page; next as in REPLY (ipc_table.h). */
+void peer_reply_page(struct asker a, const char *json, size_t n, uint64_t next);
+
 /* For other answers: counts the request as answered and returns the peer, or NULL. */
 struct peer *peer_answering(struct asker a);
 

@@ -48,7 +48,8 @@
     S(REVOCATION_READ, DB_LISTENER,                                                                \
       "select * from chatd_api.revocation_read($1::bigint, $2::int)")                              \
     S(CLOCK, DB_POOL, "select (extract(epoch from clock_timestamp()) * 1000)::bigint")             \
-    S(USER_LIST, DB_POOL, "select chatd_api.user_list($1, $2)")                                    \
+    S(USER_LIST, DB_POOL,                                                                          \
+      "select * from chatd_api.user_list($1::bigint, $2::text, $3::bigint, $4::int, $5::text)")    \
     S(MESSAGE_HISTORY, DB_POOL,                                                                    \
       "select * from chatd_api.message_history($1::bigint, $2::bigint, $3::bigint, $4::bigint,"    \
       " $5::int)")                                                                                 \

@@ -1,0 +1,286 @@
+/* Lists in pages; see rest_lists.h. */
+#include "rest_lists.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "backoff.h"
+#include "clock.h"
+#include "rest_body.h"
+
+enum { DEFAULT_HISTORY = 50, DEFAULT_USERS = 100, MAX_USERNAME = 32 };
+
+/* --- the query --- */
+
+/* A whole number, in decimal digits only, up to 18 of them. */
+static bool read_number(struct http_text t, uint64_t *v)
+{
+    *v = 0;
+    for (size_t i = 0; i < t.n; i++) {
+        if (t.p[i] < '0' || t.p[i] > '9')
+            return false;
+        *v = *v * 10 + (uint64_t)(t.p[i] - '0');
+    }
+    return t.n >= 1 && t.n <= 18;
+}
+
+/* A parameter that is a number. */
+struct bound {
+    const char *name;
+    uint64_t *value;
+    uint64_t least, most;
+    const char *error;
+};
+
+/* Reads those of the query; others are ignored. NULL, or what is wrong. */
+static const char *read_bounds(const struct exchange *x, const struct bound *bounds, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        const struct bound *b = &bounds[i];
+        struct http_text value = exchange_query(x, b->name);
+        if (value.p &&
+            (!read_number(value, b->value) || *b->value < b->least || *b->value > b->most))
+            return b->error;
+    }
+    return NULL;
+}
+
+/* --- GET /messages/:userId --- */
+
+struct history {
+    uint64_t user, before, after, limit;
+};
+
+static const char *read_history(const struct exchange *x, struct history *h)
+{
+    const struct bound bounds[] = {
+        {"before", &h->before, 1, INT64_MAX, "\"before\" must be a message id"},
+        {"after", &h->after, 0, INT64_MAX, "\"after\" must be a message id, or 0"},
+        {"limit", &h->limit, 1, IPC_MAX_HISTORY, "\"limit\" must be a number from 1 to 100"},
+    };
+    struct http_text id = x->request.path;
+    size_t prefix = strlen("/messages/");
+    id.p += prefix;
+    id.n -= prefix;
+    if (!read_number(id, &h->user) || h->user == 0)
+        return "The user id in the path must be a whole number above zero";
+    return read_bounds(x, bounds, sizeof(bounds) / sizeof(bounds[0]));
+}
+
+/* The reference is relative to the request's own (RFC 3986 section 5.2), so that it holds behind a
+ * proxy with other paths, too. */
+static void link_history(struct exchange *x, const struct history *h, uint64_t next)
+{
+    bool forward = h->before == IPC_NO_BOUND && h->after != IPC_NO_BOUND;
+    char after[32] = "";
+    if (!forward && h->after != IPC_NO_BOUND)
+        snprintf(after, sizeof(after), "after=%llu&", (unsigned long long)h->after);
+    snprintf(x->link, sizeof(x->link), "<?%s%s=%llu&limit=%llu>; rel=\"next\"", after,
+             forward ? "after" : "before", (unsigned long long)next, (unsigned long long)h->limit);
+}
+
+static void ask_history(struct exchange *x, const struct history *h)
+{
+    struct buf *out = &x->ask->channel.out;
+    size_t begin = ask_begin(x->ask, IPC_HISTORY);
+    ipc_put_u64(out, h->user);
+    ipc_put_u64(out, h->before);
+    ipc_put_u64(out, h->after);
+    ipc_put_u32(out, (uint32_t)h->limit);
+    struct rest_reply r;
+    enum ipc_error error = rest_take_reply(x, begin, &r);
+    if (error) {
+        exchange_failure(x, error);
+        return;
+    }
+    if (r.next != IPC_NO_BOUND)
+        link_history(x, h, r.next);
+    exchange_reply(x, r.status, r.json.p, r.json.n);
+    ask_forget(x->ask);
+}
+
+void rest_history(struct exchange *x)
+{
+    struct history h = {.before = IPC_NO_BOUND, .after = IPC_NO_BOUND, .limit = DEFAULT_HISTORY};
+    if (!exchange_authenticated(x))
+        return;
+    const char *wrong = read_history(x, &h);
+    if (wrong)
+        exchange_error(x, 400, wrong);
+    else
+        ask_history(x, &h);
+}
+
+/* --- GET /users --- */
+
+struct users {
+    uint64_t after, limit;
+    char prefix[MAX_USERNAME + 2]; /* one more than a name may have: too long for any */
+};
+
+static enum ipc_error ask_users(struct exchange *x, const struct users *u, struct rest_reply *r)
+{
+    struct buf *out = &x->ask->channel.out;
+    size_t begin = ask_begin(x->ask, IPC_USERS);
+    ipc_put_u64(out, u->after);
+    ipc_put_u32(out, (uint32_t)u->limit);
+    ipc_put_text(out, u->prefix, strlen(u->prefix));
+    return rest_take_reply(x, begin, r);
+}
+
+static int hex_digit(char c)
+{
+    const char *digits = "0123456789abcdef",
+               *at = strchr(digits, c >= 'A' && c <= 'F' ? c + 32 : c);
+    return c && at ? (int)(at - digits) : -1;
+}
+
+/* The next character of a percent-encoded text (RFC 3986 section 2.1). */
+static char take_character(struct http_text *t)
+{
+    char c = *t->p++;
+    t->n--;
+    if (c != '%' || t->n < 2 || hex_digit(t->p[0]) < 0 || hex_digit(t->p[1]) < 0)
+        return c;
+    c = (char)(hex_digit(t->p[0]) * 16 + hex_digit(t->p[1]));
+    t->p += 2;
+    t->n -= 2;
+    return c;
+}
+
+static bool in_names(char c)
+{
+    return (c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') ||
+           (c && strchr("_.-", c));
+}
+
+/* Reads q=. False if no name can begin so. */
+static bool read_prefix(struct http_text t, char *prefix)
+{
+    size_t n = 0;
+    while (t.p && t.n > 0) {
+        char c = take_character(&t);
+        if (n == MAX_USERNAME || !in_names(c))
+            return false;
+        prefix[n++] = c;
+    }
+    prefix[n] = '\0';
+    return true;
+}
+
+static void serve_page(struct exchange *x)
+{
+    struct users u = {.limit = DEFAULT_USERS};
+    const struct bound bounds[] = {
+        {"after", &u.after, 0, INT64_MAX, "\"after\" must be a user id, or 0"},
+        {"limit", &u.limit, 1, IPC_MAX_USERS, "\"limit\" must be a number from 1 to 1000"},
+    };
+    const char *wrong = read_bounds(x, bounds, sizeof(bounds) / sizeof(bounds[0]));
+    if (wrong) {
+        exchange_error(x, 400, wrong);
+        return;
+    }
+    if (!read_prefix(exchange_query(x, "q"), u.prefix)) {
+        exchange_reply(x, 200, "[]", 2);
+        return;
+    }
+    struct rest_reply r;
+    enum ipc_error error = ask_users(x, &u, &r);
+    if (error) {
+        exchange_failure(x, error);
+        return;
+    }
+    if (r.next != IPC_NO_BOUND)
+        snprintf(x->link, sizeof(x->link), "<?%s%s%safter=%llu&limit=%llu>; rel=\"next\"",
+                 *u.prefix ? "q=" : "", u.prefix, *u.prefix ? "&" : "", (unsigned long long)r.next,
+                 (unsigned long long)u.limit);
+    exchange_reply(x, r.status, r.json.p, r.json.n);
+}
+
+/* As ask_users(), while a response is under way: where another moment may do, it waits for that. */
+static enum ipc_error ask_more_users(struct exchange *x, const struct users *u,
+                                     struct rest_reply *r)
+{
+    struct backoff backoff = {.first = 50, .most = 1000};
+    struct http_text token = exchange_bearer(x);
+    int64_t deadline = clock_ms() + x->conf->request_timeout;
+    for (;;) {
+        enum ipc_error error = ask_authenticate(x->ask, token.p, token.n);
+        if (!error)
+            error = ask_users(x, u, r);
+        bool passing = error && ipc_failure(error)->temporary;
+        if (!passing || client_stop || clock_ms() >= deadline)
+            return error;
+        client_poll(NULL, 0, clock_ms() + backoff_failed(&backoff));
+    }
+}
+
+/* Appends the elements of a page's array, behind those of earlier pages. */
+static void put_elements(struct exchange *x, const struct rest_reply *r, const char *before)
+{
+    struct buf part = BUF_INIT;
+    struct buf *out = &x->client->out;
+    if (r->json.n > 2) {
+        buf_puts(&part, before);
+        buf_append(&part, r->json.p + 1, r->json.n - 2);
+    }
+    if (r->next == IPC_NO_BOUND)
+        buf_puts(&part, x->conf->mode == CONF_DEVELOPMENT ? "]\n" : "]");
+    if (x->request.minor == 0)
+        buf_append(out, buf_head(&part), buf_len(&part));
+    else if (buf_len(&part) > 0)
+        http_response_chunk(out, buf_head(&part), buf_len(&part));
+    buf_free(&part);
+    ask_forget(x->ask);
+}
+
+/* Everybody, a page at a time, each written before the next is asked for. What cannot be completed
+ * ends without its last chunk, and without the end of the array. */
+static void stream_users(struct exchange *x, struct users *u, struct rest_reply *r)
+{
+    struct buf *out = &x->client->out;
+    bool chunked = x->request.minor > 0;
+    x->close = x->close || !chunked;
+    exchange_begin_json(x, 200);
+    if (chunked)
+        http_response_field(out, "Transfer-Encoding", "chunked");
+    http_response_end(out);
+    if (http_text_is(x->request.method, "HEAD"))
+        return;
+    put_elements(x, r, "[");
+    while (r->next != IPC_NO_BOUND) {
+        u->after = r->next;
+        if (!client_flush(x->client) || ask_more_users(x, u, r) != IPC_E_NONE) {
+            x->close = true;
+            return;
+        }
+        put_elements(x, r, ",");
+    }
+    if (chunked)
+        http_response_chunk(out, NULL, 0);
+}
+
+static void serve_everybody(struct exchange *x)
+{
+    struct users u = {.limit = IPC_MAX_USERS};
+    struct rest_reply r;
+    enum ipc_error error = ask_users(x, &u, &r);
+    if (error)
+        exchange_failure(x, error);
+    else if (r.next == IPC_NO_BOUND)
+        exchange_reply(x, r.status, r.json.p, r.json.n);
+    else
+        stream_users(x, &u, &r);
+}
+
+void rest_users(struct exchange *x)
+{
+    if (!exchange_authenticated(x))
+        return;
+    bool paged =
+        exchange_query(x, "after").p || exchange_query(x, "limit").p || exchange_query(x, "q").p;
+    if (paged)
+        serve_page(x);
+    else
+        serve_everybody(x);
+}

@@ -1,0 +1,13 @@
+/* GET /users and GET /messages/:userId: lists, which come in pages. */
+#ifndef REST_LISTS_H
+#define REST_LISTS_H
+
+#include "exchange.h"
+
+/* Without a query everybody, in as many pages as it takes; with one a page. */
+void rest_users(struct exchange *x);
+
+/* One page; the field Link says where the next one is. */
+void rest_history(struct exchange *x);
+
+#endif
