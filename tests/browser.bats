@@ -12,6 +12,8 @@ setup_file() {
     server_start single -o presence=off -o max_connections_per_user=1
     server_start hasty -o presence=off -o request_timeout=1s -o login_delay=0
     server_start impatient -o presence=off -o header_timeout=1s
+    # Its listener reads what rings, and has nothing else to do.
+    server_start restful -o presence=off -o presence_lease=1h
 }
 
 teardown_file() {
@@ -59,37 +61,37 @@ PY
     py - <<'PY'
 from page import *
 from server import *
+n = "restful"
 REQUESTS = [lambda u: handshake(None, {"Sec-WebSocket-Protocol": f"chatd.v1, bearer.{u.token}"}),
             lambda u: handshake(u.token),
             lambda u: f"GET /events HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {u.token}\r\n\r\n".encode()]
-def waiting(users):
+def waiting(u):
     """Connections whose token was good, and that are to be registered as online."""
-    connections = [raw(request(u)) for request, u in zip(REQUESTS, users)]
-    for u in users:
-        eventually(lambda: children(f"session {u.name} "))
+    connections = [raw(request(u), n) for request in REQUESTS]
+    eventually(lambda: len(children(f"session {u.name} ", n)) == len(connections))
     writer_waits()
     return connections
-def users():
-    return [user() for _ in REQUESTS]
+def statuses(connections):
+    return [Answer(c).status for c in connections]
 
 # The first time that a broker reads who is disabled, it waits for all changes; so let this be the second.
-first = user()
-c = page(first.token)
+first, u, v = (user(instance=n) for _ in range(3))
+c = page(first.token, n)
 sql(f"select user_disable('{first.name}')")
 assert c.closed() == 4403
-us = users()
-with locked("sessions", "access exclusive"):
-    with held("".join(f"select user_disable('{u.name}');" for u in us)):
-        connections = waiting(us)
-    # They are disabled, and their registration still waits.
-    assert [Answer(c).status for c in connections] == [101, 403, 403]
+with locked("sessions", "share"):
+    with held(f"select user_disable('{u.name}')"):
+        connections = waiting(u)
+    # The account is disabled, and its registrations still wait.
+    got = statuses(connections)
+    assert got == [101, 403, 403], got
     assert connections[0].recv(4)[2:] == struct.pack("!H", 4403)
-us = users()
-with locked("sessions", "access exclusive"):
-    connections = waiting(us)
-    [broker] = children("broker")
+with locked("sessions", "share"):
+    connections = waiting(v)
+    [broker] = children("broker", n)
     os.kill(broker, signal.SIGKILL)
-assert [Answer(c).status for c in connections] == [101, 101, 200]
+got = statuses(connections)
+assert got == [101, 101, 200], got
 PY
 }
 
