@@ -234,3 +234,139 @@ with Server(chatd=link) as s:
     all_gone([successor])
 PY
 }
+
+# --- floods ---
+
+# At the usual level: with log_level = debug, as elsewhere in the tests, nothing is counted.
+@test "whatever floods of one address do, they write a few lines, with the address, that say how many they stand for" {
+    py - <<'PY'
+from floods import *
+from frames import *
+from tls import Pair
+pair = Pair()
+path = f"{T}/{some_name('u')}"
+with Server(*pair.options(), "-o", "log_level=info", "-o", "login_failures=0", "-o", "login_delay=0", "-o", "max_clients_per_address=40",
+            "-o", f"listen=127.0.0.1, tls:127.0.0.1:{free_ports()[0]}, unix:{path}") as s:
+    plain, tls, _ = s.addresses
+    def at(address):
+        set_address(s.name, address)
+    at(plain)
+    def pipelined():
+        """Eight connections at a time."""
+        for _ in range(8):
+            for c in [raw(bad(10), s.name) for _ in range(8)]:
+                assert read_all(c).count(b" 401 ") == 10
+    def one_by_one():
+        for _ in range(100):
+            assert b" 401 " in read_all(raw(bad(1), s.name))
+    def websockets():
+        for _ in range(100):
+            got = read_all(raw(handshake(None, {"Sec-WebSocket-Protocol": "chatd.v1, bearer.x.y.z"}), s.name))
+            assert b" 101 " in got and struct.pack("!H", 4401) in got, got
+    def logins():
+        body = b'{"username":"nobody","password":"wrong-words"}'
+        for _ in range(10):
+            assert b" 401 " in read_all(raw(post("/login", body, {"Connection": "close"}), s.name))
+    def malformed():
+        for n in range(100):
+            read_all(raw((b"\0" * 100, b"GET / HTTP/9.9\r\n\r\n", b"GET /users\r\n\r\n", b"x" * 9000)[n % 4], s.name))
+    def come_and_go():
+        for _ in range(10):
+            for _ in range(20):
+                raw(name=s.name).close()
+            eventually(lambda: not s.children("session"))
+    def too_many():
+        kept = [raw(name=s.name) for _ in range(40)]
+        eventually(lambda: len(s.children("session")) == 40)
+        for _ in range(300):
+            assert b" 503 " in read_all(raw(b"", s.name))
+        for c in kept:
+            c.close()
+        eventually(lambda: not s.children("session"))
+    def in_tls(data):
+        def flood():
+            at(tls)
+            for _ in range(100):
+                c = raw(data, s.name)
+                with contextlib.suppress(OSError):      # it may have closed already
+                    c.shutdown(socket.SHUT_WR)
+                read_all(c)
+            at(plain)
+        return flood
+    floods = [(pipelined, "token refused: ", 640), (one_by_one, "token refused: ", 100), (websockets, "token refused: ", 100),
+              (logins, "", 0), (malformed, "", 0), (come_and_go, "", 0), (too_many, "a client was refused: ", 300),
+              (in_tls(b""), "left during the TLS handshake", 100), (in_tls(b"x" * 100), "TLS failed", 100),
+              (in_tls(b"GET / HTTP/1.1\r\n\r\n"), "plain HTTP on a port of TLS", 100)]
+    for flood, words, number in floods:
+        log = Log(s)
+        flood()
+        if number:
+            eventually(lambda: log.told(words) >= number)
+        assert log.told(words) == number, (words, number, log.new())
+        assert len(log.new()) <= log.most(), (words, log.new())
+        assert sum(map(len, log.new())) <= 20000 * log.seconds(), (words, log.new())
+        assert all("; from 127.0.0.1" in line for line in log.new()), log.new()
+PY
+}
+
+@test "what an operator must see is seen during a flood: other kinds of lines are not held back, nor is another address" {
+    py - <<'PY'
+from floods import *
+path = f"{T}/{some_name()}.file"
+for more in [], ["-o", f"log_file={path}"]:
+    with Server("-o", "log_level=info", *more) as s:
+        log = Log(s, path if more else None)
+        def flood():
+            read_all(raw(bad(10), s.name))
+            return True
+        for kind in "auth", "broker", "spare":
+            for _ in range(30):
+                flood()
+            pid = s.children(kind)[0]
+            os.kill(pid, signal.SIGKILL)
+            eventually(lambda: flood() and f"[{pid}] was killed by signal 9" in log.text())
+        eventually(lambda: flood() and log.text().count("the database is up") == 2)
+        assert len(log.lines("token refused: ")) <= 2 * log.most(), log.new()      # two brokers
+        c = socket.create_connection(("127.0.0.1", port(s.name)), WAIT, ("127.0.0.9", 0))
+        c.sendall(bad(1))
+        read_all(c)
+        eventually(lambda: log.lines("token refused: ", "; from 127.0.0.9"))
+        s.kill(signal.SIGHUP)
+        eventually(lambda: "configuration reloaded" in log.text())
+        s.kill(signal.SIGUSR2)
+        eventually(lambda: "to take over" in log.text())
+        eventually(lambda: "has taken over" in log.text())
+        successor = int(re.search(r"chatd\[(\d+)\] has taken over", log.text())[1])
+        assert s.ended() == 0
+        os.kill(successor, signal.SIGTERM)
+        all_gone([successor])
+PY
+}
+
+@test "log_level = debug: nothing is counted" {
+    py - <<'PY'
+from floods import *
+with Server() as s:
+    log = Log(s)
+    for _ in range(10):
+        assert read_all(raw(bad(10), s.name)).count(b" 401 ") == 10
+    eventually(lambda: len(log.lines("token refused: ")) == 100)
+    assert not log.lines(", and ")
+PY
+}
+
+@test "a number that was counted is told when the process ends, not only after a second" {
+    py - <<'PY'
+from floods import *
+with Server("-o", "log_level=info", "-o", "max_clients_per_address=1") as s:
+    log = Log(s)
+    first = raw(request("/users", "x.y.z") * 8, s.name)
+    eventually(lambda: len(s.children("session")) == 1)
+    for _ in range(50):
+        assert b" 503 " in read_all(raw(b"", s.name))
+    s.kill(signal.SIGTERM)
+    assert s.ended() == 0
+    assert log.told("a client was refused: ") == 50, log.new()
+    assert log.told("token refused: ") == 8, log.new()
+PY
+}

@@ -25,6 +25,7 @@
 #include "peer.h"
 #include "pool.h"
 #include "process.h"
+#include "repeats.h"
 #include "requests.h"
 #include "role.h"
 #include "rows.h"
@@ -69,6 +70,20 @@ static void watch_signals(void)
     loop_add(broker.loop, &signals);
 }
 
+/* Wakes the loop when counted lines are due in the log. */
+static void on_repeats_timer(void *arg)
+{
+    (void)arg;
+}
+
+static void tell_of_repeats(void)
+{
+    static struct loop_timer timer = {.call = on_repeats_timer};
+    int64_t due = repeats_due();
+    if (due != CLOCK_NEVER && !timer.armed)
+        loop_timer_set(broker.loop, &timer, clock_until(due));
+}
+
 static bool finished(void)
 {
     return stopping && ((peer_count() == 0 && schedule_is_quiet()) || clock_ms() >= stop_at);
@@ -96,6 +111,7 @@ int main(int argc, char **argv)
         schedule_turn(); /* first, so that PostgreSQL works while the answers are handed out */
         outbox_flush();
         peers_reap();
+        tell_of_repeats();
     }
 
     peers_stop();
@@ -111,5 +127,6 @@ int main(int argc, char **argv)
     bearer_free();
     loop_free(broker.loop);
     conf_free(&broker.conf);
+    repeats_end();
     return 0;
 }

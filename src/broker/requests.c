@@ -46,11 +46,10 @@ static const char *serve_hello(struct peer *p, const struct ipc_message *m)
     uint32_t version = ipc_get_u32(&r);
     p->origin = ipc_get_u64(&r);
     struct ipc_text address = ipc_get_text(&r, IPC_MAX_NAME);
-    struct netaddr client;
-    if (!ipc_read_end(&r) || !netaddr_parse(&client, address.p, address.n))
+    if (!ipc_read_end(&r) || !netaddr_parse(&p->client, address.p, address.n))
         return malformed;
-    p->address = netaddr_owner(&client);
-    p->remote = netaddr_listed(&client, "127.0.0.0/8, ::1") ? 0 : p->address;
+    p->address = netaddr_owner(&p->client);
+    p->remote = netaddr_listed(&p->client, "127.0.0.0/8, ::1") ? 0 : p->address;
     p->state = IPC_IS_NEW;
     return version == IPC_VERSION ? NULL : "another version of chatd";
 }

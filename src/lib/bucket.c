@@ -21,6 +21,11 @@ bool bucket_take(struct bucket *b, struct bucket_rate rate, int64_t now, int64_t
     return true;
 }
 
+bool bucket_is_full(const struct bucket *b, int64_t now)
+{
+    return b->full_at <= now * NS_PER_MS;
+}
+
 void bucket_return(struct bucket *b, struct bucket_rate rate, int64_t amount)
 {
     if (rate.count > 0)

@@ -22,6 +22,9 @@ struct bucket_rate {
 /* Takes so much at the time now, clock_ms(). False, and nothing is taken, if less is there. */
 bool bucket_take(struct bucket *b, struct bucket_rate rate, int64_t now, int64_t amount);
 
+/* Is everything there that it can hold? */
+bool bucket_is_full(const struct bucket *b, int64_t now);
+
 /* Puts back what was taken and not used. */
 void bucket_return(struct bucket *b, struct bucket_rate rate, int64_t amount);
 

@@ -128,6 +128,11 @@ static void put(enum log_level level, const char *text)
         put_with_priority(level, text);
 }
 
+bool log_takes(enum log_level level)
+{
+    return level <= log_max;
+}
+
 static void tell_of_lost(void)
 {
     char text[64];
@@ -139,7 +144,7 @@ static void tell_of_lost(void)
 __attribute__((format(printf, 2, 0))) static void vlog(enum log_level level, const char *fmt,
                                                        va_list ap)
 {
-    if (level > log_max)
+    if (!log_takes(level))
         return;
     int saved = errno;
     char text[900];
@@ -186,6 +191,14 @@ LOG_FUNCTION(log_error, LOG_L_ERROR)
 LOG_FUNCTION(log_warn, LOG_L_WARN)
 LOG_FUNCTION(log_info, LOG_L_INFO)
 LOG_FUNCTION(log_debug, LOG_L_DEBUG)
+
+void log_at(enum log_level level, const char *fmt, ...)
+{
+    va_list ap;
+    va_start(ap, fmt);
+    vlog(level, fmt, ap);
+    va_end(ap);
+}
 
 void die(const char *fmt, ...)
 {

@@ -78,12 +78,12 @@ void process_hide(void)
 #endif
 }
 
-void process_end(void)
+void process_end(int status)
 {
 #if SANITIZED
-    exit(0);
+    exit(status);
 #else
-    _exit(0);
+    _exit(status);
 #endif
 }
 

@@ -11,9 +11,9 @@ void process_begin(void);
 /* Raises the limit of open descriptors to n if allowed; logs if it stays lower. */
 void process_need_descriptors(unsigned long n);
 
-/* Ends with status 0, by _exit(2): letting libraries free their memory would only touch its pages.
- * A sanitizer build looks for leaks first. */
-void process_end(void) __attribute__((noreturn));
+/* Ends with this status, by _exit(2): letting libraries free their memory would only touch its
+ * pages. A sanitizer build looks for leaks first. */
+void process_end(int status) __attribute__((noreturn));
 
 /* Nobody but root may look into this process: not its memory, not its descriptors, through /proc or
  * ptrace(2), and it leaves no core. fork(2) inherits that, execve(2) does not. */

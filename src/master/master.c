@@ -23,6 +23,7 @@
 #include "process.h"
 #include "proctitle.h"
 #include "refuse.h"
+#include "repeats.h"
 #include "role.h"
 #include "roles.h"
 #include "rundir.h"
@@ -107,23 +108,38 @@ static void reap(void)
 
 /* Serves or refuses a new client. Clients of a trusted proxy all show its address here: the broker
  * counts them. */
-static void admit(const struct master *m, int fd, bool tls, const struct sockaddr_storage *peer)
+static void admit(const struct master *m, struct caller *c)
 {
-    struct netaddr from;
-    netaddr_from_socket(&from, peer);
     if (!sessions_room()) {
-        refuse_client(fd, tls, REFUSE_CLIENTS);
+        repeats_log(LOG_L_WARN, &c->from,
+                    "a client was refused: there are %d, see max_clients in chatd.conf(5)",
+                    m->conf->max_clients);
+        refuse_client(c->fd, c->tls, REFUSE_CLIENTS);
         return;
     }
     int most = m->conf->max_clients_per_address;
-    bool proxy = netaddr_listed(&from, m->conf->trusted_proxies);
-    struct address *address = proxy ? NULL : addresses_enter(&from);
-    if (most > 0 && addresses_clients(address) > most) {
-        addresses_leave(address);
-        refuse_client(fd, tls, REFUSE_ADDRESS);
+    bool proxy = netaddr_listed(&c->from, m->conf->trusted_proxies);
+    c->address = proxy ? NULL : addresses_enter(&c->from);
+    if (most > 0 && addresses_clients(c->address) > most) {
+        repeats_log(LOG_L_WARN, &c->from,
+                    "a client was refused: its address has %d, see max_clients_per_address in "
+                    "chatd.conf(5)",
+                    most);
+        addresses_leave(c->address);
+        refuse_client(c->fd, c->tls, REFUSE_ADDRESS);
         return;
     }
-    sessions_serve(fd, tls, address);
+    sessions_serve(c);
+}
+
+/* The one connection of a server that inetd started for it. */
+static void serve_single(const struct sockets *s)
+{
+    struct caller caller = {.fd = s->client, .tls = s->client_tls};
+    struct sockaddr_storage peer = {0};
+    if (getpeername(s->client, (struct sockaddr *)&peer, &(socklen_t){sizeof(peer)}) == 0)
+        netaddr_from_socket(&caller.from, &peer);
+    sessions_serve(&caller);
 }
 
 static void accept_some(const struct master *m, int listener, bool tls)
@@ -139,7 +155,9 @@ static void accept_some(const struct master *m, int listener, bool tls)
             }
             return;
         }
-        admit(m, fd, tls, &peer);
+        struct caller caller = {.fd = fd, .tls = tls};
+        netaddr_from_socket(&caller.from, &peer);
+        admit(m, &caller);
     }
 }
 
@@ -312,6 +330,7 @@ static int64_t do_chores(const struct master *m)
     next = earlier(next, watch_idle(m));
     next = earlier(next, sessions_drain_due());
     next = earlier(next, takeover_due());
+    next = earlier(next, repeats_due());
     return earlier(next, refuse_close_due());
 }
 
@@ -365,7 +384,7 @@ int master_run(const struct master *m)
     sessions_init(m->conf, logfile_for_sessions(m->log_fd), &session_user, m->session);
     roles_turn();
     if (single)
-        sessions_serve(m->sockets->client, m->sockets->client_tls, NULL);
+        serve_single(m->sockets);
 
     while (!finished(m)) {
         int64_t next = do_chores(m);
@@ -381,6 +400,7 @@ int master_run(const struct master *m)
     rundir_leave();
     while (logfile_pass_on())
         continue;
+    repeats_end();
     log_info("stopped");
     return 0;
 }

@@ -13,11 +13,13 @@
 
 #include "backoff.h"
 #include "clock.h"
+#include "endings.h"
 #include "fdpass.h"
 #include "log.h"
 #include "map.h"
 #include "process.h"
 #include "refuse.h"
+#include "repeats.h"
 
 enum { FORKS_AT_ONCE = 4, SETTLE_MS = 1000, DRAIN_STEP_MS = 10 };
 
@@ -25,6 +27,7 @@ struct session {
     pid_t pid;
     int handover; /* our end; -1: has its client, or was dismissed */
     bool dismissed;
+    struct netaddr from;     /* its client, or the proxy before that */
     struct address *address; /* of its client */
     struct session *next_spare;
 };
@@ -118,7 +121,7 @@ static struct session *make(int client, bool tls, int handover, int handover_chi
     pid_t master = getpid();
     pid_t pid = fork();
     if (pid < 0) {
-        log_error("fork: %s", strerror(errno));
+        repeats_log(LOG_L_ERROR, NULL, "fork: %s", strerror(errno));
         return NULL;
     }
     if (pid == 0)
@@ -188,22 +191,23 @@ static struct session *give_to_spare(int fd, bool tls)
     return NULL;
 }
 
-void sessions_serve(int fd, bool tls, struct address *address)
+void sessions_serve(const struct caller *caller)
 {
-    struct session *s = give_to_spare(fd, tls);
+    struct session *s = give_to_spare(caller->fd, caller->tls);
     if (!s) {
         /* Clients come faster than spares are made: keep more of them for a while. */
         target = target * 2 < conf->max_spare ? target * 2 + 1 : conf->max_spare;
         settle_at = clock_ms() + SETTLE_MS;
-        s = make(fd, tls, -1, -1);
+        s = make(caller->fd, caller->tls, -1, -1);
     }
     if (!s) {
-        addresses_leave(address);
-        refuse_client(fd, tls, REFUSE_CLIENTS);
+        addresses_leave(caller->address);
+        refuse_client(caller->fd, caller->tls, REFUSE_CLIENTS);
         return;
     }
-    s->address = address;
-    close(fd);
+    s->from = caller->from;
+    s->address = caller->address;
+    close(caller->fd);
 }
 
 int sessions_clients(void)
@@ -257,19 +261,58 @@ static void unlist_spare(struct session *s)
     fork_at = clock_ms() + backoff_failed(&backoff);
 }
 
+/* What its client did wrong, by the session's word, which is not trusted. */
+static void tell_of_exit(int pid, const struct netaddr *from, int status)
+{
+    switch (status) {
+    case ENDING_TLS_LATE:
+        repeats_log(LOG_L_INFO, from, "session[%d]: the TLS handshake did not end in time", pid);
+        break;
+    case ENDING_TLS_LEFT:
+        repeats_log(LOG_L_INFO, from, "session[%d]: left during the TLS handshake", pid);
+        break;
+    case ENDING_TLS_FAILED:
+        repeats_log(LOG_L_INFO, from, "session[%d]: TLS failed; log_level = debug says why", pid);
+        break;
+    case ENDING_TLS_UNSIGNED:
+        repeats_log(LOG_L_WARN, from, "session[%d]: no signature for the handshake", pid);
+        break;
+    case ENDING_TLS_PLAIN:
+        repeats_log(LOG_L_INFO, from, "session[%d]: plain HTTP on a port of TLS", pid);
+        break;
+    case ENDING_NO_PROXY:
+        repeats_log(LOG_L_WARN, from,
+                    "session[%d]: this trusted proxy did not begin with a PROXY header; see "
+                    "proxy_protocol in chatd.conf(5)",
+                    pid);
+        break;
+    default:
+        break;
+    }
+}
+
+static void tell_of_end(const struct session *s, int status)
+{
+    bool had_client = s->handover < 0 && !s->dismissed;
+    const struct netaddr *from = had_client ? &s->from : NULL;
+    if (WIFSIGNALED(status))
+        repeats_log(LOG_L_ERROR, from, "session[%d] was killed by signal %d (%s)", (int)s->pid,
+                    WTERMSIG(status), strsignal(WTERMSIG(status)));
+    else
+        tell_of_exit((int)s->pid, from, WEXITSTATUS(status));
+}
+
 bool sessions_reaped(pid_t pid, int status)
 {
     struct session *s = map_remove(&sessions, (uint64_t)pid);
     if (!s)
         return false;
-    if (WIFSIGNALED(status))
-        log_error("session[%d] was killed by signal %d (%s)", (int)pid, WTERMSIG(status),
-                  strsignal(WTERMSIG(status)));
+    tell_of_end(s, status);
     if (s->dismissed)
         dismissed_count--;
     else if (s->handover >= 0)
         unlist_spare(s);
-    else if (WIFEXITED(status) && WEXITSTATUS(status) == 0)
+    else if (WIFEXITED(status) && WEXITSTATUS(status) != ENDING_DIED)
         backoff_reset(&backoff);
     addresses_leave(s->address);
     free(s);

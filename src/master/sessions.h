@@ -15,6 +15,7 @@
 #include "addresses.h"
 #include "conf.h"
 #include "identity.h"
+#include "netaddr.h"
 
 /* What a forked child does: serves client, with TLS or not, or, if client is -1, the one that comes
  * over handover with a byte that says whether it speaks TLS. Never returns. */
@@ -25,9 +26,17 @@ typedef void session_function(const struct conf *conf, int client, bool tls, int
 void sessions_init(const struct conf *conf, int log_fd, const struct identity *who,
                    session_function *run);
 
-/* Gives a connection, with TLS or not, to a spare, or to a session forked for it. Takes over fd and
- * address (NULL: none), which it leaves when the session ends. */
-void sessions_serve(int fd, bool tls, struct address *address);
+/* A connection, with TLS or not. */
+struct caller {
+    int fd;
+    bool tls;
+    struct netaddr from;
+    struct address *address; /* NULL: not counted */
+};
+
+/* Gives it to a spare, or to a session forked for it. Takes over fd and address, which it leaves
+ * when the session ends. */
+void sessions_serve(const struct caller *caller);
 
 /* True while max_clients allows one more. */
 bool sessions_room(void);

@@ -174,15 +174,18 @@ static enum ipc_error sign(struct ask *a, const void *key, uint32_t scheme, cons
     return ipc_read_end(&r) ? IPC_E_NONE : IPC_E_INTERNAL;
 }
 
-bool ask_signature(void *ask, const void *key, uint32_t scheme, const void *content, size_t n,
+bool ask_signature(void *arg, const void *key, uint32_t scheme, const void *content, size_t n,
                    struct buf *signature)
 {
+    struct ask *a = arg;
     enum ipc_error error = n > IPC_MAX_HANDSHAKE ? IPC_E_INTERNAL : IPC_E_UNAVAILABLE;
     /* If the broker dies before it answers, ask its successor. */
     for (int i = 0; i < 2 && error == IPC_E_UNAVAILABLE && !client_stop; i++)
-        error = sign(ask, key, scheme, content, n, signature);
-    if (error)
-        log_warn("no signature for the handshake: %s", ipc_failure(error)->code);
+        error = sign(a, key, scheme, content, n, signature);
+    if (error) {
+        log_debug("no signature for the handshake: %s", ipc_failure(error)->code);
+        a->client->ending = ENDING_TLS_UNSIGNED;
+    }
     return error == IPC_E_NONE;
 }
 

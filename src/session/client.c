@@ -107,6 +107,21 @@ bool client_read_exactly(struct client *c, void *p, size_t n, int64_t deadline)
     return true;
 }
 
+/* The first one is the reason for the others. */
+static void note_ending(struct client *c, enum ending ending)
+{
+    if (c->ending == ENDING_GOOD)
+        c->ending = ending;
+}
+
+static void leave_tls(struct client *c)
+{
+    if (c->tls)
+        note_ending(c, c->plain_http ? ENDING_TLS_PLAIN : tls_ending(c->tls));
+    tls_free(c->tls);
+    c->tls = NULL;
+}
+
 bool client_start_tls(struct client *c, tls_sign *sign, void *arg)
 {
     c->tls = tls_new(c->fd, sign, arg);
@@ -115,26 +130,26 @@ bool client_start_tls(struct client *c, tls_sign *sign, void *arg)
     while (done == 0 && (done = tls_accept(c->tls, &c->plain_http)) == 0) {
         struct pollfd fd = {.fd = c->fd, .events = tls_read_events(c->tls)};
         if (client_stop || clock_ms() >= deadline || client_poll(&fd, 1, deadline) == 0) {
-            log_info("TLS: the handshake did not end in time");
+            log_debug("TLS: the handshake did not end in time");
+            note_ending(c, client_stop ? ENDING_GOOD : ENDING_TLS_LATE);
             done = -1;
         }
     }
     char text[128];
     if (done > 0)
         log_debug("TLS: %s", tls_describe(c->tls, text, sizeof(text)));
-    else {
-        tls_free(c->tls);
-        c->tls = NULL;
-    }
+    else
+        leave_tls(c);
     return done > 0;
 }
 
-void client_free(struct client *c)
+enum ending client_free(struct client *c)
 {
-    tls_free(c->tls);
+    leave_tls(c);
     buf_wipe(&c->in);
     buf_wipe(&c->out);
     close(c->fd);
+    return c->ending;
 }
 
 static short read_events(const struct client *c)

@@ -12,6 +12,7 @@
 #include "buf.h"
 #include "bucket.h"
 #include "conf.h"
+#include "endings.h"
 #include "netaddr.h"
 #include "tls.h"
 
@@ -20,6 +21,7 @@ struct client {
     int fd;
     struct tls *tls;            /* NULL: plain */
     bool plain_http;            /* it sent a plain request to a TLS port */
+    enum ending ending;         /* what the master is told of it at the end */
     bool local;                 /* over a Unix socket */
     struct netaddr from;        /* the peer; after a PROXY header, the client that it names */
     char address[NETADDR_TEXT]; /* the client's, as text; X-Forwarded-For may change it */
@@ -55,11 +57,11 @@ bool client_may(struct client *c, int64_t amount);
 bool client_read_exactly(struct client *c, void *p, size_t n, int64_t deadline);
 
 /* Shakes hands within header_timeout; from then on the connection uses TLS. sign(arg, ...) makes
- * the signature. False if that failed, which was logged; the connection is then without TLS. */
+ * the signature. False if that failed: c->ending says how; the connection is then without TLS. */
 bool client_start_tls(struct client *c, tls_sign *sign, void *arg);
 
-/* Ends and frees everything; the socket is closed. */
-void client_free(struct client *c);
+/* Ends and frees everything; the socket is closed. Returns how the session ends. */
+enum ending client_free(struct client *c);
 
 /* The events of poll(2) to wait for: to read, if input is set, and to write, if something waits. */
 short client_events(const struct client *c, bool input);

@@ -7,7 +7,7 @@
 void live_link_lose(struct live *l)
 {
     if (l->channel == CHANNEL_READY)
-        log_info("the broker has closed the channel; reconnecting");
+        log_debug("the broker has closed the channel; reconnecting");
     ask_close(l->ask);
     l->posted = 0;
     l->channel = CHANNEL_AWAY;

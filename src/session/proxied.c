@@ -30,8 +30,7 @@ bool proxied_begin(struct client *c)
         n += (size_t)more;
     }
     if (more < 0) {
-        log_warn("this trusted proxy did not begin with a PROXY header; see proxy_protocol in "
-                 "chatd.conf(5)");
+        c->ending = ENDING_NO_PROXY;
         return false;
     }
     if (header.given) {

@@ -38,7 +38,7 @@ void session_main(const struct conf *conf, int client, bool tls, int handover, i
         tls = kind;
         close(handover);
         if (client < 0)
-            process_end(); /* one spare too many, or the end of the service */
+            process_end(ENDING_GOOD); /* one spare too many, or the end of the service */
     }
     client_init_signals();
 
@@ -58,6 +58,6 @@ void session_main(const struct conf *conf, int client, bool tls, int handover, i
         stream_run(&c, &a, &next);
 
     ask_close(&a);
-    client_free(&c);
-    process_end();
+    enum ending ending = client_free(&c);
+    process_end(ending);
 }

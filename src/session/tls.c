@@ -27,6 +27,7 @@ struct tls {
     SSL *ssl;
     short read_events, write_events;
     unsigned key_updates;
+    enum ending ending;
 };
 
 static struct tls_context *current;
@@ -275,12 +276,14 @@ static long outcome(struct tls *t, int result, short *events)
         errno = saved ? saved : ECONNRESET;
         break;
     default:
-        log_info("TLS: %s", reason());
+        log_debug("TLS: %s", reason());
+        t->ending = ENDING_TLS_FAILED;
         errno = EPROTO;
     }
     ERR_clear_error();
     if (errno == EAGAIN && t->key_updates > KEY_UPDATES_MAX) {
-        log_info("TLS: too many key updates");
+        log_debug("TLS: too many key updates");
+        t->ending = ENDING_TLS_FAILED;
         errno = EPROTO;
     }
     return -1;
@@ -309,9 +312,16 @@ int tls_accept(struct tls *t, bool *plain_http)
     long n = outcome(t, result, &t->read_events);
     if (n < 0 && errno == EAGAIN)
         return 0;
-    if (n == 0 || errno != EPROTO)
-        log_info("TLS: the client left during the handshake");
+    if (n == 0 || errno != EPROTO) {
+        log_debug("TLS: the client left during the handshake");
+        t->ending = ENDING_TLS_LEFT;
+    }
     return -1;
+}
+
+enum ending tls_ending(const struct tls *t)
+{
+    return t->ending;
 }
 
 const char *tls_describe(struct tls *t, char *text, size_t size)

@@ -13,6 +13,7 @@
 #include <stdint.h>
 
 #include "conf.h"
+#include "endings.h"
 
 struct buf;
 struct tls_context;
@@ -42,10 +43,14 @@ typedef bool tls_sign(void *arg, const void *key, uint32_t scheme, const void *c
 struct tls *tls_new(int fd, tls_sign *sign, void *arg);
 void tls_free(struct tls *t);
 
-/* The handshake: 1: done, 0: wait for tls_read_events(), -1: failed, which was logged.
+/* The handshake: 1: done, 0: wait for tls_read_events(), -1: failed; tls_ending() says how.
  * plain_http: set if it failed because the client sent a request without TLS; nothing was answered.
  */
 int tls_accept(struct tls *t, bool *plain_http);
+
+/* What the master is to hear of this connection. The reason that libssl gives is only in a log of
+ * level debug. */
+enum ending tls_ending(const struct tls *t);
 
 /* Protocol and cipher suite, for the log. */
 const char *tls_describe(struct tls *t, char *text, size_t size);

@@ -8,6 +8,7 @@
 #include "broker.h"
 #include "log.h"
 #include "pool.h"
+#include "repeats.h"
 #include "revocations.h"
 #include "token.h"
 
@@ -60,7 +61,7 @@ static void refuse_token(const struct claim *c, enum ipc_error error, const char
 {
     const struct peer *p = peer_find(c->asker.peer);
     if (p)
-        log_info("session %d: token refused: %s", p->pid, why);
+        repeats_log(LOG_L_INFO, &p->client, "session %d: token refused: %s", p->pid, why);
     peer_fail(c->asker, error);
 }
 

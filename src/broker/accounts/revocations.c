@@ -7,6 +7,7 @@
 #include "link.h"
 #include "log.h"
 #include "map.h"
+#include "repeats.h"
 
 enum { ROWS_AT_ONCE = 10000, OTHERS_MOST = 65536 };
 
@@ -119,7 +120,8 @@ static void end_channels(void)
     for (size_t at = 0; (p = peer_next(&at));) {
         if (p->feed.state == FEED_OFF || !revocations_verdict(p))
             continue;
-        log_info("session %d: the token of user %lld was revoked", p->pid, (long long)p->user);
+        repeats_log(LOG_L_INFO, &p->client, "session %d: the token of user %lld was revoked",
+                    p->pid, (long long)p->user);
         peer_end(p, NULL);
     }
 }

@@ -13,6 +13,7 @@
 #include "log.h"
 #include "map.h"
 #include "process.h"
+#include "repeats.h"
 #include "tally.h"
 
 enum {
@@ -52,12 +53,18 @@ size_t peer_count(void)
     return peers.count;
 }
 
+/* NULL until it has said hello. */
+static const struct netaddr *client_of(const struct peer *p)
+{
+    return p->state == IPC_IS_SILENT ? NULL : &p->client;
+}
+
 void peer_end(struct peer *p, const char *why)
 {
     if (p->closing)
         return;
     if (why)
-        log_warn("session %d ended: %s", p->pid, why);
+        repeats_log(LOG_L_WARN, client_of(p), "session %d ended: %s", p->pid, why);
     p->closing = true;
     p->next_ended = ended;
     ended = p;
@@ -216,7 +223,7 @@ static void add_peer(int fd)
     socklen_t size = sizeof(cred);
     if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &cred, &size) < 0 ||
         !tally_add(&channels, (uint64_t)cred.pid, CHANNELS_EACH)) {
-        log_warn("session %d has too many channels", cred.pid);
+        repeats_log(LOG_L_WARN, NULL, "session %d has too many channels", cred.pid);
         close(fd);
         return;
     }

@@ -11,6 +11,7 @@
 #include "bucket.h"
 #include "ipc_channel.h"
 #include "loop.h"
+#include "netaddr.h"
 #include "proof.h"
 
 /* How changes reach a peer (feed.h). */
@@ -62,7 +63,8 @@ struct peer {
     struct bucket messages;          /* how much it may send now */
     int64_t user;                    /* 0 until bound */
     struct proof proof;              /* from the token that bound it */
-    uint64_t address;                /* netaddr_owner() of its client, as it says; 0: none */
+    struct netaddr client;           /* as it says */
+    uint64_t address;                /* netaddr_owner() of that; 0: none */
     uint64_t remote;                 /* the same; 0 for this machine's own addresses, too */
     bool counted;                    /* in connections.c */
     bool signs;                      /* has asked for its one signature */
