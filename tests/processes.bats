@@ -212,6 +212,52 @@ with Server("-f", conf, "-o", f"listen=127.0.0.1, unix:{path}", "-o", "min_spare
 PY
 }
 
+# bats test_tags=root
+@test "one address does not get all places, unless it is this machine's own: by default, a quarter" {
+    cat >"$T/quarter.py" <<'PY'
+from server import *
+import fcntl, struct
+# In a network of its own, lo is down and has one address.
+def lo(request, form, *values):
+    fcntl.ioctl(socket.socket(socket.AF_INET, socket.SOCK_DGRAM), request, struct.pack(form, *values))
+lo(0x8914, "16sH14s", b"lo", 1, b"")                                            # SIOCSIFFLAGS: up
+lo(0x8916, "16sHH4s8s", b"lo:1", socket.AF_INET, 0, bytes([192, 0, 2, 7]), b"")  # SIOCSIFADDR: a /24
+def come(address, source):
+    host, number = address.rsplit(":", 1)
+    return socket.create_connection((host, int(number)), WAIT, (source, 0))
+def refused(c):
+    got = read_all(c)
+    return got.startswith(b"HTTP/1.1 503 ") and b"Your address has as many connections" in got
+conf = f"{T}/{some_name('c')}.conf"
+def write(text):
+    with open(conf, "w") as f:
+        f.write(text)
+write("")
+with Server("-f", conf, "-o", "listen=192.0.2.7, 127.0.0.1", "-o", "max_clients=68", "-o", "log_level=info") as s:
+    far, near = s.addresses
+    silent = [come(far, "192.0.2.7") for _ in range(17)]
+    eventually(lambda: len(s.children("session")) == 17)
+    for _ in range(3):
+        assert refused(come(far, "192.0.2.7"))
+    assert "its address has 17, see max_clients_per_address in chatd.conf(5); from 192.0.2.7" in s.log(), s.log()
+    # There is room for others, and for all of this machine's.
+    other = come(far, "192.0.2.8")
+    other.sendall(b"GET /nowhere HTTP/1.0\r\n\r\n")
+    assert read_all(other).startswith(b"HTTP/1.1 404 ")
+    many = [come(near, "127.0.0.1") for _ in range(40)]
+    eventually(lambda: len(s.children("session")) == 57)
+    # A number is for everybody.
+    write("max_clients_per_address = 20\n")
+    s.kill(signal.SIGHUP)
+    s.logged("configuration reloaded")
+    assert refused(come(near, "127.0.0.1"))
+    silent += [come(far, "192.0.2.7") for _ in range(3)]
+    eventually(lambda: len(s.children("session")) == 60)
+    assert refused(come(far, "192.0.2.7"))
+PY
+    unshare --net /usr/bin/python3 "$T/quarter.py"
+}
+
 @test "max_clients_per_address: a client for whom no process could be made does not count" {
     py - <<'PY'
 from server import *

@@ -65,8 +65,8 @@ KEY(INT, max_spare, "64", RANGE(1, 10000), MASTER | RELOAD, NULL,
     "sessions that wait for a client, at most")
 KEY(INT, max_clients, "1000", RANGE(1, 100000), MASTER | BROKER, NULL,
     "clients at one time")
-KEY(INT, max_clients_per_address, "0", RANGE(0, 100000), MASTER | RELOAD, NULL,
-    "clients at one time from one address; 0: no limit of its own")
+KEY(INT, max_clients_per_address, "-1", RANGE(-1, 100000), MASTER | RELOAD, NULL,
+    "clients at one time from one address; -1: a quarter of max_clients; 0: no limit")
 KEY(DURATION, idle_exit, "0", RANGE(0, DAY), MASTER | RELOAD, NULL,
     "exit after so long without a client, when the sockets were handed over; 0: never")
 KEY(DURATION, drain_time, "10s", RANGE(0, HOUR), MASTER | SESSION | BROKER, NULL,

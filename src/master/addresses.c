@@ -3,9 +3,14 @@
 
 #include <stdlib.h>
 
+#include "conf.h"
 #include "log.h"
 #include "map.h"
 #include "netaddr.h"
+
+/* Unless max_clients_per_address is set: one address gets a quarter of max_clients, and no fewer
+ * than a household needs. */
+enum { PARTS = 4, LEAST = 16 };
 
 struct address {
     uint64_t key;
@@ -32,6 +37,16 @@ struct address *addresses_enter(const struct netaddr *peer)
 int addresses_clients(const struct address *a)
 {
     return a ? a->clients : 0;
+}
+
+int addresses_most(const struct conf *conf, const struct netaddr *peer)
+{
+    int part = conf->max_clients / PARTS;
+    if (conf->max_clients_per_address >= 0)
+        return conf->max_clients_per_address;
+    if (netaddr_listed(peer, "127.0.0.0/8, ::1"))
+        return 0;
+    return part > LEAST ? part : LEAST;
 }
 
 void addresses_leave(struct address *a)

@@ -117,7 +117,7 @@ static void admit(const struct master *m, struct caller *c)
         refuse_client(c->fd, c->tls, REFUSE_CLIENTS);
         return;
     }
-    int most = m->conf->max_clients_per_address;
+    int most = addresses_most(m->conf, &c->from);
     bool proxy = netaddr_listed(&c->from, m->conf->trusted_proxies);
     c->address = proxy ? NULL : addresses_enter(&c->from);
     if (most > 0 && addresses_clients(c->address) > most) {

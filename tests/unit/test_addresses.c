@@ -1,6 +1,7 @@
 /* Which clients count together as those of one address. */
 #include "addresses.h"
 
+#include "conf.h"
 #include "netaddr.h"
 #include "test.h"
 
@@ -60,6 +61,41 @@ static void unix_sockets_are_not_counted(void)
     addresses_leave(a);
 }
 
+static int most(int clients, int set, const char *text)
+{
+    struct netaddr peer;
+    struct conf conf = {.max_clients = clients, .max_clients_per_address = set};
+    CHECK(netaddr_parse(&peer, text, strlen(text)));
+    return addresses_most(&conf, &peer);
+}
+
+static void unless_it_is_set_one_address_gets_a_quarter_of_the_places(void)
+{
+    CHECK(most(1000, -1, "192.0.2.1") == 250);
+    CHECK(most(100000, -1, "2001:db8::1") == 25000);
+    CHECK(most(64, -1, "192.0.2.1") == 16);
+    CHECK(most(40, -1, "192.0.2.1") == 16);
+    CHECK(most(1, -1, "192.0.2.1") == 16);
+}
+
+static void unless_it_is_set_this_machine_gets_all_of_them(void)
+{
+    CHECK(most(1000, -1, "127.0.0.1") == 0);
+    CHECK(most(1000, -1, "127.1.2.3") == 0);
+    CHECK(most(1000, -1, "::ffff:127.0.0.1") == 0);
+    CHECK(most(1000, -1, "::1") == 0);
+    CHECK(most(1000, -1, "128.0.0.1") == 250);
+    CHECK(most(1000, -1, "::2") == 250);
+}
+
+static void what_is_set_holds_for_everybody(void)
+{
+    CHECK(most(1000, 0, "192.0.2.1") == 0);
+    CHECK(most(1000, 3, "192.0.2.1") == 3);
+    CHECK(most(1000, 3, "127.0.0.1") == 3);
+    CHECK(most(1000, 2000, "192.0.2.1") == 2000);
+}
+
 /* Many at a time, leaving in an order that has nothing to do with that of their coming. */
 static void many_are_told_apart(void)
 {
@@ -86,6 +122,9 @@ int main(void)
     RUN(ipv4_is_the_same_through_an_ipv6_socket);
     RUN(of_ipv6_the_first_64_bits_count);
     RUN(unix_sockets_are_not_counted);
+    RUN(unless_it_is_set_one_address_gets_a_quarter_of_the_places);
+    RUN(unless_it_is_set_this_machine_gets_all_of_them);
+    RUN(what_is_set_holds_for_everybody);
     RUN(many_are_told_apart);
     return DONE();
 }
