@@ -161,6 +161,45 @@ for value in ("close", "Close", "keep-alive, close", "x, CLOSE"):
 PY
 }
 
+@test "the tenth 401 in a row ends the connection, whatever was refused; a success begins anew, OPTIONS and errors do not" {
+    py - <<'PY'
+from rawhttp import *
+a = user()
+bad = head("GET", "/users", token="x.y.z")
+def refused(c, request=bad, last=False):
+    method = "POST" if request[:4] in ("POST", b"POST") else "GET"
+    r = c.send(request).answer(method).error(401)
+    assert r.headers.get("connection") == ("close" if last else None), r.fields
+# Each kind of 401 counts; what comes between them and is no success changes nothing.
+kinds = [bad, head("GET", "/users"), head("GET", "/events"), head("GET", "/messages/1", token="x.y.z"),
+         post("/login", {"username": "nobody", "password": "wrong-words"}), head("GET", "/users", {"Authorization": "Basic x"}),
+         post("/messages", {}), head("GET", "/events", token=a.token + "x"), post("/logout", {})]
+c = Http()
+for kind in kinds:
+    refused(c, kind)
+    c.send(head("OPTIONS", "/users")).answer("OPTIONS")
+    c.send(head("GET", "/nothing")).answer().error(404)
+refused(c, last=True)
+c.ended()
+# A success of any kind begins anew: a user who mistypes the password nine times, and then does not.
+for method, good in (("GET", head("GET", "/users", token=a.token)), ("POST", post("/login", {"username": a.name, "password": password()}))):
+    c = Http()
+    for _ in range(3):
+        for _ in range(9):
+            refused(c)
+        assert c.send(good).answer(method).status == 200
+    for n in range(10):
+        refused(c, last=n == 9)
+    c.ended()
+# Of a flood in one go no more than ten are looked at.
+c = Http().send(bad * 1000)
+answers = [c.answer().error(401) for _ in range(10)]
+assert [r.headers.get("connection") for r in answers] == [None] * 9 + ["close"]
+rest = c.parser.trailing_data[0] + read_all(c.socket)
+assert rest == b"", rest
+PY
+}
+
 @test "HTTP/1.0 closes after the answer, unless keep-alive is asked for" {
     py - <<'PY'
 from rawhttp import *

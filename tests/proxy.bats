@@ -162,6 +162,20 @@ with Server("-o", "trusted_proxies=127.0.0.1", "-o", "forwarded_for=on", "-o", "
 PY
 }
 
+@test "X-Forwarded-For: the 401s in a row that end a connection are those of one client of the proxy" {
+    py - <<'PY'
+from proxied import *
+c = Http("fields")
+def refused(address):
+    c.send(head("GET", "/users", {"X-Forwarded-For": address}, "x.y.z"))
+    return c.answer().error(401).headers.get("connection")
+for n in range(4):
+    assert [refused(f"192.0.2.{n}") for _ in range(9)] == [None] * 9
+assert [refused("192.0.2.9") for _ in range(10)] == [None] * 9 + ["close"]
+c.ended()
+PY
+}
+
 @test "X-Forwarded-For: from a peer that is not trusted, or where it is off, it is ignored" {
     py - <<'PY'
 from server import *

@@ -69,6 +69,7 @@ static void find_where_from(struct client *c)
 void client_name(struct client *c, const struct netaddr *address)
 {
     netaddr_format(address, c->address);
+    c->unauthorized = 0;
     proctitle_set("session - %s", c->address);
     log_ident("session[%d] %s", (int)getpid(), c->address);
 }

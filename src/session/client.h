@@ -26,6 +26,7 @@ struct client {
     struct netaddr from;        /* the peer; after a PROXY header, the client that it names */
     char address[NETADDR_TEXT]; /* the client's, as text; X-Forwarded-For may change it */
     struct bucket frames;       /* what frame_rate still allows */
+    int unauthorized;           /* answers of status 401 since the last that was a success */
     struct buf in, out;
     int64_t stuck_since; /* clock_ms(): it takes nothing of out since then; 0: it does */
     int64_t late_since;  /* clock_ms(): something of out waits since then; 0: nothing does */
@@ -46,7 +47,8 @@ int client_poll(struct pollfd *fds, unsigned count, int64_t deadline);
 /* Takes over a connected, non-blocking socket, and finds out the peer's address. */
 void client_init(struct client *c, const struct conf *conf, int fd);
 
-/* Sets the client's address, and shows it in the title and the log, with no user yet. */
+/* Sets the client's address, and shows it in the title and the log, with no user yet. What another
+ * client of the same proxy did before does not count against it. */
 void client_name(struct client *c, const struct netaddr *address);
 
 /* Takes from frame_rate's allowance; false if the client sends more than that. */

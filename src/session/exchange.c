@@ -14,6 +14,9 @@
 #define RETRY_AFTER       "2"
 #define RETRY_AFTER_LIMIT "60"
 
+/* With so many in a row the connection ends: whoever guesses or floods pays for a new one. */
+enum { UNAUTHORIZED_MOST = 10 };
+
 /* Response fields that a page may need. */
 #define EXPOSED "Retry-After, Allow, Accept, Accept-Encoding, WWW-Authenticate, Date, ETag, Link"
 
@@ -145,10 +148,21 @@ static void put_cors(struct exchange *x)
         http_response_field(out, "Access-Control-Expose-Headers", EXPOSED);
 }
 
+/* OPTIONS succeeds for anybody, and is no reason to start anew. */
+static void count_unauthorized(struct exchange *x, int status)
+{
+    struct client *c = x->client;
+    if (status == 401)
+        x->close = ++c->unauthorized >= UNAUTHORIZED_MOST || x->close;
+    else if (status < 300 && !http_text_is(x->request.method, "OPTIONS"))
+        c->unauthorized = 0;
+}
+
 void exchange_begin(struct exchange *x, int status)
 {
     struct buf *out = &x->client->out;
     http_response_begin(out, status, time(NULL));
+    count_unauthorized(x, status);
     /* SIGTERM may have arrived since the request was read: tell the client. */
     x->close = x->close || client_stop;
     if (x->close)
