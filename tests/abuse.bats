@@ -300,6 +300,29 @@ eventually(lambda: isinstance(online(alice, "192.0.2.3", n), socket.socket))
 PY
 }
 
+@test "unless it is set, one user, and one address behind a proxy, gets a quarter of max_clients; this machine is no address" {
+    py - <<'PY'
+from proxied import *
+from server import Server
+alice, bob = member(), member()
+with Server("-o", "max_clients=72", "-o", "trusted_proxies=127.0.0.1", "-o", "proxy_protocol=on") as s:
+    def refused(who, address):
+        got = online(who, address, s.name)
+        return not isinstance(got, socket.socket) and got[0] == 429
+    everywhere = [online(alice, f"192.0.2.{i}", s.name) for i in range(18)]
+    assert refused(alice, "192.0.2.99") and refused(alice, "127.0.0.1")
+    assert not refused(bob, "192.0.2.99")
+    everywhere.pop().close()
+    eventually(lambda: not refused(alice, "192.0.2.0"))
+crowd = [member() for _ in range(19)]
+with Server("-o", "max_clients=72", "-o", "trusted_proxies=127.0.0.1", "-o", "proxy_protocol=on") as s:
+    there = [online(u, "192.0.2.7", s.name) for u in crowd]
+    assert all(isinstance(c, socket.socket) for c in there[:18]) and there[18][0] == 429, there[18]
+    here = [online(u, "127.0.0.1", s.name) for u in crowd]
+    assert all(isinstance(c, socket.socket) for c in here)
+PY
+}
+
 # --- floods ---
 
 @test "frame_rate: a flood of frames of any kind gets an error \"flooding\" and close code 4429; nobody else does" {

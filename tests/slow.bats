@@ -5,7 +5,7 @@ load lib/server
 
 setup_file() {
     server_setup_file
-    server_start main -o max_clients=2000 -o session_queue=64k -o presence=off -o write_timeout=10m \
+    server_start main -o max_clients=2000 -o max_connections_per_user=0 -o session_queue=64k -o presence=off -o write_timeout=10m \
         -o ping_interval=10m
     server_start strict -o presence=off -o write_timeout=3s
 }

@@ -231,6 +231,15 @@ int conf_bcrypt_most(const struct conf *c)
     return c->bcrypt_cost + MORE < HIGHEST ? (int)c->bcrypt_cost + MORE : HIGHEST;
 }
 
+int conf_clients_most(const struct conf *c, int limit)
+{
+    enum { PARTS = 4, LEAST = 16 };
+    int part = (int)c->max_clients / PARTS;
+    if (limit >= 0)
+        return limit;
+    return part > LEAST ? part : LEAST;
+}
+
 void conf_wipe_secrets(struct conf *c)
 {
     for (int id = 0; id < CONF_KEY_COUNT; id++)

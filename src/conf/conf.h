@@ -140,6 +140,10 @@ bool conf_wants_tls(const struct conf *c);
  * more than the highest bcrypt_cost takes. */
 int conf_bcrypt_most(const struct conf *c);
 
+/* How many clients a limit of one address, or one user, allows: -1 is a quarter of max_clients, and
+ * no fewer than a household needs; 0: no limit. */
+int conf_clients_most(const struct conf *c, int limit);
+
 /* The warning of this number, from 0 on, about a setting that is accepted but not advisable; NULL
  * after the last. Call it before conf_wipe_secrets(). */
 const char *conf_warning(const struct conf *c, unsigned number);

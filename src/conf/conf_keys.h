@@ -135,10 +135,10 @@ KEY(INT, login_failures, "100", RANGE(0, 1000000), BROKER, NULL,
     "failed logins from one address in an hour; 429 beyond; 0: no limit")
 KEY(INT, register_rate, "1000", RANGE(0, 1000000), BROKER, NULL,
     "registrations from one address in an hour; 429 beyond; 0: no limit")
-KEY(INT, max_connections_per_address, "10000", RANGE(0, 100000), BROKER, NULL,
-    "WebSockets and event streams from one address at one time; 0: no limit")
-KEY(INT, max_connections_per_user, "10000", RANGE(0, 100000), BROKER, NULL,
-    "WebSockets and event streams of one user at one time; 0: no limit")
+KEY(INT, max_connections_per_address, "-1", RANGE(-1, 100000), BROKER, NULL,
+    "who is online from one address; -1: a quarter of max_clients; 0: no limit")
+KEY(INT, max_connections_per_user, "-1", RANGE(-1, 100000), BROKER, NULL,
+    "WebSockets and event streams of one user; -1: a quarter of max_clients; 0: no limit")
 KEY(INT, frame_rate, "10000", RANGE(0, 1000000), SESSION | BROKER, NULL,
     "frames, or requests, of one connection in a second; 0: no limit")
 

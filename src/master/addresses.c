@@ -8,10 +8,6 @@
 #include "map.h"
 #include "netaddr.h"
 
-/* Unless max_clients_per_address is set: one address gets a quarter of max_clients, and no fewer
- * than a household needs. */
-enum { PARTS = 4, LEAST = 16 };
-
 struct address {
     uint64_t key;
     int clients;
@@ -41,12 +37,9 @@ int addresses_clients(const struct address *a)
 
 int addresses_most(const struct conf *conf, const struct netaddr *peer)
 {
-    int part = conf->max_clients / PARTS;
-    if (conf->max_clients_per_address >= 0)
-        return conf->max_clients_per_address;
-    if (netaddr_listed(peer, "127.0.0.0/8, ::1"))
+    if (conf->max_clients_per_address < 0 && netaddr_listed(peer, "127.0.0.0/8, ::1"))
         return 0;
-    return part > LEAST ? part : LEAST;
+    return conf_clients_most(conf, conf->max_clients_per_address);
 }
 
 void addresses_leave(struct address *a)

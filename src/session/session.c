@@ -59,5 +59,5 @@ void session_main(const struct conf *conf, int client, bool tls, int handover, i
 
     ask_close(&a);
     enum ending ending = client_free(&c);
-    process_end(ending);
+    process_end((int)ending);
 }

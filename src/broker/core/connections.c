@@ -6,10 +6,10 @@
 
 static struct tally by_user, by_address;
 
-/* A limit of 0 is none. */
 static int64_t most(int limit)
 {
-    return limit ? limit : INT64_MAX;
+    int clients = conf_clients_most(&broker.conf, limit);
+    return clients ? clients : INT64_MAX;
 }
 
 bool connections_add(struct peer *p)
