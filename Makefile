@@ -83,13 +83,13 @@ $(BUILD)/%.o: src/%.c Makefile
 
 # A unit test links the object under test and what lies below it, never a whole program.
 UNIT_OBJECTS = $(call objects,lib conf ipc wire tls) $(BUILD)/master/addresses.o \
-               $(BUILD)/auth/bcrypt.o $(BUILD)/broker/core/turns.o $(BUILD)/broker/accounts/limits.o \
-               $(BUILD)/broker/accounts/token.o $(BUILD)/broker/accounts/token_keys.o \
+               $(BUILD)/auth/bcrypt.o $(BUILD)/broker/core/turns.o $(BUILD)/broker/helpers/waitlist.o \
+               $(addprefix $(BUILD)/broker/accounts/,limits.o token.o token_keys.o) \
                $(BUILD)/signer/content.o
 $(BUILD)/unit/%: tests/unit/%.c tests/unit/test.h $(UNIT_OBJECTS)
 	@mkdir -p $(@D)
 	$(call say,TEST,$@)
-	$(Q)$(CC) $(CFLAGS) $(CPPFLAGS) -Itests/unit $(addprefix -Isrc/,lib conf ipc wire tls master auth broker/core broker/accounts signer) \
+	$(Q)$(CC) $(CFLAGS) $(CPPFLAGS) -Itests/unit $(addprefix -Isrc/,lib conf ipc wire tls master auth broker/core broker/helpers broker/accounts signer) \
 	    -o $@ $< $(UNIT_OBJECTS) $(LDFLAGS) $(LINK) -ljson-c -lcrypto -lcrypt -ljwt -lz
 
 # The broker without PostgreSQL: all of it but the connections, and on a clock of its own.

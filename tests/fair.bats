@@ -1,6 +1,7 @@
 #!/usr/bin/env bats
-# One account that takes all it can get, and what others notice of it: counted, not timed. The
-# turns by themselves are in unit/test_turns.c; figures are those of the bench (mode fair).
+# One account, or address, that takes all it can get, and what others notice of it: counted, not
+# timed. The turns by themselves are in unit/test_turns.c and unit/test_waitlist.c; figures are those
+# of the bench (mode fair).
 
 load lib/server
 
@@ -104,5 +105,123 @@ with locked("sessions", "access exclusive"):
 assert api("GET", "/users", token=alice.token)[0] == 200
 # Those two, and the last one.
 assert calls() == begun + 3, (calls(), begun)
+PY
+}
+
+# --- auth workers ---
+
+@test "auth workers: while one address has eighty registrations waiting, a known user's login is hashed next" {
+    py - <<'PY'
+from hashes import *
+with Hashes("-o", "auth_queue=100") as h:
+    alice = h.member("203.0.113.1", "alice")
+    with h.held():
+        first = h.register("192.0.2.1", "first")
+        many = h.registrations("192.0.2.1", *(f"a{n}" for n in range(80)))
+        known = h.login("203.0.113.1", alice, "alice")
+    answers(200, known)
+    answers(201, first, *many)
+    # One was with the worker.
+    assert h.hashed()[:3] == ["alice", "first", "alice"] and len(h.hashed()) == 83, h.hashed()
+PY
+}
+
+@test "auth workers: strangers take turns by address, whether they register or guess, and 64 bits of IPv6 are one" {
+    py - <<'PY'
+from hashes import *
+with Hashes() as h:
+    alice, bob = h.member("203.0.113.1", "alice"), h.member("203.0.113.1", "bob")
+    with h.held():
+        many = [h.register("192.0.2.1", "first")]
+        many += [h.register(f"2001:db8::{n}", f"a{n}") for n in range(1, 7)]
+        wrong = [h.login("2001:db8::7", alice, "w1"), h.login("2001:db8::8", bob, "w2")]
+        many += [h.register("192.0.2.2", f"b{n}") for n in range(1, 4)]
+        right = h.login("192.0.2.3", alice, "alice")    # where she has not been
+        many += [h.register("2001:db8:0:1::1", "c1")]
+    answers(200, right)
+    answers(201, *many)
+    answers(401, *wrong)
+    assert h.hashed() == ["alice", "bob", "first", "a1", "b1", "alice", "c1", "a2", "b2", "a3", "b3",
+                          "a4", "a5", "a6", "w1", "w2"], h.hashed()
+PY
+}
+
+@test "auth workers: where auth_queue is full, whoever has most waiting loses its last, and known users have places of their own" {
+    py - <<'PY'
+from hashes import *
+with Hashes("-o", "auth_queue=4") as h:
+    users = [h.member(f"203.0.113.{n}", f"u{n}") for n in range(5)]
+    with h.held():
+        first = h.register("192.0.2.1", "first")
+        a = [h.register("192.0.2.1", f"a{n}") for n in range(4)]
+        refused(h.register("192.0.2.1", "a4"))
+        b = h.register("192.0.2.2", "b")
+        refused(a.pop())
+        c = h.login("192.0.2.3", users[0], "c")
+        refused(a.pop())
+        known = [h.login(f"203.0.113.{n}", users[n], f"u{n}") for n in range(4)]
+        refused(h.login("203.0.113.4", users[4], "u4"))  # one of each
+    answers(201, first, *a, b)
+    answers(401, c)
+    answers(200, *known)
+    # Of the known ones four go in a row, then one of the others.
+    assert h.hashed()[5:] == ["first", "u0", "u1", "u2", "u3", "a0", "b", "c", "a1"], h.hashed()
+PY
+}
+
+@test "auth workers: known users' logins cannot shut others out" {
+    py - <<'PY'
+from hashes import *
+with Hashes() as h:
+    users = [h.member("203.0.113.1", f"u{n}") for n in range(9)]
+    with h.held():
+        first, stranger = h.register("192.0.2.1", "first"), h.register("192.0.2.1", "a")
+        known = [h.login("203.0.113.1", u, f"u{n}") for n, u in enumerate(users)]
+    answers(201, first, stranger)
+    answers(200, *known)
+    assert h.hashed()[9:] == ["first", "u0", "u1", "u2", "u3", "a", "u4", "u5", "u6", "u7", "u8"], h.hashed()
+PY
+}
+
+@test "auth workers: a new password is its account's work, whatever its address has waiting, and takes turns, too" {
+    py - <<'PY'
+from hashes import *
+with Hashes() as h:
+    alice = h.member("192.0.2.1", "alice")
+    with h.held():
+        first = h.register("192.0.2.1", "first")
+        many = [h.register("192.0.2.1", f"a{n}") for n in range(5)]
+        mine = h.password("192.0.2.1", alice, "alice", "new")
+    answers(200, mine)
+    answers(201, first, *many)
+    order = h.hashed()[1:]
+    # What it needs next comes while one of the others is with the worker, or just before.
+    assert order[:3] == ["first", "a0", "alice"] and order.index("new") in (3, 4, 5), order
+PY
+}
+
+@test "auth workers: what a session that has gone asked for is not hashed, and a registration makes no account" {
+    py - <<'PY'
+from hashes import *
+with Hashes() as h:
+    alice = h.member("203.0.113.1", "alice")
+    def gone(say, label, payload):
+        h.labels.add(label)
+        before = h.asked()
+        c = Channel(SILENT, name=h.name)
+        c.say("HELLO", hello("192.0.2.1"))
+        c.say(say, payload)
+        eventually(lambda: h.asked() > before)
+        c.say("USERS")                                  # which it may not: the broker ends it
+        c.ended()
+    name = some_name()
+    with h.held():
+        first = h.register("192.0.2.1", "first")
+        gone("REGISTER", "gone", b"".join(map(text, (name, f"{name}@example.com", word("gone")))))
+        gone("LOGIN", "guess", text(alice.name) + text(word("guess")))
+        last = h.register("192.0.2.1", "last")
+    answers(201, first, last)
+    assert h.hashed() == ["alice", "first", "last"], h.hashed()
+    assert sql(f"select count(*) from users where username = '{name}'") == "0"
 PY
 }

@@ -112,7 +112,7 @@ KEY(INT, bcrypt_cost, "10", RANGE(4, 16), BROKER | AUTH, NULL,
 KEY(INT, auth_workers, "2", RANGE(1, 64), MASTER | BROKER | AUTH, NULL,
     "processes that compute password hashes")
 KEY(INT, auth_queue, "64", RANGE(1, 100000), BROKER | AUTH, NULL,
-    "logins that may wait for such a process; 503 beyond")
+    "what may wait for such a process, and as many logins of known users; 503 beyond")
 KEY(INT, min_password, "8", RANGE(1, 72), SESSION | BROKER | RELOAD, NULL,
     "the fewest bytes in a new password")
 

@@ -116,6 +116,28 @@ static void out_of_turn(void)
     turns_free(&turns);
 }
 
+static void whoever_has_most_can_lose_its_last(void)
+{
+    turns_init(&turns, SHARE);
+    uint64_t key = 0;
+    CHECK(!turns_last_of_most(&turns, &key));
+    struct thing *one = add(1, 0, 1), *first = add(2, 0, 50), *last = add(2, 1, 70);
+    CHECK(turns_last_of_most(&turns, &key) == &last->turn && key == 2);
+    turns_remove(&turns, 2, &last->turn);
+    CHECK(turns.count == 2 && turns_count(&turns, 2) == 1 && turns_cost(&turns, 2) == 50);
+    struct thing *middle = add(1, 1, 1);
+    add(1, 2, 1);
+    turns_remove(&turns, 1, &middle->turn);
+    turns_remove(&turns, 2, &first->turn);
+    CHECK(turns.count == 2 && turns_count(&turns, 2) == 0);
+    CHECK(turns_last_of_most(&turns, &key) != &one->turn && key == 1);
+    CHECK(takes(1, 0) && takes(1, 2) && turns.count == 0);
+    free(first);
+    free(middle);
+    free(last);
+    turns_free(&turns);
+}
+
 /* --- random runs --- */
 
 enum { KEYS = 6, DEAREST = 350, STEPS = 200000 };
@@ -194,6 +216,7 @@ int main(int argc, char **argv)
     RUN(who_comes_late_goes_after_one_turn_of_each_before);
     RUN(a_share_is_of_cost_not_of_number);
     RUN(out_of_turn);
+    RUN(whoever_has_most_can_lose_its_last);
     RUN(nobody_waits_for_more_than_a_turn_of_each_other);
     return DONE();
 }

@@ -30,6 +30,7 @@ static const char *const malformed = "a message with a malformed payload";
 
 struct account_request {
     struct asker asker;
+    uint64_t address;   /* where it comes from */
     int64_t user;       /* whose password is compared, and who gets the token */
     int64_t generation; /* of this user's tokens, read together with the hash */
     bool disabled;
@@ -47,7 +48,7 @@ struct account_request {
 static struct account_request *request_new(const struct peer *p, const struct ipc_message *m)
 {
     struct account_request *q = xcalloc(1, sizeof(*q));
-    *q = (struct account_request){.asker = asker_of(p, m)};
+    *q = (struct account_request){.asker = asker_of(p, m), .address = p->address};
     return q;
 }
 
@@ -76,6 +77,17 @@ static void request_fail(struct account_request *q, enum ipc_error error)
 static char *copy_text(struct ipc_text t)
 {
     return xstrndup(t.p, t.n);
+}
+
+/* Strangers take turns by address. A new password is its account's work. A login from where its
+ * user has logged in before goes first. */
+static struct hashing_client client_of(const struct account_request *q)
+{
+    bool of_account = q->asker.type == IPC_PASSWORD;
+    return (struct hashing_client){
+        .turn = {.key = of_account ? (uint64_t)q->user : q->address,
+                 .urgent = q->asker.type == IPC_LOGIN && logins_known(&q->login)},
+        .peer = q->asker.peer};
 }
 
 /* All requests but LOGOUT end with a token and the user. */
@@ -177,7 +189,7 @@ const char *accounts_register(struct peer *p, const struct ipc_message *m)
     struct account_request *q = request_new(p, m);
     q->name = copy_text(name);
     q->email = copy_text(email);
-    hashing_hash(password, on_hashed, q);
+    hashing_hash(client_of(q), password, on_hashed, q);
     return NULL;
 }
 
@@ -214,7 +226,7 @@ static void on_new_hash(void *arg, bool done, struct ipc_text hash, enum ipc_che
 static void hash_new_password(struct account_request *q)
 {
     struct ipc_text password = {q->new_password, q->new_password_size};
-    hashing_hash(password, on_new_hash, q);
+    hashing_hash(client_of(q), password, on_new_hash, q);
 }
 
 static void on_rehashed(void *arg, const PGresult *result)
@@ -239,12 +251,13 @@ static void on_renewed(void *arg, bool done, struct ipc_text hash, enum ipc_chec
     pool_run(peer_find(q->asker.peer), STATEMENT_USER_REHASH, &params, on_rehashed, q);
 }
 
-/* Replaces a hash of another cost or form with one like new ones. The client has its answer
- * already; other logins of this source wait until this is done. */
+/* Replaces a hash of another cost or form with one like new ones, as its account's work. The client
+ * has its answer already and may go; other logins of this source wait until this is done. */
 static void renew_hash(struct account_request *q)
 {
     struct ipc_text password = {q->password, q->password_size};
-    hashing_hash(password, on_renewed, q);
+    struct hashing_client client = {.turn.key = (uint64_t)q->user};
+    hashing_hash(client, password, on_renewed, q);
 }
 
 /* Logs once per user that the password cannot be compared: anybody who knows the name could repeat
@@ -316,7 +329,7 @@ static void on_credentials(void *arg, const PGresult *result)
         q->disabled = db_bool(result, 0, 6);
     }
     struct ipc_text password = {q->password, q->password_size};
-    hashing_verify(password, hash, work, on_verified, q);
+    hashing_verify(client_of(q), password, hash, work, on_verified, q);
 }
 
 /* Its turn has come. If the peer has left, no password is checked. */

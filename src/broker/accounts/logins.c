@@ -30,7 +30,7 @@ struct source {
 static struct map sources;
 static int waiting;
 static struct tally waiting_from; /* by address */
-static struct tally busy_from;    /* by address: logins that have their turn */
+static struct tally busy_from[2]; /* by address: logins that have their turn; those known there */
 
 enum { BUSY_AGAIN_MS = 20 };
 
@@ -51,8 +51,9 @@ static void on_time(void *arg)
 {
     struct source *s = arg;
     struct login *l = STAILQ_FIRST(&s->logins);
+    l->known = limits_known(s->account, s->address);
     if (s->address && peer_find(l->peer)) {
-        l->busy = tally_add(&busy_from, s->address, most_busy());
+        l->busy = tally_add(&busy_from[l->known], s->address, most_busy());
         if (!l->busy) {
             loop_timer_set(broker.loop, &s->timer, BUSY_AGAIN_MS);
             return;
@@ -136,6 +137,11 @@ enum ipc_error logins_enter(struct login *l, struct ipc_text name, const struct 
     return IPC_E_NONE;
 }
 
+bool logins_known(const struct login *l)
+{
+    return l->known;
+}
+
 static void remember(const struct login *l, enum verdict verdict)
 {
     const struct source *s = l->source;
@@ -154,7 +160,7 @@ void logins_leave(struct login *l, enum verdict verdict)
         return;
     remember(l, verdict);
     if (l->busy)
-        tally_drop(&busy_from, s->address);
+        tally_drop(&busy_from[l->known], s->address);
     STAILQ_REMOVE_HEAD(&s->logins, next);
     l->source = NULL;
     if (--s->count > 0)
@@ -172,5 +178,6 @@ void logins_free(void)
     }
     map_free(&sources);
     tally_free(&waiting_from);
-    tally_free(&busy_from);
+    tally_free(&busy_from[false]);
+    tally_free(&busy_from[true]);
 }

@@ -4,7 +4,8 @@
  *
  * So a hundred concurrent guesses are checked as slowly as a hundred in a row. A waiting login
  * holds no auth worker and no database connection. The number of turns that one address has at once
- * is limited too, so that others always get through.
+ * is limited, too, those of accounts known there apart from the others: what is beyond waits here,
+ * and not in the queue of the auth workers, which has few places.
  */
 #ifndef LOGINS_H
 #define LOGINS_H
@@ -24,6 +25,7 @@ struct login {
     STAILQ_ENTRY(login) next;
     uint64_t peer;
     bool busy;    /* counted as having its turn, by address */
+    bool known;   /* when its turn came, the address was known for the account */
     bool charged; /* took a failure from the address's allowance */
     void (*turn)(void *arg, enum ipc_error error);
     void *arg;
@@ -34,6 +36,9 @@ struct login {
  * Otherwise the login is refused: IPC_E_LOGINS or IPC_E_OVERLOADED. */
 enum ipc_error logins_enter(struct login *l, struct ipc_text name, const struct peer *p,
                             void (*turn)(void *arg, enum ipc_error error), void *arg);
+
+/* In its turn: does it come from an address that is known for its account? */
+bool logins_known(const struct login *l);
 
 /* Ends the login's turn with this verdict. Harmless for one that did not enter. */
 void logins_leave(struct login *l, enum verdict verdict);

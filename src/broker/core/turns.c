@@ -8,7 +8,7 @@
 
 struct turns_queue {
     TAILQ_ENTRY(turns_queue) next; /* in the round */
-    STAILQ_HEAD(, turn) things;
+    TAILQ_HEAD(turns_things, turn) things;
     uint64_t key;
     size_t count, cost; /* of what waits */
     int64_t credit;     /* what it may still use in this turn; below zero: what it owes */
@@ -30,7 +30,7 @@ static struct turns_queue *new_queue(struct turns *t, uint64_t key)
     struct turns_queue *q = xcalloc(1, sizeof(*q));
     q->key = key;
     q->credit = (int64_t)t->share;
-    STAILQ_INIT(&q->things);
+    TAILQ_INIT(&q->things);
     TAILQ_INSERT_TAIL(&t->round, q, next);
     map_put(&t->queues, key, q);
     return q;
@@ -49,26 +49,31 @@ void turns_add(struct turns *t, uint64_t key, struct turn *thing, size_t cost)
     if (!q)
         q = new_queue(t, key);
     thing->cost = cost;
-    STAILQ_INSERT_TAIL(&q->things, thing, next);
+    TAILQ_INSERT_TAIL(&q->things, thing, next);
     q->count++;
     q->cost += cost;
     t->count++;
 }
 
-static struct turn *take_first(struct turns *t, struct turns_queue *q)
+static void remove_thing(struct turns *t, struct turns_queue *q, struct turn *thing)
 {
-    struct turn *thing = STAILQ_FIRST(&q->things);
-    STAILQ_REMOVE_HEAD(&q->things, next);
+    TAILQ_REMOVE(&q->things, thing, next);
     q->cost -= thing->cost;
     t->count--;
     if (--q->count == 0)
         drop_queue(t, q);
+}
+
+static struct turn *take_first(struct turns *t, struct turns_queue *q)
+{
+    struct turn *thing = TAILQ_FIRST(&q->things);
+    remove_thing(t, q, thing);
     return thing;
 }
 
 static bool may_go(const struct turns_queue *q)
 {
-    return q->credit >= (int64_t)STAILQ_FIRST(&q->things)->cost;
+    return q->credit >= (int64_t)TAILQ_FIRST(&q->things)->cost;
 }
 
 struct turn *turns_take(struct turns *t)
@@ -83,7 +88,7 @@ struct turn *turns_take(struct turns *t)
         q->credit += (int64_t)t->share;
         q = TAILQ_FIRST(&t->round);
     }
-    q->credit -= (int64_t)STAILQ_FIRST(&q->things)->cost;
+    q->credit -= (int64_t)TAILQ_FIRST(&q->things)->cost;
     return take_first(t, q);
 }
 
@@ -91,6 +96,23 @@ struct turn *turns_take_of(struct turns *t, uint64_t key)
 {
     struct turns_queue *q = map_get(&t->queues, key);
     return q ? take_first(t, q) : NULL;
+}
+
+void turns_remove(struct turns *t, uint64_t key, struct turn *thing)
+{
+    remove_thing(t, map_get(&t->queues, key), thing);
+}
+
+struct turn *turns_last_of_most(const struct turns *t, uint64_t *key)
+{
+    const struct turns_queue *q, *most = TAILQ_FIRST(&t->round);
+    if (!most)
+        return NULL;
+    TAILQ_FOREACH (q, &t->round, next)
+        if (q->count > most->count)
+            most = q;
+    *key = most->key;
+    return TAILQ_LAST(&most->things, turns_things);
 }
 
 void turns_charge(struct turns *t, uint64_t key, size_t cost)

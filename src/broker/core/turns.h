@@ -17,7 +17,7 @@
 
 /* The first member of whatever waits. The caller owns it. */
 struct turn {
-    STAILQ_ENTRY(turn) next;
+    TAILQ_ENTRY(turn) next;
     size_t cost;
 };
 
@@ -44,6 +44,13 @@ struct turn *turns_take(struct turns *t);
 
 /* Takes the first thing under this key, out of turn; NULL: none waits. */
 struct turn *turns_take_of(struct turns *t, uint64_t key);
+
+/* Takes this thing, which waits under this key, from wherever it is. */
+void turns_remove(struct turns *t, uint64_t key, struct turn *thing);
+
+/* The last thing of those who have the most waiting, and their key; NULL: nothing waits. Looks at
+ * every queue. */
+struct turn *turns_last_of_most(const struct turns *t, uint64_t *key);
 
 /* What was taken under this key has cost so much more than was known. As long as something waits
  * under it, that is due before its next turn. */

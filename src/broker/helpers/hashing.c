@@ -5,17 +5,24 @@
 
 #include "broker.h"
 #include "log.h"
-#include "work.h"
+#include "peer.h"
+
+struct job {
+    uint64_t peer;
+    hashing_done *done;
+    void *arg;
+};
+
+static bool is_wanted(const void *arg)
+{
+    const struct job *job = arg;
+    return !job->peer || peer_find(job->peer);
+}
 
 static struct work work = {.who = "an auth worker",
                            .role = IPC_BY_AUTH,
                            .patience = (int64_t)IPC_HASHING_S * 1000,
-                           WORK_QUEUES(work)};
-
-struct job {
-    hashing_done *done;
-    void *arg;
-};
+                           .wanted = is_wanted};
 
 static void on_answer(void *arg, const struct ipc_message *m)
 {
@@ -36,25 +43,27 @@ static void on_answer(void *arg, const struct ipc_message *m)
 }
 
 /* Completes the packet's message and sends the request. */
-static void ask(struct buf *packet, uint32_t seq, hashing_done *done, void *arg)
+static void ask(struct hashing_client client, struct buf *packet, uint32_t seq, hashing_done *done,
+                void *arg)
 {
     struct job *job = xcalloc(1, sizeof(*job));
-    *job = (struct job){done, arg};
+    *job = (struct job){client.peer, done, arg};
     ipc_end(packet, 0);
-    work_ask(&work, packet, seq, on_answer, job);
+    work_ask(&work, client.turn, packet, seq, on_answer, job);
 }
 
-void hashing_hash(struct ipc_text password, hashing_done *done, void *arg)
+void hashing_hash(struct hashing_client client, struct ipc_text password, hashing_done *done,
+                  void *arg)
 {
     struct buf packet = BUF_INIT;
     uint32_t seq = work_seq(&work);
     ipc_begin(&packet, IPC_HASH, seq);
     ipc_put_text(&packet, password.p, password.n);
-    ask(&packet, seq, done, arg);
+    ask(client, &packet, seq, done, arg);
 }
 
-void hashing_verify(struct ipc_text password, struct ipc_text hash, int cost, hashing_done *done,
-                    void *arg)
+void hashing_verify(struct hashing_client client, struct ipc_text password, struct ipc_text hash,
+                    int cost, hashing_done *done, void *arg)
 {
     struct buf packet = BUF_INIT;
     uint32_t seq = work_seq(&work);
@@ -63,7 +72,7 @@ void hashing_verify(struct ipc_text password, struct ipc_text hash, int cost, ha
     /* A longer text is not a hash, and neither is its beginning. */
     ipc_put_text(&packet, hash.p, hash.n < IPC_MAX_NAME ? hash.n : IPC_MAX_NAME);
     ipc_put_u8(&packet, (uint8_t)cost);
-    ask(&packet, seq, done, arg);
+    ask(client, &packet, seq, done, arg);
 }
 
 void hashing_init(int fd)

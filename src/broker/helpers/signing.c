@@ -30,8 +30,10 @@ static struct work work = {.who = "the signer",
                            .at_once = AT_ONCE,
                            .most = QUEUE,
                            .patience = PATIENCE_MS,
-                           .wanted = peer_is_there,
-                           WORK_QUEUES(work)};
+                           .wanted = peer_is_there};
+
+/* One channel has one signature: all are signed in the order of their arrival. */
+static const struct work_turn in_order = {0};
 
 static void on_answer(void *arg, const struct ipc_message *m)
 {
@@ -58,7 +60,7 @@ void signing_ask(const struct signing_order *order, signing_done *done, void *ar
     ipc_put_text(&packet, order->key.p, order->key.n);
     ipc_put_text(&packet, order->content.p, order->content.n);
     ipc_end(&packet, begin);
-    work_ask(&work, &packet, seq, on_answer, job);
+    work_ask(&work, in_order, &packet, seq, on_answer, job);
 }
 
 void signing_init(int fd)

@@ -15,7 +15,8 @@
 enum { LOOK_MS = 500, REPLY_MAX = 2048 };
 
 struct work_job {
-    STAILQ_ENTRY(work_job) next;
+    struct waiter waiter;
+    STAILQ_ENTRY(work_job) next; /* among those that are out */
     uint32_t seq;
     int64_t until; /* clock_ms() */
     struct buf packet;
@@ -32,18 +33,7 @@ static void finish(struct work_job *job, const struct ipc_message *answer)
 
 static struct work_job *take_waiting(struct work *w)
 {
-    struct work_job *job = STAILQ_FIRST(&w->waiting);
-    if (job) {
-        STAILQ_REMOVE_HEAD(&w->waiting, next);
-        w->waiting_count--;
-    }
-    return job;
-}
-
-static void put_waiting(struct work *w, struct work_job *job)
-{
-    STAILQ_INSERT_TAIL(&w->waiting, job, next);
-    w->waiting_count++;
+    return (struct work_job *)waitlist_take(&w->waiting);
 }
 
 static bool job_is_wanted(const struct work *w, const struct work_job *job)
@@ -51,15 +41,23 @@ static bool job_is_wanted(const struct work *w, const struct work_job *job)
     return !w->wanted || w->wanted(job->arg);
 }
 
-/* Drops queued requests that nobody waits for any more. */
+/* Drops the waiting requests that nobody waits for any more. */
 static void drop_unwanted(struct work *w)
 {
-    struct work_job *job;
-    for (int n = w->waiting_count; n > 0 && (job = take_waiting(w)); n--) {
-        if (job_is_wanted(w, job))
-            put_waiting(w, job);
-        else
-            finish(job, NULL);
+    struct work_queue unwanted = STAILQ_HEAD_INITIALIZER(unwanted);
+    struct waiter *next, *waiter = waitlist_oldest(&w->waiting);
+    for (; waiter; waiter = next) {
+        struct work_job *job = (struct work_job *)waiter;
+        next = waitlist_after(waiter);
+        if (!job_is_wanted(w, job)) {
+            waitlist_remove(&w->waiting, waiter);
+            STAILQ_INSERT_TAIL(&unwanted, job, next);
+        }
+    }
+    while (!STAILQ_EMPTY(&unwanted)) {
+        struct work_job *job = STAILQ_FIRST(&unwanted);
+        STAILQ_REMOVE_HEAD(&unwanted, next);
+        finish(job, NULL);
     }
 }
 
@@ -113,8 +111,10 @@ static void on_late_look(void *arg)
         log_warn("%s did not answer", w->who);
         finish(job, NULL);
     }
-    while ((job = STAILQ_FIRST(&w->waiting)) && job->until <= now)
-        finish(take_waiting(w), NULL);
+    while ((job = (struct work_job *)waitlist_oldest(&w->waiting)) && job->until <= now) {
+        waitlist_remove(&w->waiting, &job->waiter);
+        finish(job, NULL);
+    }
     send_next(w);
 }
 
@@ -150,26 +150,32 @@ uint32_t work_seq(struct work *w)
     return w->last_seq;
 }
 
-void work_ask(struct work *w, struct buf *packet, uint32_t seq, work_done *done, void *arg)
+void work_ask(struct work *w, struct work_turn turn, struct buf *packet, uint32_t seq,
+              work_done *done, void *arg)
 {
     struct work_job *job = xcalloc(1, sizeof(*job));
-    *job = (struct work_job){
-        .seq = seq, .until = clock_ms() + w->patience, .packet = *packet, .done = done, .arg = arg};
+    *job = (struct work_job){.waiter = {.key = turn.key, .urgent = turn.urgent},
+                             .seq = seq,
+                             .until = clock_ms() + w->patience,
+                             .packet = *packet,
+                             .done = done,
+                             .arg = arg};
     *packet = (struct buf)BUF_INIT;
-    if (w->waiting_count >= w->most)
+    if (waitlist_is_full(&w->waiting, &job->waiter))
         drop_unwanted(w);
-    if (w->waiting_count >= w->most) {
-        finish(job, NULL);
-        return;
-    }
-    put_waiting(w, job);
+    struct work_job *out = (struct work_job *)waitlist_add(&w->waiting, &job->waiter);
+    if (out)
+        finish(out, NULL);
     send_next(w);
+    log_debug("%zu wait for %s", waitlist_count(&w->waiting), w->who);
 }
 
 void work_init(struct work *w, int fd)
 {
     /* Replies to an earlier broker may still be in the socket: start at a random number. */
     w->last_seq = (uint32_t)random_u64();
+    waitlist_init(&w->waiting, (size_t)w->most);
+    STAILQ_INIT(&w->out);
     w->watch = (struct loop_watch){fd, EPOLLIN, on_socket, w};
     w->late_look.call = on_late_look;
     w->late_look.arg = w;
@@ -181,4 +187,5 @@ void work_free(struct work *w)
     struct work_job *job;
     while ((job = take_out(w, 0, INT64_MAX)) || (job = take_waiting(w)))
         finish(job, NULL);
+    waitlist_free(&w->waiting);
 }

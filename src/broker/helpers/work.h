@@ -1,7 +1,8 @@
 /*
  * Requests to one or more helper processes that share a packet socket: whichever is free takes the
- * next. A limited number is outstanding, the others wait in a bounded queue, and one without an
- * answer in time is given up, for instance because the helper died.
+ * next. A limited number is outstanding; the others wait in a bounded list, where those who ask
+ * take turns (waitlist.h). One without an answer in time is given up, for instance because the
+ * helper died; one that nobody waits for any more is not sent.
  */
 #ifndef WORK_H
 #define WORK_H
@@ -10,6 +11,7 @@
 
 #include "ipc.h"
 #include "loop.h"
+#include "waitlist.h"
 
 struct work_job;
 STAILQ_HEAD(work_queue, work_job);
@@ -21,21 +23,24 @@ struct work {
     const char *who; /* for the log: "an auth worker" */
     enum ipc_role role;
     int at_once;         /* the most outstanding requests */
-    int most;            /* the most waiting requests */
-    int64_t patience;    /* milliseconds in the queue, and as many for the answer */
+    int most;            /* waiting requests: so many urgent ones, and so many others */
+    int64_t patience;    /* milliseconds in the list, and as many for the answer */
     work_wanted *wanted; /* asked about waiting requests; NULL: all are wanted */
 
     /* Private. */
     struct loop_watch watch;
     struct loop_timer late_look; /* for requests without an answer in time */
     uint32_t last_seq;
-    struct work_queue waiting, out;
-    int waiting_count, out_count;
+    struct waitlist waiting;
+    struct work_queue out;
+    int out_count;
 };
 
-/* For the initialiser of a struct work of this name: its queues are empty. */
-#define WORK_QUEUES(w)                                                                             \
-    .waiting = STAILQ_HEAD_INITIALIZER((w).waiting), .out = STAILQ_HEAD_INITIALIZER((w).out)
+/* Whose turn a request takes. */
+struct work_turn {
+    uint64_t key; /* an address's, or an account's */
+    bool urgent;  /* it goes before what is not */
+};
 
 /* Called once, with a view of the answer, or NULL without one: no helper, or overloaded. */
 typedef void work_done(void *arg, const struct ipc_message *answer);
@@ -47,8 +52,9 @@ void work_free(struct work *w);
 /* The number for a new request. */
 uint32_t work_seq(struct work *w);
 
-/* Sends a request, a whole message with a number from work_seq(), as soon as a place is free; takes
- * over the packet and wipes it. */
-void work_ask(struct work *w, struct buf *packet, uint32_t seq, work_done *done, void *arg);
+/* Sends a request, a whole message with a number from work_seq(), when its turn comes; takes over
+ * the packet and wipes it. */
+void work_ask(struct work *w, struct work_turn turn, struct buf *packet, uint32_t seq,
+              work_done *done, void *arg);
 
 #endif
