@@ -15,7 +15,7 @@ enum {
     TEXT = 256,
 };
 
-static const struct bucket_rate rate = {.count = 5, .period = 5 * SECOND_MS};
+static const struct bucket_rate rate = {.count = 5, .period = 5000};
 
 /* One kind of line from one address. */
 struct entry {

@@ -58,6 +58,5 @@ void session_main(const struct conf *conf, int client, bool tls, int handover, i
         stream_run(&c, &a, &next);
 
     ask_close(&a);
-    enum ending ending = client_free(&c);
-    process_end((int)ending);
+    process_end((int)client_free(&c));
 }
