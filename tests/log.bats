@@ -245,8 +245,9 @@ from frames import *
 from tls import Pair
 pair = Pair()
 path = f"{T}/{some_name('u')}"
-with Server(*pair.options(), "-o", "log_level=info", "-o", "login_failures=0", "-o", "login_delay=0", "-o", "max_clients_per_address=40",
-            "-o", f"listen=127.0.0.1, tls:127.0.0.1:{free_ports()[0]}, unix:{path}") as s:
+with Server(*pair.options(), "-o", "log_level=info", "-o", "login_failures=0", "-o", "login_delay=0",
+            "-o", f"listen=127.0.0.1, tls:127.0.0.1:{free_ports()[0]}, unix:{path}") as s, \
+        Server("-o", "log_level=info", "-o", "max_clients_per_address=40") as few:
     plain, tls, _ = s.addresses
     def at(address):
         set_address(s.name, address)
@@ -276,13 +277,10 @@ with Server(*pair.options(), "-o", "log_level=info", "-o", "login_failures=0", "
                 raw(name=s.name).close()
             eventually(lambda: not s.children("session"))
     def too_many():
-        kept = [raw(name=s.name) for _ in range(40)]
-        eventually(lambda: len(s.children("session")) == 40)
+        kept = [raw(name=few.name) for _ in range(40)]
+        eventually(lambda: len(few.children("session")) == 40)
         for _ in range(300):
-            assert b" 503 " in read_all(raw(b"", s.name))
-        for c in kept:
-            c.close()
-        eventually(lambda: not s.children("session"))
+            assert b" 503 " in read_all(raw(b"", few.name))
     def in_tls(data):
         def flood():
             at(tls)
@@ -294,11 +292,11 @@ with Server(*pair.options(), "-o", "log_level=info", "-o", "login_failures=0", "
             at(plain)
         return flood
     floods = [(pipelined, "token refused: ", 640), (one_by_one, "token refused: ", 100), (websockets, "token refused: ", 100),
-              (logins, "", 0), (malformed, "", 0), (come_and_go, "", 0), (too_many, "a client was refused: ", 300),
+              (logins, "", 0), (malformed, "", 0), (come_and_go, "", 0),
               (in_tls(b""), "left during the TLS handshake", 100), (in_tls(b"x" * 100), "TLS failed", 100),
               (in_tls(b"GET / HTTP/1.1\r\n\r\n"), "plain HTTP on a port of TLS", 100)]
-    for flood, words, number in floods:
-        log = Log(s)
+    def check(server, flood, words, number):
+        log = Log(server)
         flood()
         if number:
             eventually(lambda: log.told(words) >= number)
@@ -306,6 +304,9 @@ with Server(*pair.options(), "-o", "log_level=info", "-o", "login_failures=0", "
         assert len(log.new()) <= log.most(), (words, log.new())
         assert sum(map(len, log.new())) <= 20000 * log.seconds(), (words, log.new())
         assert all("; from 127.0.0.1" in line for line in log.new()), log.new()
+    for flood in floods:
+        check(s, *flood)
+    check(few, too_many, "a client was refused: ", 300)
 PY
 }
 
