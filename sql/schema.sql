@@ -743,6 +743,22 @@ begin
          order by i.n;
 end $$;
 
+CREATE FUNCTION chatd_api.user_available(username text, email text) RETURNS text
+    LANGUAGE plpgsql STABLE SECURITY DEFINER
+    SET search_path TO 'chatd', 'pg_temp'
+    SET enable_seqscan TO 'off'
+    AS $_$
+begin
+    return case
+        when (username ~ '^[A-Za-z0-9_.-]{1,32}$' and octet_length(email) between 1 and 254) is not true
+            then 'invalid'
+        when exists (select from users u where lower(u.username collate "C") = lower(user_available.username collate "C"))
+            then 'username_taken'
+        when exists (select from users u where lower(u.email collate "C") = lower(user_available.email collate "C"))
+            then 'email_taken'
+        else 'ok' end;
+end $_$;
+
 CREATE FUNCTION chatd_api.user_credentials(id bigint) RETURNS TABLE(dearest integer, user_id bigint, username text, password_hash text, user_json text, generation bigint, disabled boolean)
     LANGUAGE plpgsql STABLE SECURITY DEFINER
     SET search_path TO 'chatd', 'pg_temp'
@@ -851,20 +867,15 @@ end $$;
 CREATE FUNCTION chatd_api.user_register(username text, email text, password_hash text) RETURNS TABLE(status text, user_id bigint, user_json text, generation bigint)
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'chatd', 'pg_temp'
-    AS $_$
+    AS $$
 #variable_conflict use_column
 declare
+    available text := case when password_hash is null then 'invalid'
+                           else chatd_api.user_available(username, email) end;
     taken text;
 begin
-    if (username ~ '^[A-Za-z0-9_.-]{1,32}$' and octet_length(email) between 1 and 254
-        and password_hash is not null) is not true then
-        return query select 'invalid', null::bigint, null::text, null::bigint;
-        return;
-    elsif exists (select from users u where lower(u.username collate "C") = lower(user_register.username collate "C")) then
-        return query select 'username_taken', null::bigint, null::text, null::bigint;
-        return;
-    elsif exists (select from users u where lower(u.email collate "C") = lower(user_register.email collate "C")) then
-        return query select 'email_taken', null::bigint, null::text, null::bigint;
+    if available <> 'ok' then
+        return query select available, null::bigint, null::text, null::bigint;
         return;
     end if;
     return query
@@ -877,7 +888,7 @@ exception
         return query select case taken when 'users_email_key' then 'email_taken'
                                        else 'username_taken' end, null::bigint, null::text,
                             null::bigint;
-end $_$;
+end $$;
 
 CREATE FUNCTION chatd_api.user_rehash(id bigint, old_hash text, new_hash text) RETURNS void
     LANGUAGE plpgsql SECURITY DEFINER

@@ -128,6 +128,34 @@ assert int(sql("select count(*) from users")) == int(before) + 1
 PY
 }
 
+@test "register: what is taken, or not acceptable, is answered before a hash is computed" {
+    py - <<'PY'
+from crypts import *
+from impersonate import *
+crypts = Crypts()
+with Server(env=crypts.environment) as s:
+    someone = user(instance=s.name)
+    eventually(lambda: crypts.counts() == {4: 2})       # the worker's own, as it starts, and someone's
+    def register(name, email, password="secret-words"):
+        body = {"username": name, "password": password, "email": email}
+        return api("POST", "/register", body, name=s.name)[0]
+    for name in (someone.name, someone.name.upper()):
+        assert register(name, "free@example.com") == 409
+        assert register("free", f"{name}@example.com") == 409
+    assert register("no name", "free@example.com") == register("free", "no address") == 400
+    assert register("free", "free@example.com", "short") == register("free", "free@example.com", "x" * 73) == 400
+    # Nor is one computed for a session that does not look.
+    c = Channel(NEW, name=s.name)
+    for name, email in (("no name", "free@example.com"), ("free", ""), ("free", "x" * 255)):
+        kind, error = c.ask("REGISTER", text(name) + text(email) + text("secret-words"))
+        assert kind == "FAILED", (kind, error)
+    c.close()
+    assert crypts.counts() == {4: 2}, crypts.counts()
+    assert register("free", "free@example.com") == 201
+    assert crypts.counts() == {4: 3}, crypts.counts()
+PY
+}
+
 @test "register: of many at once with one name exactly one gets 201, the others 409" {
     py - <<'PY'
 from chat import *

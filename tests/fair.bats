@@ -154,7 +154,7 @@ with Hashes("-o", "auth_queue=4") as h:
     with h.held():
         first = h.register("192.0.2.1", "first")
         a = [h.register("192.0.2.1", f"a{n}") for n in range(4)]
-        refused(h.register("192.0.2.1", "a4"))
+        refused(h.send_registration("192.0.2.1", "a4"))
         b = h.register("192.0.2.2", "b")
         refused(a.pop())
         c = h.login("192.0.2.3", users[0], "c")
@@ -214,14 +214,67 @@ with Hashes() as h:
         eventually(lambda: h.asked() > before)
         c.say("USERS")                                  # which it may not: the broker ends it
         c.ended()
-    name = some_name()
+    names = []
+    def registration(label):
+        names.append(some_name())
+        return text(names[-1]) + text(f"{names[-1]}@example.com") + text(word(label))
     with h.held():
-        first = h.register("192.0.2.1", "first")
-        gone("REGISTER", "gone", b"".join(map(text, (name, f"{name}@example.com", word("gone")))))
+        gone("REGISTER", "first", registration("first"))    # which is with the worker already
+        gone("REGISTER", "gone", registration("gone"))
         gone("LOGIN", "guess", text(alice.name) + text(word("guess")))
         last = h.register("192.0.2.1", "last")
-    answers(201, first, last)
+    answers(201, last)
     assert h.hashed() == ["alice", "first", "last"], h.hashed()
+    for name in names:
+        assert sql(f"select count(*) from users where username = '{name}'") == "0"
+PY
+}
+
+@test "auth workers: a registration whose session goes while the database is busy makes no account" {
+    py - <<'PY'
+from hashes import *
+with Hashes() as h:
+    alice = h.member("203.0.113.1", "alice")
+    name = some_name()
+    waits = ("select count(*) from pg_stat_activity where datname = current_database()"
+             " and application_name = 'chatd pool' and wait_event_type = 'Lock'")
+    c = Channel(SILENT, name=h.name)
+    with h.held():
+        with h.waiting():
+            c.say("HELLO", hello("192.0.2.1"))
+            c.say("REGISTER", text(name) + text(f"{name}@example.com") + text(word("gone")))
+        last = h.register("192.0.2.1", "last")
+        lock = contextlib.ExitStack()
+        lock.enter_context(locked("users", "access exclusive"))
+        # The only reader waits for this one.
+        known = h.send_login("203.0.113.1", alice, "alice")
+        eventually(lambda: sql(waits) == "1")
+    with lock:
+        # The worker gets one at a time: what the first one's hash leads to is waiting, too.
+        eventually(lambda: "last" in h.hashed())
+        c.say("USERS")
+        c.ended()
+    answers(200, known)
+    answers(201, last)
     assert sql(f"select count(*) from users where username = '{name}'") == "0"
+PY
+}
+
+@test "registrations: one address has no more under way than the auth workers would take, and others are not kept from the readers" {
+    py - <<'PY'
+from hashes import *
+with Hashes("-o", "auth_queue=3") as h:
+    alice = h.member("203.0.113.1", "alice")
+    with locked("users", "access exclusive"):
+        many = [h.send_registration(f"2001:db8::{n}", "a") for n in range(1, 8)]
+        def answered():
+            return select.select([c.socket for c in many], [], [], 0)[0]
+        eventually(lambda: len(answered()) == 3)
+        for c in [c for c in many if c.socket in answered()]:
+            refused(c)
+            many.remove(c)
+        known = h.send_login("203.0.113.1", alice, "alice")
+    answers(201, *many)
+    answers(200, known)
 PY
 }

@@ -197,6 +197,19 @@ equal() {
         'ok|5|{"id":5,"username":"eve","email":"e\"e@x"}'
 }
 
+@test "user_available: says the same, and looks in the indexes only" {
+    equal "$(api "select chatd_api.user_available('ANN', 'new@example.com')")" username_taken
+    equal "$(api "select chatd_api.user_available('eve', 'Ann@Example.com')")" email_taken
+    for bad in "'', 'e@x'" "'a b', 'e@x'" "repeat('x', 33), 'e@x'" "'eve', repeat('x', 255)" "null, 'e@x'" \
+        "'eve', ''" "'eve', null"; do
+        equal "$(api "select chatd_api.user_available($bad)")" invalid
+    done
+    local scans="select seq_scan from pg_stat_user_tables where relid = 'users'::regclass" before
+    before=$(q "$scans")
+    equal "$(api "select distinct chatd_api.user_available('eve' || n, n || '@x') from generate_series(1, 20) n")" ok
+    equal "$(q "$scans")" "$before"
+}
+
 # DATABASE AND HOW IT IS CREATED: migrated, as far as "migrate" has "$@" behind it.
 other_database() {
     psql -Xqd postgres -c "create database $1 template template0 $2"

@@ -55,28 +55,31 @@ class Hashes(Server):
         fields = {"Content-Type": "application/json", "Content-Length": len(data)}
         return via(address, self.name).send(head("POST", path, fields, token), data)
 
-    def ask(self, *request):
-        """The connection, when the request waits for the worker."""
-        with self.waiting():
-            return self.send(*request)
+    def send_registration(self, address, label):
+        name = some_name()
+        body = {"username": name, "password": word(label), "email": f"{name}@example.com"}
+        return self.send(address, "/register", body, label)
 
     def registrations(self, address, *labels):
         """Of all of them, in any order."""
-        def body(label):
-            name = some_name()
-            return {"username": name, "password": word(label), "email": f"{name}@example.com"}
         with self.waiting(len(labels)):
-            return [self.send(address, "/register", body(label), label) for label in labels]
+            return [self.send_registration(address, label) for label in labels]
 
     def register(self, address, label):
         return self.registrations(address, label)[0]
 
+    def send_login(self, address, who, label):
+        return self.send(address, "/login", {"username": who.name, "password": word(label)}, label)
+
     def login(self, address, who, label):
-        return self.ask(address, "/login", {"username": who.name, "password": word(label)}, label)
+        with self.waiting():
+            return self.send_login(address, who, label)
 
     def password(self, address, who, label, new):
         self.labels.add(new)
-        return self.ask(address, "/password", {"password": word(label), "new_password": word(new)}, label, who.token)
+        body = {"password": word(label), "new_password": word(new)}
+        with self.waiting():
+            return self.send(address, "/password", body, label, who.token)
 
     def member(self, address, label):
         """A new user, who has this password and is known there."""

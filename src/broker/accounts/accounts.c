@@ -1,9 +1,9 @@
 /*
  * Registering, logging in, changing the password, logging out; see accounts.h.
  *
- * Each takes several steps: its turn (logins.h), the database, an auth worker, the database again.
- * A struct account_request keeps what is needed until the last answer; the peer may be gone by
- * then.
+ * Each takes several steps: its turn (logins.h) but for registering, the database, an auth worker,
+ * the database again. A struct account_request keeps what is needed until the last answer; the peer
+ * may be gone by then.
  */
 #include "accounts.h"
 
@@ -18,13 +18,12 @@
 #include "limits.h"
 #include "log.h"
 #include "logins.h"
-#include "map.h"
+#include "odd_hashes.h"
 #include "pool.h"
 #include "revocations.h"
+#include "tally.h"
 
-enum { ODD_MOST = 1000 };
-
-static struct map odd_hashes; /* user id -> any value: already logged */
+static struct tally registering; /* by address: registrations under way */
 
 static const char *const malformed = "a message with a malformed payload";
 
@@ -34,6 +33,7 @@ struct account_request {
     int64_t user;       /* whose password is compared, and who gets the token */
     int64_t generation; /* of this user's tokens, read together with the hash */
     bool disabled;
+    bool registers; /* counted in registering */
     struct login login;
     enum verdict verdict;
     char *name;         /* owned */
@@ -55,6 +55,8 @@ static struct account_request *request_new(const struct peer *p, const struct ip
 static void request_free(struct account_request *q)
 {
     logins_leave(&q->login, q->verdict);
+    if (q->registers)
+        tally_drop(&registering, q->address);
     if (q->password)
         explicit_bzero(q->password, q->password_size);
     if (q->new_password)
@@ -133,45 +135,77 @@ static void welcome(struct account_request *q)
     reply_last(q, 201);
 }
 
+/* What the database says of a name and an address. */
+static enum ipc_error registration_error(const PGresult *result)
+{
+    if (!db_ok(result) || PQntuples(result) != 1)
+        return db_error(result);
+    char *status = copy_column(result, 0);
+    enum ipc_error error = IPC_E_INVALID;
+    if (strcmp(status, "ok") == 0)
+        error = IPC_E_NONE;
+    else if (strcmp(status, "username_taken") == 0)
+        error = IPC_E_USERNAME_TAKEN;
+    else if (strcmp(status, "email_taken") == 0)
+        error = IPC_E_EMAIL_TAKEN;
+    free(status);
+    return error;
+}
+
 static void on_registered(void *arg, const PGresult *result)
 {
     struct account_request *q = arg;
-    if (!db_ok(result) || PQntuples(result) != 1) {
-        request_fail(q, db_error(result));
+    enum ipc_error error = registration_error(result);
+    if (error) {
+        request_fail(q, error);
         return;
     }
-    char *status = copy_column(result, 0);
     q->user_json = copy_column(result, 2);
     q->user = db_int(result, 0, 1);
     q->generation = db_int(result, 0, 3);
-    if (strcmp(status, "ok") == 0)
-        welcome(q);
-    else if (strcmp(status, "username_taken") == 0)
-        request_fail(q, IPC_E_USERNAME_TAKEN);
-    else if (strcmp(status, "email_taken") == 0)
-        request_fail(q, IPC_E_EMAIL_TAKEN);
-    else
-        request_fail(q, IPC_E_INVALID);
-    free(status);
+    welcome(q);
+}
+
+static void param_registration(struct db_params *params, const struct account_request *q)
+{
+    db_param_text(params, q->name, strlen(q->name));
+    db_param_text(params, q->email, strlen(q->email));
 }
 
 static void on_hashed(void *arg, bool done, struct ipc_text hash, enum ipc_check check)
 {
     (void)check;
     struct account_request *q = arg;
-    if (!done) {
-        request_fail(q, IPC_E_OVERLOADED);
-        return;
-    }
-    if (hash.n == 0) {
-        request_fail(q, IPC_E_INTERNAL);
+    const struct peer *p = peer_find(q->asker.peer);
+    if (!done || !p || hash.n == 0) {
+        request_fail(q, done ? IPC_E_INTERNAL : IPC_E_OVERLOADED);
         return;
     }
     struct db_params params = {0};
-    db_param_text(&params, q->name, strlen(q->name));
-    db_param_text(&params, q->email, strlen(q->email));
+    param_registration(&params, q);
     db_param_text(&params, hash.p, hash.n);
-    pool_run(peer_find(q->asker.peer), STATEMENT_USER_REGISTER, &params, on_registered, q);
+    pool_run(p, STATEMENT_USER_REGISTER, &params, on_registered, q);
+}
+
+static void on_available(void *arg, const PGresult *result)
+{
+    struct account_request *q = arg;
+    enum ipc_error error = registration_error(result);
+    if (error) {
+        request_fail(q, error);
+        return;
+    }
+    struct ipc_text password = {q->password, q->password_size};
+    hashing_hash(client_of(q), password, on_hashed, q);
+}
+
+/* False if this address has more under way than auth workers and their queue would take: what the
+ * database is asked first must not make others wait there. */
+static bool count_registration(struct account_request *q)
+{
+    int64_t most = broker.conf.auth_workers + broker.conf.auth_queue;
+    q->registers = tally_add(&registering, q->address, most);
+    return q->registers;
 }
 
 const char *accounts_register(struct peer *p, const struct ipc_message *m)
@@ -189,7 +223,16 @@ const char *accounts_register(struct peer *p, const struct ipc_message *m)
     struct account_request *q = request_new(p, m);
     q->name = copy_text(name);
     q->email = copy_text(email);
-    hashing_hash(client_of(q), password, on_hashed, q);
+    q->password = copy_text(password);
+    q->password_size = password.n;
+    if (!count_registration(q)) {
+        request_fail(q, IPC_E_OVERLOADED);
+        return NULL;
+    }
+    /* A name that is taken must not cost a hash. */
+    struct db_params params = {0};
+    param_registration(&params, q);
+    pool_run(p, STATEMENT_USER_AVAILABLE, &params, on_available, q);
     return NULL;
 }
 
@@ -260,26 +303,6 @@ static void renew_hash(struct account_request *q)
     hashing_hash(client, password, on_renewed, q);
 }
 
-/* Logs once per user that the password cannot be compared: anybody who knows the name could repeat
- * it. */
-static void tell_of_hash(const struct account_request *q, enum ipc_check check)
-{
-    if (!q->user || (check != IPC_NO_HASH && check != IPC_DEAR_HASH) ||
-        odd_hashes.count > ODD_MOST || map_get(&odd_hashes, (uint64_t)q->user))
-        return;
-    map_put(&odd_hashes, (uint64_t)q->user, &odd_hashes);
-    if (odd_hashes.count > ODD_MOST)
-        log_warn("more users cannot log in for their password_hash; they are not named");
-    else if (check == IPC_NO_HASH)
-        log_warn("%s cannot log in: the password_hash of user %lld is not bcrypt's ($2a$, $2b$, "
-                 "$2y$)",
-                 q->name, (long long)q->user);
-    else
-        log_warn("%s cannot log in: the cost of the password_hash of user %lld is too far above "
-                 "bcrypt_cost",
-                 q->name, (long long)q->user);
-}
-
 static void on_verified(void *arg, bool done, struct ipc_text hash, enum ipc_check check)
 {
     (void)hash;
@@ -288,7 +311,8 @@ static void on_verified(void *arg, bool done, struct ipc_text hash, enum ipc_che
         request_fail(q, IPC_E_OVERLOADED);
         return;
     }
-    tell_of_hash(q, check);
+    if (q->user)
+        odd_hashes_tell(q->user, q->name, check);
     bool right = check == IPC_RIGHT || check == IPC_STALE;
     q->verdict = right && q->user ? LOGIN_RIGHT : LOGIN_WRONG;
     if (q->verdict == LOGIN_WRONG)
@@ -423,5 +447,6 @@ const char *accounts_logout(struct peer *p, const struct ipc_message *m)
 
 void accounts_free(void)
 {
-    map_free(&odd_hashes);
+    odd_hashes_free();
+    tally_free(&registering);
 }

@@ -51,10 +51,10 @@ static bool is_bulk(enum statement s)
     return s == STATEMENT_USER_LIST || s == STATEMENT_MESSAGE_HISTORY;
 }
 
-static bool changes_something(enum statement s)
+/* Not registering: nobody would know of the new account, and its name would be taken. */
+static bool changes_account(enum statement s)
 {
-    return s == STATEMENT_USER_REGISTER || s == STATEMENT_USER_PASSWORD ||
-           s == STATEMENT_USER_REHASH || s == STATEMENT_USER_LOGOUT;
+    return s == STATEMENT_USER_PASSWORD || s == STATEMENT_USER_REHASH || s == STATEMENT_USER_LOGOUT;
 }
 
 static struct turns *turns_of(enum statement s)
@@ -80,7 +80,7 @@ static struct job *take_job(void)
 
 static bool is_wanted(const struct job *job)
 {
-    return !job->peer || peer_find(job->peer) || changes_something(job->statement);
+    return !job->peer || peer_find(job->peer) || changes_account(job->statement);
 }
 
 static void give_work(struct member *m)

@@ -36,6 +36,7 @@
     S(EVENT_READ_USER_CAREFUL, DB_POOL,                                                            \
       "select * from chatd_api.event_read_user($1::bigint, $2::bigint, $3::bigint, $4::int, "      \
       "true)")                                                                                     \
+    S(USER_AVAILABLE, DB_POOL, "select chatd_api.user_available($1::text, $2::text)")              \
     S(USER_REGISTER, DB_POOL,                                                                      \
       "select * from chatd_api.user_register($1::text, $2::text, $3::text)")                       \
     S(USER_CREDENTIALS, DB_POOL, "select * from chatd_api.user_credentials($1::text, $2::int)")    \
