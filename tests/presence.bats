@@ -210,6 +210,7 @@ b.message(alice.id, "hello", "c-1")
 b.expect("ack")
 assert a.expect("message")["content"] == "hello"
 b.close()
+eventually(lambda: not online(bob, alice))      # the other instance has heard of it
 assert seen(carols, bob) == [(bob, False)]
 [row] = [u for u in api("GET", "/users", token=alice.token, name=n)[1] if u["id"] == bob.id]
 assert row == {"id": bob.id, "username": bob.name, "online": False, "last_seen": None}
