@@ -75,6 +75,21 @@ rows() {
     done
 }
 
+@test "http: an answer in chunks is followed to its end, and its bytes are those of the body" {
+    local token kind
+    token=$(awk 'NR == 1 { print $4 }' "$T/users")
+    psql -qX -c "insert into chatd.users (username, email, password_hash)
+                 select 'crowd' || n, n || '@crowd.example', '' from generate_series(1, 2500) n"
+    api GET /users '' "$token"
+    grep -qi '^transfer-encoding: chunked' "$T/headers"
+    for kind in keepalive close; do
+        generate http 1 0.2 $kind /users >"$T/result"
+        cat "$T/result"
+        jq -e --argjson size "$(wc -c <"$T/body")" '.answers > 0 and .bytes_each == $size' "$T/result"
+    done
+    psql -qX -c "delete from chatd.users where username like 'crowd%'"
+}
+
 @test "login: every request has its answer" {
     generate login 2 0.2 >"$T/result"
     cat "$T/result"

@@ -1,5 +1,5 @@
 /* The client's side of HTTP/1.1, as far as the servers' answers need it: a status, and a body with
- * a Content-Length. See load.h. */
+ * a Content-Length or in chunks, which are counted and left as they are. See load.h. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -29,6 +29,25 @@ static const char *field(const char *head, const char *name)
     return line ? line + strlen(name) : NULL;
 }
 
+/* Follows the chunks from here on. False if the last one has not come yet. */
+static bool follow_chunks(const struct conn *c, size_t at, struct answer *a)
+{
+    size_t n;
+    a->size = 0;
+    do {
+        const char *line = c->in.p + at, *end = memmem(line, c->in.used - at, "\r\n", 2);
+        if (!end)
+            return false;
+        n = strtoul(line, NULL, 16);
+        at = (size_t)(end - c->in.p) + 2 + n + 2;
+        if (at > c->in.used)
+            return false;
+        a->size += n;
+    } while (n > 0);
+    a->whole = at;
+    return true;
+}
+
 bool http_answer(struct conn *c, struct answer *a)
 {
     char *end = memmem(c->in.p, c->in.used, "\r\n\r\n", 4);
@@ -40,7 +59,12 @@ bool http_answer(struct conn *c, struct answer *a)
     end[2] = 0; /* of the empty line: the next look finds it again */
     a->status = atoi(c->in.p + 9);
     const char *length = field(c->in.p, "\r\nContent-Length:");
+    bool chunked = field(c->in.p, "\r\nTransfer-Encoding: chunked\r\n");
     end[2] = '\r';
+    if (chunked) {
+        a->body = c->in.p + head;
+        return follow_chunks(c, head, a);
+    }
     if (!length && a->status != 101)
         quit("an answer without Content-Length: %.*s", (int)head, c->in.p);
     a->size = length ? strtoul(length, NULL, 10) : 0;
