@@ -227,8 +227,8 @@ class Chatd(System):
         return path
 
     def options(self):
-        """Defaults but for places, and for the limits that a load from one address would meet. In
-        production only root may look at the memory of a session."""
+        """Defaults but for places, and for the limits that a load from one address, or of a few users,
+        would meet. In production only root may look at the memory of a session."""
         s = self.settings
         return {
             "mode": "development" if os.geteuid() else "production", "port": 0, "listen": "127.0.0.1",
@@ -236,7 +236,8 @@ class Chatd(System):
             "db_password_file": self._secret_file("password", self.password),
             "jwt_secret_file": self._secret_file("secret", self.secret),
             "run_dir": f"{self.scene.folder}/{self.id}.run", "drain_time": 0, "bcrypt_cost": s["cost"],
-            "max_clients": s["sessions"] + 200, "max_clients_per_address": 0, "ping_interval": s["ping"],
+            "max_clients": s["sessions"] + 200, "max_clients_per_address": 0,
+            "max_connections_per_user": 0, "ping_interval": s["ping"],
             "register_rate": 0, "user": "daemon", "session_user": "nobody"}
 
     def run(self, ready):
