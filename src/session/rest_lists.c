@@ -115,7 +115,7 @@ void rest_history(struct exchange *x)
 
 struct users {
     uint64_t after, limit;
-    char prefix[MAX_USERNAME + 2]; /* one more than a name may have: too long for any */
+    char prefix[MAX_USERNAME + 1]; /* how the names begin; empty: any */
 };
 
 static enum ipc_error ask_users(struct exchange *x, const struct users *u, struct rest_reply *r)
