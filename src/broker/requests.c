@@ -49,7 +49,7 @@ static const char *serve_hello(struct peer *p, const struct ipc_message *m)
     if (!ipc_read_end(&r) || !netaddr_parse(&p->client, address.p, address.n))
         return malformed;
     p->address = netaddr_owner(&p->client);
-    p->remote = netaddr_listed(&p->client, "127.0.0.0/8, ::1") ? 0 : p->address;
+    p->remote = netaddr_is_loopback(&p->client) ? 0 : p->address;
     p->state = IPC_IS_NEW;
     return version == IPC_VERSION ? NULL : "another version of chatd";
 }

@@ -157,6 +157,11 @@ bool netaddr_listed(const struct netaddr *a, const char *list)
     return false;
 }
 
+bool netaddr_is_loopback(const struct netaddr *a)
+{
+    return netaddr_listed(a, "127.0.0.0/8, ::1");
+}
+
 const char *netaddr_list_error(const char *list, size_t *n)
 {
     const char *entry;

@@ -42,6 +42,9 @@ uint64_t netaddr_owner(const struct netaddr *a);
 /* Is it in the comma-separated list, itself, or in one of its networks (address/bits)? */
 bool netaddr_listed(const struct netaddr *a, const char *list);
 
+/* Is it one of this machine's own, 127.0.0.0/8 or ::1? */
+bool netaddr_is_loopback(const struct netaddr *a);
+
 /* The first invalid entry of the list, and its length; NULL if all are valid. */
 const char *netaddr_list_error(const char *list, size_t *n);
 

@@ -37,7 +37,7 @@ int addresses_clients(const struct address *a)
 
 int addresses_most(const struct conf *conf, const struct netaddr *peer)
 {
-    if (conf->max_clients_per_address < 0 && netaddr_listed(peer, "127.0.0.0/8, ::1"))
+    if (conf->max_clients_per_address < 0 && netaddr_is_loopback(peer))
         return 0;
     return conf_clients_most(conf, conf->max_clients_per_address);
 }

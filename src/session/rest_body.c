@@ -19,16 +19,23 @@ enum ipc_error rest_take_reply(struct exchange *x, size_t begin, struct rest_rep
     return ipc_read_end(&reader) ? IPC_E_NONE : IPC_E_INTERNAL;
 }
 
+void rest_pass_on(struct exchange *x, const struct rest_reply *r)
+{
+    if (r->status == 204)
+        exchange_no_content(x);
+    else
+        exchange_reply(x, r->status, r->json.p, r->json.n);
+    ask_forget(x->ask);
+}
+
 void rest_forward_reply(struct exchange *x, size_t begin)
 {
     struct rest_reply r;
     enum ipc_error error = rest_take_reply(x, begin, &r);
     if (error)
         exchange_failure(x, error);
-    else if (r.status == 204)
-        exchange_no_content(x);
     else
-        exchange_reply(x, r.status, r.json.p, r.json.n);
+        rest_pass_on(x, &r);
 }
 
 static bool is_json(const struct http_request *r)

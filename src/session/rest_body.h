@@ -30,7 +30,10 @@ struct rest_reply {
 /* Waits for the broker's answer to the request that ask_begin() started here. */
 enum ipc_error rest_take_reply(struct exchange *x, size_t begin, struct rest_reply *r);
 
-/* Passes it on. */
+/* Passes it on, and forgets it here. */
+void rest_pass_on(struct exchange *x, const struct rest_reply *r);
+
+/* Both. */
 void rest_forward_reply(struct exchange *x, size_t begin);
 
 #endif

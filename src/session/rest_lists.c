@@ -95,8 +95,7 @@ static void ask_history(struct exchange *x, const struct history *h)
     }
     if (r.next != IPC_NO_BOUND)
         link_history(x, h, r.next);
-    exchange_reply(x, r.status, r.json.p, r.json.n);
-    ask_forget(x->ask);
+    rest_pass_on(x, &r);
 }
 
 void rest_history(struct exchange *x)
@@ -194,7 +193,7 @@ static void serve_page(struct exchange *x)
         snprintf(x->link, sizeof(x->link), "<?%s%s%safter=%llu&limit=%llu>; rel=\"next\"",
                  *u.prefix ? "q=" : "", u.prefix, *u.prefix ? "&" : "", (unsigned long long)r.next,
                  (unsigned long long)u.limit);
-    exchange_reply(x, r.status, r.json.p, r.json.n);
+    rest_pass_on(x, &r);
 }
 
 /* As ask_users(), while a response is under way: where another moment may do, it waits for that. */
@@ -268,7 +267,7 @@ static void serve_everybody(struct exchange *x)
     if (error)
         exchange_failure(x, error);
     else if (r.next == IPC_NO_BOUND)
-        exchange_reply(x, r.status, r.json.p, r.json.n);
+        rest_pass_on(x, &r);
     else
         stream_users(x, &u, &r);
 }
