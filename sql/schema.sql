@@ -147,9 +147,42 @@ begin
     return null;
 end $$;
 
+CREATE FUNCTION chatd.presence_audience(who bigint, host bigint) RETURNS bigint[]
+    LANGUAGE plpgsql STABLE
+    SET enable_sort TO 'on'
+    AS $$
+begin
+    if (select count(*) from (select from contacts c where c.user_id = who limit 1001) few) <= 1000 then
+        return array(select c.contact_id from contacts c
+                      where c.user_id = who
+                        and (select true from sessions s
+                              where s.user_id = c.contact_id and s.host_id = host limit 1)
+                      order by c.contact_id);
+    end if;
+    return array(select distinct s.user_id from sessions s
+                  where s.host_id = host
+                    and (select true from contacts c
+                          where c.user_id = who and c.contact_id = s.user_id)
+                  order by s.user_id);
+end $$;
+
+CREATE FUNCTION chatd.presence_last() RETURNS bigint
+    LANGUAGE plpgsql STABLE
+    SET search_path TO 'chatd', 'pg_temp'
+    SET enable_seqscan TO 'off'
+    SET enable_bitmapscan TO 'off'
+    SET enable_sort TO 'off'
+    AS $$
+begin
+    return coalesce((select p.change from presence p order by p.change desc limit 1), 0);
+end $$;
+
 CREATE FUNCTION chatd.presence_update(changed bigint[]) RETURNS void
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'chatd', 'pg_temp'
+    SET enable_seqscan TO 'off'
+    SET enable_hashjoin TO 'off'
+    SET enable_mergejoin TO 'off'
     AS $$
 declare
     flipped bigint[];
@@ -163,8 +196,8 @@ begin
                                exists (select from sessions s where s.user_id = u.id) as online
                           from users u
                          where u.id = any (changed)) n
-                  left join presence p on p.user_id = n.user_id
-                 where n.online <> coalesce(p.online, false)
+                 where n.online <> coalesce((select p.online from presence p
+                                              where p.user_id = n.user_id), false)
                  order by n.user_id) f
         on conflict (user_id) do update set online = excluded.online, change = excluded.change
         returning user_id, change)
@@ -411,7 +444,7 @@ begin
          limit max_rows;
 end $$;
 
-CREATE FUNCTION chatd_api.host_attach(name text, change bigint, stamp integer) RETURNS TABLE(host_id bigint, tag text, honoured boolean, cursor bigint, cursor_stamp integer)
+CREATE FUNCTION chatd_api.host_attach(name text, change bigint, stamp integer) RETURNS TABLE(host_id bigint, tag text, honoured boolean, cursor bigint, cursor_stamp integer, presence bigint)
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'chatd', 'pg_temp'
     AS $$
@@ -425,7 +458,7 @@ begin
     execute format('listen %I', 'chatd_' || new_id);
     return query
         select new_id, i.tag, cursor_honoured(host_attach.change, host_attach.stamp), last,
-               stamp_at(last)
+               stamp_at(last), presence_last()
           from instance i;
 end $$;
 
@@ -445,21 +478,33 @@ begin
          where h.id <> host_beat.host_id;
 end $$;
 
-CREATE FUNCTION chatd_api.host_sweep(host_ids bigint[], beats bigint[]) RETURNS integer
+CREATE FUNCTION chatd_api.host_sweep(host_ids bigint[], beats bigint[], max_rows integer) RETURNS TABLE(removed integer, some_left boolean)
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'chatd', 'pg_temp'
+    SET enable_seqscan TO 'off'
+    SET enable_bitmapscan TO 'off'
+    SET enable_sort TO 'off'
     AS $$
+#variable_conflict use_column
 declare
-    dead bigint[];
+    gone bigint := 0;
 begin
     lock table change_lock in share update exclusive mode;
-    with removed as (
-        delete from hosts h using unnest(host_ids, beats) d (id, beat)
-         where h.id = d.id and h.beat = d.beat
-        returning h.id)
-    select coalesce(array_agg(removed.id), '{}') into dead from removed;
-    delete from sessions s where s.host_id = any (dead);
-    return cardinality(dead);
+    delete from hosts h using unnest(host_ids, beats) d (id, beat)
+     where h.id = d.id and h.beat = d.beat;
+    get diagnostics removed = row_count;
+    loop
+        gone := (select s.host_id from sessions s where s.host_id > gone order by s.host_id limit 1);
+        exit when gone is null or not exists (select from hosts h where h.id = gone);
+    end loop;
+    if gone is not null then
+        delete from sessions s
+         where s.host_id = gone
+           and s.session_id in (select n.session_id from sessions n where n.host_id = gone
+                                 order by n.session_id limit max_rows);
+    end if;
+    some_left := gone is not null;
+    return next;
 end $$;
 
 CREATE FUNCTION chatd_api.message_history(user_id bigint, other_id bigint, before bigint, after bigint, max_rows integer, careful boolean DEFAULT false) RETURNS TABLE(known boolean, history text, next bigint)
@@ -621,26 +666,53 @@ end $$;
 CREATE FUNCTION chatd_api.presence_check(user_ids bigint[]) RETURNS integer
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'chatd', 'pg_temp'
+    SET enable_seqscan TO 'off'
     AS $$
 declare
     made int;
 begin
     lock table change_lock in share update exclusive mode;
-    insert into presence (user_id, online, change)
+    insert into presence as p (user_id, online, change)
     select u.id, true, nextval('presence_seq') from users u where u.id = any (user_ids)
-    on conflict do nothing;
+    on conflict (user_id) do update set online = true, change = excluded.change where not p.online;
     get diagnostics made = row_count;
     perform presence_update(user_ids);
     return made;
 end $$;
 
-CREATE FUNCTION chatd_api.presence_read(host_id bigint, after bigint, mode text) RETURNS TABLE(change bigint, user_id bigint, username text, online boolean, audience bigint[])
+CREATE FUNCTION chatd_api.presence_online(host_id bigint, after bigint, upto bigint, max_rows integer) RETURNS TABLE(change bigint, user_id bigint)
     LANGUAGE plpgsql STABLE SECURITY DEFINER
     SET search_path TO 'chatd', 'pg_temp'
     SET enable_seqscan TO 'off'
-    SET enable_hashjoin TO 'off'
-    SET enable_mergejoin TO 'off'
+    SET enable_bitmapscan TO 'off'
+    SET enable_sort TO 'off'
+    SET enable_incremental_sort TO 'off'
     SET jit TO 'off'
+    SET plan_cache_mode TO 'force_generic_plan'
+    AS $$
+#variable_conflict use_column
+begin
+    if not exists (select from hosts h where h.id = presence_online.host_id) then
+        raise exception 'host % is not attached', presence_online.host_id using errcode = 'CH001';
+    end if;
+    return query
+        select p.change, p.user_id
+          from presence p
+         where p.online and case when p.online then p.change end > after
+           and case when p.online then p.change end <= upto
+         order by case when p.online then p.change end
+         limit max_rows;
+end $$;
+
+CREATE FUNCTION chatd_api.presence_read(host_id bigint, after bigint, max_rows integer, mode text) RETURNS TABLE(change bigint, user_id bigint, username text, online boolean, audience bigint[])
+    LANGUAGE plpgsql STABLE SECURITY DEFINER
+    SET search_path TO 'chatd', 'pg_temp'
+    SET enable_seqscan TO 'off'
+    SET enable_bitmapscan TO 'off'
+    SET enable_sort TO 'off'
+    SET enable_incremental_sort TO 'off'
+    SET jit TO 'off'
+    SET plan_cache_mode TO 'force_generic_plan'
     AS $$
 #variable_conflict use_column
 begin
@@ -648,23 +720,44 @@ begin
         raise exception 'host % is not attached', presence_read.host_id using errcode = 'CH001';
     end if;
     return query
-        select p.change, p.user_id, u.username, p.online,
+        select p.change, p.user_id, (select u.username from users u where u.id = p.user_id), p.online,
+               case mode when 'contacts' then
+                   presence_audience(p.user_id, presence_read.host_id) end
+          from presence p
+         where p.change > after and mode in ('all', 'contacts')
+         order by p.change
+         limit max_rows;
+end $$;
+
+CREATE FUNCTION chatd_api.presence_read_user(reader_id bigint, after bigint, max_rows integer, mode text) RETURNS TABLE(change bigint, user_id bigint, username text, online boolean, audience bigint[])
+    LANGUAGE plpgsql STABLE SECURITY DEFINER
+    SET search_path TO 'chatd', 'pg_temp'
+    SET enable_seqscan TO 'off'
+    SET enable_bitmapscan TO 'off'
+    SET enable_sort TO 'off'
+    SET enable_incremental_sort TO 'off'
+    SET jit TO 'off'
+    SET plan_cache_mode TO 'force_generic_plan'
+    AS $$
+#variable_conflict use_column
+begin
+    return query
+        select p.change, p.user_id, (select u.username from users u where u.id = p.user_id), p.online,
                case mode when 'contacts' then array(
                    select c.contact_id from contacts c
-                    where c.user_id = p.user_id
-                      and exists (select from sessions s
-                                   where s.user_id = c.contact_id
-                                     and s.host_id = presence_read.host_id)
-                    order by c.contact_id) end
+                    where c.user_id = p.user_id and c.contact_id = presence_read_user.reader_id) end
           from presence p
-          join users u on u.id = p.user_id
          where p.change > after and mode in ('all', 'contacts')
-         order by p.change;
+         order by p.change
+         limit max_rows;
 end $$;
 
 CREATE FUNCTION chatd_api.revocation_read(after bigint, max_rows integer) RETURNS TABLE(revocation bigint, user_id bigint, generation bigint, disabled boolean, revoked bigint)
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'chatd', 'pg_temp'
+    SET enable_seqscan TO 'off'
+    SET enable_bitmapscan TO 'off'
+    SET enable_sort TO 'off'
     AS $$
 #variable_conflict use_column
 begin
@@ -713,6 +806,7 @@ end $$;
 CREATE FUNCTION chatd_api.session_open(host_id bigint, session_ids bigint[], user_ids bigint[], changes bigint[], stamps bigint[]) RETURNS TABLE(session_id bigint, known boolean, cursor bigint, cursor_stamp integer, presence bigint, honoured boolean)
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'chatd', 'pg_temp'
+    SET enable_seqscan TO 'off'
     AS $$
 #variable_conflict use_column
 declare
@@ -762,6 +856,7 @@ end $_$;
 CREATE FUNCTION chatd_api.user_credentials(id bigint) RETURNS TABLE(dearest integer, user_id bigint, username text, password_hash text, user_json text, generation bigint, disabled boolean)
     LANGUAGE plpgsql STABLE SECURITY DEFINER
     SET search_path TO 'chatd', 'pg_temp'
+    SET enable_seqscan TO 'off'
     AS $$
 #variable_conflict use_column
 begin
@@ -843,6 +938,7 @@ end $$;
 CREATE FUNCTION chatd_api.user_logout(id bigint) RETURNS TABLE(generation bigint, disabled boolean, revoked bigint)
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'chatd', 'pg_temp'
+    SET enable_seqscan TO 'off'
     AS $$
 #variable_conflict use_column
 begin
@@ -854,6 +950,7 @@ end $$;
 CREATE FUNCTION chatd_api.user_password(id bigint, compared bigint, new_hash text) RETURNS TABLE(generation bigint, disabled boolean, revoked bigint)
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'chatd', 'pg_temp'
+    SET enable_seqscan TO 'off'
     AS $$
 #variable_conflict use_column
 begin
@@ -867,6 +964,7 @@ end $$;
 CREATE FUNCTION chatd_api.user_register(username text, email text, password_hash text) RETURNS TABLE(status text, user_id bigint, user_json text, generation bigint)
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'chatd', 'pg_temp'
+    SET enable_seqscan TO 'off'
     AS $$
 #variable_conflict use_column
 declare
@@ -893,6 +991,7 @@ end $$;
 CREATE FUNCTION chatd_api.user_rehash(id bigint, old_hash text, new_hash text) RETURNS void
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'chatd', 'pg_temp'
+    SET enable_seqscan TO 'off'
     AS $$
 begin
     update users u set password_hash = new_hash, rehashes = u.rehashes + 1
@@ -902,6 +1001,7 @@ end $$;
 CREATE FUNCTION chatd_api.user_standing(id bigint) RETURNS TABLE(generation bigint, disabled boolean, revoked bigint)
     LANGUAGE plpgsql STABLE SECURITY DEFINER
     SET search_path TO 'chatd', 'pg_temp'
+    SET enable_seqscan TO 'off'
     AS $$
 #variable_conflict use_column
 begin
@@ -1055,6 +1155,12 @@ CREATE INDEX messages_receiver ON chatd.messages USING btree (receiver_id, id);
 CREATE INDEX messages_sender ON chatd.messages USING btree (sender_id, id);
 
 CREATE UNIQUE INDEX presence_change ON chatd.presence USING btree (change);
+
+CREATE INDEX presence_online ON chatd.presence USING btree ((
+CASE
+    WHEN online THEN change
+    ELSE NULL::bigint
+END)) WHERE online;
 
 CREATE INDEX sessions_user_id ON chatd.sessions USING btree (user_id, host_id);
 

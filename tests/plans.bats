@@ -1,6 +1,6 @@
 # bats file_tags=once
 #
-# What is read for a page, a resume or a session does not grow with what is stored, whatever the
+# What is read for a page, a resume, a session or a host does not grow with what is stored, whatever the
 # planner knows. Nothing here depends on how chatd was built.
 
 setup_file() {
@@ -14,6 +14,7 @@ setup_file() {
     PGDATABASE=empty "$root/sql/migrate" --role chatd >"$BATS_FILE_TMPDIR/migrate"
     put empty SETUP
     create empty filled
+    put filled USERS
     put filled FILL
 }
 

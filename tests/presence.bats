@@ -281,6 +281,36 @@ PY
     rm "$T/deb3.pid"
 }
 
+@test "2500 users come at once on a host that dies: each is announced once as here, and once as gone" {
+    py - <<'PY'
+from chat import *
+alice, marker = user(), user()
+a = connect(alice.token)
+sql("insert into users (username, email, password_hash) select 'many' || n, 'many' || n, '*' from generate_series(1, 2500) n")
+sql("insert into hosts (id, name, backend) select 900000, 'dies', max(backend) from hosts")
+sql("insert into sessions (host_id, session_id, user_id) select 900000, id, id from users where username like 'many%'")
+want = set(map(int, sql("select id from users where username like 'many%'").splitlines()))
+assert len(want) == 2500
+def told():
+    while (d := a.until("user_status")["data"])["user_id"] not in want:
+        pass
+    return d["user_id"], d["online"]
+came = []
+for n in range(2500):
+    if n % 50 == 0:
+        sql("update hosts set beat = beat + 1 where id = 900000") # it lives until all are announced
+    came.append(told())
+assert sorted(came) == sorted((who, True) for who in want)
+# Nobody listens behind it any more: the others remove it, and its sessions in several statements.
+sql("update hosts set backend = 0 where id = 900000")
+assert sorted(told() for _ in range(2500)) == sorted((who, False) for who in want)
+assert sql("select count(*) from sessions where host_id = 900000") == "0"
+m = connect(marker.token)
+while (d := a.until("user_status")["data"])["user_id"] != marker.id:
+    assert d["user_id"] not in want, d
+PY
+}
+
 @test "200 clients whose broker comes back: rows in a few batches, nobody flaps, nobody is told" {
     server_start storm
     py - <<'PY'

@@ -781,8 +781,8 @@ revocations() {
     api "select from chatd_api.session_close(2, '{1}')"
     equal "$(host_bells 1)/$(host_bells 2)" "p 2/p 2"
     equal "$(q 'select last_seen is not null from users where id = 1')" t
-    equal "$(api "select * from chatd_api.presence_read(1, 0, 'all')")" "2|1|ann|f|"
-    equal "$(api "select * from chatd_api.presence_read(1, 2, 'all')")" ""
+    equal "$(api "select * from chatd_api.presence_read(1, 0, 9, 'all')")" "2|1|ann|f|"
+    equal "$(api "select * from chatd_api.presence_read(1, 2, 9, 'all')")" ""
 }
 
 @test "presence is right when one transaction takes the last session and opens another" {
@@ -800,11 +800,62 @@ revocations() {
     q "insert into messages (sender_id, receiver_id, content) values (1, 2, 'x'), (1, 3, 'x')"
     session_open 1 1,2,4 1,2,4
     session_open 2 3 3
-    equal "$(api "select user_id, audience from chatd_api.presence_read(1, 0, 'contacts') order by 1" | xargs)" \
+    equal "$(api "select user_id, audience from chatd_api.presence_read(1, 0, 9, 'contacts') order by 1" | xargs)" \
         "1|{2} 2|{1} 3|{1} 4|{}"
-    equal "$(api "select user_id, audience from chatd_api.presence_read(2, 0, 'contacts') order by 1" | xargs)" \
+    equal "$(api "select user_id, audience from chatd_api.presence_read(2, 0, 9, 'contacts') order by 1" | xargs)" \
         "1|{3} 2|{} 3|{} 4|{}"
-    equal "$(api "select count(*) from chatd_api.presence_read(1, 0, 'off')")" 0
+    equal "$(api "select count(*) from chatd_api.presence_read(1, 0, 9, 'off')")" 0
+}
+
+# Numbers 1 to 3 are ann, bob and cid; ann has gone since, as number 4, and dan is number 5.
+put_presence() {
+    q "select setval('presence_seq', 5);
+       insert into presence (user_id, online, change) values (2, true, 2), (3, false, 3), (1, false, 4), (4, true, 5)"
+}
+
+@test "presence_read, presence_online: pages in the order of changes" {
+    host_open 1 >/dev/null
+    put_presence
+    changes() { api "select change, user_id, online from chatd_api.presence_read(1, $1, $2, 'all')" | xargs; }
+    equal "$(changes 0 3)/$(changes 4 3)/$(changes 5 3)" "2|2|t 3|3|f 4|1|f/5|4|t/"
+    online() { api "select * from chatd_api.presence_online(1, $1, $2, $3)" | xargs; }
+    equal "$(online 0 9 1)/$(online 2 9 9)/$(online 0 9 9)/$(online 0 4 9)/$(online 5 9 9)" "2|2/5|4/2|2 5|4/2|2/"
+    run api "select * from chatd_api.presence_online(77, 0, 9, 9)"
+    [[ $output == *'CH001: host 77 is not attached'* ]]
+}
+
+@test "presence_read: somebody with very many contacts has the same audience as anybody" {
+    host_open 1 >/dev/null
+    q "insert into contacts select 1, n from generate_series(2, 1003) n"
+    session_open 1 1,2,3,4 1,2,2,4
+    equal "$(api "select audience from chatd_api.presence_read(1, 0, 9, 'contacts') where user_id = 1")" "{2,4}"
+    q "delete from contacts where contact_id > 1001"
+    equal "$(api "select audience from chatd_api.presence_read(1, 0, 9, 'contacts') where user_id = 1")" "{2,4}"
+}
+
+@test "presence_read_user: pages, and whether they concern this user" {
+    put_presence
+    q "insert into contacts values (1, 3)"
+    equal "$(api "select change, user_id, username, online, audience from chatd_api.presence_read_user(3, 0, 2, 'all')" | xargs)" \
+        "2|2|bob|t| 3|3|cid|f|"
+    equal "$(api "select change, user_id, audience from chatd_api.presence_read_user(3, 3, 2, 'contacts')" | xargs)" "4|1|{3} 5|4|{}"
+    equal "$(api "select count(*) from chatd_api.presence_read_user(3, 0, 9, 'off')")" 0
+}
+
+@test "presence_check: who has no session is announced as gone, even if that had been announced" {
+    host_open 1 >/dev/null
+    session_open 1 1 1
+    host_bells 1 >/dev/null
+    q "select setval('presence_seq', 5); insert into presence (user_id, online, change) values (2, false, 2)"
+    equal "$(api "select chatd_api.presence_check('{1,2,3,99}')")" 2
+    [[ $(host_bells 1) == p\ * ]]
+    equal "$(q 'select user_id, online, change > 5 from presence order by 1' | xargs)" "1|t|f 2|f|t 3|f|t"
+}
+
+@test "host_attach: tells of the last presence change that is committed" {
+    equal "$(api "select presence from chatd_api.host_attach('first', 0, 0)")" 0
+    put_presence
+    equal "$(q "begin; select nextval('presence_seq'); select presence from chatd_api.host_attach('second', 0, 0); commit" | tail -n 1)" 5
 }
 
 @test "host_beat: counts, and tells of the others how far they are and who has lost its connection" {
@@ -828,11 +879,25 @@ revocations() {
     session_open 2 1 2
     host_bells 2 >/dev/null
     api 'select from chatd_api.host_beat(1)'
-    equal "$(api "select chatd_api.host_sweep('{1}', '{0}')")/$(q 'select user_id from sessions order by 1' | xargs)" "0/1 2"
-    equal "$(api "select chatd_api.host_sweep('{1,77}', '{1,0}')")" 1
+    equal "$(api "select removed from chatd_api.host_sweep('{1}', '{0}', 9)")/$(q 'select user_id from sessions order by 1' | xargs)" "0/1 2"
+    equal "$(api "select removed from chatd_api.host_sweep('{1,77}', '{1,0}', 9)")" 1
     equal "$(host_bells 2)" "p 3"
     equal "$(q 'select id from hosts')/$(q 'select user_id from sessions')" "2/2"
-    equal "$(api 'select user_id, online from chatd_api.presence_read(2, 2, $$all$$)')" "1|f"
+    equal "$(api 'select user_id, online from chatd_api.presence_read(2, 2, 9, $$all$$)')" "1|f"
+}
+
+@test "host_sweep: sessions go a few at a time, whoever removed their host" {
+    host_open 1 >/dev/null
+    host_open 2 >/dev/null
+    session_open 1 1,2,3,4 1,2,3,4
+    session_open 2 1 4
+    sweep() { api "select * from chatd_api.host_sweep('{$1}', '{0}', 2)"; }
+    equal "$(sweep 1)/$(q 'select host_id, session_id from sessions order by 1, 2' | xargs)" "1|t/1|3 1|4 2|1"
+    equal "$(q 'select user_id, online from presence order by 1' | xargs)" "1|f 2|f 3|t 4|t"
+    run api "select from chatd_api.session_open(1, '{5}', '{1}', '{-1}', '{0}')"
+    [[ $output == *'CH001: host 1 is not attached'* ]]
+    equal "$(sweep 99)/$(sweep 99)" "0|t/0|f"
+    equal "$(q 'select host_id, session_id from sessions')/$(q 'select user_id from presence where online')" "2|1/4"
 }
 
 @test "what is called for a host that was removed fails with CH001, and leaves nothing" {
@@ -840,9 +905,9 @@ revocations() {
     host_open 2 >/dev/null
     session_open 1 1 1
     api "select from chatd_api.message_send(1, '{2}', '{1}', '{a}', '{8}', '{x}', null)"
-    equal "$(api "select chatd_api.host_sweep('{1}', '{0}')")" 1
+    equal "$(api "select removed from chatd_api.host_sweep('{1}', '{0}', 9)")" 1
     local call messages
-    for call in "event_read(1, 0, 10)" "presence_read(1, 0, 'all')" "presence_read(1, 0, 'contacts')" \
+    for call in "event_read(1, 0, 10)" "presence_read(1, 0, 9, 'all')" "presence_read(1, 0, 9, 'contacts')" \
         "session_open(1, '{2}', '{1}', '{-1}', '{0}')" "session_close(1, '{1}')" "host_beat(1)" \
         "message_send(1, '{2}', '{1}', '{b}', '{8}', '{x}', null)" \
         "message_send(1, '{2}', '{1}', '{a}', '{8}', '{x}', null)" \
@@ -898,7 +963,7 @@ revocations() {
     host_open 2 >/dev/null
     wait $pids
     until [[ $(q 'select count(*) from hosts') == 2 ]]; do
-        host_ask 1 "select chatd_api.host_sweep(array_agg(other_id), array_agg(beat)) from chatd_api.host_beat(1) where gone" >/dev/null
+        host_ask 1 "select chatd_api.host_sweep(array_agg(other_id), array_agg(beat), 9) from chatd_api.host_beat(1) where gone" >/dev/null
     done
     equal "$(q 'select name from hosts order by name' | xargs)" "host 1 host 2"
 }

@@ -57,9 +57,10 @@ static void on_tick(void *arg)
     loop_timer_set(broker.loop, &tick_timer, TICK_MS);
 }
 
-static void on_attached(bool honoured, struct cursor now)
+static void on_attached(bool honoured, struct cursor now, uint64_t presence)
 {
     pool_link_up();
+    statuses_attached(honoured, presence);
     if (position_known().change && !honoured)
         resume_all(now);
     hosts_link_up();
@@ -126,15 +127,17 @@ static void next_read(struct db *listener)
     /* Beat as soon as other hosts can see this one; read the revoked tokens before serving. */
     if (hosts_listen(listener) || revocations_read(listener) || !link_is_up())
         return;
-    /* Alternate, so that neither kind starves the other. */
-    static bool turn;
-    turn = !turn;
-    if (turn ? events_read(listener) : statuses_read(listener))
-        return;
-    if (turn)
-        statuses_read(listener);
-    else
-        events_read(listener);
+    /* In turn, so that none starves another: each reads a page, and may have many to go. */
+    static bool (*const kinds[])(struct db *) = {events_read, statuses_read, hosts_sweep};
+    enum { KINDS = sizeof(kinds) / sizeof(kinds[0]) };
+    static size_t last;
+    for (size_t i = 1; i <= KINDS; i++) {
+        size_t next = (last + i) % KINDS;
+        if (kinds[next](listener)) {
+            last = next;
+            return;
+        }
+    }
 }
 
 void schedule_turn(void)

@@ -1,10 +1,11 @@
-"""How PostgreSQL goes about the functions that read messages.
+"""How PostgreSQL goes about the functions that chatd calls.
 
-    plans.py            in a database that has SETUP and FILL: the plans of a new connection
-    plans.py --kept     in one that has SETUP: those of a connection that saw FILL happen
+    plans.py            in a database that has SETUP, USERS and FILL: the plans of a new connection
+    plans.py --kept     in one that has SETUP: those of a connection that saw the others happen
 
 Fails where a step reads messages by another index than the one that is meant, more of them than are
-asked for, or sorts more than two pages. Says nothing if all is well.
+asked for, sorts more than two pages, or reads more than A_FEW rows of another table. Says nothing if
+all is well.
 """
 import json
 import re
@@ -19,6 +20,19 @@ alter table chatd.messages set (autovacuum_enabled = off);
 insert into chatd.messages (sender_id, receiver_id, content)
 select 3, 4, 'old ' || n from generate_series(1, 5) n;
 insert into chatd.messages (sender_id, receiver_id, content) values (1, 99, 'one'), (99, 1, 'two'), (1, 99, 'three');
+insert into chatd.presence (user_id, online, change) values (1, true, nextval('chatd.presence_seq'));
+"""
+# 10,000 users came, and all but 100 of them have gone; 1 knows all of them. Tokens of 5,000 became void,
+# and 5,000 users were removed.
+USERS = """
+insert into chatd.users (username, email, password_hash)
+select 'user' || n, n || '@example.com', '$2b$' || 10 + n % 3 || '$' || repeat('x', 53) from generate_series(101, 15100) n;
+insert into chatd.contacts (user_id, contact_id) select 1, n from generate_series(100, 10100) n;
+insert into chatd.hosts (id, name) values (1000, 'elsewhere');
+insert into chatd.sessions (host_id, session_id, user_id) select 1000, n, n from generate_series(101, 10100) n;
+delete from chatd.sessions where host_id = 1000 and user_id % 100 > 0;
+update chatd.users set disabled = true where id between 5101 and 10100;
+delete from chatd.users where id between 10101 and 15100;
 """
 # Every other message is between 1 and 2; 5 begins with 20,000 notes to itself.
 FILL = """
@@ -29,7 +43,8 @@ select case n % 4 when 0 then 1 when 2 then 2 else case when n < 40000 then 5 el
   from generate_series(1, 150000) n;
 insert into chatd.messages (sender_id, receiver_id, content) values (5, 6, 'late'), (6, 5, 'later');
 """
-LAST, PAGE = 150010, 50
+LAST, PAGE, A_FEW = 150010, 50, 1200
+HERE = "(select min(id) from chatd.hosts)"
 HALF = {"messages_receiver": PAGE // 2, "messages_sender": PAGE // 2}
 FULL = {"messages_receiver": PAGE, "messages_sender": PAGE}
 
@@ -52,15 +67,33 @@ CASES = {
     "recent cursor, few since": (f"event_read_user(5, 50000, {LAST}, 50)",
                                  {"messages_receiver": 1, "messages_sender": 1}),
     "old cursor, notes to oneself": (f"event_read_user(5, 0, {LAST}, 50)", FULL),
-    "all of the host": (f"event_read((select min(id) from chatd.hosts), {LAST} - 30, 50)",
+    "all of the host": (f"event_read({HERE}, {LAST} - 30, 50)",
                         {"messages_pkey": 30}),
     "whether a cursor counts": ("cursor_honoured(75000, 0)", {"messages_pkey": 1}),
-    "a session begins": ("session_open((select min(id) from chatd.hosts), '{1}', '{1}', '{75000}', '{0}')",
-                          {"messages_pkey": 1}),
+    "a session begins": (f"session_open({HERE}, '{{1}}', '{{1}}', '{{75000}}', '{{0}}')", {"messages_pkey": 1}),
+    "a session ends": (f"session_close({HERE}, '{{2}}')", {}),
     "who is online": ("user_list(1, 'all', 0, 50, '')", {}),
     "which contacts are online": ("user_list(1, 'contacts', 50, 50, '')", {}),
     "whose name begins so": ("user_list(1, 'all', 17, 50, 'USER')", {}),
-    "who came and went": ("presence_read((select min(id) from chatd.hosts), 0, 'contacts')", {}),
+    "who came and went": (f"presence_read({HERE}, 0, 50, 'contacts')", {}),
+    "who came and went, for all": (f"presence_read({HERE}, 5000, 50, 'all')", {}),
+    "who came and has not gone": (f"presence_online({HERE}, 0, 10000000, 50)", {}),
+    "who has not gone, of a few": (f"presence_online({HERE}, 5000, 19000, 50)", {}),
+    "who came and went meanwhile": ("presence_read_user(1, 0, 50, 'contacts')", {}),
+    "who seems to be online": ("presence_check('{1,5000}')", {}),
+    "a host attaches": ("host_attach('another', 75000, 0)", {"messages_pkey": 1}),
+    "a host beats": (f"host_beat({HERE})", {}),
+    "a host is dead": (f"host_sweep((select array[max(id)] from chatd.hosts where id < 1000), '{{0}}', 50)", {}),
+    "whose tokens are void": ("revocation_read(0, 50)", {}),
+    "whose tokens became void": ("revocation_read(2500, 50)", {}),
+    "a login": ("user_credentials('user5000', 11)", {}),
+    "a login by id": ("user_credentials(5000)", {}),
+    "a token": ("user_standing(5000)", {}),
+    "a name that is taken": ("user_register('user50', 'a@example.com', '*')", {}),
+    "an email that is taken": ("user_register('nobody', '50@example.com', '*')", {}),
+    "a new password, too late": ("user_password(5000, 0, '*')", {}),
+    "a hash that has changed": ("user_rehash(5000, 'another', '*')", {}),
+    "a logout": ("user_logout(5000)", {}),
 }
 EXPLAIN = """
 load 'auto_explain';
@@ -76,7 +109,7 @@ def script(kept):
     call = {case: f"select * from chatd_api.{text};\n" for case, (text, _) in CASES.items()}
     looked_at = {case: f"\\warn == {case}\nset auto_explain.log_min_duration = 0;\n{text}"
                        "set auto_explain.log_min_duration = -1;\n" for case, text in call.items()}
-    begin = "".join(text * 10 for text in call.values()) + FILL if kept else ""
+    begin = "".join(text * 10 for text in call.values()) + USERS + FILL if kept else ""
     return EXPLAIN + begin + "".join(looked_at[case] + text * 8 + looked_at[case]
                                      for case, text in call.items())
 
@@ -101,13 +134,18 @@ def findings(case, plans):
         kind, read = node["Node Type"], node["Actual Rows"] * node["Actual Loops"]
         if "Sort" in kind and read > 2 * PAGE:
             yield f"{kind} of {read} rows"
+        removed = node.get("Rows Removed by Filter", 0) + node.get("Rows Removed by Index Recheck", 0)
         if node.get("Relation Name") != "messages":
+            read += removed * node["Actual Loops"]
+            # An index is some pages deep.
+            if "Scan" in kind and max(read, pages(node) - 5 * node["Actual Loops"]) > A_FEW:
+                yield f"{kind} of {read} rows, {pages(node)} pages of {node.get('Relation Name')}"
             continue
         if kind not in ("Index Scan", "Index Only Scan"):
             yield f"{kind} on messages"
             continue
         index = node["Index Name"]
-        read += node.get("Rows Removed by Filter", 0) + node.get("Rows Removed by Index Recheck", 0)
+        read += removed
         rows[index] = max(rows.get(index, 0), read)
         # What an index skips by itself shows in nothing else.
         if pages(node) > read + 10:

@@ -39,6 +39,7 @@ struct feed {
     struct cursor opened;   /* the database's last change when its row was made */
     struct cursor cursor;   /* it has everything up to here */
     uint64_t presence;      /* it knows who is online up to here */
+    uint64_t listed;        /* the same, as it learned from the database by itself */
     uint32_t round;         /* number of its catch-up: drop results of earlier ones */
     struct resumed resumed; /* told when it is live again */
     struct buf answers;     /* struct held_answer: wait until all before them is handed out */

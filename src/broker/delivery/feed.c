@@ -14,9 +14,9 @@
 #include "pool.h"
 #include "position.h"
 #include "rows.h"
-#include "status.h"
 
-enum { PAGE = 50 }; /* changes read at once for a peer that catches up */
+/* Read at once for a peer that catches up: changes may be long, statuses are short. */
+enum { PAGE = 50, STATUS_PAGE = 500 };
 
 static struct map users; /* user id -> its first attached peer on this host */
 
@@ -179,29 +179,30 @@ bool feed_awaits(int64_t sender, uint64_t origin, int64_t receiver)
     return false;
 }
 
-static void give_status(struct peer *p, uint64_t change, const char *frame, size_t size)
+/* What a peer without its place yet will have learned from the database is not known: it is told.
+ */
+static void give_status(struct peer *p, const struct status *s, const uint64_t *after)
 {
     if (may_hold(p)) {
-        put_status(&p->feed.held, change, frame, size);
-    } else if (may_feed(p) && change > p->feed.presence) {
-        p->feed.presence = change;
-        put_status(&p->channel.out, change, frame, size);
+        put_status(&p->feed.held, s->change, s->frame, s->size);
+    } else if (may_feed(p) && s->change > p->feed.presence && (!after || p->feed.listed > *after)) {
+        p->feed.presence = s->change;
+        put_status(&p->channel.out, s->change, s->frame, s->size);
         outbox_add(p);
     }
 }
 
-void feed_status(uint64_t change, int64_t user, const int64_t *audience, size_t count,
-                 const char *frame, size_t size)
+void feed_status(const struct status *s, const uint64_t *after)
 {
     struct peer *p;
-    for (size_t at = 0; !audience && (p = map_next(&users, &at));)
+    for (size_t at = 0; s->to_all && (p = map_next(&users, &at));)
         for (; p; p = p->feed.same_user)
-            if (p->user != user)
-                give_status(p, change, frame, size);
-    for (size_t i = 0; audience && i < count; i++)
-        for (p = map_get(&users, (uint64_t)audience[i]); p; p = p->feed.same_user)
-            if (p->user != user)
-                give_status(p, change, frame, size);
+            if (p->user != s->user)
+                give_status(p, s, after);
+    for (size_t i = 0; !s->to_all && i < s->audience_count; i++)
+        for (p = map_get(&users, (uint64_t)s->audience[i]); p; p = p->feed.same_user)
+            if (p->user != s->user)
+                give_status(p, s, after);
 }
 
 /* --- from held, or behind, to live --- */
@@ -297,14 +298,19 @@ static void on_missed_statuses(void *arg, const PGresult *result)
     free(c);
     if (!p)
         return;
-    for (int i = 0; i < PQntuples(result); i++) {
-        struct status s = status_from_row(result, i);
-        if (s.change > p->feed.presence && s.user != p->user && status_concerns(&s, p->user))
+    int rows = PQntuples(result), taken = 0;
+    while (taken < rows && ipc_channel_queued(&p->channel) <= queue_limit()) {
+        struct status s = status_from_row(result, taken++);
+        if (s.user != p->user && status_concerns(&s, p->user))
             put_status(&p->channel.out, s.change, s.frame, s.size);
+        p->feed.presence = p->feed.listed = s.change;
     }
-    if (PQntuples(result) > 0)
-        p->feed.presence = (uint64_t)db_int(result, PQntuples(result) - 1, 0);
-    go_live(p);
+    if (rows < STATUS_PAGE && taken == rows) {
+        go_live(p);
+    } else {
+        fall_behind(p); /* goes on when this is read */
+        peer_flush(p);
+    }
 }
 
 static void on_missed_events(void *arg, const PGresult *result)
@@ -332,10 +338,11 @@ static void on_missed_events(void *arg, const PGresult *result)
     if (c->upto.change > p->feed.cursor.change)
         p->feed.cursor = c->upto;
     struct db_params params = {0};
-    db_param_int8(&params, link_host());
+    db_param_int8(&params, p->user);
     db_param_int8(&params, (int64_t)p->feed.presence);
+    db_param_int4(&params, STATUS_PAGE);
     db_param_text(&params, status_mode(), strlen(status_mode()));
-    pool_run(p, STATEMENT_PRESENCE_READ, &params, on_missed_statuses, c);
+    pool_run(p, STATEMENT_PRESENCE_READ_USER, &params, on_missed_statuses, c);
 }
 
 /* Reads what the peer missed. Changes handed out from now on are held, so reading up to the host's

@@ -11,6 +11,7 @@
 
 #include "event.h"
 #include "peer.h"
+#include "status.h"
 
 /* Attaches a bound peer; answers the ATTACH numbered seq once its row is committed. named: the
  * client's cursor; everything after it is delivered first; empty: none. presence: the client knows
@@ -37,10 +38,10 @@ bool feed_awaits(int64_t sender, uint64_t origin, int64_t receiver);
  * one that was handed out before. */
 void feed_hand_out(const struct event *e);
 
-/* Hands out the frame that says that this user came or went: to all (audience NULL) or to those
- * users, but never to the user's own sessions. */
-void feed_status(uint64_t change, int64_t user, const int64_t *audience, size_t count,
-                 const char *frame, size_t size);
+/* Hands out the frame that says that this user came or went: to all (s->to_all) or to the audience,
+ * but never to the user's own sessions. after: only to peers that may have learned from the
+ * database what was so after this change; NULL: to all. */
+void feed_status(const struct status *s, const uint64_t *after);
 
 /* The peer's queue may be empty again. */
 void feed_drained(struct peer *p);

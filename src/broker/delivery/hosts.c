@@ -11,8 +11,9 @@
 #include "map.h"
 
 enum {
-    GONE_MS = 2000, /* a host whose connection ended may take this long to come back */
-    SILENT = 3,     /* looks that must find the same beat before it counts as silence */
+    GONE_MS = 2000,      /* a host whose connection ended may take this long to come back */
+    SILENT = 3,          /* looks that must find the same beat before it counts as silence */
+    ROWS_AT_ONCE = 1000, /* sessions of dead hosts: while they are removed, nobody stores */
 };
 
 /* Worst case until a silent host is dead: one beat, half the lease, one look: 0.9 of the lease. */
@@ -40,6 +41,7 @@ static unsigned looks;
 static int64_t next_beat; /* clock_ms() */
 static struct loop_timer timer;
 static struct buf dead, dead_beats; /* int64_t ids and beats of hosts to remove */
+static bool some_left;              /* of the sessions of hosts that were removed */
 
 static void forget_all(void)
 {
@@ -49,6 +51,7 @@ static void forget_all(void)
     map_free(&hosts);
     buf_free(&dead);
     buf_free(&dead_beats);
+    some_left = false;
 }
 
 static void on_timer(void *arg)
@@ -136,24 +139,26 @@ static void on_swept(void *arg, const PGresult *result)
         return;
     if (db_int(result, 0, 0) > 0)
         log_info("removed %lld dead hosts", (long long)db_int(result, 0, 0));
+    some_left = db_bool(result, 0, 1);
 }
 
-static void sweep(struct db *listener)
+bool hosts_sweep(struct db *listener)
 {
+    if (buf_len(&dead) == 0 && !some_left)
+        return false;
     struct db_params p = {0};
     db_param_ids(&p, &dead);
     db_param_ids(&p, &dead_beats);
+    db_param_int4(&p, ROWS_AT_ONCE);
     buf_free(&dead);
     buf_free(&dead_beats);
+    some_left = false;
     db_run(listener, STATEMENT_HOST_SWEEP, &p, on_swept, NULL);
+    return true;
 }
 
 bool hosts_listen(struct db *listener)
 {
-    if (buf_len(&dead) > 0) {
-        sweep(listener);
-        return true;
-    }
     int64_t now = clock_ms();
     if (now < next_beat)
         return false;

@@ -15,8 +15,11 @@
 void hosts_link_up(void);
 void hosts_link_lost(void);
 
-/* Removes dead hosts, or sends the next beat if it is due. True if a statement was started. */
+/* Sends the next beat if it is due. True if a statement was started. */
 bool hosts_listen(struct db *listener);
+
+/* Removes dead hosts, or more of their sessions. The same result. */
+bool hosts_sweep(struct db *listener);
 
 void hosts_free(void);
 

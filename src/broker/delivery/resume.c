@@ -44,7 +44,7 @@ static void place(struct peer *p, const struct row *row)
     bool fresh = p->feed.presence == 0;
     p->feed.opened = p->feed.cursor = row->cursor;
     if (fresh)
-        p->feed.presence = row->presence;
+        p->feed.presence = p->feed.listed = row->presence;
     if (!p->feed.named)
         return;
     if (!fresh && !row->honoured)

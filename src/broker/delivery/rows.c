@@ -178,8 +178,7 @@ static void close_rows(struct db *writer)
 {
     struct db_params params = {0};
     db_param_int8(&params, link_host());
-    db_param_ids(&params, &closes);
-    buf_free(&closes);
+    db_param_some_ids(&params, &closes, ROWS_AT_ONCE);
     db_run(writer, STATEMENT_SESSION_CLOSE, &params, on_closed, NULL);
 }
 

@@ -64,6 +64,8 @@ void db_array_text(struct db_params *p, const char *text, size_t n);
 void db_array_end(struct db_params *p);
 /* A bigint[] of the int64_t or uint64_t values in ids. */
 void db_param_ids(struct db_params *p, const struct buf *ids);
+/* The same of at most so many of them, which it takes out of ids. */
+void db_param_some_ids(struct db_params *p, struct buf *ids, size_t most);
 
 /* Called once for each statement with its rows. NULL: no answer; the outcome of a write is unknown.
  * If PostgreSQL refused the statement, db_ok() is false. */

@@ -112,6 +112,16 @@ void db_param_ids(struct db_params *p, const struct buf *ids)
     db_array_end(p);
 }
 
+void db_param_some_ids(struct db_params *p, struct buf *ids, size_t most)
+{
+    struct buf some = BUF_INIT;
+    size_t size = buf_len(ids), wanted = most * sizeof(int64_t);
+    buf_append(&some, buf_head(ids), size < wanted ? size : wanted);
+    buf_consume(ids, buf_len(&some));
+    db_param_ids(p, &some);
+    buf_free(&some);
+}
+
 static int64_t get_int8(const char *p)
 {
     uint64_t big;

@@ -122,7 +122,7 @@ static void on_attached(void *arg, const PGresult *result)
     host = db_int(result, 0, 0);
     bool honoured = take_tag(result) && db_bool(result, 0, 2);
     state = OPENING;
-    owner_of_link->attached(honoured, db_cursor(result, 0, 3));
+    owner_of_link->attached(honoured, db_cursor(result, 0, 3), (uint64_t)db_int(result, 0, 5));
 }
 
 static void on_connection_up(void *arg)

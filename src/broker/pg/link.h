@@ -18,9 +18,10 @@
 #include "db.h"
 
 struct link_owner {
-    /* This host has a number. honoured: the database knows position_known(); now: its last change.
-     * The owner makes the sessions' rows, then calls link_set_up(). */
-    void (*attached)(bool honoured, struct cursor now);
+    /* This host has a number. honoured: the database knows position_known(); now: its last change;
+     * presence: its last presence change. The owner makes the sessions' rows, then calls
+     * link_set_up(). */
+    void (*attached)(bool honoured, struct cursor now, uint64_t presence);
     void (*up)(void);
     void (*down)(void);                /* also after a failed attempt */
     void (*bell)(const char *payload); /* a notification for this host */

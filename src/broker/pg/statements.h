@@ -15,13 +15,18 @@
     S(HOST_ATTACH, DB_LISTENER,                                                                    \
       "select * from chatd_api.host_attach($1::text, $2::bigint, $3::int)")                        \
     S(HOST_BEAT, DB_LISTENER, "select * from chatd_api.host_beat($1::bigint)")                     \
-    S(HOST_SWEEP, DB_LISTENER, "select chatd_api.host_sweep($1::bigint[], $2::bigint[])")          \
+    S(HOST_SWEEP, DB_LISTENER,                                                                     \
+      "select * from chatd_api.host_sweep($1::bigint[], $2::bigint[], $3::int)")                   \
     S(EVENT_READ, DB_LISTENER,                                                                     \
       "select * from chatd_api.event_read($1::bigint, $2::bigint, $3::int)")                       \
     S(EVENT_READ_CAREFUL, DB_LISTENER,                                                             \
       "select * from chatd_api.event_read($1::bigint, $2::bigint, $3::int, true)")                 \
-    S(PRESENCE_READ, DB_LISTENER | DB_POOL,                                                        \
-      "select * from chatd_api.presence_read($1::bigint, $2::bigint, $3::text)")                   \
+    S(PRESENCE_READ, DB_LISTENER,                                                                  \
+      "select * from chatd_api.presence_read($1::bigint, $2::bigint, $3::int, $4::text)")          \
+    S(PRESENCE_ONLINE, DB_LISTENER,                                                                \
+      "select * from chatd_api.presence_online($1::bigint, $2::bigint, $3::bigint, $4::int)")      \
+    S(PRESENCE_READ_USER, DB_POOL,                                                                 \
+      "select * from chatd_api.presence_read_user($1::bigint, $2::bigint, $3::int, $4::text)")     \
     S(SESSION_OPEN, DB_WRITER,                                                                     \
       "select * from chatd_api.session_open($1::bigint, $2::bigint[], $3::bigint[], $4::bigint[]," \
       " $5::bigint[])")                                                                            \

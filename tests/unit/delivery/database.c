@@ -125,6 +125,68 @@ static bool has_session(int64_t host, int64_t user)
     return false;
 }
 
+/* --- who is online --- */
+
+static struct stranger {
+    bool shown, online; /* shown: has a row */
+    uint64_t change;
+} strangers[STRANGERS];
+static uint64_t presence_sequence;
+static uint64_t presence_rung; /* a bell is on its way */
+static uint64_t presence_read; /* the last number that this host has read */
+
+static void flip(struct stranger *s, bool online)
+{
+    *s = (struct stranger){true, online, ++presence_sequence};
+}
+
+void database_fill(void)
+{
+    for (unsigned i = 0; i < STRANGERS; i++)
+        flip(&strangers[i], chance(4) == 0);
+}
+
+bool database_shows_online(int64_t stranger)
+{
+    const struct stranger *s = &strangers[stranger - STRANGER];
+    return s->shown && s->online;
+}
+
+void database_flip_elsewhere(void)
+{
+    struct stranger *s = &strangers[chance(STRANGERS)];
+    if (!s->shown) /* only this host knows, and says so in a moment */
+        return;
+    flip(s, !s->online);
+    presence_rung = attached ? presence_sequence : 0;
+}
+
+static uint64_t presence_last(void)
+{
+    uint64_t found = 0;
+    for (unsigned i = 0; i < STRANGERS; i++)
+        if (strangers[i].shown && strangers[i].change > found)
+            found = strangers[i].change;
+    return found;
+}
+
+/* A crash empties the table. Who was online comes back, but for some of those whom this host knows.
+ * Whoever had gone keeps the row: a client that is behind learns of it nowhere else. */
+static void forget_presence(bool back)
+{
+    if (back)
+        presence_sequence -= chance(200);
+    uint64_t last = presence_sequence;
+    for (unsigned i = 0; i < STRANGERS; i++) {
+        struct stranger *s = &strangers[i];
+        if (s->online && s->change <= presence_read && chance(4) == 0)
+            *s = (struct stranger){0};
+        else if (s->online || s->change > last)
+            flip(s, s->online);
+    }
+    presence_read = 0;
+}
+
 /* --- parameters and results --- */
 
 struct params {
@@ -290,7 +352,7 @@ static PGresult *session_open(struct params *p)
         set_int(r, row, 0, id);
         set_bool(r, row, 1, true);
         set_cursor(r, row, 2, last());
-        set_int(r, row, 4, 0);
+        set_int(r, row, 4, (int64_t)presence_sequence);
         int64_t change = array_int(&changes), stamp = array_int(&stamps);
         set_bool(r, row, 5, honoured(change, stamp));
     }
@@ -360,6 +422,74 @@ static PGresult *host_beat(struct params *p)
     return param_int(p) == attached ? table(3) : refused();
 }
 
+static struct stranger *next_after(uint64_t change)
+{
+    struct stranger *found = NULL;
+    for (unsigned i = 0; i < STRANGERS; i++)
+        if (strangers[i].shown && strangers[i].change > change &&
+            (!found || strangers[i].change < found->change))
+            found = &strangers[i];
+    return found;
+}
+
+static PGresult *presence_page(int64_t after, int64_t most)
+{
+    PGresult *r = table(5);
+    struct stranger *s;
+    for (int row = 0; row < most && (s = next_after((uint64_t)after)); row++) {
+        after = (int64_t)s->change;
+        set_int(r, row, 0, after);
+        set_int(r, row, 1, STRANGER + (s - strangers));
+        set_text(r, row, 2, "stranger");
+        set_bool(r, row, 3, s->online);
+    }
+    return r;
+}
+
+static PGresult *presence_read_page(struct params *p)
+{
+    int64_t host = param_int(p), after = param_int(p), most = param_int(p);
+    return host == attached ? presence_page(after, most) : refused();
+}
+
+static PGresult *presence_read_user(struct params *p)
+{
+    param_int(p);
+    int64_t after = param_int(p), most = param_int(p);
+    return presence_page(after, most);
+}
+
+static PGresult *presence_online(struct params *p)
+{
+    int64_t host = param_int(p), after = param_int(p), upto = param_int(p), most = param_int(p);
+    if (host != attached)
+        return refused();
+    PGresult *r = table(2);
+    struct stranger *s;
+    for (int row = 0; row < most && (s = next_after((uint64_t)after));) {
+        after = (int64_t)s->change;
+        if (after > upto)
+            break;
+        if (!s->online)
+            continue;
+        set_int(r, row, 0, after);
+        set_int(r, row++, 1, STRANGER + (s - strangers));
+    }
+    return r;
+}
+
+static PGresult *presence_check(struct params *p)
+{
+    struct array ids = param_array(p);
+    for (int64_t i = 0; i < ids.count; i++) {
+        struct stranger *s = &strangers[array_int(&ids) - STRANGER];
+        if (!s->shown || !s->online)
+            flip(s, false);
+    }
+    presence_rung = presence_sequence;
+    return table(1);
+}
+
 static PGresult *execute(enum statement statement, const struct db_params *params)
 {
     struct params p = {params, 0};
@@ -378,8 +508,16 @@ static PGresult *execute(enum statement statement, const struct db_params *param
         return cursor_is_honoured(&p);
     case STATEMENT_HOST_BEAT:
         return host_beat(&p);
+    case STATEMENT_PRESENCE_READ:
+        return presence_read_page(&p);
+    case STATEMENT_PRESENCE_ONLINE:
+        return presence_online(&p);
+    case STATEMENT_PRESENCE_READ_USER:
+        return presence_read_user(&p);
+    case STATEMENT_PRESENCE_CHECK:
+        return presence_check(&p);
     default:
-        return table(5); /* nobody's presence, and no token, ever changes */
+        return table(5); /* no token ever changes */
     }
 }
 
@@ -403,8 +541,15 @@ bool db_ready(const struct db *db)
 
 void db_run(struct db *db, enum statement statement, struct db_params *p, db_done *done, void *arg)
 {
+    static enum statement before;
     if (db->busy)
         bug("two statements at a time");
+    if (db == &listener) {
+        if (statement == STATEMENT_PRESENCE_READ && before == statement && position_is_started() &&
+            position_is_behind())
+            bug("a page of presence after the other while there are changes to read");
+        before = statement;
+    }
     *db = (struct db){true, statement, *p, done, arg, NULL};
     *p = (struct db_params){0};
 }
@@ -430,6 +575,9 @@ static void finish(struct db *db, bool answered)
     struct db was = *db;
     *db = (struct db){0};
     buf_free(&was.params.bytes);
+    int got = answered && was.statement == STATEMENT_PRESENCE_READ ? PQntuples(was.result) : 0;
+    if (got > 0)
+        presence_read = (uint64_t)big_endian((uint8_t *)PQgetvalue(was.result, got - 1, 0), 8);
     was.done(was.arg, answered ? was.result : NULL);
     PQclear(was.result);
 }
@@ -557,6 +705,7 @@ static void lose(void)
     link = DOWN;
     host = attached = 0;
     bell_count = 0;
+    presence_rung = 0;
     row_count = 0; /* removed by another host */
     if (listener.busy)
         finish(&listener, false);
@@ -593,7 +742,8 @@ void database_attach(void)
     readers_hang = false;
     link = OPENING;
     host = attached = ++last_host;
-    owner->attached(honoured((int64_t)position_known().change, position_known().stamp), last());
+    owner->attached(honoured((int64_t)position_known().change, position_known().stamp), last(),
+                    presence_last());
 }
 
 void database_remove_host(void)
@@ -616,6 +766,12 @@ void database_store_elsewhere(void)
 
 void database_ring(bool arrives)
 {
+    if (presence_rung && chance(2)) {
+        presence_rung = 0;
+        if (arrives)
+            owner->bell("p 1");
+        return;
+    }
     if (bell_count == 0)
         return;
     char payload[32];
@@ -637,6 +793,7 @@ void database_go_back(void)
         n--;
     }
     sequence = last().change + chance(3);
+    forget_presence(!honoured((int64_t)position_known().change, position_known().stamp));
     for (int i = 0; i < READERS; i++)
         if (readers[i].busy && !readers[i].result)
             finish(&readers[i], false);

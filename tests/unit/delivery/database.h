@@ -30,6 +30,12 @@ struct message {
 extern struct message database_messages[];
 extern unsigned database_count;
 
+/* Users of other hosts, from this id on: what is announced of who is online is about them. Many
+ * have come and gone when a run begins. */
+enum { STRANGER = 1000, STRANGERS = 1500 };
+
+bool database_shows_online(int64_t stranger);
+
 /* Were both there at one time? */
 bool message_coexists(const struct message *a, const struct message *b);
 
@@ -42,6 +48,9 @@ const struct message *database_find(int64_t sender, const char *client_id);
  */
 bool database_step(void);
 
+/* Before anything else. */
+void database_fill(void);
+
 /* The link connects and attaches this host. */
 void database_attach(void);
 
@@ -51,13 +60,17 @@ void database_lose_link(void);
 /* Another host stores a message, and rings. */
 void database_store_elsewhere(void);
 
+/* A stranger comes or goes, and rings. */
+void database_flip_elsewhere(void);
+
 /* A doorbell arrives, or is lost. */
 void database_ring(bool arrives);
 
 /* Other hosts take this one for dead: its row and those of its sessions are gone. */
 void database_remove_host(void);
 
-/* Another server takes over that lacks the last few changes. The link must be down. */
+/* Another server takes over that lacks the last few changes, and who was online: not all strangers
+ * come back. The link must be down. */
 void database_go_back(void);
 
 bool database_link_is_up(void);

@@ -5,7 +5,8 @@
  * Users write, come, go and read slowly; other hosts write; doorbells are lost, the link is lost at
  * any line, this host is taken for dead, another server takes over that lacks the last changes. A
  * client must see each change that concerns it once and in order, without a hole; an answer to each
- * of its messages, in the order of changes; and be told when the database has lost what it knew.
+ * of its messages, in the order of changes; and be told when the database has lost what it knew. It
+ * hears of who comes and goes in the order of those changes, and knows in the end who is online.
  *
  *   test_delivery [SEED [STEPS]]     one run, with the broker's log; otherwise RUNS of them
  */
@@ -45,12 +46,14 @@ static struct client {
     struct cursor resume_at; /* that it named with RESUME */
     uint32_t seq, attach_seq, resume_seq;
     struct sent sent[SENDS];
+    uint64_t status; /* the number of the last status */
+    bool online[STRANGERS];
 } clients[CLIENTS];
 
 static struct sockaddr_un address = {.sun_family = AF_UNIX, .sun_path = "\0chatd-delivery-"};
 static uint64_t seed;
 static bool verbose; /* the broker's log is shown */
-static unsigned events_seen, acks_seen, resumes_seen, losses_told;
+static unsigned events_seen, acks_seen, resumes_seen, losses_told, statuses_seen;
 
 #define REQUIRE(condition, ...)                                                                    \
     do {                                                                                           \
@@ -100,7 +103,7 @@ static void start(void)
     conf_init(&broker.conf);
     broker.conf.session_queue = LIMIT;
     broker.conf.presence_debounce = 0;
-    broker.conf.presence = CONF_PRESENCE_OFF;
+    broker.conf.presence = CONF_PRESENCE_ALL;
     broker.conf.frame_rate = 0;
     broker.conf.max_connections_per_user = broker.conf.max_connections_per_address = 0;
     broker.loop = loop_new();
@@ -110,6 +113,7 @@ static void start(void)
     snprintf(address.sun_path + 16, sizeof(address.sun_path) - 16, "%d", (int)getpid());
     if (bind(fd, (struct sockaddr *)&address, sizeof(address)) < 0 || listen(fd, CLIENTS) < 0)
         die("no socket for the sessions");
+    database_fill();
     schedule_init(-1);
     peers_init(fd, &owner);
 }
@@ -154,6 +158,24 @@ static void take_event(struct client *c, struct ipc_reader *r)
     events_seen++;
 }
 
+static void take_status(struct client *c, struct ipc_reader *r)
+{
+    uint64_t change = ipc_get_u64(r);
+    struct ipc_text frame = ipc_get_text(r, IPC_MAX_FRAME);
+    char text[256], online[6] = "";
+    long long user = 0;
+    snprintf(text, sizeof(text), "%.*s", (int)frame.n, frame.p);
+    sscanf(text, "{\"type\":\"user_status\",\"data\":{\"user_id\":%lld,\"online\":%5[a-z]", &user,
+           online);
+    REQUIRE(c->attached, "a status for nobody");
+    REQUIRE(user >= STRANGER && user < STRANGER + STRANGERS, "the status of nobody");
+    REQUIRE(change > c->status, "status %llu behind %llu for user %lld", (unsigned long long)change,
+            (unsigned long long)c->status, (long long)c->user);
+    c->status = change;
+    c->online[user - STRANGER] = strcmp(online, "true") == 0;
+    statuses_seen++;
+}
+
 static struct sent *find_sent(struct client *c, uint32_t seq)
 {
     for (int i = 0; i < SENDS; i++)
@@ -188,7 +210,9 @@ static void take_attached(struct client *c, const struct ipc_message *got, struc
     REQUIRE(got->seq == c->attach_seq && !c->attached, "attached twice");
     ipc_get_text(r, IPC_MAX_TAG);
     struct cursor at = ipc_get_cursor(r);
-    ipc_get_u64(r);
+    c->status = ipc_get_u64(r);
+    for (int i = 0; i < STRANGERS; i++) /* it asks for the list of users */
+        c->online[i] = database_shows_online(STRANGER + i);
     c->resuming = c->knows;
     c->resume_seq = 0;
     c->resume_at = at;
@@ -209,6 +233,8 @@ static void take_resumed(struct client *c, const struct ipc_message *got, struct
     if (got->seq == c->resume_seq)
         c->resuming = false;
     losses_told += !recovered;
+    if (!recovered)
+        c->status = 0; /* everything is told once more */
     resumes_seen++;
     c->last = now;
 }
@@ -248,6 +274,9 @@ static bool read_some(struct client *c)
             break;
         case IPC_SENT:
             take_sent(c, &m, &r);
+            break;
+        case IPC_STATUS:
+            take_status(c, &r);
             break;
         case IPC_ATTACHED:
             take_attached(c, &m, &r);
@@ -431,6 +460,10 @@ static void harm(void)
         for (int i = 0; i < BURST; i++)
             database_store_elsewhere();
         break;
+    case 8:
+        for (int i = 0; i < BURST; i++)
+            database_flip_elsewhere();
+        break;
     case 7: /* sessions come before anything is read, and more is lost */
         fail_over();
         database_attach();
@@ -464,6 +497,8 @@ static void step(void)
     case 3:
         if (chance(3) == 0)
             database_store_elsewhere();
+        if (chance(3) == 0)
+            database_flip_elsewhere();
         break;
     default:
         turn();
@@ -492,6 +527,10 @@ static void require_all(void)
             continue;
         REQUIRE(c->attached && !c->resuming, "user %lld is not attached", (long long)c->user);
         require_no_hole(c, UINT64_MAX, NULL, "the end");
+        for (int i = 0; i < STRANGERS; i++)
+            REQUIRE(c->online[i] == database_shows_online(STRANGER + i),
+                    "user %lld, told up to %llu, takes %d for %s", (long long)c->user,
+                    (unsigned long long)c->status, STRANGER + i, c->online[i] ? "online" : "gone");
     }
 }
 
@@ -508,9 +547,9 @@ static void run(uint64_t number, unsigned steps)
     schedule_free();
     loop_free(broker.loop);
     conf_free(&broker.conf);
-    REQUIRE(events_seen > steps / 20 && acks_seen > 0 && resumes_seen > 0,
-            "too little happened: %u events, %u acks, %u resumes", events_seen, acks_seen,
-            resumes_seen);
+    REQUIRE(events_seen > steps / 20 && acks_seen > 0 && resumes_seen > 0 && statuses_seen > 0,
+            "too little happened: %u events, %u acks, %u resumes, %u statuses", events_seen,
+            acks_seen, resumes_seen, statuses_seen);
 }
 
 /* A run in a process of its own: the broker's parts have their state in static variables. */
