@@ -623,6 +623,27 @@ c.ended()
 PY
 }
 
+@test "a session whose client has reset the connection, or closed it altogether, waits for no answer" {
+    py - <<'PY'
+from rawhttp import *
+import struct
+a = user()
+def sessions():
+    return children(f"session {a.name} ")
+eventually(lambda: not sessions())
+with locked("sessions", "access exclusive"):
+    waiting = [Http().send(head("GET", "/users", token=a.token)) for _ in range(2)]
+    eventually(lambda: len(sessions()) == 2)
+    waiting[0].socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    waiting[0].socket.close()
+    eventually(lambda: len(sessions()) == 1)
+    # Who only sends no more may still want the answer.
+    waiting[1].socket.shutdown(socket.SHUT_WR)
+assert waiting[1].answer().status == 200
+waiting[1].ended()
+PY
+}
+
 @test "large answers reach a client that does not read at once, whole, and meanwhile cost little" {
     py - <<'PY'
 from rawhttp import *

@@ -310,6 +310,23 @@ with Server(*pair.options(), "-o", "log_level=info", "-o", "login_failures=0", "
 PY
 }
 
+@test "who is refused is in the log, once for many: beyond max_clients, and beyond max_clients_per_address" {
+    py - <<'PY'
+from floods import *
+for key in "max_clients", "max_clients_per_address":
+    with Server("-o", "log_level=info", "-o", f"{key}=5") as s:
+        log = Log(s)
+        kept = [raw(name=s.name) for _ in range(5)]
+        eventually(lambda: len(s.children("session")) == 5)
+        for _ in range(300):
+            assert b" 503 " in read_all(raw(b"", s.name))
+        eventually(lambda: log.told("a client was refused: ") >= 300)
+        assert log.told("a client was refused: ") == 300, log.new()
+        lines = log.lines("warning master[", f"see {key} in chatd.conf(5); from 127.0.0.1")
+        assert lines == log.new() and len(lines) <= log.most(), log.new()
+PY
+}
+
 @test "what an operator must see is seen during a flood: other kinds of lines are not held back, nor is another address" {
     py - <<'PY'
 from floods import *

@@ -82,7 +82,8 @@ enum ipc_error ask_require(struct ask *a)
     return IPC_E_NONE;
 }
 
-/* Waits for the answer; IPC_E_UNAVAILABLE if the channel broke or time ran out. */
+/* Waits for the answer; IPC_E_UNAVAILABLE if the channel broke, time ran out, or the client left:
+ * by a reset, or in both directions. One that only sends no more may still want its answer. */
 static enum ipc_error await(struct ask *a, uint32_t seq, struct ipc_message *m)
 {
     int64_t deadline = clock_ms() + a->client->conf->request_timeout;
@@ -93,12 +94,14 @@ static enum ipc_error await(struct ask *a, uint32_t seq, struct ipc_message *m)
                 return IPC_E_NONE;
         if (got < 0 || ipc_channel_flush(&a->channel) < 0)
             break;
-        struct pollfd fd = {.fd = a->channel.fd, .events = POLLIN};
+        struct pollfd fds[] = {{.fd = a->channel.fd, .events = POLLIN}, {.fd = a->client->fd}};
         if (ipc_channel_queued(&a->channel) > 0)
-            fd.events |= POLLOUT;
-        if (client_poll(&fd, 1, deadline) == 0)
+            fds[0].events |= POLLOUT;
+        if (client_poll(fds, 2, deadline) == 0)
             break;
-        if ((fd.revents & (POLLIN | POLLHUP)) && ipc_channel_fill(&a->channel) < 0)
+        a->client->gone = fds[1].revents;
+        if (a->client->gone ||
+            ((fds[0].revents & (POLLIN | POLLHUP)) && ipc_channel_fill(&a->channel) < 0))
             break;
     }
     ask_close(a);
@@ -191,7 +194,8 @@ bool ask_signature(void *arg, const void *key, uint32_t scheme, const void *cont
 
 bool ask_again(const struct ask *a, enum ipc_error error, int64_t deadline)
 {
-    return error == IPC_E_UNAVAILABLE && a->channel.fd < 0 && !client_stop && clock_ms() < deadline;
+    return error == IPC_E_UNAVAILABLE && a->channel.fd < 0 && !a->client->gone && !client_stop &&
+           clock_ms() < deadline;
 }
 
 static size_t begin_attach(struct ask *a, const char *cursor, size_t n)

@@ -23,6 +23,7 @@ struct client {
     bool plain_http;            /* it sent a plain request to a TLS port */
     enum ending ending;         /* what the master is told of it at the end */
     bool local;                 /* over a Unix socket */
+    bool gone;                  /* it left while it was waited for an answer */
     struct netaddr from;        /* the peer; after a PROXY header, the client that it names */
     char address[NETADDR_TEXT]; /* the client's, as text; X-Forwarded-For may change it */
     struct bucket frames;       /* what frame_rate still allows */
