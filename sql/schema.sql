@@ -103,6 +103,23 @@ CREATE FUNCTION chatd.messages_between(user_id bigint, other_id bigint, before b
      where m.id > coalesce(after, 0)
 $$;
 
+CREATE FUNCTION chatd.messages_count(sender_ids bigint[], client_ids text[]) RETURNS void
+    LANGUAGE sql
+    AS $$
+    insert into chatd.sent as s (user_id, day, messages, bytes)
+    select m.sender_id, chatd.today(), count(*), sum(octet_length(m.content))
+      from (select distinct u.sender_id, u.client_id
+              from unnest(sender_ids, client_ids) u (sender_id, client_id)) i
+      join chatd.messages m on m.sender_id = i.sender_id and m.client_id = i.client_id
+     where m.xmin = pg_current_xact_id()::xid
+     group by m.sender_id
+     order by m.sender_id
+    on conflict (user_id) do update
+       set day = excluded.day,
+           messages = excluded.messages + case when s.day = excluded.day then s.messages else 0 end,
+           bytes = excluded.bytes + case when s.day = excluded.day then s.bytes else 0 end
+$$;
+
 CREATE FUNCTION chatd.messages_inserted() RETURNS trigger
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'chatd', 'pg_temp'
@@ -146,6 +163,21 @@ begin
     end if;
     return null;
 end $$;
+
+CREATE FUNCTION chatd.messages_over(sender_ids bigint[], client_ids text[], contents text[], max_messages bigint, max_bytes bigint) RETURNS integer[]
+    LANGUAGE sql STABLE
+    AS $$
+    select coalesce(array_agg(c.n::int), '{}')
+      from (select i.n, coalesce(s.messages, 0) + count(*) over sender as messages,
+                   coalesce(s.bytes, 0) + sum(octet_length(i.content)) over sender as bytes
+              from unnest(sender_ids, client_ids, contents)
+                   with ordinality i (sender_id, client_id, content, n)
+              left join chatd.sent s on s.user_id = i.sender_id and s.day = chatd.today()
+             where not exists (select from chatd.messages m
+                                where m.sender_id = i.sender_id and m.client_id = i.client_id)
+            window sender as (partition by i.sender_id order by i.n)) c
+     where c.messages > max_messages or c.bytes > max_bytes
+$$;
 
 CREATE FUNCTION chatd.presence_audience(who bigint, host bigint) RETURNS bigint[]
     LANGUAGE plpgsql STABLE
@@ -240,6 +272,10 @@ begin
     return coalesce((select change_stamp(m.created_at) from messages m
                       where m.id <= change order by m.id desc limit 1), 0);
 end $$;
+
+CREATE FUNCTION chatd.today() RETURNS date
+    LANGUAGE sql STABLE
+    AS $$ select (now() at time zone 'UTC')::date $$;
 
 CREATE FUNCTION chatd.token_birth() RETURNS bigint
     LANGUAGE sql
@@ -565,7 +601,7 @@ begin
     return next;
 end $$;
 
-CREATE FUNCTION chatd_api.message_send(host_id bigint, sender_ids bigint[], receiver_ids bigint[], client_ids text[], origins bigint[], contents text[], framed boolean[]) RETURNS TABLE(ordinal integer, status text, message_id bigint, stamp integer, duplicate boolean, own boolean, frame text)
+CREATE FUNCTION chatd_api.message_send(host_id bigint, sender_ids bigint[], receiver_ids bigint[], client_ids text[], origins bigint[], contents text[], framed boolean[], max_messages bigint DEFAULT NULL::bigint, max_bytes bigint DEFAULT NULL::bigint) RETURNS TABLE(ordinal integer, status text, message_id bigint, stamp integer, duplicate boolean, own boolean, frame text)
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'chatd', 'pg_temp'
     SET enable_seqscan TO 'off'
@@ -579,8 +615,16 @@ declare
     -- Read by messages_inserted().
     storing constant text := set_config('chatd.host', host_id::text, true);
     told int;
+    over int[] := '{}'; -- those beyond the quota, by their place
+    place int;
 begin
     lock table change_lock in share update exclusive mode;
+    if max_messages is not null or max_bytes is not null then
+        over := messages_over(sender_ids, client_ids, contents, max_messages, max_bytes);
+        foreach place in array over loop
+            contents[place] := null;
+        end loop;
+    end if;
     if cardinality(sender_ids) = 1 then
         -- Nobody else waits, and there is no order to keep: this plan costs less than the other.
         return query
@@ -624,6 +668,9 @@ begin
              order by m.id;
     end if;
     get diagnostics told = row_count;
+    if max_messages is not null or max_bytes is not null then
+        perform messages_count(sender_ids, client_ids);
+    end if;
     if told = cardinality(sender_ids) then
         return;
     end if;
@@ -645,7 +692,8 @@ begin
         ), judged as (
             select i.n, m.id, change_stamp(m.created_at) as stamp,
                    coalesce(m.origin = i.origin, false) as own,
-                   case when not i.valid then 'invalid'
+                   case when i.n = any (over) then 'quota'
+                        when not i.valid then 'invalid'
                         when not i.from_known then 'unknown_sender'
                         when not i.to_known then 'unknown_receiver'
                         when m.receiver_id = i.receiver_id and m.content = i.content then 'ok'
@@ -1083,6 +1131,14 @@ CREATE TABLE chatd.schema_version (
     applied_at timestamp with time zone DEFAULT now() NOT NULL
 );
 
+CREATE TABLE chatd.sent (
+    user_id bigint NOT NULL,
+    day date NOT NULL,
+    messages bigint NOT NULL,
+    bytes bigint NOT NULL
+)
+WITH (fillfactor='50');
+
 CREATE UNLOGGED TABLE chatd.sessions (
     host_id bigint NOT NULL,
     session_id bigint NOT NULL,
@@ -1137,6 +1193,9 @@ ALTER TABLE ONLY chatd.removed_users
 
 ALTER TABLE ONLY chatd.schema_version
     ADD CONSTRAINT schema_version_pkey PRIMARY KEY (number);
+
+ALTER TABLE ONLY chatd.sent
+    ADD CONSTRAINT sent_pkey PRIMARY KEY (user_id);
 
 ALTER TABLE ONLY chatd.sessions
     ADD CONSTRAINT sessions_pkey PRIMARY KEY (host_id, session_id);
@@ -1203,6 +1262,9 @@ ALTER TABLE ONLY chatd.contacts
 
 ALTER TABLE ONLY chatd.presence
     ADD CONSTRAINT presence_user_id_fkey FOREIGN KEY (user_id) REFERENCES chatd.users(id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY chatd.sent
+    ADD CONSTRAINT sent_user_id_fkey FOREIGN KEY (user_id) REFERENCES chatd.users(id) ON DELETE CASCADE;
 
 ALTER TABLE ONLY chatd.sessions
     ADD CONSTRAINT sessions_user_id_fkey FOREIGN KEY (user_id) REFERENCES chatd.users(id) ON DELETE CASCADE;

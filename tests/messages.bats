@@ -439,3 +439,45 @@ assert b2.expect("message")["content"] == b.expect("message")["content"] == "sti
 connect(alice.token).ping()
 PY
 }
+
+@test "quota_messages and quota_bytes: so much of an account in a day, in order; what is sent again counts once" {
+    py - <<'PY'
+from rawhttp import *
+from server import Server
+alice, bob = user(), user()
+with Server("-o", "quota_messages=4", "-o", "quota_bytes=100", "-o", "presence=off") as s:
+    a, b = connect(alice.token, s.name), connect(bob.token, s.name)
+    def outcome(client=a):
+        f = client.recv()
+        if f["type"] == "ack":
+            return f["id"] + (" again" if f["data"]["duplicate"] else "")
+        assert f["type"] == "error" and f["data"] == {"code": "quota", "temporary": False}, f
+        assert "midnight UTC" in f["error"], f
+        return "no " + f["id"]
+    with nothing_stored():              # so that one batch has all the others
+        a.message(bob.id, "x", "1")
+        writer_waits()
+        for id_ in "234561":
+            a.message(bob.id, "x", id_)
+        b.message(bob.id, "x", "b")
+    assert [outcome() for _ in range(7)] == ["1", "2", "3", "4", "no 5", "no 6", "1 again"]
+    assert [b.until("message")["content"] for _ in range(4)] == ["x"] * 4
+    def send(content, key):
+        r = ask("POST", "/messages", {"Content-Type": "application/json", "Idempotency-Key": key, "Content-Length": len(content)},
+                alice.token, s.name, body=content)
+        return r if r.status == 429 else r.status
+    def body(size):
+        return json.dumps({"receiver_id": bob.id, "content": "x" * size}).encode()
+    assert send(body(1), "4") == 200    # as often as one likes
+    refused = send(body(1), "5")
+    refused.error(429, "midnight UTC")
+    assert 0 < int(refused.headers["retry-after"]) <= 86400
+    # Of what was refused nothing is stored; on the next day it may be sent, and bytes count.
+    assert sql(f"select count(*) from messages where sender_id = {alice.id}") == "4"
+    sql("update sent set day = day - 1")
+    assert send(body(60), "5") == 201 and send(body(41), "6").status == 429 and send(body(40), "6") == 201
+    assert send(body(1), "7").status == 429
+    assert sql(f"select messages, bytes from sent where user_id = {alice.id}") == "2|100"
+    assert sql(f"select messages, bytes from sent where user_id = {bob.id}") == "1|1"
+PY
+}

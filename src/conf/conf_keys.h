@@ -141,6 +141,10 @@ KEY(INT, max_connections_per_user, "-1", RANGE(-1, 100000), BROKER, NULL,
     "WebSockets and event streams of one user; -1: a quarter of max_clients; 0: no limit")
 KEY(INT, frame_rate, "10000", RANGE(0, 1000000), SESSION | BROKER, NULL,
     "frames, or requests, of one connection in a second; 0: no limit")
+KEY(INT, quota_messages, "0", RANGE(0, 1000000000), BROKER, NULL,
+    "messages that an account may send in a day (UTC); 0: any number")
+KEY(SIZE, quota_bytes, "0", RANGE(0, 1024LL * 1024 * MIB), BROKER, NULL,
+    "bytes of content that an account may send in a day (UTC); 0: any number")
 
 /* Times */
 KEY(DURATION, header_timeout, "10s", RANGE(1, DAY), SESSION | RELOAD, NULL,

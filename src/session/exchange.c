@@ -11,11 +11,12 @@
 
 /* Seconds to wait before trying again. Hourly limits refill continuously: with the default ones
  * a minute is enough. */
-#define RETRY_AFTER       "2"
-#define RETRY_AFTER_LIMIT "60"
+#define RETRY_AFTER "2"
 
 /* With so many in a row the connection ends: whoever guesses or floods pays for a new one. */
 enum { UNAUTHORIZED_MOST = 10 };
+
+enum { MINUTE = 60, DAY = 24 * 60 * MINUTE }; /* seconds */
 
 /* Response fields that a page may need. */
 #define EXPOSED "Retry-After, Allow, Accept, Accept-Encoding, WWW-Authenticate, Date, ETag, Link"
@@ -237,7 +238,7 @@ static void put_fields_of(struct exchange *x, int status)
     if (status == 503)
         http_response_field(out, "Retry-After", RETRY_AFTER);
     if (status == 429)
-        http_response_field(out, "Retry-After", RETRY_AFTER_LIMIT);
+        http_response_fieldf(out, "Retry-After", "%d", x->retry_after ? x->retry_after : MINUTE);
     if (status == 426) {
         http_response_field(out, "Connection", "Upgrade");
         http_response_field(out, "Upgrade", "websocket");
@@ -285,6 +286,8 @@ void exchange_failure(struct exchange *x, enum ipc_error error)
 {
     const struct ipc_failure *f = ipc_failure(error);
     x->token_refused = error == IPC_E_UNAUTHORIZED || error == IPC_E_OTHER_USER;
+    if (error == IPC_E_QUOTA)
+        x->retry_after = DAY - (int)(time(NULL) % DAY);
     exchange_error(x, f->status, f->text);
 }
 

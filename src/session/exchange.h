@@ -20,6 +20,7 @@ struct exchange {
     bool answered;      /* a response was written */
     bool token_refused; /* the token was invalid: 401 says so (RFC 6750 section 3) */
     char link[128];     /* the response's field Link; empty: none */
+    int retry_after;    /* seconds, for status 429; 0: a minute */
     struct next next;   /* after this response */
 };
 

@@ -223,6 +223,7 @@ static enum ipc_error refusal(const PGresult *result, int row)
         {"unknown_sender", IPC_E_UNAUTHORIZED},
         {"conflict", IPC_E_CONFLICT},
         {"invalid", IPC_E_INVALID},
+        {"quota", IPC_E_QUOTA},
     };
     for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++)
         if (n == strlen(table[i].status) && memcmp(status, table[i].status, n) == 0)
@@ -330,6 +331,15 @@ static bool wants_frames(void)
     return size <= FRAMES_BYTES && position_is_started() && !position_is_behind();
 }
 
+/* 0: none. */
+static void put_quota(struct db_params *params, long long quota)
+{
+    if (quota > 0)
+        db_param_int8(params, quota);
+    else
+        db_param_null(params);
+}
+
 static void put_batch(struct db_params *params)
 {
     size_t count = (size_t)batch.count;
@@ -359,6 +369,8 @@ static void put_batch(struct db_params *params)
     STAILQ_FOREACH (s, &batch.sends, next)
         db_array_bool(params, batch_framed && feed_awaits(s->sender, s->origin, s->receiver));
     db_array_end(params);
+    put_quota(params, broker.conf.quota_messages);
+    put_quota(params, (long long)broker.conf.quota_bytes);
 }
 
 bool sends_has_work(void)

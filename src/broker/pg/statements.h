@@ -34,7 +34,7 @@
     S(PRESENCE_CHECK, DB_WRITER, "select chatd_api.presence_check($1::bigint[])")                  \
     S(MESSAGE_SEND, DB_WRITER,                                                                     \
       "select * from chatd_api.message_send($1::bigint, $2::bigint[], $3::bigint[], $4::text[],"   \
-      " $5::bigint[], $6::text[], $7::boolean[])")                                                 \
+      " $5::bigint[], $6::text[], $7::boolean[], $8::bigint, $9::bigint)")                         \
     S(CURSOR_HONOURED, DB_POOL, "select chatd_api.cursor_honoured($1::bigint, $2::int)")           \
     S(EVENT_READ_USER, DB_POOL,                                                                    \
       "select * from chatd_api.event_read_user($1::bigint, $2::bigint, $3::bigint, $4::int)")      \
