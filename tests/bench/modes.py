@@ -13,7 +13,7 @@ import subprocess
 import time
 
 import proc
-from scene import BUILD, SYSTEMS, Failed, eventually, read_users
+from scene import BUILD, HERE, SYSTEMS, Failed, eventually, read_users
 
 FULL = {
     "mode_seconds": 3600,  # for one mode
@@ -25,6 +25,7 @@ FULL = {
     "storm": [5000],
     "history": [10_000, 10_000_000], "resumes": 200,
     "crowd_of_users": 100_000, "floods": [(200, 64, 10), (100, 64, 4000)], "listers": 24,
+    "resumers": 60, "missed": 2000, "registrars": 80, "slow_readers": 30,
 }
 QUICK = FULL | {
     "mode_seconds": 900,
@@ -36,6 +37,7 @@ QUICK = FULL | {
     "storm": [50],
     "history": [2_000, 20_000], "resumes": 20,
     "crowd_of_users": 100, "floods": [(4, 4, 10)], "listers": 2,
+    "resumers": 2, "missed": 100, "registrars": 2, "slow_readers": 2,
 }
 SHARED_USERS = 500  # sessions beyond so many are further devices of the same users
 DIALS = 64  # connections in the making at one time, where a storm is not the point
@@ -378,42 +380,77 @@ def history(bench):
 
 
 def fair(bench):
-    """What a pair of users notices while one account takes all that it gets; chatd only, compared with a
-    quiet server."""
+    """What a pair of users notices, and somebody who logs in, while one account or one stranger takes all
+    that it gets; and what that costs the server. chatd only, compared with a quiet server."""
     z = bench.sizes
-    attacks = {"nothing": None}
-    for connections, window, size in z["floods"]:
-        attacks[f"{connections} connections of one account send {size} bytes"] = "flood", connections, window, size
-    attacks[f"{z['listers']} connections of one account ask for GET /users of {z['crowd_of_users']:,}"] = (
-        "http", z["listers"])
-    sessions = 100 + max([c for c, *_ in z["floods"]] + [z["listers"]])
-    with bench.started(only=["chatd"], sessions=sessions) as systems:
+    most = max([c for c, *_ in z["floods"]] + [z["listers"], z["resumers"], z["registrars"], z["slow_readers"]])
+    with bench.started(only=["chatd"], sessions=100 + most, cost=z["cost"]) as systems:
         for server in systems.values():
             innocent, attacker = server.register(2, "innocent"), server.register(2, "attacker")
-            server.sql("insert into chatd.users (username, email, password_hash) select 'crowd' || n,"
-                       f" 'crowd' || n || '@example.com', '' from generate_series(1, {z['crowd_of_users']}) n")
+            fill(server, read_users(attacker)[0][0], read_users(attacker)[1][0], z)
             for run in range(z["runs"]):
-                for name, attack in attacks.items():
-                    with attacking(server, attack, z["warm"] + z["seconds"] + 2, attacker):
+                for name, attack in attacks(z, server, attacker).items():
+                    with attacking(server, attack, attacker) as costs:
                         figures = server.load("pairs", 1, 1, z["warm"], z["seconds"], users=innocent)
-                    bench.record("fair", {"attack": name}, server.name, run, figures)
+                        figures |= server.load("login", 1, z["seconds"], users=innocent)
+                    bench.record("fair", {"attack": name}, server.name, run, figures | costs)
+
+
+def fill(server, one, other, z):
+    """A crowd of users, an account that missed much, and messages whose JSON is six times as long."""
+    server.sql(f"""
+        insert into chatd.users (username, email, password_hash)
+        select 'crowd' || n, 'crowd' || n || '@example.com', '' from generate_series(1, {z['crowd_of_users']}) n;
+        insert into chatd.messages (sender_id, receiver_id, content)
+        select {other}, {one}, 'missed ' || n from generate_series(1, {z['missed']}) n;
+        insert into chatd.messages (sender_id, receiver_id, content)
+        select {one}, {other}, repeat(chr(1), 16000) from generate_series(1, 100)""")
+
+
+def attacks(z, server, attacker):
+    """Name -> what the process is started with: load's modes, or attack.py's."""
+    (_, _, _, token), (other, *_) = read_users(attacker)
+    tag = server.sql("select tag from chatd.instance")
+    cursor = server.sql("select min(id) || '-' || chatd.change_stamp(min(created_at)) from chatd.messages"
+                        f" where sender_id = {other}")
+    found = {"nothing": None}
+    for connections, window, size in z["floods"]:
+        found[f"{connections} connections of one account send {size} bytes"] = (
+            "load", "flood", connections, window, size, 3600)
+    found[f"{z['listers']} connections of one account ask for GET /users of {z['crowd_of_users']:,}"] = (
+        "load", "http", z["listers"], 3600, "keepalive", "/users")
+    found[f"{z['resumers']} connections of one account resume {z['missed']:,} messages"] = (
+        "attack", "resume", z["resumers"], token, f"/ws?cursor={tag}-{cursor}")
+    found[f"{z['registrars']} connections of a stranger register"] = "attack", "register", z["registrars"]
+    found["8 connections of a stranger with bad tokens"] = "attack", "bad-token", 8
+    found[f"{z['slow_readers']} connections of one account read a page slowly"] = (
+        "attack", "slow-reader", z["slow_readers"], token, f"/messages/{other}?limit=100")
+    return found
 
 
 @contextlib.contextmanager
-def attacking(server, attack, seconds, users):
-    """While this lasts, unless there is no attack, which lasts for so many seconds by itself."""
+def attacking(server, attack, users):
+    """While this lasts. Gives a dict that has, afterwards, what it has cost the server."""
+    costs = {}
     if not attack:
-        yield
+        yield costs
         return
-    kind, *sizes = attack
-    more = [seconds, "keepalive", "/users"] if kind == "http" else [seconds]
-    process = server.spawn(kind, *sizes, *more, users=users)
-    if kind == "flood":
-        process.stdout.readline()   # all its connections are open
+    program, *args = attack
+    before = proc.pss(server.sessions()), len(server.sessions()), os.path.getsize(server.log.name), time.monotonic()
+    if program == "load":
+        process = server.spawn(*args, users=users)
+        if args[0] == "flood":
+            process.stdout.readline()   # all its connections are open
     else:
-        time.sleep(1)
-    yield
-    server.output(process)
+        process = server.scene.start(["/usr/bin/python3", f"{HERE}/attack.py", str(server.port), *map(str, args)],
+                                     text=True, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+        process.stdout.readline()
+    time.sleep(1)
+    yield costs
+    sessions = server.sessions()
+    costs["session_kb"] = (proc.pss(sessions) - before[0]) / max(1, len(sessions) - before[1])
+    costs["log_kb_s"] = (os.path.getsize(server.log.name) - before[2]) / 1000 / (time.monotonic() - before[3])
+    server._ended(process)
 
 
 MODES = {"pairs": pairs, "idle": idle, "crowd": crowd, "http": http_requests, "login": login,

@@ -175,11 +175,15 @@ def history_rows(records):
 def fair_rows(records):
     found = cases(records, "fair")
     for case in found:
-        name = f"a pair beside: {case['attack']}"
-        yield Within("fair", f"{name}, p50 latency", "ms", "receipt_p50_ms", case, other_case=found[0],
-                     name="nothing", most=20, own=True)
-        yield Within("fair", f"{name}, p99 latency", "ms", "receipt_p99_ms", case, other_case=found[0],
-                     name="nothing", most=100, own=True)
+        attack = case["attack"]
+        p50, p99 = (20, 100) if "send" in attack else (None, 250)
+        for who, figure, most in ((f"a pair beside: {attack}, p50", "receipt_p50_ms", p50),
+                                  (f"a pair beside: {attack}, p99", "receipt_p99_ms", p99),
+                                  (f"a login beside: {attack}, p50", "answer_p50_ms", None)):
+            yield Within("fair", who, "ms", figure, case, other_case=found[0], name="nothing", most=most,
+                         own=most is not None)
+        yield Row("fair", f"{attack}: memory of a session", "kB", "session_kb", case, against=None, most=2000)
+        yield Row("fair", f"{attack}: log", "kB/s", "log_kb_s", case, against=None, most=20)
 
 
 ROWS = [pairs_rows, idle_rows, crowd_rows, http_rows, login_rows, storm_rows, history_rows, fair_rows]
