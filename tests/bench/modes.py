@@ -392,7 +392,7 @@ def fair(bench):
                 for name, attack in attacks(z, server, attacker).items():
                     with attacking(server, attack, attacker) as costs:
                         figures = server.load("pairs", 1, 1, z["warm"], z["seconds"], users=innocent)
-                        figures |= server.load("login", 1, z["seconds"], users=innocent)
+                        figures |= server.load("login", 1, z["seconds"], users=innocent, refusals=True)
                     bench.record("fair", {"attack": name}, server.name, run, figures | costs)
 
 

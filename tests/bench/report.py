@@ -182,6 +182,7 @@ def fair_rows(records):
                                   (f"a login beside: {attack}, p50", "answer_p50_ms", None)):
             yield Within("fair", who, "ms", figure, case, other_case=found[0], name="nothing", most=most,
                          own=most is not None)
+        yield Row("fair", f"logins refused beside: {attack}", "", "refused", case, against=None, most=0)
         yield Row("fair", f"{attack}: memory of a session", "kB", "session_kb", case, against=None, most=2000)
         yield Row("fair", f"{attack}: log", "kB/s", "log_kb_s", case, against=None, most=20)
 

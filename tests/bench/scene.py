@@ -182,12 +182,15 @@ class System:
             raise Failed(f"{self.name}: {error.strip()}")
         return out
 
-    def result(self, process):
-        """The last line that it says, as a dict."""
-        return json.loads(self.output(process).splitlines()[-1])
+    def result(self, process, refusals=False):
+        """The last line that it says, as a dict. Refused requests are a failure unless expected."""
+        result = json.loads(self.output(process).splitlines()[-1])
+        if result.get("refused") and not refusals:
+            raise Failed(f"{self.name}: {result['refused']} requests were refused")
+        return result
 
-    def load(self, *args, **how):
-        return self.result(self.spawn(*args, **how))
+    def load(self, *args, refusals=False, **how):
+        return self.result(self.spawn(*args, **how), refusals)
 
     def register(self, count, name="users"):
         """Makes users; returns the file that load wants, and they are in as (id, name, password, token)."""

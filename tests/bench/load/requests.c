@@ -15,7 +15,7 @@ static const char *path; /* NULL: log in */
 static bool keep_alive = true;
 static bool stopping;
 static int waiting; /* requests without an answer, and connections that are about to close */
-static unsigned long long answers, bytes;
+static unsigned long long answers, refusals, bytes;
 static struct histogram latencies;
 
 static void ask(struct conn *c)
@@ -41,12 +41,26 @@ static void dial(struct loop *l)
     net_dial(&l->conn);
 }
 
+/* 503: a server may close after it. */
+static void refused(struct conn *c)
+{
+    refusals++;
+    net_close(c);
+    waiting--;
+    if (!stopping)
+        dial((struct loop *)c);
+}
+
 static void take(struct conn *c)
 {
     struct loop *l = (struct loop *)c;
     struct answer a;
     if (!http_answer(c, &a))
         return;
+    if (a.status == 503) {
+        refused(c);
+        return;
+    }
     if (a.status != 200)
         quit("%s: %d %.*s", path ? path : "login", a.status, (int)a.size, a.body);
     histogram_add(&latencies, net_now() - l->asked);
@@ -96,6 +110,7 @@ static void run(const char *mode, int connections, double seconds)
     result_count("connections", (unsigned long long)connections);
     result_count("requests", counted);
     result_count("answers", answers);
+    result_count("refused", refusals);
     result_count("bytes_each", answers ? bytes / answers : 0);
     result_number("seconds", seconds);
     result_number("per_second", (double)counted / seconds);
