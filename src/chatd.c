@@ -23,7 +23,7 @@
 #include "public_keys.h"
 #include "refuse.h"
 #include "session.h"
-#include "tls.h"
+#include "tls_context.h"
 
 #ifndef CHATD_VERSION
 #define CHATD_VERSION "0.1"
@@ -307,6 +307,7 @@ int main(int argc, char **argv)
     struct sockets sockets;
     sockets_open(&sockets, &conf, arguments.inetd, in.bound);
     session_warm_up();
+    tls_warm_up();
     struct master master = {
         .conf = &conf,
         .sockets = &sockets,

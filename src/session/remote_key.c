@@ -22,7 +22,7 @@
 #define OURS      "provider=chatd"
 #define THEIRS    "provider=default"
 
-static remote_key_sign *sign_elsewhere;
+static remote_key_sign *sign_elsewhere; /* NULL: nobody signs */
 
 /* The tables hold functions of any type, cast to one. */
 #define ENTRY(id, function)                                                                        \
@@ -215,7 +215,8 @@ static int signature_make(void *signature, unsigned char *out, size_t *size, siz
         return 1;
     }
     const struct tls_scheme *scheme = tls_scheme_of(s->key->kind, s->digest, s->pss);
-    bool done = scheme && sign_elsewhere(s->key->public_key, scheme, content, n, &made) &&
+    bool done = scheme && sign_elsewhere &&
+                sign_elsewhere(s->key->public_key, scheme, content, n, &made) &&
                 buf_len(&made) <= room;
     if (done) {
         *size = buf_len(&made);
@@ -267,9 +268,13 @@ static int provider_init(const OSSL_CORE_HANDLE *handle, const OSSL_DISPATCH *co
     return 1;
 }
 
-bool remote_key_init(remote_key_sign *sign)
+void remote_key_signer(remote_key_sign *sign)
 {
     sign_elsewhere = sign;
+}
+
+bool remote_key_init(void)
+{
     /* libcrypto's own implementations stay the first choice for all but our keys. */
     return OSSL_PROVIDER_load(NULL, "default") &&
            OSSL_PROVIDER_add_builtin(NULL, "chatd", provider_init) &&

@@ -16,7 +16,10 @@ typedef bool remote_key_sign(const EVP_PKEY *public_key, const struct tls_scheme
                              const unsigned char *content, size_t n, struct buf *signature);
 
 /* Registers the provider, once in the life of a process; false if libcrypto refuses it. */
-bool remote_key_init(remote_key_sign *sign);
+bool remote_key_init(void);
+
+/* Who signs from now on; NULL: nobody, each handshake fails at its signature. */
+void remote_key_signer(remote_key_sign *sign);
 
 /* Makes such a key, owned by the caller; NULL if it is neither RSA nor of an elliptic curve. */
 EVP_PKEY *remote_key_new(const EVP_PKEY *public_key);

@@ -15,7 +15,6 @@
 #include "serve.h"
 #include "session_sandbox.h"
 #include "stream.h"
-#include "tls.h"
 #include "ws.h"
 
 void session_warm_up(void)
@@ -23,7 +22,6 @@ void session_warm_up(void)
     char accept[29];
     ws_accept_key("AAAAAAAAAAAAAAAAAAAAAA==", 24, accept);
     json_object_put(json_tokener_parse("{\"a\":1}"));
-    tls_warm_up();
     session_sandbox_prepare();
 }
 

@@ -1,37 +1,26 @@
 /*
  * TLS 1.2 and 1.3 for the client's connection, by libssl.
  *
- * What all sessions share, the certificate and the settings, is made before they are forked.
- * There are no tickets and no stored sessions, no renegotiation, no compression.
  * The private key is not here: each handshake asks for one signature (remote_key.h).
  */
 #ifndef TLS_H
 #define TLS_H
 
+#include <openssl/types.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
-#include "conf.h"
 #include "endings.h"
 
 struct buf;
-struct tls_context;
 struct tls;
 
-/* Reads tls_certificate_file. Owned by the caller; NULL with an error text. */
-struct tls_context *tls_context_new(const struct conf *conf, struct conf_error *e);
-void tls_context_free(struct tls_context *t);
+/* The settings of new connections; stays the caller's (tls_context.h). NULL: none. */
+void tls_use(SSL_CTX *c);
 
-/* The fingerprint of the certificate's key (tls_key.h). */
-const unsigned char *tls_context_fingerprint(const struct tls_context *t);
-
-/* Uses this context, which is taken over, for new connections, and frees the one before. */
-void tls_context_use(struct tls_context *t);
-
-/* Makes libssl and libcrypto load what a handshake needs, so that forked sessions share its
- * memory. */
-void tls_warm_up(void);
+/* The first error of libssl, without its numbers. Clears the queue of errors. */
+const char *tls_reason(void);
 
 /* Appends the signature of a handshake, made with the key of this fingerprint (tls_key.h). False
  * if there is none. */
