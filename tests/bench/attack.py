@@ -4,7 +4,7 @@
 
     resume         opens a WebSocket with the cursor in PATH, until all is there that was missed, and again
     register       makes accounts
-    bad-token      sends ten requests at once with a token that is none, and again
+    bad-token      sends ten requests at once with a token that is none, and again; dials anew when closed
     slow-reader    asks for PATH, and takes some of the answer every now and then
 
 Says "attacking" when it has begun, and goes on until its input ends.
@@ -64,9 +64,10 @@ def register():
 
 def bad_token():
     s = dial()
-    s.sendall(get("/users", "x.y.z") * 10)
-    while s.recv(65536):
-        pass
+    answers = True
+    while answers:
+        s.sendall(get("/users", "x.y.z") * 10)
+        answers = s.recv(65536)
     s.close()
 
 
