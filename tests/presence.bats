@@ -311,6 +311,53 @@ while (d := a.until("user_status")["data"])["user_id"] != marker.id:
 PY
 }
 
+@test "presence that went back, as after a restore: all of it is compared, and told" {
+    server_start back
+    py - <<'PY'
+from chat import *
+n = "back"
+watcher, x = user(instance=n), user(instance=n)
+w = connect(watcher.token, n)
+def told():
+    while (d := w.until("user_status")["data"])["user_id"] != x.id:
+        pass
+    return d["online"]
+def visit():
+    x_here = connect(x.token, n)
+    came = told()
+    x_here.close()
+    return came and not told()
+assert visit()
+def relink():
+    sql("select count(pg_terminate_backend(pid)) from pg_stat_activity where datname = current_database() and application_name like 'chatd %'")
+# Under a number that this host has read as "gone".
+sql(f"update presence set online = true where user_id = {x.id}")
+relink()
+assert told()
+with open(f"{T}/{n}.log") as f:
+    assert f.read().count("presence went back: comparing all of it") == 1
+# It was a state like any other: it ends with the next visit.
+connect(x.token, n).close()
+assert not told()
+# And the next time that the link comes up there is nothing to compare.
+relink()
+assert visit()
+with open(f"{T}/{n}.log") as f:
+    assert f.read().count("presence went back") == 1
+# All numbers are lower than those that this host has seen.
+sql(f"""
+    update presence set online = online or user_id = {x.id},
+        change = (select -count(*) from presence q where q.change <= presence.change);
+    update presence set change = -change;
+    select setval('presence_seq', max(change)) from presence""")
+relink()
+assert told()
+connect(x.token, n).close()
+assert not told()
+PY
+    server_stop back
+}
+
 @test "200 clients whose broker comes back: rows in a few batches, nobody flaps, nobody is told" {
     server_start storm
     py - <<'PY'

@@ -185,11 +185,22 @@ static void give_status(struct peer *p, const struct status *s, const uint64_t *
 {
     if (may_hold(p)) {
         put_status(&p->feed.held, s->change, s->frame, s->size);
-    } else if (may_feed(p) && s->change > p->feed.presence && (!after || p->feed.listed > *after)) {
+    } else if (may_feed(p) && s->change > p->feed.presence) {
         p->feed.presence = s->change;
+        if (after && p->feed.listed <= *after)
+            return;
         put_status(&p->channel.out, s->change, s->frame, s->size);
         outbox_add(p);
     }
+}
+
+void feed_presence_back(void)
+{
+    struct peer *p;
+    for (size_t at = 0; (p = map_next(&users, &at));)
+        for (; p; p = p->feed.same_user)
+            if (p->feed.state != FEED_OPENING) /* its row will tell (resume.c) */
+                p->feed.presence = p->feed.listed = 0;
 }
 
 void feed_status(const struct status *s, const uint64_t *after)

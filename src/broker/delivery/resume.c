@@ -47,7 +47,7 @@ static void place(struct peer *p, const struct row *row)
         p->feed.presence = p->feed.listed = row->presence;
     if (!p->feed.named)
         return;
-    if (!fresh && !row->honoured)
+    if (!fresh && (!row->honoured || p->feed.presence > row->presence))
         p->feed.presence = 0; /* what it knows is of another database, or of another past */
     if (row->honoured && cursor_parse(p->feed.named, strlen(p->feed.named), link_tag(), &c))
         p->feed.cursor = c;

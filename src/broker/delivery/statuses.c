@@ -136,6 +136,7 @@ static void compare_all(void)
 {
     log_warn("presence went back: comparing all of it");
     known = told = position = 0;
+    feed_presence_back();
     current = confirming = false;
     statuses_due = true;
 }
@@ -194,8 +195,10 @@ void statuses_attached(bool honoured, uint64_t last)
     static uint64_t first = UINT64_MAX; /* told, while fresh */
     if (!honoured || last < known)
         known = 0;
-    if (last < abreast)
+    if (last < abreast) {
         abreast = last;
+        feed_presence_back();
+    }
     if (last < first)
         first = last;
     /* A fresh host has told nobody of anything. But nobody has attached to it before this number:
