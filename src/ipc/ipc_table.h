@@ -110,7 +110,7 @@
     E(EMAIL_TAKEN, "email_taken", 409, 0, "This email is taken")                                   \
     E(INVALID, "invalid", 400, 0, "The database does not accept this content")                     \
     E(QUOTA, "quota", 429, 0,                                                                      \
-      "This account has sent as much as it may in a day; the next one begins at midnight UTC")     \
+      "This account has reached its daily quota; it can send again after midnight UTC")            \
     E(LOGINS, "too_many", 429, 1, "Too many failed logins from your address; try again later")     \
     E(REGISTRATIONS, "too_many", 429, 1,                                                           \
       "Too many registrations from your address; try again later")                                 \
