@@ -695,7 +695,7 @@ PY
 @test "SIGTERM: more clients than steps in drain_time follow each other faster, and all are told in time" {
     py - <<'PY'
 from server import *
-with Server("-o", "drain_time=2s", "-o", "max_spare=100") as s:
+with Server("-o", "drain_time=2s", "-o", "max_spare=100", "-o", "header_timeout=5m") as s:
     clients = [raw(name=s.name) for _ in range(250)]
     eventually(lambda: len(s.children("session")) == len(clients), 60)
     s.kill(signal.SIGTERM)

@@ -59,6 +59,11 @@ void buf_append(struct buf *b, const void *p, size_t n)
     b->end += n;
 }
 
+struct text buf_text(const struct buf *b)
+{
+    return buf_len(b) > 0 ? (struct text){(const char *)buf_head(b), buf_len(b)} : (struct text){0};
+}
+
 void buf_puts(struct buf *b, const char *s)
 {
     buf_append(b, s, strlen(s));

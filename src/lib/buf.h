@@ -12,6 +12,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "text.h"
+
 struct buf {
     uint8_t *data; /* owned; NULL while nothing was ever stored */
     size_t start;  /* first unread byte */
@@ -50,6 +52,9 @@ void buf_commit(struct buf *b, size_t n);
 
 /* Appends a copy of n bytes. */
 void buf_append(struct buf *b, const void *p, size_t n);
+
+/* What is unread as text, until the buffer changes; NULL if it is empty. */
+struct text buf_text(const struct buf *b);
 
 /* Appends a NUL-terminated string, without its NUL. */
 void buf_puts(struct buf *b, const char *s);

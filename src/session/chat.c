@@ -54,7 +54,7 @@ static void say_goodbye(struct live *l, int code, const char *reason)
 static void complain(struct live *l, const struct chat_frame *f, const char *code, const char *text)
 {
     chat_of(l)->owed += ERROR_COST;
-    live_put_error(l, f ? f->id : NULL, f ? f->id_size : 0, code, false, text);
+    live_put_error(l, f ? f->id : (struct text){0}, code, false, text);
 }
 
 /* Costs as much as an error: the broker must check the token. */
@@ -79,7 +79,7 @@ static void take_chat_frame(struct live *l, const struct ws_data *d)
         live_resume(l, &f);
     } else if (f.type == CHAT_PING) {
         struct buf json = BUF_INIT;
-        chat_put_pong(&json, f.id, f.id_size);
+        chat_put_pong(&json, f.id);
         live_put_json(l, &json);
     } else {
         complain(l, &f, f.code, f.error);
@@ -137,7 +137,7 @@ static bool pay(struct chat *t)
 
 static void end_flood(struct live *l)
 {
-    live_put_error(l, NULL, 0, "flooding", false,
+    live_put_error(l, (struct text){0}, "flooding", false,
                    "You send more than frame_rate allows; see chatd.conf(5)");
     live_goodbye(l, 4429, "flooding");
     l->last_word = true; /* ignore whatever else it sends */

@@ -54,7 +54,8 @@ static void take_sent(struct live *l, const struct ipc_message *m)
     struct pending_item *item = take_answered(l, m->seq);
     if (item && item->has_id && ipc_read_end(&r)) {
         struct buf json = BUF_INIT;
-        chat_put_ack(&json, item->text, item->id_size, message, cursor.p, cursor.n, duplicate);
+        chat_put_ack(&json, pending_id(item), message, (struct text){cursor.p, cursor.n},
+                     duplicate);
         live_put_json(l, &json);
     }
     free(item);
@@ -107,14 +108,13 @@ static void take_failed(struct live *l, const struct ipc_message *m)
         return;
     }
     if (l->resuming && m->seq == l->resume_seq) {
-        live_put_failure(l, buf_len(&l->resume_id) ? (const char *)buf_head(&l->resume_id) : NULL,
-                         buf_len(&l->resume_id), error);
+        live_put_failure(l, buf_text(&l->resume_id), error);
         end_resume(l);
         return;
     }
     struct pending_item *item = take_answered(l, m->seq);
     if (item)
-        live_put_failure(l, item->has_id ? item->text : NULL, item->id_size, error);
+        live_put_failure(l, pending_id(item), error);
     free(item);
 }
 
@@ -280,14 +280,14 @@ void live_send(struct live *l, const struct chat_frame *f)
 void live_resume(struct live *l, const struct chat_frame *f)
 {
     if (l->resuming) {
-        live_put_error(l, f->id, f->id_size, "bad_state", false,
+        live_put_error(l, f->id, "bad_state", false,
                        "A resume is under way; wait for its \"resumed\"");
         return;
     }
     l->resuming = true;
-    buf_append(&l->resume_id, f->id, f->id_size);
-    if (f->cursor_size <= IPC_MAX_CURSOR)
-        buf_append(&l->resume_cursor, f->cursor, f->cursor_size);
+    buf_append(&l->resume_id, f->id.p, f->id.n);
+    if (f->cursor.n <= IPC_MAX_CURSOR)
+        buf_append(&l->resume_cursor, f->cursor.p, f->cursor.n);
     else
         buf_puts(&l->resume_cursor, "?"); /* no cursor of ours is so long: not honoured */
     if (l->channel == CHANNEL_READY)
@@ -314,7 +314,7 @@ static void give_up_old_messages(struct live *l, int64_t now)
 {
     while (l->pending.first && l->pending.first->deadline <= now) {
         struct pending_item *item = pending_take(&l->pending, l->pending.first->seq);
-        live_put_failure(l, item->has_id ? item->text : NULL, item->id_size, IPC_E_UNAVAILABLE);
+        live_put_failure(l, pending_id(item), IPC_E_UNAVAILABLE);
         free(item);
     }
 }

@@ -11,9 +11,9 @@ void live_put_frame(struct live *l, const void *json, size_t n, const struct cur
 void live_put_json(struct live *l, struct buf *json);
 
 /* Sends an error; id: NULL for none. live_put_failure() takes its text from ipc_table.h. */
-void live_put_error(struct live *l, const char *id, size_t id_size, const char *code,
-                    bool temporary, const char *text);
-void live_put_failure(struct live *l, const char *id, size_t id_size, enum ipc_error error);
+void live_put_error(struct live *l, struct text id, const char *code, bool temporary,
+                    const char *text);
+void live_put_failure(struct live *l, struct text id, enum ipc_error error);
 
 /* Sends "resumed" with the client's present cursor; id: empty for none. */
 void live_put_resumed(struct live *l, const struct buf *id, bool recovered);

@@ -16,26 +16,31 @@ bool pending_room(const struct pending *p)
 
 struct pending_item *pending_add(struct pending *p, const struct chat_frame *f, int64_t deadline)
 {
-    size_t id_size = f->id ? f->id_size : MADE_ID;
-    struct pending_item *item = xcalloc(1, sizeof(*item) + id_size + f->content_size);
+    size_t id_size = f->id.p ? f->id.n : MADE_ID;
+    struct pending_item *item = xcalloc(1, sizeof(*item) + id_size + f->content.n);
     *item = (struct pending_item){.deadline = deadline,
-                                  .has_id = f->id != NULL,
+                                  .has_id = f->id.p != NULL,
                                   .receiver = f->receiver,
                                   .id_size = id_size,
-                                  .content_size = f->content_size};
-    if (f->id)
-        memcpy(item->text, f->id, id_size);
+                                  .content_size = f->content.n};
+    if (f->id.p)
+        memcpy(item->text, f->id.p, id_size);
     else
         random_hex(item->text, MADE_ID / 2); /* unique: no other message has it */
-    memcpy(item->text + id_size, f->content, f->content_size);
+    memcpy(item->text + id_size, f->content.p, f->content.n);
     if (p->last)
         p->last->next = item;
     else
         p->first = item;
     p->last = item;
     p->count++;
-    p->bytes += id_size + f->content_size;
+    p->bytes += id_size + f->content.n;
     return item;
+}
+
+struct text pending_id(const struct pending_item *item)
+{
+    return item->has_id ? (struct text){item->text, item->id_size} : (struct text){0};
 }
 
 struct pending_item *pending_take(struct pending *p, uint32_t seq)

@@ -32,6 +32,9 @@ bool pending_room(const struct pending *p);
 /* Keeps a copy of the message, with an id made up for it if it has none. */
 struct pending_item *pending_add(struct pending *p, const struct chat_frame *f, int64_t deadline);
 
+/* The id that the client gave it; NULL: none. */
+struct text pending_id(const struct pending_item *item);
+
 /* Takes the item with this number out, or NULL. For free(3). */
 struct pending_item *pending_take(struct pending *p, uint32_t seq);
 

@@ -33,24 +33,19 @@ void signin_miss(struct live *l)
     end(l, 4401, "not signed in: the first message must be an auth frame with a token");
 }
 
-static const char *id_of(const struct live *l)
-{
-    return buf_len(&l->auth_id) ? (const char *)buf_head(&l->auth_id) : NULL;
-}
-
 /* AUTH has no room for a longer one. */
 static bool fits(struct live *l, const struct chat_frame *f)
 {
-    if (f->token_size <= IPC_MAX_TOKEN)
+    if (f->token.n <= IPC_MAX_TOKEN)
         return true;
-    live_put_failure(l, f->id, f->id_size, IPC_E_UNAUTHORIZED);
+    live_put_failure(l, f->id, IPC_E_UNAUTHORIZED);
     return false;
 }
 
 static void sign_in(struct live *l, const struct chat_frame *f)
 {
-    buf_append(&l->token, f->token, f->token_size);
-    buf_append(&l->auth_id, f->id, f->id_size);
+    buf_append(&l->token, f->token.p, f->token.n);
+    buf_append(&l->auth_id, f->id.p, f->id.n);
     l->sign_in_by = clock_ms() + l->conf->request_timeout;
     live_link_prove(l);
 }
@@ -58,17 +53,17 @@ static void sign_in(struct live *l, const struct chat_frame *f)
 static void renew(struct live *l, const struct chat_frame *f)
 {
     if (buf_len(&l->new_token) > 0) {
-        live_put_error(l, f->id, f->id_size, "bad_state", false,
+        live_put_error(l, f->id, "bad_state", false,
                        "Another token is being looked at; wait for the answer");
         return;
     }
     if (!bucket_take(&l->renewed, renewals, clock_ms(), 1)) {
-        live_put_error(l, f->id, f->id_size, "too_many", true,
+        live_put_error(l, f->id, "too_many", true,
                        "You renew your token too often; try again in some seconds");
         return;
     }
-    buf_append(&l->new_token, f->token, f->token_size);
-    buf_append(&l->auth_id, f->id, f->id_size);
+    buf_append(&l->new_token, f->token.p, f->token.n);
+    buf_append(&l->auth_id, f->id.p, f->id.n);
     if (l->channel == CHANNEL_READY)
         live_link_renew(l);
 }
@@ -125,7 +120,7 @@ void signin_renewed(struct live *l, const struct ipc_message *authed)
 
 void signin_kept(struct live *l, enum ipc_error error)
 {
-    live_put_failure(l, id_of(l), buf_len(&l->auth_id), error);
+    live_put_failure(l, buf_text(&l->auth_id), error);
     end_renewal(l);
 }
 

@@ -65,7 +65,8 @@ static void drop_input(struct live *l)
 static void say_goodbye(struct live *l, int code, const char *reason)
 {
     if (code >= CLOSE_FOR_GOOD)
-        live_put_error(l, NULL, 0, code == 4403 ? "disabled" : "unauthorized", false, reason);
+        live_put_error(l, (struct text){0}, code == 4403 ? "disabled" : "unauthorized", false,
+                       reason);
     if (next_of(l)->chunked)
         http_response_chunk(&l->client->out, NULL, 0);
     l->close_by = clock_ms() + CLOSE_WAIT_MS;

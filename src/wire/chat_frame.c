@@ -23,8 +23,7 @@ static bool read_id(struct chat_frame *f)
         return true;
     case JSON_OK:
         if (n >= 1 && n <= CHAT_MAX_ID) {
-            f->id = p;
-            f->id_size = n;
+            f->id = (struct text){p, n};
             return true;
         }
         break;
@@ -48,13 +47,13 @@ static void read_message(struct chat_frame *f, size_t max_content)
 {
     struct json_object *data;
     f->type = CHAT_MESSAGE;
-    if (json_get_text(f->json, "content", &f->content, &f->content_size) != JSON_OK) {
+    if (json_get_text(f->json, "content", &f->content.p, &f->content.n) != JSON_OK) {
         refuse_frame(f, "bad_field", "\"content\" must be a string");
         return;
     }
-    const char *wrong = chat_content_error(f->content_size, max_content);
+    const char *wrong = chat_content_error(f->content.n, max_content);
     if (wrong)
-        refuse_frame(f, f->content_size ? "too_large" : "bad_field", wrong);
+        refuse_frame(f, f->content.n ? "too_large" : "bad_field", wrong);
     else if (json_get_object(f->json, "data", &data) != JSON_OK)
         refuse_frame(f, "bad_field", "\"data\" must be an object with \"receiver_id\"");
     else if (json_get_id(data, "receiver_id", &f->receiver) != JSON_OK)
@@ -69,9 +68,9 @@ static void read_resume(struct chat_frame *f)
     struct json_object *data;
     enum json_get got = json_get_object(f->json, "data", &data);
     f->type = CHAT_RESUME;
-    f->cursor = "";
+    f->cursor.p = "";
     if (got == JSON_OK)
-        got = json_get_text(data, "cursor", &f->cursor, &f->cursor_size);
+        got = json_get_text(data, "cursor", &f->cursor.p, &f->cursor.n);
     if (got == JSON_WRONG_TYPE)
         refuse_frame(f, "bad_field", "\"data\" must be an object, and \"data.cursor\" a string");
 }
@@ -82,8 +81,7 @@ static void read_auth(struct chat_frame *f)
     f->type = CHAT_AUTH;
     if (json_get_object(f->json, "data", &data) != JSON_OK)
         refuse_frame(f, "bad_field", "\"data\" must be an object with \"token\"");
-    else if (json_get_text(data, "token", &f->token, &f->token_size) != JSON_OK ||
-             f->token_size == 0)
+    else if (json_get_text(data, "token", &f->token.p, &f->token.n) != JSON_OK || f->token.n == 0)
         refuse_frame(f, "bad_field", "\"data.token\" must be a string, a token as /login gives it");
 }
 
@@ -120,57 +118,55 @@ void chat_frame_free(struct chat_frame *f)
     *f = (struct chat_frame){.type = CHAT_INVALID};
 }
 
-static void put_id(struct buf *out, const char *id, size_t id_size)
+static void put_id(struct buf *out, struct text id)
 {
-    if (!id)
+    if (!id.p)
         return;
     buf_puts(out, ",\"id\":");
-    json_put_string(out, id, id_size);
+    json_put_string(out, id.p, id.n);
 }
 
-void chat_put_error(struct buf *out, const char *id, size_t id_size, const char *code,
-                    bool temporary, const char *text)
+void chat_put_error(struct buf *out, struct text id, const char *code, bool temporary,
+                    const char *text)
 {
     buf_puts(out, "{\"type\":\"error\"");
-    put_id(out, id, id_size);
+    put_id(out, id);
     buf_puts(out, ",\"error\":");
     json_put_string(out, text, strlen(text));
     buf_printf(out, ",\"data\":{\"code\":\"%s\",\"temporary\":%s}}", code,
                temporary ? "true" : "false");
 }
 
-void chat_put_ack(struct buf *out, const char *id, size_t id_size, uint64_t message,
-                  const char *cursor, size_t cursor_size, bool duplicate)
+void chat_put_ack(struct buf *out, struct text id, uint64_t message, struct text cursor,
+                  bool duplicate)
 {
     buf_puts(out, "{\"type\":\"ack\"");
-    put_id(out, id, id_size);
+    put_id(out, id);
     buf_printf(out, ",\"data\":{\"message_id\":%llu,\"cursor\":", (unsigned long long)message);
-    json_put_string(out, cursor, cursor_size);
+    json_put_string(out, cursor.p, cursor.n);
     buf_printf(out, ",\"duplicate\":%s}}", duplicate ? "true" : "false");
 }
 
-void chat_put_resumed(struct buf *out, const char *id, size_t id_size, const char *cursor,
-                      size_t cursor_size, bool recovered)
+void chat_put_resumed(struct buf *out, struct text id, struct text cursor, bool recovered)
 {
     buf_puts(out, "{\"type\":\"resumed\"");
-    put_id(out, id, id_size);
+    put_id(out, id);
     buf_puts(out, ",\"data\":{\"cursor\":");
-    json_put_string(out, cursor, cursor_size);
+    json_put_string(out, cursor.p, cursor.n);
     buf_printf(out, ",\"recovered\":%s}}", recovered ? "true" : "false");
 }
 
-void chat_put_authenticated(struct buf *out, const char *id, size_t id_size, int64_t user,
-                            int64_t expires_in)
+void chat_put_authenticated(struct buf *out, struct text id, int64_t user, int64_t expires_in)
 {
     buf_puts(out, "{\"type\":\"authenticated\"");
-    put_id(out, id, id_size);
+    put_id(out, id);
     buf_printf(out, ",\"data\":{\"user_id\":%lld,\"expires_in\":%lld}}", (long long)user,
                (long long)expires_in);
 }
 
-void chat_put_pong(struct buf *out, const char *id, size_t id_size)
+void chat_put_pong(struct buf *out, struct text id)
 {
     buf_puts(out, "{\"type\":\"pong\"");
-    put_id(out, id, id_size);
+    put_id(out, id);
     buf_puts(out, "}");
 }

@@ -11,6 +11,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "text.h"
+
 struct buf;
 struct json_object;
 
@@ -19,17 +21,13 @@ enum chat_type { CHAT_INVALID, CHAT_MESSAGE, CHAT_RESUME, CHAT_AUTH, CHAT_PING }
 /* Views into the parsed object; they live until chat_frame_free(). */
 struct chat_frame {
     enum chat_type type;
-    const char *id; /* NULL: none given, or not usable */
-    size_t id_size;
-    const char *content;
-    size_t content_size;
+    struct text id; /* NULL: none given, or not usable */
+    struct text content;
     int64_t receiver;
-    const char *cursor; /* CHAT_RESUME: empty: from now on */
-    size_t cursor_size;
-    const char *token; /* CHAT_AUTH: not empty */
-    size_t token_size;
-    const char *code;  /* CHAT_INVALID: what is wrong, as a word ... */
-    const char *error; /* ... and as a sentence; static */
+    struct text cursor; /* CHAT_RESUME: empty: from now on */
+    struct text token;  /* CHAT_AUTH: not empty */
+    const char *code;   /* CHAT_INVALID: what is wrong, as a word ... */
+    const char *error;  /* ... and as a sentence; static */
     struct json_object *json;
 };
 
@@ -45,22 +43,20 @@ void chat_frame_free(struct chat_frame *f);
 const char *chat_content_error(size_t size, size_t max_content);
 
 /* Appends {"type":"error", ...}. id: NULL for none. */
-void chat_put_error(struct buf *out, const char *id, size_t id_size, const char *code,
-                    bool temporary, const char *text);
+void chat_put_error(struct buf *out, struct text id, const char *code, bool temporary,
+                    const char *text);
 
 /* Appends {"type":"ack", ...}. */
-void chat_put_ack(struct buf *out, const char *id, size_t id_size, uint64_t message,
-                  const char *cursor, size_t cursor_size, bool duplicate);
+void chat_put_ack(struct buf *out, struct text id, uint64_t message, struct text cursor,
+                  bool duplicate);
 
 /* Appends {"type":"resumed", ...}. id: NULL for none. */
-void chat_put_resumed(struct buf *out, const char *id, size_t id_size, const char *cursor,
-                      size_t cursor_size, bool recovered);
+void chat_put_resumed(struct buf *out, struct text id, struct text cursor, bool recovered);
 
 /* Appends {"type":"authenticated", ...}: the user, and for how many seconds. id: NULL for none. */
-void chat_put_authenticated(struct buf *out, const char *id, size_t id_size, int64_t user,
-                            int64_t expires_in);
+void chat_put_authenticated(struct buf *out, struct text id, int64_t user, int64_t expires_in);
 
 /* Appends {"type":"pong"}, with the id of the ping if it had one. */
-void chat_put_pong(struct buf *out, const char *id, size_t id_size);
+void chat_put_pong(struct buf *out, struct text id);
 
 #endif

@@ -37,12 +37,8 @@ static void take_frame(struct live *l, const void *json, size_t n, const struct 
 /* The client's own part: two messages, once. */
 static void send_messages(struct live *l)
 {
-    struct chat_frame f = {.type = CHAT_MESSAGE,
-                           .id = "a\"b",
-                           .id_size = 3,
-                           .content = "c",
-                           .content_size = 1,
-                           .receiver = 2};
+    struct chat_frame f = {
+        .type = CHAT_MESSAGE, .id = {"a\"b", 3}, .content = {"c", 1}, .receiver = 2};
     if (asked || !live_may_send(l))
         return;
     for (int i = 0; i < 2; i++)
