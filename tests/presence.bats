@@ -328,22 +328,25 @@ def visit():
     x_here.close()
     return came and not told()
 assert visit()
+def logged(text):
+    with open(f"{T}/{n}.log") as f:
+        return f.read().count(text)
 def relink():
+    before = logged("the database is up")
     sql("select count(pg_terminate_backend(pid)) from pg_stat_activity where datname = current_database() and application_name like 'chatd %'")
+    eventually(lambda: logged("the database is up") > before)
 # Under a number that this host has read as "gone".
 sql(f"update presence set online = true where user_id = {x.id}")
 relink()
 assert told()
-with open(f"{T}/{n}.log") as f:
-    assert f.read().count("presence went back: comparing all of it") == 1
+assert logged("presence went back: comparing all of it") == 1
 # It was a state like any other: it ends with the next visit.
 connect(x.token, n).close()
 assert not told()
 # And the next time that the link comes up there is nothing to compare.
 relink()
 assert visit()
-with open(f"{T}/{n}.log") as f:
-    assert f.read().count("presence went back") == 1
+assert logged("presence went back") == 1
 # All numbers are lower than those that this host has seen.
 sql(f"""
     update presence set online = online or user_id = {x.id},
