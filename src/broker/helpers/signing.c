@@ -10,7 +10,7 @@
 enum {
     AT_ONCE = 4,        /* it signs one at a time: a few, so that it never waits for us */
     QUEUE = 256,        /* as many handshakes as it signs in half a second with RSA */
-    PATIENCE_MS = 5000, /* as long as the client waits */
+    PATIENCE_MS = 5000, /* a client waits for twice as long, see work.h */
 };
 
 struct job {
