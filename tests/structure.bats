@@ -77,7 +77,7 @@ import os, re, sys
 os.chdir(sys.argv[1] + "/src")
 allowed = {"libpq-fe.h": ("broker/",), "jwt.h": ("broker/accounts/token.c",), "crypt.h": ("auth/bcrypt.c",),
            "json-c/": ("wire/", "session/"), "zlib.h": ("wire/ws_deflate.c",), "openssl/ssl.h": ("session/tls.c", "session/tls_context.c"),
-           "openssl/": ("wire/", "tls/", "signer/", "session/tls", "session/remote_key.", "master/keyring.c",
+           "openssl/": ("wire/", "tls/", "signer/", "session/tls.c", "session/tls_context.c", "session/remote_key.", "master/keyring.c",
                         "master/public_keys.c", "broker/accounts/token_keys.c")}
 wrong, seen = [], set()
 for d, _, names in os.walk("."):
