@@ -24,7 +24,7 @@ enum { PACKET_MAX = 2048 };
 
 static void serve_hash(struct ipc_reader *r, struct buf *reply, uint32_t seq)
 {
-    struct ipc_text password = ipc_get_text(r, IPC_MAX_PASSWORD);
+    struct text password = ipc_get_text(r, IPC_MAX_PASSWORD);
     char hash[BCRYPT_HASH_SIZE] = "";
     if (!ipc_read_end(r) || !bcrypt_hash(password.p, password.n, hash))
         hash[0] = 0;
@@ -36,8 +36,8 @@ static void serve_hash(struct ipc_reader *r, struct buf *reply, uint32_t seq)
 
 static void serve_verify(struct ipc_reader *r, struct buf *reply, uint32_t seq)
 {
-    struct ipc_text password = ipc_get_text(r, IPC_MAX_PASSWORD);
-    struct ipc_text hash = ipc_get_text(r, IPC_MAX_NAME);
+    struct text password = ipc_get_text(r, IPC_MAX_PASSWORD);
+    struct text hash = ipc_get_text(r, IPC_MAX_NAME);
     int work = ipc_get_u8(r);
     enum ipc_check check = IPC_WRONG;
     if (ipc_read_end(r))

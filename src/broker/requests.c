@@ -45,7 +45,7 @@ static const char *serve_hello(struct peer *p, const struct ipc_message *m)
     struct ipc_reader r = ipc_read(m);
     uint32_t version = ipc_get_u32(&r);
     p->origin = ipc_get_u64(&r);
-    struct ipc_text address = ipc_get_text(&r, IPC_MAX_NAME);
+    struct text address = ipc_get_text(&r, IPC_MAX_NAME);
     if (!ipc_read_end(&r) || !netaddr_parse(&p->client, address.p, address.n))
         return malformed;
     p->address = netaddr_owner(&p->client);
@@ -57,7 +57,7 @@ static const char *serve_hello(struct peer *p, const struct ipc_message *m)
 static const char *serve_auth(struct peer *p, const struct ipc_message *m)
 {
     struct ipc_reader r = ipc_read(m);
-    struct ipc_text text = ipc_get_text(&r, IPC_MAX_TOKEN);
+    struct text text = ipc_get_text(&r, IPC_MAX_TOKEN);
     if (!ipc_read_end(&r))
         return malformed;
     bearer_prove(asker_of(p, m), text);
@@ -66,7 +66,7 @@ static const char *serve_auth(struct peer *p, const struct ipc_message *m)
 
 /* --- SIGN --- */
 
-static void on_signed(void *arg, bool done, struct ipc_text signature)
+static void on_signed(void *arg, bool done, struct text signature)
 {
     struct asker *a = arg;
     if (!done || signature.n == 0) {
@@ -126,7 +126,7 @@ static const char *serve_users(struct peer *p, const struct ipc_message *m)
     struct ipc_reader r = ipc_read(m);
     uint64_t after = ipc_get_u64(&r);
     uint32_t limit = ipc_get_u32(&r);
-    struct ipc_text prefix = ipc_get_text(&r, IPC_MAX_NAME);
+    struct text prefix = ipc_get_text(&r, IPC_MAX_NAME);
     if (!ipc_read_end(&r) || after > INT64_MAX || limit < 1 || limit > IPC_MAX_USERS ||
         !db_can_store(prefix.p, prefix.n))
         return malformed;
@@ -195,7 +195,7 @@ static const char *serve_send(struct peer *p, const struct ipc_message *m)
 static const char *serve_attach(struct peer *p, const struct ipc_message *m)
 {
     struct ipc_reader r = ipc_read(m);
-    struct ipc_text cursor = ipc_get_text(&r, IPC_MAX_CURSOR);
+    struct text cursor = ipc_get_text(&r, IPC_MAX_CURSOR);
     uint64_t presence = ipc_get_u64(&r);
     if (!ipc_read_end(&r))
         return malformed;
@@ -210,7 +210,7 @@ static const char *serve_attach(struct peer *p, const struct ipc_message *m)
 static const char *serve_resume(struct peer *p, const struct ipc_message *m)
 {
     struct ipc_reader r = ipc_read(m);
-    struct ipc_text cursor = ipc_get_text(&r, IPC_MAX_CURSOR);
+    struct text cursor = ipc_get_text(&r, IPC_MAX_CURSOR);
     if (!ipc_read_end(&r))
         return malformed;
     resume_asked(p, m->seq, cursor);

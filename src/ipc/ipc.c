@@ -129,14 +129,14 @@ uint64_t ipc_get_u64(struct ipc_reader *r)
     return v;
 }
 
-struct ipc_text ipc_get_text(struct ipc_reader *r, size_t max)
+struct text ipc_get_text(struct ipc_reader *r, size_t max)
 {
     uint32_t n = ipc_get_u32(r);
     if (r->bad || n > max || (size_t)(r->end - r->p) < n) {
         r->bad = true;
-        return (struct ipc_text){"", 0};
+        return (struct text){"", 0};
     }
-    struct ipc_text t = {(const char *)r->p, n};
+    struct text t = {(const char *)r->p, n};
     r->p += n;
     return t;
 }

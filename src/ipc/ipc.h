@@ -17,6 +17,7 @@
 #include "buf.h"
 #include "cursor.h"
 #include "ipc_table.h"
+#include "text.h"
 
 enum { IPC_VERSION = 4 };
 
@@ -68,12 +69,6 @@ struct ipc_message {
     size_t size;
 };
 
-/* A view of text inside a payload; not NUL-terminated. */
-struct ipc_text {
-    const char *p;
-    size_t n;
-};
-
 /* The row of a type; the type must be a valid one. */
 const struct ipc_rule *ipc_rule(enum ipc_type type);
 
@@ -109,7 +104,7 @@ struct ipc_reader ipc_read(const struct ipc_message *m);
 uint8_t ipc_get_u8(struct ipc_reader *r);
 uint32_t ipc_get_u32(struct ipc_reader *r);
 uint64_t ipc_get_u64(struct ipc_reader *r);
-struct ipc_text ipc_get_text(struct ipc_reader *r, size_t max);
+struct text ipc_get_text(struct ipc_reader *r, size_t max);
 struct cursor ipc_get_cursor(struct ipc_reader *r);
 /* True if every field was there and nothing is left over. */
 bool ipc_read_end(const struct ipc_reader *r);

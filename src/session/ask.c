@@ -132,7 +132,7 @@ bool ask_take_authed(struct ask *a, const struct ipc_message *m)
 {
     struct ipc_reader r = ipc_read(m);
     a->user = (int64_t)ipc_get_u64(&r);
-    struct ipc_text name = ipc_get_text(&r, sizeof(a->name) - 1);
+    struct text name = ipc_get_text(&r, sizeof(a->name) - 1);
     a->expires = (int64_t)ipc_get_u64(&r);
     if (!ipc_read_end(&r))
         return false;
@@ -148,7 +148,7 @@ bool ask_take_authed(struct ask *a, const struct ipc_message *m)
 bool ask_take_attached(struct ask *a, const struct ipc_message *m)
 {
     struct ipc_reader r = ipc_read(m);
-    struct ipc_text tag = ipc_get_text(&r, sizeof(a->tag) - 1);
+    struct text tag = ipc_get_text(&r, sizeof(a->tag) - 1);
     a->cursor = ipc_get_cursor(&r);
     a->presence = ipc_get_u64(&r);
     snprintf(a->tag, sizeof(a->tag), "%.*s", (int)tag.n, tag.p);
@@ -172,7 +172,7 @@ static enum ipc_error sign(struct ask *a, const void *key, uint32_t scheme, cons
     if (error)
         return error;
     struct ipc_reader r = ipc_read(&m);
-    struct ipc_text made = ipc_get_text(&r, IPC_MAX_SIGNATURE);
+    struct text made = ipc_get_text(&r, IPC_MAX_SIGNATURE);
     buf_append(signature, made.p, made.n);
     return ipc_read_end(&r) ? IPC_E_NONE : IPC_E_INTERNAL;
 }

@@ -21,47 +21,47 @@ enum { MINUTE = 60, DAY = 24 * 60 * MINUTE }; /* seconds */
 /* Response fields that a page may need. */
 #define EXPOSED "Retry-After, Allow, Accept, Accept-Encoding, WWW-Authenticate, Date, ETag, Link"
 
-struct http_text exchange_bearer(const struct exchange *x)
+struct text exchange_bearer(const struct exchange *x)
 {
     static const char scheme[] = "bearer ";
     size_t n = sizeof(scheme) - 1;
-    const struct http_text *field = http_request_field(&x->request, "Authorization");
+    const struct text *field = http_request_field(&x->request, "Authorization");
     if (!field || field->n <= n || strncasecmp(field->p, scheme, n) != 0)
-        return (struct http_text){NULL, 0};
-    return (struct http_text){field->p + n, field->n - n};
+        return (struct text){NULL, 0};
+    return (struct text){field->p + n, field->n - n};
 }
 
-struct http_text exchange_query(const struct exchange *x, const char *name)
+struct text exchange_query(const struct exchange *x, const char *name)
 {
-    struct http_text query = x->request.query;
+    struct text query = x->request.query;
     size_t size = strlen(name);
     while (query.n > 0) {
         const char *end = memchr(query.p, '&', query.n);
         size_t n = end ? (size_t)(end - query.p) : query.n;
         if (n > size && query.p[size] == '=' && memcmp(query.p, name, size) == 0)
-            return (struct http_text){query.p + size + 1, n - size - 1};
+            return (struct text){query.p + size + 1, n - size - 1};
         query.n -= n + (end != NULL);
         query.p += n + (end != NULL);
     }
-    return (struct http_text){NULL, 0};
+    return (struct text){NULL, 0};
 }
 
-static void set_start(struct exchange *x, struct http_text cursor)
+static void set_start(struct exchange *x, struct text cursor)
 {
     x->next.start = !cursor.p ? FROM_NOW : cursor.n == 0 ? FROM_NOW_TOLD : FROM_CURSOR;
 }
 
-void exchange_attach_later(struct exchange *x, struct http_text cursor)
+void exchange_attach_later(struct exchange *x, struct text cursor)
 {
     if (cursor.n > IPC_MAX_CURSOR)
-        cursor = (struct http_text){"?", 1}; /* no cursor of ours is so long: not honoured */
+        cursor = (struct text){"?", 1}; /* no cursor of ours is so long: not honoured */
     set_start(x, cursor);
     x->next.unproven = true;
     snprintf(x->next.cursor, sizeof(x->next.cursor), "%.*s", (int)cursor.n,
              cursor.p ? cursor.p : "");
 }
 
-enum ipc_error exchange_attach(struct exchange *x, struct http_text token, struct http_text cursor)
+enum ipc_error exchange_attach(struct exchange *x, struct text token, struct text cursor)
 {
     set_start(x, cursor);
     int64_t deadline = clock_ms() + x->conf->request_timeout;
@@ -76,7 +76,7 @@ enum ipc_error exchange_attach(struct exchange *x, struct http_text token, struc
 
 /* Is the text one of the comma-separated entries of the list? An origin's scheme and host
  * are case-insensitive. */
-static bool in_list(const char *list, struct http_text text)
+static bool in_list(const char *list, struct text text)
 {
     while (*list) {
         size_t n = strcspn(list, ",");
@@ -99,10 +99,10 @@ static bool any_origin(const struct exchange *x)
 
 /* Did the page come from this server? Its origin is then http(s):// and our Host. Both schemes
  * count: behind a proxy that ends TLS we cannot know which one the client used. */
-static bool same_origin(const struct exchange *x, struct http_text origin)
+static bool same_origin(const struct exchange *x, struct text origin)
 {
     static const char *const schemes[] = {"http://", "https://"};
-    struct http_text host = x->request.host;
+    struct text host = x->request.host;
     for (size_t i = 0; i < 2; i++) {
         size_t n = strlen(schemes[i]);
         if (host.n > 0 && origin.n == n + host.n && strncasecmp(origin.p, schemes[i], n) == 0 &&
@@ -112,22 +112,22 @@ static bool same_origin(const struct exchange *x, struct http_text origin)
     return false;
 }
 
-static bool listed_origin(const struct exchange *x, struct http_text origin)
+static bool listed_origin(const struct exchange *x, struct text origin)
 {
     return any_origin(x) || in_list(x->conf->cors_origins, origin);
 }
 
 /* The field Origin; p is NULL unless there is exactly one. A request with two is refused; a
  * page may read why only if all may. */
-static struct http_text origin_of(const struct exchange *x)
+static struct text origin_of(const struct exchange *x)
 {
     bool one = http_request_field_count(&x->request, "Origin") == 1;
-    return one ? *http_request_field(&x->request, "Origin") : (struct http_text){NULL, 0};
+    return one ? *http_request_field(&x->request, "Origin") : (struct text){NULL, 0};
 }
 
 bool exchange_origin_allowed(const struct exchange *x)
 {
-    struct http_text origin = origin_of(x);
+    struct text origin = origin_of(x);
     return !origin.p || listed_origin(x, origin) || same_origin(x, origin);
 }
 
@@ -136,7 +136,7 @@ bool exchange_origin_allowed(const struct exchange *x)
 static void put_cors(struct exchange *x)
 {
     struct buf *out = &x->client->out;
-    struct http_text origin = origin_of(x);
+    struct text origin = origin_of(x);
     if (!any_origin(x) && *x->conf->cors_origins)
         http_response_field(out, "Vary", "Origin");
     if (any_origin(x))
@@ -263,7 +263,7 @@ void exchange_error_with(struct exchange *x, int status, const char *text, const
 
 void exchange_redirect(struct exchange *x)
 {
-    struct http_text host = x->request.host, path = x->request.path, query = x->request.query;
+    struct text host = x->request.host, path = x->request.path, query = x->request.query;
     if (host.n == 0) {
         exchange_error(x, 400, "This server needs HTTPS; add a Host header field to be redirected");
         return;
@@ -293,7 +293,7 @@ void exchange_failure(struct exchange *x, enum ipc_error error)
 
 bool exchange_authenticated(struct exchange *x)
 {
-    struct http_text token = exchange_bearer(x);
+    struct text token = exchange_bearer(x);
     if (!token.p) {
         exchange_error(x, 401,
                        "The header \"Authorization: Bearer TOKEN\" is missing; "

@@ -26,22 +26,22 @@ struct exchange {
 
 /* The token of the Authorization field, if that is of the scheme Bearer (RFC 6750); p is NULL
  * otherwise. */
-struct http_text exchange_bearer(const struct exchange *x);
+struct text exchange_bearer(const struct exchange *x);
 
 /* Binds the channel to the owner of the token in Authorization; on failure answers, and returns
  * false. */
 bool exchange_authenticated(struct exchange *x);
 
 /* The raw value of the first query parameter with this name; p is NULL if there is none. */
-struct http_text exchange_query(const struct exchange *x, const char *name);
+struct text exchange_query(const struct exchange *x, const char *name);
 
 /* Brings the owner of the token online, by the next broker if this one dies meanwhile, or ends the
  * channel because the account was disabled. Everything after the cursor follows, p NULL: from now
  * on. Sets next.start. */
-enum ipc_error exchange_attach(struct exchange *x, struct http_text token, struct http_text cursor);
+enum ipc_error exchange_attach(struct exchange *x, struct text token, struct text cursor);
 
 /* As exchange_attach(), for a client that signs in later: keeps the cursor until then. */
-void exchange_attach_later(struct exchange *x, struct http_text cursor);
+void exchange_attach_later(struct exchange *x, struct text cursor);
 
 /* Begins a response: the status line and the fields that all responses share. */
 void exchange_begin(struct exchange *x, int status);

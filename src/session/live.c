@@ -50,12 +50,11 @@ static void take_sent(struct live *l, const struct ipc_message *m)
     struct ipc_reader r = ipc_read(m);
     uint64_t message = ipc_get_u64(&r);
     bool duplicate = ipc_get_u8(&r) != 0;
-    struct ipc_text cursor = ipc_get_text(&r, IPC_MAX_CURSOR);
+    struct text cursor = ipc_get_text(&r, IPC_MAX_CURSOR);
     struct pending_item *item = take_answered(l, m->seq);
     if (item && item->has_id && ipc_read_end(&r)) {
         struct buf json = BUF_INIT;
-        chat_put_ack(&json, pending_id(item), message, (struct text){cursor.p, cursor.n},
-                     duplicate);
+        chat_put_ack(&json, pending_id(item), message, cursor, duplicate);
         live_put_json(l, &json);
     }
     free(item);
@@ -136,7 +135,7 @@ static void take_event(struct live *l, const struct ipc_message *m)
 {
     struct ipc_reader r = ipc_read(m);
     struct cursor at = ipc_get_cursor(&r);
-    struct ipc_text frame = ipc_get_text(&r, IPC_MAX_FRAME);
+    struct text frame = ipc_get_text(&r, IPC_MAX_FRAME);
     if (ipc_read_end(&r) && is_wanted(l, at))
         live_put_frame(l, frame.p, frame.n, &at);
 }
@@ -145,7 +144,7 @@ static void take_status(struct live *l, const struct ipc_message *m)
 {
     struct ipc_reader r = ipc_read(m);
     uint64_t at = ipc_get_u64(&r);
-    struct ipc_text frame = ipc_get_text(&r, IPC_MAX_FRAME);
+    struct text frame = ipc_get_text(&r, IPC_MAX_FRAME);
     if (!ipc_read_end(&r))
         return;
     l->ask->presence = at;

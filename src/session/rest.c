@@ -22,28 +22,27 @@ enum { MAX_KEY = IPC_MAX_ID };
 
 struct message {
     char made_up[32];
-    struct http_text id; /* the client's, or made_up */
-    const char *content;
-    size_t size;
+    struct text id; /* the client's, or made_up */
+    struct text content;
     int64_t receiver;
 };
 
 static const char *read_message(const struct exchange *x, struct json_object *object,
                                 struct message *m)
 {
-    const struct http_text *key = http_request_field(&x->request, "Idempotency-Key");
+    const struct text *key = http_request_field(&x->request, "Idempotency-Key");
     if (key && (key->n < 1 || key->n > MAX_KEY))
         return "The field Idempotency-Key must have 1 to 64 bytes";
     if (key && !utf8_valid((const uint8_t *)key->p, key->n))
         return "The field Idempotency-Key must be UTF-8";
     if (!key)
         random_hex(m->made_up, sizeof(m->made_up) / 2); /* nobody's other message has it */
-    m->id = key ? *key : (struct http_text){m->made_up, sizeof(m->made_up)};
-    if (json_get_text(object, "content", &m->content, &m->size) != JSON_OK)
+    m->id = key ? *key : (struct text){m->made_up, sizeof(m->made_up)};
+    if (json_get_text(object, "content", &m->content) != JSON_OK)
         return "\"content\" must be a string";
     if (json_get_id(object, "receiver_id", &m->receiver) != JSON_OK)
         return "\"receiver_id\" must be a user id, a whole number above zero";
-    return chat_content_error(m->size, x->conf->max_content);
+    return chat_content_error(m->content.n, x->conf->max_content);
 }
 
 static enum ipc_error ask_send(struct ask *a, const struct message *m, bool again,
@@ -52,7 +51,7 @@ static enum ipc_error ask_send(struct ask *a, const struct message *m, bool agai
     size_t begin = ask_begin(a, IPC_SEND);
     ipc_put_u64(&a->channel.out, (uint64_t)m->receiver);
     ipc_put_text(&a->channel.out, m->id.p, m->id.n);
-    ipc_put_text(&a->channel.out, m->content, m->size);
+    ipc_put_text(&a->channel.out, m->content.p, m->content.n);
     ipc_put_u8(&a->channel.out, again);
     return ask_end(a, begin, IPC_SENT, answer);
 }
@@ -63,7 +62,7 @@ static enum ipc_error send_message(struct exchange *x, const struct message *m,
                                    struct ipc_message *answer)
 {
     int64_t deadline = clock_ms() + x->conf->request_timeout;
-    struct http_text token = exchange_bearer(x);
+    struct text token = exchange_bearer(x);
     enum ipc_error error = ask_send(x->ask, m, false, answer);
     while (ask_again(x->ask, error, deadline)) {
         error = ask_authenticate(x->ask, token.p, token.n);
@@ -78,7 +77,7 @@ static void send_with(struct exchange *x, struct json_object *object)
     struct message m = {0};
     const char *wrong = read_message(x, object, &m);
     if (wrong) {
-        exchange_error(x, m.size > x->conf->max_content ? 413 : 400, wrong);
+        exchange_error(x, m.content.n > x->conf->max_content ? 413 : 400, wrong);
         return;
     }
     struct ipc_message answer;
@@ -123,7 +122,7 @@ static const struct route routes[] = {
     {"/ws", "GET", "GET, OPTIONS", upgrade_serve},
 };
 
-static const struct route *find_route(struct http_text path)
+static const struct route *find_route(struct text path)
 {
     for (size_t i = 0; i < sizeof(routes) / sizeof(routes[0]); i++) {
         size_t n = strlen(routes[i].path);
@@ -136,7 +135,7 @@ static const struct route *find_route(struct http_text path)
     return NULL;
 }
 
-static bool method_known(struct http_text method)
+static bool method_known(struct text method)
 {
     static const char *const known[] = {"GET",    "HEAD",  "POST",    "PUT",
                                         "DELETE", "PATCH", "OPTIONS", "TRACE"};
@@ -146,7 +145,7 @@ static bool method_known(struct http_text method)
     return false;
 }
 
-static bool method_fits(const struct route *route, struct http_text method)
+static bool method_fits(const struct route *route, struct text method)
 {
     return http_text_is(method, route->method) ||
            (http_text_is(method, "HEAD") && strstr(route->allow, "HEAD"));
@@ -161,7 +160,7 @@ static bool redirect_wanted(const struct exchange *x)
 
 void rest_serve(struct exchange *x)
 {
-    struct http_text method = x->request.method;
+    struct text method = x->request.method;
     if (redirect_wanted(x)) {
         exchange_redirect(x);
         return;

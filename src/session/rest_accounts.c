@@ -8,7 +8,7 @@
 
 enum { MAX_USERNAME = 32, MAX_EMAIL = 254, MAX_PASSWORD = 72 };
 
-static const char *username_error(struct http_text t)
+static const char *username_error(struct text t)
 {
     static const char allowed[] =
         "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-";
@@ -20,7 +20,7 @@ static const char *username_error(struct http_text t)
 }
 
 /* Whether mail arrives is for a mail to find out; this refuses what cannot be an address. */
-static const char *email_error(struct http_text t)
+static const char *email_error(struct text t)
 {
     const char *at = memchr(t.p, '@', t.n);
     const char *end = t.p + t.n;
@@ -45,7 +45,7 @@ static bool password_acceptable(struct exchange *x, const struct field *f, int l
     return false;
 }
 
-static void put_text(struct exchange *x, struct http_text t)
+static void put_text(struct exchange *x, struct text t)
 {
     ipc_put_text(&x->ask->channel.out, t.p, t.n);
 }
@@ -86,7 +86,7 @@ static void login_with(struct exchange *x, struct json_object *object)
         return;
     /* A name that nobody can have is asked for all the same, so that it takes the same time. */
     if (username_error(f[0].text))
-        f[0].text = (struct http_text){"", 0};
+        f[0].text = (struct text){"", 0};
     size_t begin = ask_begin(x->ask, IPC_LOGIN);
     put_text(x, f[0].text);
     put_text(x, f[1].text);

@@ -40,7 +40,7 @@ void rest_forward_reply(struct exchange *x, size_t begin)
 
 static bool is_json(const struct http_request *r)
 {
-    const struct http_text *type = http_request_field(r, "Content-Type");
+    const struct text *type = http_request_field(r, "Content-Type");
     static const char json[] = "application/json";
     size_t n = sizeof(json) - 1;
     return type && type->n >= n && strncasecmp(type->p, json, n) == 0 &&
@@ -51,7 +51,7 @@ static bool is_json(const struct http_request *r)
 static bool is_coded(const struct http_request *r)
 {
     struct http_list list = {.r = r, .name = "Content-Encoding"};
-    struct http_text coding;
+    struct text coding;
     while (http_list_next(&list, &coding))
         if (!http_text_is_nocase(coding, "identity"))
             return true;
@@ -85,7 +85,7 @@ bool rest_take_fields(struct exchange *x, struct json_object *object, struct fie
     char text[128];
     for (size_t i = 0; i < count; i++) {
         struct field *f = &fields[i];
-        enum json_get got = json_get_text(object, f->name, &f->text.p, &f->text.n);
+        enum json_get got = json_get_text(object, f->name, &f->text);
         if (got == JSON_OK)
             continue;
         snprintf(text, sizeof(text), "\"%s\" %s", f->name,

@@ -9,7 +9,7 @@
 /* A member of the body; name is set by the caller. */
 struct field {
     const char *name;
-    struct http_text text; /* in the object */
+    struct text text; /* in the object */
 };
 
 /* Calls handle with the request's body, a JSON object, and frees it. If the body is none, that is
@@ -23,8 +23,8 @@ bool rest_take_fields(struct exchange *x, struct json_object *object, struct fie
 /* An answer of the broker. */
 struct rest_reply {
     int status;
-    uint64_t next;        /* where the next page begins, IPC_NO_BOUND: this is all */
-    struct ipc_text json; /* a view, until the next request or ask_forget() */
+    uint64_t next;    /* where the next page begins, IPC_NO_BOUND: this is all */
+    struct text json; /* a view, until the next request or ask_forget() */
 };
 
 /* Waits for the broker's answer to the request that ask_begin() started here. */

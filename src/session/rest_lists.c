@@ -13,7 +13,7 @@ enum { DEFAULT_HISTORY = 50, DEFAULT_USERS = 100, MAX_USERNAME = 32 };
 /* --- the query --- */
 
 /* A whole number, in decimal digits only, up to 18 of them. */
-static bool read_number(struct http_text t, uint64_t *v)
+static bool read_number(struct text t, uint64_t *v)
 {
     *v = 0;
     for (size_t i = 0; i < t.n; i++) {
@@ -37,7 +37,7 @@ static const char *read_bounds(const struct exchange *x, const struct bound *bou
 {
     for (size_t i = 0; i < count; i++) {
         const struct bound *b = &bounds[i];
-        struct http_text value = exchange_query(x, b->name);
+        struct text value = exchange_query(x, b->name);
         if (value.p &&
             (!read_number(value, b->value) || *b->value < b->least || *b->value > b->most))
             return b->error;
@@ -58,7 +58,7 @@ static const char *read_history(const struct exchange *x, struct history *h)
         {"after", &h->after, 0, INT64_MAX, "\"after\" must be a message id, or 0"},
         {"limit", &h->limit, 1, IPC_MAX_HISTORY, "\"limit\" must be a number from 1 to 100"},
     };
-    struct http_text id = x->request.path;
+    struct text id = x->request.path;
     size_t prefix = strlen("/messages/");
     id.p += prefix;
     id.n -= prefix;
@@ -135,7 +135,7 @@ static int hex_digit(char c)
 }
 
 /* The next character of a percent-encoded text (RFC 3986 section 2.1). */
-static char take_character(struct http_text *t)
+static char take_character(struct text *t)
 {
     char c = *t->p++;
     t->n--;
@@ -154,7 +154,7 @@ static bool in_names(char c)
 }
 
 /* Reads q=. False if no name can begin so. */
-static bool read_prefix(struct http_text t, char *prefix)
+static bool read_prefix(struct text t, char *prefix)
 {
     size_t n = 0;
     while (t.p && t.n > 0) {
@@ -201,7 +201,7 @@ static enum ipc_error ask_more_users(struct exchange *x, const struct users *u,
                                      struct rest_reply *r)
 {
     struct backoff backoff = {.first = 50, .most = 1000};
-    struct http_text token = exchange_bearer(x);
+    struct text token = exchange_bearer(x);
     int64_t deadline = clock_ms() + x->conf->request_timeout;
     for (;;) {
         enum ipc_error error = ask_authenticate(x->ask, token.p, token.n);

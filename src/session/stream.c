@@ -113,13 +113,13 @@ static bool accepts_event_stream(const struct exchange *x)
 
 /* Where the client was. A browser that reconnects to server-sent events repeats the URL with its
  * old cursor, and has the newer one in Last-Event-ID. */
-static struct http_text find_cursor(const struct exchange *x)
+static struct text find_cursor(const struct exchange *x)
 {
-    struct http_text t = exchange_query(x, "cursor");
-    const struct http_text *last = http_request_field(&x->request, "Last-Event-ID");
+    struct text t = exchange_query(x, "cursor");
+    const struct text *last = http_request_field(&x->request, "Last-Event-ID");
     if (last && last->n > 0)
         return *last;
-    return t.p ? t : (struct http_text){"", 0};
+    return t.p ? t : (struct text){"", 0};
 }
 
 static void begin_stream(struct exchange *x)

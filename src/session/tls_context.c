@@ -149,7 +149,7 @@ void tls_context_use(struct tls_context *t)
 {
     tls_context_free(current);
     current = t;
-    tls_use(t ? t->ssl : NULL);
+    tls_use(t->ssl);
 }
 
 /* A handshake with ourselves, up to the signature: there is no signer yet. */

@@ -14,7 +14,7 @@
 static bool offers_protocol(const struct http_request *r)
 {
     struct http_list list = {.r = r, .name = "Sec-WebSocket-Protocol"};
-    struct http_text t;
+    struct text t;
     while (http_list_next(&list, &t))
         if (http_text_is(t, PROTOCOL))
             return true;
@@ -23,19 +23,19 @@ static bool offers_protocol(const struct http_request *r)
 
 /* Finds the first offered subprotocol that begins with the text, and returns its rest; p is NULL if
  * none does. */
-static struct http_text find_protocol(const struct http_request *r, const char *text)
+static struct text find_protocol(const struct http_request *r, const char *text)
 {
     struct http_list list = {.r = r, .name = "Sec-WebSocket-Protocol"};
-    struct http_text t;
+    struct text t;
     size_t n = strlen(text);
     while (http_list_next(&list, &t))
         if (t.n >= n && memcmp(t.p, text, n) == 0)
-            return (struct http_text){t.p + n, t.n - n};
-    return (struct http_text){NULL, 0};
+            return (struct text){t.p + n, t.n - n};
+    return (struct text){NULL, 0};
 }
 
 /* The token: from Authorization, or, since a browser cannot set that, from a subprotocol. */
-static struct http_text find_token(const struct exchange *x)
+static struct text find_token(const struct exchange *x)
 {
     if (http_request_field(&x->request, "Authorization"))
         return exchange_bearer(x);
@@ -108,7 +108,7 @@ void upgrade_serve(struct exchange *x)
 {
     if (!check_handshake(x))
         return;
-    struct http_text token = find_token(x), cursor = exchange_query(x, "cursor");
+    struct text token = find_token(x), cursor = exchange_query(x, "cursor");
     if (token.p) {
         enum ipc_error error = exchange_attach(x, token, cursor);
         if (error) {

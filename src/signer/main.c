@@ -51,8 +51,8 @@ static bool make_signature(const uint8_t *packet, size_t n, struct buf *reply)
         return false;
     struct ipc_reader r = ipc_read(&m);
     const struct tls_scheme *scheme = tls_scheme(ipc_get_u32(&r));
-    struct ipc_text key = ipc_get_text(&r, IPC_MAX_KEY);
-    struct ipc_text content = ipc_get_text(&r, IPC_MAX_HANDSHAKE);
+    struct text key = ipc_get_text(&r, IPC_MAX_KEY);
+    struct text content = ipc_get_text(&r, IPC_MAX_HANDSHAKE);
     const unsigned char *p = (const unsigned char *)content.p;
     struct buf signature = BUF_INIT;
     if (!ipc_read_end(&r) || !scheme || key.n != TLS_FINGERPRINT ||

@@ -16,14 +16,13 @@ static void refuse_frame(struct chat_frame *f, const char *code, const char *err
 
 static bool read_id(struct chat_frame *f)
 {
-    const char *p;
-    size_t n;
-    switch (json_get_text(f->json, "id", &p, &n)) {
+    struct text id;
+    switch (json_get_text(f->json, "id", &id)) {
     case JSON_ABSENT:
         return true;
     case JSON_OK:
-        if (n >= 1 && n <= CHAT_MAX_ID) {
-            f->id = (struct text){p, n};
+        if (id.n >= 1 && id.n <= CHAT_MAX_ID) {
+            f->id = id;
             return true;
         }
         break;
@@ -47,7 +46,7 @@ static void read_message(struct chat_frame *f, size_t max_content)
 {
     struct json_object *data;
     f->type = CHAT_MESSAGE;
-    if (json_get_text(f->json, "content", &f->content.p, &f->content.n) != JSON_OK) {
+    if (json_get_text(f->json, "content", &f->content) != JSON_OK) {
         refuse_frame(f, "bad_field", "\"content\" must be a string");
         return;
     }
@@ -70,7 +69,7 @@ static void read_resume(struct chat_frame *f)
     f->type = CHAT_RESUME;
     f->cursor.p = "";
     if (got == JSON_OK)
-        got = json_get_text(data, "cursor", &f->cursor.p, &f->cursor.n);
+        got = json_get_text(data, "cursor", &f->cursor);
     if (got == JSON_WRONG_TYPE)
         refuse_frame(f, "bad_field", "\"data\" must be an object, and \"data.cursor\" a string");
 }
@@ -81,14 +80,14 @@ static void read_auth(struct chat_frame *f)
     f->type = CHAT_AUTH;
     if (json_get_object(f->json, "data", &data) != JSON_OK)
         refuse_frame(f, "bad_field", "\"data\" must be an object with \"token\"");
-    else if (json_get_text(data, "token", &f->token.p, &f->token.n) != JSON_OK || f->token.n == 0)
+    else if (json_get_text(data, "token", &f->token) != JSON_OK || f->token.n == 0)
         refuse_frame(f, "bad_field", "\"data.token\" must be a string, a token as /login gives it");
 }
 
 void chat_frame_parse(struct chat_frame *f, const char *text, size_t n, size_t max_content)
 {
-    const char *error, *type;
-    size_t type_size;
+    const char *error;
+    struct text type;
     *f = (struct chat_frame){.type = CHAT_INVALID};
     f->json = json_parse_object(text, n, &error);
     if (!f->json) {
@@ -97,15 +96,15 @@ void chat_frame_parse(struct chat_frame *f, const char *text, size_t n, size_t m
     }
     if (!read_id(f))
         return;
-    if (json_get_text(f->json, "type", &type, &type_size) != JSON_OK)
+    if (json_get_text(f->json, "type", &type) != JSON_OK)
         refuse_frame(f, "bad_field", "\"type\" must be a string, such as \"message\"");
-    else if (type_size == 7 && memcmp(type, "message", 7) == 0)
+    else if (type.n == 7 && memcmp(type.p, "message", 7) == 0)
         read_message(f, max_content);
-    else if (type_size == 6 && memcmp(type, "resume", 6) == 0)
+    else if (type.n == 6 && memcmp(type.p, "resume", 6) == 0)
         read_resume(f);
-    else if (type_size == 4 && memcmp(type, "auth", 4) == 0)
+    else if (type.n == 4 && memcmp(type.p, "auth", 4) == 0)
         read_auth(f);
-    else if (type_size == 4 && memcmp(type, "ping", 4) == 0)
+    else if (type.n == 4 && memcmp(type.p, "ping", 4) == 0)
         f->type = CHAT_PING;
     else
         refuse_frame(f, "unknown_type",

@@ -15,27 +15,23 @@
 #include <stdint.h>
 #include <time.h>
 
-struct buf;
+#include "text.h"
 
-/* A view into someone else's bytes; not NUL-terminated; p is never NULL in a parsed request. */
-struct http_text {
-    const char *p;
-    size_t n;
-};
+struct buf;
 
 enum { HTTP_MAX_FIELDS = 100 };
 
 /* One request head. All views point into the bytes that were parsed, or to static text. */
 struct http_request {
-    struct http_text method, target; /* as sent */
-    struct http_text path;           /* as sent, without the query; empty for CONNECT */
-    struct http_text query;          /* without its '?'; empty if there is none */
-    int minor;                       /* HTTP/1.minor: 0 or 1; later ones count as 1 */
+    struct text method, target; /* as sent */
+    struct text path;           /* as sent, without the query; empty for CONNECT */
+    struct text query;          /* without its '?'; empty if there is none */
+    int minor;                  /* HTTP/1.minor: 0 or 1; later ones count as 1 */
     struct {
-        struct http_text name, value;
+        struct text name, value;
     } fields[HTTP_MAX_FIELDS];
     size_t field_count;
-    struct http_text host;  /* of an absolute target, else of the field Host; may be empty */
+    struct text host;       /* of an absolute target, else of the field Host; may be empty */
     int64_t content_length; /* -1: none given */
     bool chunked, keep_alive, expect_continue;
     const char *error; /* on refusal: static text with fault and remedy */
@@ -48,7 +44,7 @@ struct http_request {
 long http_request_parse(const uint8_t *data, size_t len, size_t max_head, struct http_request *r);
 
 /* The value of the first field of this name (in any case), or NULL. */
-const struct http_text *http_request_field(const struct http_request *r, const char *name);
+const struct text *http_request_field(const struct http_request *r, const char *name);
 
 /* How many fields have this name (in any case). */
 size_t http_request_field_count(const struct http_request *r, const char *name);
@@ -59,12 +55,12 @@ struct http_list {
     const struct http_request *r;
     const char *name;
     size_t next; /* the field after the one that rest belongs to */
-    struct http_text rest;
+    struct text rest;
 };
 
 /* The next element, without blanks around it. False after the last one. Skips empty elements, which
  * do not count. */
-bool http_list_next(struct http_list *l, struct http_text *element);
+bool http_list_next(struct http_list *l, struct text *element);
 
 /* Whether that list has the token as an element, in any case. */
 bool http_request_has_token(const struct http_request *r, const char *name, const char *token);
@@ -72,17 +68,17 @@ bool http_request_has_token(const struct http_request *r, const char *name, cons
 /* Takes the first parameter, ";" name ["=" value], with spaces around its parts, off *rest. Returns
  * 1, or 0 when nothing but spaces is left, or -1 if that is malformed. value->p is NULL without a
  * value; that of a quoted string is what stands between the quotes. */
-int http_parameter_next(struct http_text *rest, struct http_text *name, struct http_text *value);
+int http_parameter_next(struct text *rest, struct text *name, struct text *value);
 
 /* How many bytes at the start of the text can be part of a token (RFC 9110 5.6.2). */
-size_t http_token_len(struct http_text t);
+size_t http_token_len(struct text t);
 
 /* Whether the media type, in any case, is in the list of Accept, and not with a weight of zero. */
 bool http_request_accepts(const struct http_request *r, const char *type);
 
 /* Whether the text is s; in any case (ASCII). */
-bool http_text_is(struct http_text t, const char *s);
-bool http_text_is_nocase(struct http_text t, const char *s);
+bool http_text_is(struct text t, const char *s);
+bool http_text_is_nocase(struct text t, const char *s);
 
 /* The reader of one request's body; its members are its own. */
 struct http_body {

@@ -66,9 +66,9 @@ static int read_fixed(struct http_body *body, struct buf *in, struct buf *out, s
 }
 
 /* The line at the front of in, which may take max bytes with its CRLF; see http_line_cut(). */
-static int peek_line(const struct buf *in, size_t max, struct http_text *line, const char **error)
+static int peek_line(const struct buf *in, size_t max, struct text *line, const char **error)
 {
-    *line = (struct http_text){"", 0};
+    *line = (struct text){"", 0};
     size_t n = buf_len(in);
     if (n == 0)
         return HTTP_LINE_MORE;
@@ -88,11 +88,11 @@ static int hex_value(char c)
 }
 
 /* Size and extensions of a chunk line, which may still lack its end. False if it is malformed. */
-static bool parse_chunk_line(struct http_text line, uint64_t *size, struct http_text *extensions)
+static bool parse_chunk_line(struct text line, uint64_t *size, struct text *extensions)
 {
     size_t n = 0;
     *size = 0;
-    *extensions = (struct http_text){"", 0};
+    *extensions = (struct text){"", 0};
     for (; n < line.n && hex_value(line.p[n]) >= 0; n++) {
         if (n == MAX_SIZE_DIGITS)
             return false;
@@ -101,16 +101,16 @@ static bool parse_chunk_line(struct http_text line, uint64_t *size, struct http_
     if (n == line.n)
         return true;
     /* Space may precede the ';' of an extension, and nothing else (RFC 9112 7.1.1). */
-    *extensions = (struct http_text){line.p + n, line.n - n};
-    struct http_text text = http_text_trim(*extensions);
+    *extensions = (struct text){line.p + n, line.n - n};
+    struct text text = http_text_trim(*extensions);
     return n > 0 && text.n > 0 && text.p[0] == ';' && http_text_is_printable(*extensions);
 }
 
 /* They mean nothing here, but another parser could see the end of line elsewhere after an unclosed
  * quote. */
-static bool extensions_are_valid(struct http_text extensions)
+static bool extensions_are_valid(struct text extensions)
 {
-    struct http_text name, value;
+    struct text name, value;
     int got;
     while ((got = http_parameter_next(&extensions, &name, &value)) > 0)
         ;
@@ -118,15 +118,14 @@ static bool extensions_are_valid(struct http_text extensions)
 }
 
 /* As parse_chunk_line(), for a line that is not whole: spaces may still get their ';'. */
-static bool chunk_line_is_possible(struct http_text line)
+static bool chunk_line_is_possible(struct text line)
 {
     uint64_t size;
-    struct http_text extensions;
+    struct text extensions;
     size_t n = line.n;
     while (n > 0 && (line.p[n - 1] == ' ' || line.p[n - 1] == '\t'))
         n--;
-    return line.n == 0 ||
-           (n > 0 && parse_chunk_line((struct http_text){line.p, n}, &size, &extensions));
+    return line.n == 0 || (n > 0 && parse_chunk_line((struct text){line.p, n}, &size, &extensions));
 }
 
 static int read_chunk_size(struct http_body *body, struct buf *in, size_t max_body,
@@ -134,7 +133,7 @@ static int read_chunk_size(struct http_body *body, struct buf *in, size_t max_bo
 {
     static const char form[] = "a chunk does not begin with its size in hexadecimal and CR LF";
     static const char too_long[] = "the extensions of chunks are too long: leave them out";
-    struct http_text line, extensions;
+    struct text line, extensions;
     int got = peek_line(in, MAX_CHUNK_LINE, &line, error);
     if (got == HTTP_LINE_BAD)
         return -400;
@@ -184,7 +183,7 @@ static int read_chunk_end(struct http_body *body, struct buf *in, const char **e
 
 static int read_trailer(struct http_body *body, struct buf *in, const char **error)
 {
-    struct http_text line, name, value;
+    struct text line, name, value;
     int got = peek_line(in, MAX_TRAILERS - body->trailer_bytes, &line, error);
     if (got == HTTP_LINE_BAD)
         return -400;

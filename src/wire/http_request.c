@@ -12,7 +12,7 @@
 
 enum { MAX_METHOD = 64 }; /* far above any that was ever registered */
 
-static const struct http_text empty = {"", 0};
+static const struct text empty = {"", 0};
 
 static int refuse_request(struct http_request *r, int status, const char *why)
 {
@@ -20,7 +20,7 @@ static int refuse_request(struct http_request *r, int status, const char *why)
     return -status;
 }
 
-const struct http_text *http_request_field(const struct http_request *r, const char *name)
+const struct text *http_request_field(const struct http_request *r, const char *name)
 {
     for (size_t i = 0; i < r->field_count; i++)
         if (http_text_is_nocase(r->fields[i].name, name))
@@ -47,7 +47,7 @@ static struct list_count count_list(const struct http_request *r, const char *na
 {
     struct list_count count = {0, 0};
     struct http_list list = {.r = r, .name = name};
-    struct http_text element;
+    struct text element;
     while (http_list_next(&list, &element)) {
         if (http_text_is_nocase(element, token))
             count.same++;
@@ -61,7 +61,7 @@ static struct list_count count_list(const struct http_request *r, const char *na
 static bool list_ends_with(const struct http_request *r, const char *name, const char *token)
 {
     struct http_list list = {.r = r, .name = name};
-    struct http_text last = empty;
+    struct text last = empty;
     while (http_list_next(&list, &last))
         ;
     return http_text_is_nocase(last, token);
@@ -73,19 +73,19 @@ bool http_request_has_token(const struct http_request *r, const char *name, cons
 }
 
 /* A weight of zero, "0", "0." or with up to three more zeros (RFC 9110 12.4.2). */
-static bool is_zero(struct http_text weight)
+static bool is_zero(struct text weight)
 {
     static const char zero[] = "0.000";
     return weight.n > 0 && weight.n < sizeof(zero) && memcmp(weight.p, zero, weight.n) == 0;
 }
 
 /* Whether this element of Accept is the media type, whatever its parameters, and wanted. */
-static bool wants(struct http_text element, const char *type)
+static bool wants(struct text element, const char *type)
 {
     const char *end = memchr(element.p, ';', element.n);
     size_t n = end ? (size_t)(end - element.p) : element.n;
-    struct http_text rest = {element.p + n, element.n - n}, name, value;
-    if (!http_text_is_nocase(http_text_trim((struct http_text){element.p, n}), type))
+    struct text rest = {element.p + n, element.n - n}, name, value;
+    if (!http_text_is_nocase(http_text_trim((struct text){element.p, n}), type))
         return false;
     int got;
     while ((got = http_parameter_next(&rest, &name, &value)) > 0)
@@ -97,7 +97,7 @@ static bool wants(struct http_text element, const char *type)
 bool http_request_accepts(const struct http_request *r, const char *type)
 {
     struct http_list list = {.r = r, .name = "Accept"};
-    struct http_text element;
+    struct text element;
     while (http_list_next(&list, &element))
         if (wants(element, type))
             return true;
@@ -106,13 +106,13 @@ bool http_request_accepts(const struct http_request *r, const char *type)
 
 /* The method and the space after it; asked of an unfinished line too, so that what is not HTTP
  * at all is refused at its first byte. */
-static bool method_is_possible(struct http_text line)
+static bool method_is_possible(struct text line)
 {
     size_t n = http_token_len(line);
     return n == line.n || (n > 0 && line.p[n] == ' ');
 }
 
-static int parse_version(struct http_request *r, struct http_text version)
+static int parse_version(struct http_request *r, struct text version)
 {
     const char *p = version.p;
     if (version.n != 8 || memcmp(p, "HTTP/", 5) != 0 || p[5] < '0' || p[5] > '9' || p[6] != '.' ||
@@ -126,16 +126,16 @@ static int parse_version(struct http_request *r, struct http_text version)
 }
 
 /* Splits what follows the host of a target; "http://host" and "http://host?query" mean path "/". */
-static void split_path(struct http_request *r, struct http_text t)
+static void split_path(struct http_request *r, struct text t)
 {
     const char *mark = t.n > 0 ? memchr(t.p, '?', t.n) : NULL;
     size_t n = mark ? (size_t)(mark - t.p) : t.n;
-    r->path = n > 0 ? (struct http_text){t.p, n} : (struct http_text){"/", 1};
-    r->query = mark ? (struct http_text){mark + 1, t.n - n - 1} : empty;
+    r->path = n > 0 ? (struct text){t.p, n} : (struct text){"/", 1};
+    r->query = mark ? (struct text){mark + 1, t.n - n - 1} : empty;
 }
 
 /* The length of "http://" or "https://" at the start, or 0. */
-static size_t scheme_len(struct http_text t)
+static size_t scheme_len(struct text t)
 {
     static const char *const schemes[] = {"http://", "https://"};
     for (size_t i = 0; i < 2; i++) {
@@ -146,21 +146,21 @@ static size_t scheme_len(struct http_text t)
     return 0;
 }
 
-static int parse_absolute_target(struct http_request *r, struct http_text t)
+static int parse_absolute_target(struct http_request *r, struct text t)
 {
     size_t n = 0;
     while (n < t.n && t.p[n] != '/' && t.p[n] != '?')
         n++;
-    r->host = (struct http_text){t.p, n};
+    r->host = (struct text){t.p, n};
     if (n == 0 || !http_host_is_valid(r->host))
         return refuse_request(r, 400, "the target has no valid host: write http://host:port/path");
-    split_path(r, (struct http_text){t.p + n, t.n - n});
+    split_path(r, (struct text){t.p + n, t.n - n});
     return 0;
 }
 
 static int parse_target(struct http_request *r)
 {
-    struct http_text t = r->target;
+    struct text t = r->target;
     for (size_t i = 0; i < t.n; i++)
         if (t.p[i] < 0x21 || t.p[i] > 0x7e || t.p[i] == '#')
             return refuse_request(r, 400,
@@ -180,33 +180,33 @@ static int parse_target(struct http_request *r)
         return 0;
     }
     if (scheme > 0)
-        return parse_absolute_target(r, (struct http_text){t.p + scheme, t.n - scheme});
+        return parse_absolute_target(r, (struct text){t.p + scheme, t.n - scheme});
     return refuse_request(r, 400, "the target must be a path that begins with '/'");
 }
 
 /* Check the version first: another HTTP may allow other targets. */
-static int parse_request_line(struct http_request *r, struct http_text line)
+static int parse_request_line(struct http_request *r, struct text line)
 {
     static const char form[] = "the request line is not \"METHOD target HTTP/1.1\"";
     size_t n = http_token_len(line);
     if (n == line.n)
         return refuse_request(r, 400, form);
-    struct http_text rest = {line.p + n + 1, line.n - n - 1};
+    struct text rest = {line.p + n + 1, line.n - n - 1};
     const char *space = rest.n > 0 ? memchr(rest.p, ' ', rest.n) : NULL;
     if (!space)
         return refuse_request(r, 400, form);
     size_t target_len = (size_t)(space - rest.p);
-    r->method = (struct http_text){line.p, n};
-    r->target = (struct http_text){rest.p, target_len};
-    int rc = parse_version(r, (struct http_text){space + 1, rest.n - target_len - 1});
+    r->method = (struct text){line.p, n};
+    r->target = (struct text){rest.p, target_len};
+    int rc = parse_version(r, (struct text){space + 1, rest.n - target_len - 1});
     return rc != 0 ? rc : parse_target(r);
 }
 
-static int parse_field(struct http_request *r, struct http_text line)
+static int parse_field(struct http_request *r, struct text line)
 {
     if (r->field_count == HTTP_MAX_FIELDS)
         return refuse_request(r, 431, "too many header fields: send at most 100");
-    struct http_text name, value;
+    struct text name, value;
     if (!http_field_split(line, &name, &value, &r->error))
         return -400;
     r->fields[r->field_count].name = name;
@@ -218,7 +218,7 @@ static int parse_field(struct http_request *r, struct http_text line)
 /* Without a host two servers may disagree on whom the request is for. */
 static int settle_host(struct http_request *r)
 {
-    const struct http_text *host = http_request_field(r, "Host");
+    const struct text *host = http_request_field(r, "Host");
     if (!host)
         return r->minor == 0
                    ? 0
@@ -232,7 +232,7 @@ static int settle_host(struct http_request *r)
 
 static int settle_content_length(struct http_request *r)
 {
-    const struct http_text *value = http_request_field(r, "Content-Length");
+    const struct text *value = http_request_field(r, "Content-Length");
     int64_t length = 0;
     if (!value)
         return 0;
@@ -253,7 +253,7 @@ static int settle_content_length(struct http_request *r)
 
 static int settle_transfer_encoding(struct http_request *r)
 {
-    const struct http_text *value = http_request_field(r, "Transfer-Encoding");
+    const struct text *value = http_request_field(r, "Transfer-Encoding");
     if (!value)
         return 0;
     if (r->minor == 0)
@@ -328,7 +328,7 @@ static int settle(struct http_request *r)
 /* The first line of what is there. Returns its length with CRLF, 0 or a refusal. */
 static long take_request_line(struct http_request *r, const uint8_t *data, size_t len)
 {
-    struct http_text line;
+    struct text line;
     int got = http_line_cut(data, len, &line, &r->error);
     /* Check first what is known first, so that the answer is the same however the bytes arrive. */
     if (http_token_len(line) > MAX_METHOD)
@@ -350,7 +350,7 @@ static long take_request_line(struct http_request *r, const uint8_t *data, size_
 static long take_fields(struct http_request *r, const uint8_t *data, size_t len)
 {
     for (size_t at = 0;;) {
-        struct http_text line;
+        struct text line;
         int got = http_line_cut(data + at, len - at, &line, &r->error);
         if (got == HTTP_LINE_BAD)
             return -400;

@@ -90,7 +90,7 @@ void http_response_begin(struct buf *out, int status, time_t now)
 
 static void put_name(struct buf *out, const char *name)
 {
-    struct http_text t = {name, strlen(name)};
+    struct text t = {name, strlen(name)};
     if (t.n == 0 || http_token_len(t) != t.n)
         bug("http_response_field: \"%s\" is no field name", name);
     buf_puts(out, name);

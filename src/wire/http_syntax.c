@@ -9,13 +9,13 @@
 #include <string.h>
 #include <strings.h>
 
-bool http_text_is(struct http_text t, const char *s)
+bool http_text_is(struct text t, const char *s)
 {
     size_t n = strlen(s);
     return t.n == n && (n == 0 || memcmp(t.p, s, n) == 0);
 }
 
-bool http_text_is_nocase(struct http_text t, const char *s)
+bool http_text_is_nocase(struct text t, const char *s)
 {
     size_t n = strlen(s);
     return t.n == n && (n == 0 || strncasecmp(t.p, s, n) == 0);
@@ -47,12 +47,12 @@ static bool is_one_of(char c, const char *set)
     return c != '\0' && strchr(set, c);
 }
 
-int http_line_cut(const uint8_t *p, size_t n, struct http_text *line, const char **error)
+int http_line_cut(const uint8_t *p, size_t n, struct text *line, const char **error)
 {
     size_t i = 0;
     while (i < n && p[i] != '\r' && p[i] != '\n' && p[i] != '\0')
         i++;
-    *line = (struct http_text){(const char *)p, i};
+    *line = (struct text){(const char *)p, i};
     if (i == n || (p[i] == '\r' && i + 1 == n))
         return HTTP_LINE_MORE;
     if (p[i] == '\r' && p[i + 1] == '\n')
@@ -66,7 +66,7 @@ int http_line_cut(const uint8_t *p, size_t n, struct http_text *line, const char
     return HTTP_LINE_BAD;
 }
 
-struct http_text http_text_trim(struct http_text t)
+struct text http_text_trim(struct text t)
 {
     while (t.n > 0 && is_blank(t.p[0])) {
         t.p++;
@@ -77,7 +77,7 @@ struct http_text http_text_trim(struct http_text t)
     return t;
 }
 
-size_t http_token_len(struct http_text t)
+size_t http_token_len(struct text t)
 {
     size_t i = 0;
     while (i < t.n && (is_alnum(t.p[i]) || is_one_of(t.p[i], "!#$%&'*+-.^_`|~")))
@@ -85,7 +85,7 @@ size_t http_token_len(struct http_text t)
     return i;
 }
 
-bool http_text_is_printable(struct http_text t)
+bool http_text_is_printable(struct text t)
 {
     for (size_t i = 0; i < t.n; i++) {
         unsigned char c = (unsigned char)t.p[i];
@@ -95,8 +95,7 @@ bool http_text_is_printable(struct http_text t)
     return true;
 }
 
-bool http_field_split(struct http_text line, struct http_text *name, struct http_text *value,
-                      const char **error)
+bool http_field_split(struct text line, struct text *name, struct text *value, const char **error)
 {
     if (line.n > 0 && is_blank(line.p[0])) {
         *error = "a header line begins with a space: do not fold fields, send each on one line";
@@ -107,8 +106,8 @@ bool http_field_split(struct http_text line, struct http_text *name, struct http
         *error = "a header line is not \"name: value\": no spaces in or after the name";
         return false;
     }
-    *name = (struct http_text){line.p, n};
-    *value = http_text_trim((struct http_text){line.p + n + 1, line.n - n - 1});
+    *name = (struct text){line.p, n};
+    *value = http_text_trim((struct text){line.p + n + 1, line.n - n - 1});
     if (!http_text_is_printable(*value)) {
         *error = "a header field has a control character in its value: leave it out";
         return false;
@@ -117,7 +116,7 @@ bool http_field_split(struct http_text line, struct http_text *name, struct http
 }
 
 /* Where the first element of a list ends; a comma between double quotes does not end it. */
-static size_t element_len(struct http_text t)
+static size_t element_len(struct text t)
 {
     bool quoted = false;
     size_t i = 0;
@@ -143,13 +142,13 @@ static bool next_field(struct http_list *l)
     return false;
 }
 
-bool http_list_next(struct http_list *l, struct http_text *element)
+bool http_list_next(struct http_list *l, struct text *element)
 {
     while (l->rest.n > 0 || next_field(l)) {
         size_t n = element_len(l->rest);
-        struct http_text found = http_text_trim((struct http_text){l->rest.p, n});
+        struct text found = http_text_trim((struct text){l->rest.p, n});
         n += n < l->rest.n; /* the comma */
-        l->rest = (struct http_text){l->rest.p + n, l->rest.n - n};
+        l->rest = (struct text){l->rest.p + n, l->rest.n - n};
         if (found.n > 0) {
             *element = found;
             return true;
@@ -158,7 +157,7 @@ bool http_list_next(struct http_list *l, struct http_text *element)
     return false;
 }
 
-static void skip_spaces(struct http_text *t)
+static void skip_spaces(struct text *t)
 {
     while (t->n > 0 && is_blank(t->p[0])) {
         t->p++;
@@ -166,16 +165,16 @@ static void skip_spaces(struct http_text *t)
     }
 }
 
-static struct http_text cut(struct http_text *rest, size_t n)
+static struct text cut(struct text *rest, size_t n)
 {
-    struct http_text t = {rest->p, n};
+    struct text t = {rest->p, n};
     rest->p += n;
     rest->n -= n;
     return t;
 }
 
 /* The length of the quoted string at the start, with its quotes, or 0 (RFC 9110 5.6.4). */
-static size_t quoted_len(struct http_text t)
+static size_t quoted_len(struct text t)
 {
     for (size_t i = 1; i < t.n; i++) {
         if (t.p[i] == '"')
@@ -186,23 +185,23 @@ static size_t quoted_len(struct http_text t)
     return 0;
 }
 
-static bool cut_value(struct http_text *rest, struct http_text *value)
+static bool cut_value(struct text *rest, struct text *value)
 {
     if (rest->n > 0 && rest->p[0] == '"') {
         size_t n = quoted_len(*rest);
         if (n == 0)
             return false;
         *value = cut(rest, n);
-        *value = (struct http_text){value->p + 1, n - 2};
+        *value = (struct text){value->p + 1, n - 2};
         return http_text_is_printable(*value);
     }
     *value = cut(rest, http_token_len(*rest));
     return value->n > 0;
 }
 
-int http_parameter_next(struct http_text *rest, struct http_text *name, struct http_text *value)
+int http_parameter_next(struct text *rest, struct text *name, struct text *value)
 {
-    *value = (struct http_text){NULL, 0};
+    *value = (struct text){NULL, 0};
     skip_spaces(rest);
     if (rest->n == 0)
         return 0;
@@ -222,7 +221,7 @@ int http_parameter_next(struct http_text *rest, struct http_text *name, struct h
 }
 
 /* The length of "[" address "]" at the start, or 0. */
-static size_t ip_literal_len(struct http_text t)
+static size_t ip_literal_len(struct text t)
 {
     size_t i = 1;
     while (i < t.n && (is_hex(t.p[i]) || t.p[i] == ':' || t.p[i] == '.'))
@@ -232,7 +231,7 @@ static size_t ip_literal_len(struct http_text t)
 
 /* Without the comma, which RFC 3986 allows: no host has one, and some proxies join two Host fields
  * by it. */
-static size_t reg_name_len(struct http_text t)
+static size_t reg_name_len(struct text t)
 {
     size_t i = 0;
     while (i < t.n) {
@@ -246,7 +245,7 @@ static size_t reg_name_len(struct http_text t)
     return i;
 }
 
-bool http_host_is_valid(struct http_text t)
+bool http_host_is_valid(struct text t)
 {
     if (t.n == 0)
         return true;

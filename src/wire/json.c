@@ -321,13 +321,13 @@ static enum json_get get(struct json_object *object, const char *key, enum json_
     return json_object_is_type(*value, type) ? JSON_OK : JSON_WRONG_TYPE;
 }
 
-enum json_get json_get_text(struct json_object *object, const char *key, const char **p, size_t *n)
+enum json_get json_get_text(struct json_object *object, const char *key, struct text *text)
 {
     struct json_object *value;
     enum json_get found = get(object, key, json_type_string, &value);
     if (found == JSON_OK) {
-        *p = json_object_get_string(value);
-        *n = (size_t)json_object_get_string_len(value);
+        text->p = json_object_get_string(value);
+        text->n = (size_t)json_object_get_string_len(value);
     }
     return found;
 }

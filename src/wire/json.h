@@ -13,6 +13,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "text.h"
+
 struct buf;
 struct json_object;
 
@@ -33,8 +35,8 @@ struct json_object *json_parse_object(const char *text, size_t n, const char **e
 /* The result of looking up a member. A null has the wrong type. */
 enum json_get { JSON_ABSENT, JSON_OK, JSON_WRONG_TYPE };
 
-/* A string. *p lies inside the object and ends in a NUL that *n does not count. */
-enum json_get json_get_text(struct json_object *object, const char *key, const char **p, size_t *n);
+/* A string. It lies inside the object and ends in a NUL that text->n does not count. */
+enum json_get json_get_text(struct json_object *object, const char *key, struct text *text);
 
 /* An id: a whole number above 0. Fractions, exponents and values out of range have the wrong
  * type. */

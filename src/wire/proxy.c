@@ -10,17 +10,17 @@ enum { V1_MAX = 107 }; /* with its end of line */
 static const char v1_start[] = "PROXY ";
 
 /* The text up to the next blank or the end, which is then skipped. */
-static struct http_text take_word(struct http_text *line)
+static struct text take_word(struct text *line)
 {
     const char *blank = memchr(line->p, ' ', line->n);
-    struct http_text word = {line->p, blank ? (size_t)(blank - line->p) : line->n};
+    struct text word = {line->p, blank ? (size_t)(blank - line->p) : line->n};
     size_t skip = word.n + (blank != NULL);
     line->p += skip;
     line->n -= skip;
     return word;
 }
 
-static bool is_port(struct http_text t)
+static bool is_port(struct text t)
 {
     unsigned v = 0;
     for (size_t i = 0; i < t.n; i++) {
@@ -31,24 +31,24 @@ static bool is_port(struct http_text t)
     return t.n >= 1 && t.n <= 5 && v <= 65535 && (t.n == 1 || t.p[0] != '0');
 }
 
-static bool is_address(struct http_text t, bool six, struct netaddr *a)
+static bool is_address(struct text t, bool six, struct netaddr *a)
 {
     return (memchr(t.p, ':', t.n) != NULL) == six && netaddr_parse(a, t.p, t.n) && a->ip;
 }
 
 /* A line without its end. */
-static bool parse_line(struct http_text line, struct proxy_header *h)
+static bool parse_line(struct text line, struct proxy_header *h)
 {
     line.p += strlen(v1_start);
     line.n -= strlen(v1_start);
-    struct http_text family = take_word(&line);
+    struct text family = take_word(&line);
     *h = (struct proxy_header){.given = false};
     if (http_text_is(family, "UNKNOWN"))
         return true;
     bool six = http_text_is(family, "TCP6");
     if (!six && !http_text_is(family, "TCP4"))
         return false;
-    struct http_text source = take_word(&line), target = take_word(&line), port = take_word(&line);
+    struct text source = take_word(&line), target = take_word(&line), port = take_word(&line);
     struct netaddr ours;
     h->given = true;
     return is_address(source, six, &h->client) && is_address(target, six, &ours) && is_port(port) &&
@@ -64,7 +64,7 @@ static long parse_v1(const uint8_t *data, size_t n, struct proxy_header *h)
     if (!end)
         return n < V1_MAX ? 1 : -1; /* only the line's end shows its length */
     size_t size = (size_t)(end - data);
-    struct http_text line = {(const char *)data, size - 1};
+    struct text line = {(const char *)data, size - 1};
     if (size + 1 != n || size <= start || data[size - 1] != '\r' || memchr(data, 0, size))
         return -1;
     return parse_line(line, h) ? 0 : -1;
@@ -137,7 +137,7 @@ static bool parse_entry(const char *p, size_t n, struct netaddr *a)
 
 /* Looks at the entries of one field, the last one first. True when the client is found, or cannot
  * be; *good says which. */
-static bool look_at_field(struct http_text field, const char *trusted, struct netaddr *client,
+static bool look_at_field(struct text field, const char *trusted, struct netaddr *client,
                           bool *good)
 {
     while (field.n > 0) {

@@ -34,7 +34,7 @@ static const struct {
 enum { SERVER_BITS = 2, CLIENT_BITS = 3, PARAMETERS = 4 };
 
 /* "8" to "15", without leading zeros; 0 for anything else. */
-static uint8_t parse_bits(struct http_text t)
+static uint8_t parse_bits(struct text t)
 {
     static const char *const texts[] = {"8", "9", "10", "11", "12", "13", "14", "15"};
     for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++)
@@ -44,7 +44,7 @@ static uint8_t parse_bits(struct http_text t)
 }
 
 /* Takes one parameter of an offer; false if that can not be met. */
-static bool take_parameter(struct ws_deflate *d, struct http_text name, struct http_text value,
+static bool take_parameter(struct ws_deflate *d, struct text name, struct text value,
                            unsigned *seen)
 {
     unsigned i = 0;
@@ -64,11 +64,11 @@ static bool take_parameter(struct ws_deflate *d, struct http_text name, struct h
 }
 
 /* One offer. *d is what it leads to, off if it is declined. False if it is malformed. */
-static bool read_offer(struct http_text offer, struct ws_deflate *d)
+static bool read_offer(struct text offer, struct ws_deflate *d)
 {
     size_t n = http_token_len(offer);
-    struct http_text rest = {offer.p + n, offer.n - n}, name, value;
-    bool fits = http_text_is((struct http_text){offer.p, n}, "permessage-deflate");
+    struct text rest = {offer.p + n, offer.n - n}, name, value;
+    bool fits = http_text_is((struct text){offer.p, n}, "permessage-deflate");
     unsigned seen = 0;
     int got;
     *d = (struct ws_deflate){.on = false};
@@ -84,7 +84,7 @@ static bool read_offer(struct http_text offer, struct ws_deflate *d)
 bool ws_deflate_agree(const struct http_request *r, struct ws_deflate *d)
 {
     struct http_list list = {.r = r, .name = "Sec-WebSocket-Extensions"};
-    struct http_text offer;
+    struct text offer;
     *d = (struct ws_deflate){.on = false};
     while (http_list_next(&list, &offer)) {
         struct ws_deflate this;

@@ -64,8 +64,8 @@ static int refuse_handshake(const char **error, int status, const char *why)
 
 int ws_handshake_check(const struct http_request *r, struct ws_deflate *deflate, const char **error)
 {
-    const struct http_text *version = http_request_field(r, "Sec-WebSocket-Version");
-    const struct http_text *key = http_request_field(r, "Sec-WebSocket-Key");
+    const struct text *version = http_request_field(r, "Sec-WebSocket-Version");
+    const struct text *key = http_request_field(r, "Sec-WebSocket-Key");
     if (r->minor < 1 || !r->keep_alive || !http_request_has_token(r, "Upgrade", "websocket") ||
         !http_request_has_token(r, "Connection", "upgrade"))
         return refuse_handshake(
@@ -85,7 +85,7 @@ int ws_handshake_check(const struct http_request *r, struct ws_deflate *deflate,
 void ws_handshake_accept(struct buf *out, const struct http_request *r, const char *protocol,
                          const struct ws_deflate *agreed, time_t now)
 {
-    const struct http_text *key = http_request_field(r, "Sec-WebSocket-Key");
+    const struct text *key = http_request_field(r, "Sec-WebSocket-Key");
     char accept[29];
     ws_accept_key(key->p, key->n, accept);
     http_response_begin(out, 101, now);

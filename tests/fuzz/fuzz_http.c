@@ -9,7 +9,7 @@
 
 enum { MAX_HEAD = 4096, MAX_BODY = 2000 };
 
-static void require_inside(struct http_text t, const uint8_t *data, size_t n)
+static void require_inside(struct text t, const uint8_t *data, size_t n)
 {
     const uint8_t *p = (const uint8_t *)t.p;
     REQUIRE(t.p && (t.n == 0 || (p >= data && p + t.n <= data + n)));

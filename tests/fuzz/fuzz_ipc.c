@@ -27,7 +27,7 @@ static void check_fields(const struct ipc_message *m, struct draw *d)
             break;
         default: {
             size_t max = draw_below(d, 2) ? SIZE_MAX : draw_below(d, 300);
-            struct ipc_text t = ipc_get_text(&r, max);
+            struct text t = ipc_get_text(&r, max);
             REQUIRE(t.p && t.n <= max && (!r.bad || t.n == 0));
             REQUIRE(r.bad ||
                     ((const uint8_t *)t.p >= copy && (const uint8_t *)t.p + t.n <= copy + m->size));

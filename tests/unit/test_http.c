@@ -102,12 +102,12 @@ static void lists_are_searched_across_fields(void)
 
 static void texts_are_compared_whole(void)
 {
-    struct http_text t = {"Chunked", 7};
+    struct text t = {"Chunked", 7};
     CHECK(http_text_is(t, "Chunked") && !http_text_is(t, "chunked"));
     CHECK(http_text_is_nocase(t, "cHUNKED"));
     CHECK(!http_text_is_nocase(t, "chunke") && !http_text_is_nocase(t, "chunkedx"));
-    CHECK(http_text_is((struct http_text){NULL, 0}, ""));
-    CHECK(!http_text_is((struct http_text){NULL, 0}, "x"));
+    CHECK(http_text_is((struct text){NULL, 0}, ""));
+    CHECK(!http_text_is((struct text){NULL, 0}, "x"));
 }
 
 /* What each target means. NULL as path: refused with 400. */

@@ -26,8 +26,8 @@ static void fields_come_out_as_they_went_in(void)
     CHECK(m.type == IPC_SEND && m.seq == 7);
     struct ipc_reader r = ipc_read(&m);
     CHECK(ipc_get_u64(&r) == 42);
-    struct ipc_text id = ipc_get_text(&r, IPC_MAX_ID);
-    struct ipc_text content = ipc_get_text(&r, IPC_MAX_CONTENT);
+    struct text id = ipc_get_text(&r, IPC_MAX_ID);
+    struct text content = ipc_get_text(&r, IPC_MAX_CONTENT);
     CHECK(id.n == 4 && memcmp(id.p, "id-1", 4) == 0);
     CHECK(content.n == 5 && memcmp(content.p, "hello", 5) == 0);
     CHECK(ipc_read_end(&r));
@@ -101,7 +101,7 @@ static void a_text_longer_than_allowed_or_than_the_payload_reads_as_bad(void)
     uint8_t payload[8] = {5, 0, 0, 0, 'a', 'b', 'c', 'd'};
     struct ipc_message m = {.type = IPC_AUTH, .seq = 1, .payload = payload, .size = 8};
     struct ipc_reader r = ipc_read(&m);
-    struct ipc_text t = ipc_get_text(&r, 100);
+    struct text t = ipc_get_text(&r, 100);
     CHECK(t.n == 0 && !ipc_read_end(&r));
     payload[0] = 4;
     r = ipc_read(&m);
@@ -127,7 +127,7 @@ static void random_bytes_do_no_harm(void)
             continue;
         CHECK(m.payload >= data && m.payload + m.size <= data + n);
         struct ipc_reader r = ipc_read(&m);
-        struct ipc_text t = ipc_get_text(&r, sizeof(data));
+        struct text t = ipc_get_text(&r, sizeof(data));
         CHECK((const uint8_t *)t.p + t.n <= data + n || t.n == 0);
         ipc_get_u64(&r);
         ipc_read_end(&r);

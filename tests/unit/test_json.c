@@ -273,14 +273,14 @@ static void what_is_written_reads_back(void)
 {
     for (int c = 1; c < 128; c++) {
         struct buf b = BUF_INIT;
-        const char *error, *p;
-        size_t n;
+        const char *error;
+        struct text t;
         char text[] = {'x', (char)c, (char)c, 'y'};
         buf_puts(&b, "{\"k\":");
         json_put_string(&b, text, sizeof(text));
         buf_puts(&b, "}");
         struct json_object *o = json_parse_object((char *)buf_head(&b), buf_len(&b), &error);
-        CHECK(json_get_text(o, "k", &p, &n) == JSON_OK && n == 4 && memcmp(p, text, 4) == 0);
+        CHECK(json_get_text(o, "k", &t) == JSON_OK && t.n == 4 && memcmp(t.p, text, 4) == 0);
         json_object_put(o);
         buf_free(&b);
     }
@@ -311,15 +311,14 @@ static void text_is_found_with_its_length(void)
 {
     struct json_object *o =
         parse("{\"s\":\"caf\\u00e9\",\"e\":\"\",\"n\":1,\"z\":null,\"o\":{},\"a\":[\"\"]}");
-    const char *p = NULL;
-    size_t n = 0;
-    CHECK(json_get_text(o, "s", &p, &n) == JSON_OK && n == 5 && !strcmp(p, "caf\xc3\xa9"));
-    CHECK(json_get_text(o, "e", &p, &n) == JSON_OK && n == 0 && !strcmp(p, ""));
-    CHECK(json_get_text(o, "n", &p, &n) == JSON_WRONG_TYPE);
-    CHECK(json_get_text(o, "z", &p, &n) == JSON_WRONG_TYPE);
-    CHECK(json_get_text(o, "o", &p, &n) == JSON_WRONG_TYPE);
-    CHECK(json_get_text(o, "a", &p, &n) == JSON_WRONG_TYPE);
-    CHECK(json_get_text(o, "S", &p, &n) == JSON_ABSENT);
+    struct text t = {0};
+    CHECK(json_get_text(o, "s", &t) == JSON_OK && t.n == 5 && !strcmp(t.p, "caf\xc3\xa9"));
+    CHECK(json_get_text(o, "e", &t) == JSON_OK && t.n == 0 && !strcmp(t.p, ""));
+    CHECK(json_get_text(o, "n", &t) == JSON_WRONG_TYPE);
+    CHECK(json_get_text(o, "z", &t) == JSON_WRONG_TYPE);
+    CHECK(json_get_text(o, "o", &t) == JSON_WRONG_TYPE);
+    CHECK(json_get_text(o, "a", &t) == JSON_WRONG_TYPE);
+    CHECK(json_get_text(o, "S", &t) == JSON_ABSENT);
     json_object_put(o);
 }
 

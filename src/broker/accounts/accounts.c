@@ -76,7 +76,7 @@ static void request_fail(struct account_request *q, enum ipc_error error)
     request_free(q);
 }
 
-static char *copy_text(struct ipc_text t)
+static char *copy_text(struct text t)
 {
     return xstrndup(t.p, t.n);
 }
@@ -172,7 +172,7 @@ static void param_registration(struct db_params *params, const struct account_re
     db_param_text(params, q->email, strlen(q->email));
 }
 
-static void on_hashed(void *arg, bool done, struct ipc_text hash, enum ipc_check check)
+static void on_hashed(void *arg, bool done, struct text hash, enum ipc_check check)
 {
     (void)check;
     struct account_request *q = arg;
@@ -195,7 +195,7 @@ static void on_available(void *arg, const PGresult *result)
         request_fail(q, error);
         return;
     }
-    struct ipc_text password = {q->password, q->password_size};
+    struct text password = {q->password, q->password_size};
     hashing_hash(client_of(q), password, on_hashed, q);
 }
 
@@ -211,9 +211,9 @@ static bool count_registration(struct account_request *q)
 const char *accounts_register(struct peer *p, const struct ipc_message *m)
 {
     struct ipc_reader r = ipc_read(m);
-    struct ipc_text name = ipc_get_text(&r, IPC_MAX_NAME);
-    struct ipc_text email = ipc_get_text(&r, IPC_MAX_NAME);
-    struct ipc_text password = ipc_get_text(&r, IPC_MAX_PASSWORD);
+    struct text name = ipc_get_text(&r, IPC_MAX_NAME);
+    struct text email = ipc_get_text(&r, IPC_MAX_NAME);
+    struct text password = ipc_get_text(&r, IPC_MAX_PASSWORD);
     if (!ipc_read_end(&r) || !db_can_store(name.p, name.n) || !db_can_store(email.p, email.n))
         return malformed;
     if (!limits_register(p->remote, clock_ms())) {
@@ -251,7 +251,7 @@ static void on_password(void *arg, const PGresult *result)
     }
 }
 
-static void on_new_hash(void *arg, bool done, struct ipc_text hash, enum ipc_check check)
+static void on_new_hash(void *arg, bool done, struct text hash, enum ipc_check check)
 {
     (void)check;
     struct account_request *q = arg;
@@ -268,7 +268,7 @@ static void on_new_hash(void *arg, bool done, struct ipc_text hash, enum ipc_che
 
 static void hash_new_password(struct account_request *q)
 {
-    struct ipc_text password = {q->new_password, q->new_password_size};
+    struct text password = {q->new_password, q->new_password_size};
     hashing_hash(client_of(q), password, on_new_hash, q);
 }
 
@@ -279,7 +279,7 @@ static void on_rehashed(void *arg, const PGresult *result)
     request_free(arg);
 }
 
-static void on_renewed(void *arg, bool done, struct ipc_text hash, enum ipc_check check)
+static void on_renewed(void *arg, bool done, struct text hash, enum ipc_check check)
 {
     (void)check;
     struct account_request *q = arg;
@@ -298,12 +298,12 @@ static void on_renewed(void *arg, bool done, struct ipc_text hash, enum ipc_chec
  * has its answer already and may go; other logins of this source wait until this is done. */
 static void renew_hash(struct account_request *q)
 {
-    struct ipc_text password = {q->password, q->password_size};
+    struct text password = {q->password, q->password_size};
     struct hashing_client client = {.turn.key = (uint64_t)q->user};
     hashing_hash(client, password, on_renewed, q);
 }
 
-static void on_verified(void *arg, bool done, struct ipc_text hash, enum ipc_check check)
+static void on_verified(void *arg, bool done, struct text hash, enum ipc_check check)
 {
     (void)hash;
     struct account_request *q = arg;
@@ -336,7 +336,7 @@ static void on_credentials(void *arg, const PGresult *result)
         request_fail(q, db_error(result));
         return;
     }
-    struct ipc_text hash = {"", 0};
+    struct text hash = {"", 0};
     int work = 0;
     q->user = 0;
     if (PQntuples(result) == 1) {
@@ -352,7 +352,7 @@ static void on_credentials(void *arg, const PGresult *result)
         q->generation = db_int(result, 0, 5);
         q->disabled = db_bool(result, 0, 6);
     }
-    struct ipc_text password = {q->password, q->password_size};
+    struct text password = {q->password, q->password_size};
     hashing_verify(client_of(q), password, hash, work, on_verified, q);
 }
 
@@ -376,7 +376,7 @@ static void on_turn(void *arg, enum ipc_error error)
     }
 }
 
-static void queue_login(struct account_request *q, struct ipc_text account)
+static void queue_login(struct account_request *q, struct text account)
 {
     enum ipc_error error = logins_enter(&q->login, account, peer_find(q->asker.peer), on_turn, q);
     if (error)
@@ -386,8 +386,8 @@ static void queue_login(struct account_request *q, struct ipc_text account)
 const char *accounts_login(struct peer *p, const struct ipc_message *m)
 {
     struct ipc_reader r = ipc_read(m);
-    struct ipc_text name = ipc_get_text(&r, IPC_MAX_NAME);
-    struct ipc_text password = ipc_get_text(&r, IPC_MAX_PASSWORD);
+    struct text name = ipc_get_text(&r, IPC_MAX_NAME);
+    struct text password = ipc_get_text(&r, IPC_MAX_PASSWORD);
     if (!ipc_read_end(&r) || !db_can_store(name.p, name.n))
         return malformed;
     struct account_request *q = request_new(p, m);
@@ -395,15 +395,15 @@ const char *accounts_login(struct peer *p, const struct ipc_message *m)
     q->password = copy_text(password);
     q->password_size = password.n;
     /* Exactly the text that the database is asked for. */
-    queue_login(q, (struct ipc_text){q->name, strlen(q->name)});
+    queue_login(q, (struct text){q->name, strlen(q->name)});
     return NULL;
 }
 
 const char *accounts_password(struct peer *p, const struct ipc_message *m)
 {
     struct ipc_reader r = ipc_read(m);
-    struct ipc_text password = ipc_get_text(&r, IPC_MAX_PASSWORD);
-    struct ipc_text new_password = ipc_get_text(&r, IPC_MAX_PASSWORD);
+    struct text password = ipc_get_text(&r, IPC_MAX_PASSWORD);
+    struct text new_password = ipc_get_text(&r, IPC_MAX_PASSWORD);
     if (!ipc_read_end(&r))
         return malformed;
     struct account_request *q = request_new(p, m);
@@ -416,7 +416,7 @@ const char *accounts_password(struct peer *p, const struct ipc_message *m)
     q->user = p->user;
     char account[24];
     int n = snprintf(account, sizeof(account), "#%lld", (long long)p->user);
-    queue_login(q, (struct ipc_text){account, (size_t)n});
+    queue_login(q, (struct text){account, (size_t)n});
     return NULL;
 }
 

@@ -127,7 +127,7 @@ static void ask_database(const struct claim *c)
     pool_run(peer_find(c->asker.peer), STATEMENT_USER_STANDING, &params, on_standing, copy);
 }
 
-void bearer_prove(struct asker asker, struct ipc_text text)
+void bearer_prove(struct asker asker, struct text text)
 {
     struct claim c = {.asker = asker};
     const char *why;

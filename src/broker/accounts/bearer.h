@@ -11,7 +11,7 @@ void bearer_init(void);
 void bearer_free(void);
 
 /* AUTH: binds the peer to the token's user, or answers with the reason. */
-void bearer_prove(struct asker asker, struct ipc_text token);
+void bearer_prove(struct asker asker, struct text token);
 
 /* A new token for the user, valid for token_lifetime; free(3) it. NULL on failure. */
 char *bearer_issue(int64_t user, int64_t generation, const char *name);

@@ -118,7 +118,7 @@ static enum ipc_error admit(struct login *l, uint64_t account, uint64_t address)
     return IPC_E_NONE;
 }
 
-enum ipc_error logins_enter(struct login *l, struct ipc_text name, const struct peer *p,
+enum ipc_error logins_enter(struct login *l, struct text name, const struct peer *p,
                             void (*turn)(void *arg, enum ipc_error error), void *arg)
 {
     uint64_t account = limits_account(name.p, name.n), address = p->address;

@@ -34,7 +34,7 @@ struct login {
 /* Queues a login of the peer's client for this account. IPC_E_NONE: turn will be called when the
  * password may be checked, never before this returns, or with an error if the service ends first.
  * Otherwise the login is refused: IPC_E_LOGINS or IPC_E_OVERLOADED. */
-enum ipc_error logins_enter(struct login *l, struct ipc_text name, const struct peer *p,
+enum ipc_error logins_enter(struct login *l, struct text name, const struct peer *p,
                             void (*turn)(void *arg, enum ipc_error error), void *arg);
 
 /* In its turn: does it come from an address that is known for its account? */

@@ -46,7 +46,7 @@ static void list_remove(struct peer *p)
         first->feed.same_user = p->feed.same_user;
 }
 
-void feed_attach(struct peer *p, uint32_t seq, struct ipc_text named, uint64_t presence)
+void feed_attach(struct peer *p, uint32_t seq, struct text named, uint64_t presence)
 {
     if (link_is_hopeless()) {
         connections_drop(p);

@@ -16,7 +16,7 @@
 /* Attaches a bound peer; answers the ATTACH numbered seq once its row is committed. named: the
  * client's cursor; everything after it is delivered first; empty: none. presence: the client knows
  * who is online up to here; 0: only from now on. */
-void feed_attach(struct peer *p, uint32_t seq, struct ipc_text named, uint64_t presence);
+void feed_attach(struct peer *p, uint32_t seq, struct text named, uint64_t presence);
 
 /* Starts a peer whose cursor is set: live, or with what it missed. */
 void feed_begin(struct peer *p, bool missed);

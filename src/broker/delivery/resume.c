@@ -97,7 +97,7 @@ static void on_honoured(void *arg, const PGresult *result)
     free(r);
 }
 
-void resume_asked(struct peer *p, uint32_t seq, struct ipc_text named)
+void resume_asked(struct peer *p, uint32_t seq, struct text named)
 {
     struct cursor from = p->feed.cursor;
     if (named.n == 0 || !cursor_parse(named.p, named.n, link_tag(), &from)) {

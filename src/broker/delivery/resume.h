@@ -12,7 +12,7 @@ void resume_opened(struct peer *p, const struct row *row);
 
 /* RESUME: delivers everything after an older cursor once more, then RESUMED; named empty: only
  * RESUMED. */
-void resume_asked(struct peer *p, uint32_t seq, struct ipc_text named);
+void resume_asked(struct peer *p, uint32_t seq, struct text named);
 
 /* The database lost changes that were handed out: tells all peers, and starts them over at this
  * cursor. */

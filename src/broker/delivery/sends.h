@@ -14,7 +14,7 @@
 
 struct sending {
     int64_t receiver;
-    struct ipc_text id, content;
+    struct text id, content;
     bool again; /* the session sent it to an earlier broker and got no answer; finding it stored
                  * does not make it a duplicate */
 };

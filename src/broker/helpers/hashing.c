@@ -27,7 +27,7 @@ static struct work work = {.who = "an auth worker",
 static void on_answer(void *arg, const struct ipc_message *m)
 {
     struct job *job = arg;
-    struct ipc_text hash = {"", 0};
+    struct text hash = {"", 0};
     enum ipc_check check = IPC_WRONG;
     bool done = false;
     if (m) {
@@ -52,8 +52,7 @@ static void ask(struct hashing_client client, struct buf *packet, uint32_t seq, 
     work_ask(&work, client.turn, packet, seq, on_answer, job);
 }
 
-void hashing_hash(struct hashing_client client, struct ipc_text password, hashing_done *done,
-                  void *arg)
+void hashing_hash(struct hashing_client client, struct text password, hashing_done *done, void *arg)
 {
     struct buf packet = BUF_INIT;
     uint32_t seq = work_seq(&work);
@@ -62,8 +61,8 @@ void hashing_hash(struct hashing_client client, struct ipc_text password, hashin
     ask(client, &packet, seq, done, arg);
 }
 
-void hashing_verify(struct hashing_client client, struct ipc_text password, struct ipc_text hash,
-                    int cost, hashing_done *done, void *arg)
+void hashing_verify(struct hashing_client client, struct text password, struct text hash, int cost,
+                    hashing_done *done, void *arg)
 {
     struct buf packet = BUF_INIT;
     uint32_t seq = work_seq(&work);

@@ -24,14 +24,14 @@ void hashing_free(void);
 /* Called once, perhaps at once: with the hash for hashing_hash(), with the result for
  * hashing_verify(). done is false without an answer: no worker, or overloaded, or the peer has
  * gone. */
-typedef void hashing_done(void *arg, bool done, struct ipc_text hash, enum ipc_check check);
+typedef void hashing_done(void *arg, bool done, struct text hash, enum ipc_check check);
 
-void hashing_hash(struct hashing_client client, struct ipc_text password, hashing_done *done,
+void hashing_hash(struct hashing_client client, struct text password, hashing_done *done,
                   void *arg);
 
 /* hash: empty for a user that does not exist; takes the same time. work: the highest cost among
  * stored hashes, or 0; takes at least that cost's time, see bcrypt.h. */
-void hashing_verify(struct hashing_client client, struct ipc_text password, struct ipc_text hash,
-                    int work, hashing_done *done, void *arg);
+void hashing_verify(struct hashing_client client, struct text password, struct text hash, int work,
+                    hashing_done *done, void *arg);
 
 #endif

@@ -38,7 +38,7 @@ static const struct work_turn in_order = {0};
 static void on_answer(void *arg, const struct ipc_message *m)
 {
     struct job *job = arg;
-    struct ipc_text signature = {"", 0};
+    struct text signature = {"", 0};
     bool done = false;
     if (m) {
         struct ipc_reader r = ipc_read(m);

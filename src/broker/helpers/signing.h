@@ -13,11 +13,11 @@ void signing_free(void);
 
 /* Called once. done is false without an answer: no signer, or overloaded. An empty signature: the
  * signer refused. */
-typedef void signing_done(void *arg, bool done, struct ipc_text signature);
+typedef void signing_done(void *arg, bool done, struct text signature);
 
 struct signing_order {
     uint32_t scheme;
-    struct ipc_text key, content;
+    struct text key, content;
     uint64_t peer; /* the asking peer; nothing is signed for one that is gone */
 };
 

@@ -145,7 +145,7 @@ static void require_no_hole(const struct client *c, uint64_t change, const struc
 static void take_event(struct client *c, struct ipc_reader *r)
 {
     struct cursor at = ipc_get_cursor(r);
-    struct ipc_text frame = ipc_get_text(r, IPC_MAX_FRAME);
+    struct text frame = ipc_get_text(r, IPC_MAX_FRAME);
     REQUIRE(frame.n > 0 && c->attached, "an event for nobody");
     const struct message *m = &database_messages[strtoul(frame.p, NULL, 10)];
     REQUIRE(m->id == at.change && m->stamp == at.stamp && concerns(c, m), "not its event");
@@ -161,7 +161,7 @@ static void take_event(struct client *c, struct ipc_reader *r)
 static void take_status(struct client *c, struct ipc_reader *r)
 {
     uint64_t change = ipc_get_u64(r);
-    struct ipc_text frame = ipc_get_text(r, IPC_MAX_FRAME);
+    struct text frame = ipc_get_text(r, IPC_MAX_FRAME);
     char text[256], online[6] = "";
     long long user = 0;
     snprintf(text, sizeof(text), "%.*s", (int)frame.n, frame.p);
@@ -189,7 +189,7 @@ static void take_sent(struct client *c, const struct ipc_message *got, struct ip
     struct sent *s = find_sent(c, got->seq);
     uint64_t id = ipc_get_u64(r);
     ipc_get_u8(r);
-    struct ipc_text text = ipc_get_text(r, IPC_MAX_CURSOR);
+    struct text text = ipc_get_text(r, IPC_MAX_CURSOR);
     REQUIRE(s && got->seq, "an answer to nothing");
     const struct message *m = database_find(c->user, s->id);
     REQUIRE(m && m->id == id, "\"%s\" was acknowledged as %llu, which is not stored", s->id,
