@@ -67,7 +67,7 @@ broken() {
 }
 
 @test "an id that may be empty is found" {
-    broken chat_frame wire/chat_frame.c 's/n >= 1 && n <= CHAT_MAX_ID/n <= CHAT_MAX_ID/'
+    broken chat_frame wire/chat_frame.c 's/id.n >= 1 && //'
 }
 
 @test "an escape in JSON that json-c does not take is found" {

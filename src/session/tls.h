@@ -6,7 +6,6 @@
 #ifndef TLS_H
 #define TLS_H
 
-#include <openssl/types.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -14,10 +13,11 @@
 #include "endings.h"
 
 struct buf;
+struct ssl_ctx_st; /* SSL_CTX */
 struct tls;
 
 /* The settings of new connections; stays the caller's (tls_context.h). NULL: none. */
-void tls_use(SSL_CTX *c);
+void tls_use(struct ssl_ctx_st *c);
 
 /* The first error of libssl, without its numbers. Clears the queue of errors. */
 const char *tls_reason(void);
