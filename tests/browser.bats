@@ -6,14 +6,14 @@ load lib/server
 
 setup_file() {
     server_setup_file
-    # No presence: nothing comes that a test did not ask for.
-    server_start main -o presence=off
-    server_start strict -o presence=off -o mode=production -o cors_origins=https://a.example
-    server_start single -o presence=off -o max_connections_per_user=1
-    server_start hasty -o presence=off -o request_timeout=1s -o login_delay=0
-    server_start impatient -o presence=off -o header_timeout=1s
-    # Its listener reads what rings, and has nothing else to do.
-    server_start restful -o presence=off -o presence_lease=1h
+    # No presence: nothing comes that a test did not ask for. And a long lease, the same for all, since
+    # a host is silent for as long as its lease allows: listeners read what rings, and nothing else.
+    local options=(-o presence=off -o presence_lease=1h)
+    server_start main "${options[@]}"
+    server_start strict "${options[@]}" -o mode=production -o cors_origins=https://a.example
+    server_start single "${options[@]}" -o max_connections_per_user=1
+    server_start hasty "${options[@]}" -o request_timeout=1s -o login_delay=0
+    server_start impatient "${options[@]}" -o header_timeout=1s
 }
 
 teardown_file() {
@@ -61,7 +61,7 @@ PY
     py - <<'PY'
 from page import *
 from server import *
-n = "restful"
+n = "main"
 REQUESTS = [lambda u: handshake(None, {"Sec-WebSocket-Protocol": f"chatd.v1, bearer.{u.token}"}),
             lambda u: handshake(u.token),
             lambda u: f"GET /events HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {u.token}\r\n\r\n".encode()]
