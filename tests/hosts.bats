@@ -228,6 +228,35 @@ PY
     server_stop five
 }
 
+@test "a session that is halted: its user is offline after presence_lease, though nobody sees the client leave" {
+    server_start halted -o presence_lease=2s
+    py - <<'PY'
+from frames import *
+from server import *
+alice, bob, carol = (user(instance="halted") for _ in range(3))
+a, c = (connect(u.token, "halted") for u in (alice, carol))
+b = raw(handshake(bob.token), "halted")
+assert Answer(b).status == 101
+assert (bob, True) in seen(a, bob, carol, name="halted")
+[session] = children(f"session {carol.name} ", "halted")
+# Halted and going on in time: nothing happens, also later.
+for number in signal.SIGSTOP, signal.SIGCONT:
+    os.kill(session, number)
+[session] = children(f"session {bob.name} ", "halted")
+os.kill(session, signal.SIGSTOP)
+b.close()
+while (d := a.until("user_status")["data"])["user_id"] != bob.id:
+    pass
+assert d["online"] is False, d
+assert not online(bob, alice, "halted") and online(carol, alice, "halted")
+c.message(alice.id, "still here")
+assert a.until("message")["content"] == "still here"
+log = open(f"{T}/halted.log").read()
+assert f"session[{session}] was halted for presence_lease and is ended" in log, log
+PY
+    server_stop halted
+}
+
 @test "a broker that hangs: its users are offline elsewhere within presence_lease, and back when it goes on" {
     server_start lease1 -o presence_lease=4s
     server_start lease2 -o presence_lease=4s

@@ -93,6 +93,12 @@ static void take_signals(void)
     }
 }
 
+static void note_halt(pid_t pid, bool halted)
+{
+    roles_halted(pid, halted);
+    sessions_halted(pid, halted);
+}
+
 static void reap(void)
 {
     child_died = false;
@@ -100,7 +106,7 @@ static void reap(void)
     pid_t pid;
     while ((pid = waitpid(-1, &status, WNOHANG | WUNTRACED | WCONTINUED)) > 0)
         if (WIFSTOPPED(status) || WIFCONTINUED(status))
-            roles_halted(pid, WIFSTOPPED(status));
+            note_halt(pid, WIFSTOPPED(status));
         else if (!sessions_reaped(pid, status) && !roles_reaped(pid, status) &&
                  !takeover_reaped(pid, status) && !password_reaped(pid, status))
             log_warn("unknown child %d ended", (int)pid);
@@ -325,6 +331,7 @@ static int64_t do_chores(const struct master *m)
 {
     int64_t next = phase == SERVING ? CLOCK_NEVER : phase_ends;
     next = earlier(next, roles_turn());
+    next = earlier(next, sessions_end_halted());
     if (m->sockets->count > 0)
         next = earlier(next, sessions_keep_spares());
     next = earlier(next, watch_idle(m));

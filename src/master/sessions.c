@@ -27,6 +27,7 @@ struct session {
     pid_t pid;
     int handover; /* our end; -1: has its client, or was dismissed */
     bool dismissed;
+    int64_t halted_at;       /* by SIGSTOP or the like, clock_ms(); 0: it runs */
     struct netaddr from;     /* its client, or the proxy before that */
     struct address *address; /* of its client */
     struct session *next_spare;
@@ -45,6 +46,7 @@ static int target;          /* how many spares there should be now */
 static int64_t settle_at;   /* when the target may shrink */
 static int64_t fork_at;     /* do not fork before: spares died unused */
 static struct backoff backoff = {.first = 100, .most = 10000};
+static int64_t halts_end = CLOCK_NEVER; /* when the first of the halted may have to end */
 static bool stopped;
 
 /* Sessions to tell that the service ends, in order. */
@@ -317,6 +319,36 @@ bool sessions_reaped(pid_t pid, int status)
     addresses_leave(s->address);
     free(s);
     return true;
+}
+
+void sessions_halted(pid_t pid, bool halted)
+{
+    struct session *s = map_get(&sessions, (uint64_t)pid);
+    if (!s)
+        return;
+    s->halted_at = halted ? clock_ms() : 0;
+    if (halted && halts_end == CLOCK_NEVER)
+        halts_end = s->halted_at + conf->presence_lease;
+}
+
+int64_t sessions_end_halted(void)
+{
+    int64_t now = clock_ms();
+    if (now < halts_end)
+        return halts_end;
+    halts_end = CLOCK_NEVER;
+    struct session *s;
+    for (size_t at = 0; (s = map_next(&sessions, &at));) {
+        int64_t ends = s->halted_at ? s->halted_at + conf->presence_lease : CLOCK_NEVER;
+        if (ends > now) {
+            halts_end = ends < halts_end ? ends : halts_end;
+            continue;
+        }
+        log_warn("session[%d] was halted for presence_lease and is ended", (int)s->pid);
+        kill(s->pid, SIGKILL);
+        s->halted_at = 0;
+    }
+    return halts_end;
 }
 
 void sessions_retire(void)

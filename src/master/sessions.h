@@ -52,6 +52,13 @@ void sessions_renew_spares(void);
 /* Was this child a session? If so, forgets it. */
 bool sessions_reaped(pid_t pid, int status);
 
+/* A child was halted, by SIGSTOP or the like, or continued. Nothing if it is not a session. */
+void sessions_halted(pid_t pid, bool halted);
+
+/* Ends the sessions that have been halted for presence_lease: each would show its user as online,
+ * though its client may have left. Returns when to call again, as clock_ms(), or CLOCK_NEVER. */
+int64_t sessions_end_halted(void);
+
 /* Ends the spares for good; sessions with a client stay. */
 void sessions_retire(void);
 
