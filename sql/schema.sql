@@ -179,6 +179,10 @@ CREATE FUNCTION chatd.messages_over(sender_ids bigint[], client_ids text[], cont
      where c.messages > max_messages or c.bytes > max_bytes
 $$;
 
+CREATE FUNCTION chatd.page_bytes() RETURNS integer
+    LANGUAGE sql IMMUTABLE
+    AS $$ select 262144 $$;
+
 CREATE FUNCTION chatd.presence_audience(who bigint, host bigint) RETURNS bigint[]
     LANGUAGE plpgsql STABLE
     SET enable_sort TO 'on'
@@ -412,12 +416,13 @@ declare
     upto constant bigint := least(change_last(), after + 50000);
     here constant text := (select i.tag from instance i
                             where exists (select from hosts h where h.id = event_read.host_id));
-    found_rows int;
+    rows_left int := max_rows;
+    bytes_left int := page_bytes();
 begin
     if here is null then
         raise exception 'host % is not attached', event_read.host_id using errcode = 'CH001';
     end if;
-    return query
+    for cursor, stamp, user_ids, origin, frame in
         select m.id, change_stamp(m.created_at),
                case when m.sender_id = m.receiver_id then array[m.sender_id]
                     else array[m.receiver_id, m.sender_id] end,
@@ -433,9 +438,14 @@ begin
                 or (select true from sessions s
                      where s.user_id = m.sender_id and s.host_id = event_read.host_id limit 1))
          order by m.id
-         limit max_rows;
-    get diagnostics found_rows = row_count;
-    if found_rows < max_rows and upto > after then
+         limit max_rows
+    loop
+        return next;
+        rows_left := rows_left - 1;
+        bytes_left := bytes_left - coalesce(octet_length(frame), 0);
+        exit when bytes_left <= 0;
+    end loop;
+    if rows_left > 0 and bytes_left > 0 and upto > after then
         return query select upto, stamp_at(upto), null::bigint[], null::bigint, null::text;
     end if;
 end $$;
@@ -453,8 +463,10 @@ CREATE FUNCTION chatd_api.event_read_user(user_id bigint, after bigint, upto big
 #variable_conflict use_column
 declare
     here constant text := (select i.tag from instance i);
+    rows_left int := max_rows;
+    bytes_left int := page_bytes();
 begin
-    return query
+    for cursor, stamp, user_ids, origin, frame in
         select m.id, change_stamp(m.created_at),
                case when m.sender_id = m.receiver_id then array[m.sender_id]
                     else array[m.receiver_id, m.sender_id] end,
@@ -477,7 +489,16 @@ begin
                  where receiver_id <> sender_id) m
          where m.id <= upto
          order by m.id
-         limit max_rows;
+         limit max_rows
+    loop
+        return next;
+        rows_left := rows_left - 1;
+        bytes_left := bytes_left - coalesce(octet_length(frame), 0);
+        exit when bytes_left <= 0;
+    end loop;
+    if rows_left > 0 and bytes_left > 0 then
+        return query select upto, null::int, null::bigint[], null::bigint, null::text;
+    end if;
 end $$;
 
 CREATE FUNCTION chatd_api.host_attach(name text, change bigint, stamp integer) RETURNS TABLE(host_id bigint, tag text, honoured boolean, cursor bigint, cursor_stamp integer, presence bigint)

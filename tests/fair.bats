@@ -69,6 +69,29 @@ assert acks == [f"7-{number}" for number in range(20)]
 PY
 }
 
+@test "long messages: what the broker reads at once, for the host or for one who resumes, is bounded in bytes" {
+    py - <<'PY'
+from chat import *
+alice, bob = user(), user()
+[broker] = children("broker")
+def peak():
+    """In MB."""
+    with open(f"/proc/{broker}/status") as f:
+        [kilobytes] = [int(line.split()[1]) for line in f if line.startswith("VmHWM")]
+    return kilobytes / 1000
+before = peak()
+b, start = connect(bob.token), cursor_of(bob)
+# Six times as long in a frame: 40 MB in all.
+sql(f"insert into messages (sender_id, receiver_id, content) select {alice.id}, {bob.id}, repeat(chr(1), 65536) from generate_series(1, 100)")
+first = [b.until("message")["data"]["message_id"] for _ in range(100)]
+again = connect(bob.token, path=f"/ws?cursor={start}")
+assert [again.until("message")["data"]["message_id"] for _ in range(100)] == first == sorted(set(first))
+assert again.until("resumed")["data"]["recovered"] is True
+with open(f"/proc/{broker}/maps") as maps:
+    assert "libasan" in maps.read() or peak() - before < 6, (before, peak())
+PY
+}
+
 @test "lists: they never have the last reader, and what a session that has gone asked for is not run" {
     py - <<'PY'
 from rawhttp import *

@@ -667,11 +667,27 @@ revocations() {
 @test "event_read_user: what one user sent or received, within bounds, without repeats" {
     api "select from chatd_api.message_send(null, '{1,3,2,2,1}', '{2,4,2,3,2}', '{a,b,c,d,e}', '{7,7,7,7,7}', '{v,w,x,y,z}', null)"
     equal "$(api "select cursor, user_ids, origin from chatd_api.event_read_user(2, 0, 100, 10)" | xargs)" \
-        "1|{2,1}|7 3|{2}| 4|{3,2}|7 5|{2,1}|7"
-    equal "$(api "select cursor from chatd_api.event_read_user(2, 1, 4, 10)" | xargs)" "3 4"
+        "1|{2,1}|7 3|{2}| 4|{3,2}|7 5|{2,1}|7 100||"
+    equal "$(api "select cursor from chatd_api.event_read_user(2, 1, 4, 10)" | xargs)" "3 4 4"
     equal "$(api "select cursor from chatd_api.event_read_user(2, 0, 100, 2)" | xargs)" "1 3"
     equal "$(api "select u.frame = e.frame from chatd_api.event_read_user(3, 0, 100, 1) u, (select chatd_api.schema_version()) v,
         lateral chatd_api.event_read_user(4, 0, 100, 1) e")" "t"
+}
+
+@test "event_read, event_read_user: a page ends in bytes, too, and only the last one says that it is whole" {
+    host_open 1 >/dev/null
+    session_open 1 10 2
+    # Contents of 64 kB, whose frames are six times as long.
+    api "select from chatd_api.message_send(null, array_fill(1::bigint, '{5}'), array_fill(2::bigint, '{5}'),
+         '{a,b,c,d,e}', '{7,7,7,7,7}', array_fill(repeat(E'\\x01', 65536), '{4}') || '{short}', null)"
+    local call rest
+    for call in "event_read(1," "event_read_user(2,"; do
+        [[ $call == event_read\(* ]] && rest="10" || rest="5, 10"
+        equal "$(api "select cursor, octet_length(frame) > 390000, user_ids is null from chatd_api.$call 0, $rest)")" "1|t|f"
+        equal "$(api "select cursor from chatd_api.$call 3, $rest)")" "4"
+        equal "$(api "select cursor, user_ids is null from chatd_api.$call 4, $rest)" | xargs)" "5|f 5|t"
+        equal "$(api "select cursor from chatd_api.$call 0, $rest, true)")" "1"
+    done
 }
 
 @test "the text of a message is an expression in the plan, not a call for each row" {

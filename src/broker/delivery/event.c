@@ -15,3 +15,10 @@ struct event event_from_row(const PGresult *result, int row)
     e.frame = db_text(result, row, 4, &e.size);
     return e;
 }
+
+int event_rows(const PGresult *result, bool *whole)
+{
+    int rows = PQntuples(result);
+    *whole = rows > 0 && db_is_null(result, rows - 1, 2);
+    return rows - *whole;
+}

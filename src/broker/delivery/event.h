@@ -18,4 +18,8 @@ struct event {
 
 struct event event_from_row(const PGresult *result, int row);
 
+/* How many rows of a page are changes. whole: is there nothing more up to where it was read? A last
+ * row, without users, says so; otherwise the page was full, in rows or in bytes. */
+int event_rows(const PGresult *result, bool *whole);
+
 #endif

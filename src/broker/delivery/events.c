@@ -25,13 +25,14 @@ static void on_events(void *arg, const PGresult *result)
     (void)arg;
     if (!link_ok(result, "reading changes"))
         return;
-    int rows = PQntuples(result);
-    for (int i = 0; i < rows; i++) {
+    bool whole;
+    int rows = event_rows(result, &whole);
+    for (int i = 0; i < rows + whole; i++) {
         struct event e = event_from_row(result, i);
         feed_hand_out(&e);
     }
     answers_release();
-    if (rows >= ROWS_AT_ONCE || position().change - asked >= WINDOW)
+    if ((rows > 0 && !whole) || position().change - asked >= WINDOW)
         events_due = true;
 }
 

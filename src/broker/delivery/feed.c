@@ -332,7 +332,8 @@ static void on_missed_events(void *arg, const PGresult *result)
         free(c);
         return;
     }
-    int rows = PQntuples(result), taken = 0;
+    bool whole;
+    int rows = event_rows(result, &whole), taken = 0;
     while (taken < rows && ipc_channel_queued(&p->channel) <= queue_limit()) {
         struct event e = event_from_row(result, taken++);
         answers_put(p, e.cursor.change - 1);
@@ -340,7 +341,7 @@ static void on_missed_events(void *arg, const PGresult *result)
             put_event(&p->channel.out, &e);
         p->feed.cursor = e.cursor;
     }
-    if (rows >= PAGE || taken < rows || !link_is_up()) {
+    if (!whole || taken < rows || !link_is_up()) {
         free(c);
         fall_behind(p); /* goes on when this is read */
         peer_flush(p);

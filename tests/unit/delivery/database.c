@@ -276,11 +276,16 @@ static void set_cursor(PGresult *r, int row, int column, struct cursor c)
 }
 
 /* A frame names the message, and is as long as it takes to fill queues now and then. */
+static int frame_size(const struct message *m)
+{
+    return m->id % 23 ? 100 : 4000;
+}
+
 static void set_frame(PGresult *r, int row, int column, const struct message *m)
 {
     char text[4096];
     int n = snprintf(text, sizeof(text), "%u ", (unsigned)(m - database_messages));
-    int size = m->id % 23 ? 100 : 4000;
+    int size = frame_size(m);
     memset(text + n, '.', (size_t)(size - n));
     PQsetvalue(r, row, column, text, size);
 }
@@ -304,36 +309,55 @@ static void set_event(PGresult *r, int row, const struct message *m)
 
 /* --- statements --- */
 
+enum { PAGE_BYTES = 12000 };
+
+struct page {
+    PGresult *rows;
+    int64_t rows_left, bytes_left;
+};
+
+static bool has_room(const struct page *p)
+{
+    return p->rows_left > 0 && p->bytes_left > 0;
+}
+
+static void put_event(struct page *p, const struct message *m)
+{
+    set_event(p->rows, PQntuples(p->rows), m);
+    p->rows_left--;
+    p->bytes_left -= frame_size(m);
+}
+
 static PGresult *event_read(struct params *p)
 {
     int64_t host = param_int(p), after = param_int(p), most = param_int(p);
     if (host != attached)
         return refused();
-    PGresult *r = table(5);
-    int row = 0;
-    for (unsigned i = 0; i < database_count && row < most; i++) {
+    struct page page = {table(5), most, PAGE_BYTES};
+    for (unsigned i = 0; i < database_count && has_room(&page); i++) {
         const struct message *m = &database_messages[i];
         if (!m->lost && m->id > (uint64_t)after &&
             (has_session(host, m->receiver) || has_session(host, m->sender)))
-            set_event(r, row++, m);
+            put_event(&page, m);
     }
-    if (row < most && last().change > (uint64_t)after)
-        set_cursor(r, row, 0, last());
-    return r;
+    if (has_room(&page) && last().change > (uint64_t)after)
+        set_cursor(page.rows, PQntuples(page.rows), 0, last());
+    return page.rows;
 }
 
 static PGresult *event_read_user(struct params *p)
 {
     int64_t user = param_int(p), after = param_int(p), upto = param_int(p), most = param_int(p);
-    PGresult *r = table(5);
-    int row = 0;
-    for (unsigned i = 0; i < database_count && row < most; i++) {
+    struct page page = {table(5), most, PAGE_BYTES};
+    for (unsigned i = 0; i < database_count && has_room(&page); i++) {
         const struct message *m = &database_messages[i];
         if (!m->lost && m->id > (uint64_t)after && m->id <= (uint64_t)upto &&
             (m->receiver == user || m->sender == user))
-            set_event(r, row++, m);
+            put_event(&page, m);
     }
-    return r;
+    if (has_room(&page))
+        set_cursor(page.rows, PQntuples(page.rows), 0, (struct cursor){(uint64_t)upto, 0});
+    return page.rows;
 }
 
 static PGresult *session_open(struct params *p)
