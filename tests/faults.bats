@@ -85,11 +85,11 @@ import faults
 long = {f.kind.removesuffix(", beyond the lease"): f for f in faults.ALL if f.hold[0] > faults.LEASE and "SIGSTOP" in f.kind}
 assert set(long) == {f"SIGSTOP of a {what}" for what in [
     "session", "broker", "master", "whole host", "listener's backend", "writer's backend", "reader's backend"]} | {
-    "SIGSTOP of an auth worker"}, long
+    "SIGSTOP of an auth worker", "SIGSTOP of a signer"}, long
 # Above everything that chatd or a client waits for: ANSWER_TIMEOUT_MS of db.c is the longest.
 assert long["SIGSTOP of a whole host"].hold[0] > 20
 # In a schedule that has room for all of them, each comes.
-scene = types.SimpleNamespace(hosts=range(3), faults_known=len(faults.ALL))
+scene = types.SimpleNamespace(hosts=range(3), faults_known=faults.ALL)
 kinds = {type(f) for _, f in faults.schedule(scene, random.Random(1), 1000, (6, 10))}
 assert kinds == set(faults.ALL), set(faults.ALL) - kinds
 PY
@@ -100,7 +100,7 @@ PY
 import random, sys, types
 sys.path.insert(0, sys.argv[1] + "/tests/faults")
 import faults
-scene = types.SimpleNamespace(hosts=range(3), faults_known=17)
+scene = types.SimpleNamespace(hosts=range(3), faults_known=faults.ALL[:17])
 planned = [(when, f) for when, f in faults.schedule(scene, random.Random(102), 200, (6, 10)) if f.kind == faults.StopBackend.kind]
 assert [(when, f.host_number, f.seconds) for when, f in planned] == [(108.8, 0, 5.2)], planned
 PY
@@ -208,6 +208,34 @@ PY
 
 @test "the checker sees: the last frame is wrong" {
     mutated the_last_frame_is_wrong
+}
+
+@test "the checker sees: nobody is let in over TLS" {
+    mutated nobody_is_let_in_over_tls
+}
+
+@test "the checker sees: a device stays out" {
+    mutated a_device_stays_out
+}
+
+@test "the checker sees: a signer does not come back" {
+    mutated a_signer_does_not_come_back
+}
+
+@test "the checker sees: a signature is forgotten" {
+    mutated a_signature_is_forgotten
+}
+
+@test "the checker sees: the certificate of another host is shown" {
+    mutated the_certificate_of_another_host_is_shown
+}
+
+@test "the checker sees: the old certificate is shown after a renewal" {
+    mutated the_old_certificate_is_shown_after_a_renewal
+}
+
+@test "the checker sees: a certificate is not verified" {
+    mutated a_certificate_is_not_verified
 }
 
 @test "the checker sees: a process is left" {

@@ -4,8 +4,9 @@
     checker.py DIR/seed-3/records      prints all that is found in them
 
 The promise: a message that was acknowledged is stored once, reaches every device of its receiver,
-and the other devices of its sender, in order without a gap and, after resume, without a repeat; and
-nobody is shown online who is not. KINDS names all that can be found.
+and the other devices of its sender, in order without a gap and, after resume, without a repeat;
+nobody is shown online who is not; and when a fault is over everybody comes in again, plain and over
+TLS, by the host's own certificate. KINDS names all that can be found.
 """
 import sys
 from collections import Counter, defaultdict, namedtuple
@@ -30,6 +31,10 @@ KINDS = {
     "absent": "shown offline for longer than the lease though connected",
     "disagree": "when all is quiet, a view of who is online differs from the truth",
     "unrecovered": "resumed with recovered:false",
+    "shut": "not let in for longer than the lease after a fault, or after all of them",
+    "gone": "no signer for longer than the lease after a fault",
+    "hung": "a TLS handshake was neither done nor refused in the time that it may take",
+    "certificate": "a TLS handshake was answered with a certificate that is not, or no longer, the host's",
     "left": "a process or a connection is left behind",
     "error": "an answer that nothing here explains",
 }
@@ -38,7 +43,7 @@ KINDS = {
 def check(rows):
     index = Index(rows)
     return [f for part in (check_acks, check_stored, check_delivery, check_late, check_sequences, check_presence,
-                           check_rest) for f in part(rows, index)]
+                           check_entry, check_handshakes, check_rest) for f in part(rows, index)]
 
 
 def faults_of(rows):
@@ -287,6 +292,53 @@ def check_presence(rows, index):
                 if view != truth:
                     yield Finding("disagree", f"{where} at host {observer}",
                                   {"only shown": sorted(view - truth), "not shown": sorted(truth - view)})
+
+
+def check_entry(rows, index):
+    """After a fault of the signer, and after all of them."""
+    constants = [r for r in rows["run"] if r["ev"] == "constants"]
+    for r in rows["run"]:
+        if r["ev"] in ("entry", "signer") and \
+                (r["took"] is None or r["took"] > constants[-1]["lease"] + constants[-1]["allowance"]):
+            kind, what = ("gone", "no signer") if r["ev"] == "signer" else \
+                ("shut", "nobody was let in over TLS" if r["tls"] else "nobody was let in")
+            yield Finding(kind, f"{what} at host {r['host']}", index.evidence(r))
+        elif r["ev"] == "settled":
+            for device in r.get("out", ()):
+                yield Finding("shut", f"{device} ({index.devices[device]['kind']}) was not let in", index.evidence(r))
+
+
+HANDSHAKE_S = 13    # five to get to the signer, five for the signature, and what a busy machine adds
+
+
+def check_handshakes(rows, index):
+    used = certificates(rows)
+    for r in rows["handshakes"]:
+        if r["how"] not in ("good", "failed"):
+            yield Finding("certificate", f"host {r['host']}: {r['how']}", index.evidence(r))
+        elif r["how"] == "good" and not any(begin <= r["t"] and r["began"] <= end
+                                            for begin, end in used[r["host"]].get(r["certificate"], ())):
+            yield Finding("certificate", f"host {r['host']} has shown {r['certificate']}",
+                          {**index.evidence(r), "its own": used[r["host"]]})
+        if r["t"] - r["began"] > HANDSHAKE_S:
+            yield Finding("hung", f"a handshake at host {r['host']} took {r['t'] - r['began']:.1f} s", index.evidence(r))
+
+
+def certificates(rows):
+    """host -> serial number -> [(from, to)] in which it may be shown to those who come then."""
+    used, now = defaultdict(lambda: defaultdict(list)), defaultdict(list)
+    for r in rows["run"]:
+        if r["ev"] == "certificate":
+            now[r["host"]].append((r["serial"], r["t"]))
+        elif r["ev"] == "renewed":
+            *old, last = now[r["host"]]
+            for serial, begin in old:
+                used[r["host"]][serial].append((begin, r["t"]))
+            now[r["host"]] = [last]
+    for host, list_ in now.items():
+        for serial, begin in list_:
+            used[host][serial].append((begin, float("inf")))
+    return used
 
 
 def check_rest(rows, index):

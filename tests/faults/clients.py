@@ -1,8 +1,8 @@
 """The users and their devices: what a careful client does, and everything it sees written down.
 
 A device sends numbered messages under ids, and again under the same id after a temporary error or a
-lost connection until they are acknowledged. It connects to some host, with back-off, and makes up
-for what it missed in the way of its kind:
+lost connection until they are acknowledged. It connects to some host, always over TLS or never, with
+back-off, and makes up for what it missed in the way of its kind:
 
   query     WebSocket, GET /ws?cursor=…
   frame     WebSocket, a resume frame first
@@ -47,10 +47,10 @@ async def read_chunk(reader):
     return data[:-2]
 
 
-async def request(port, method, path, token=None, body=None, fields=()):
+async def request(door, method, path, token=None, body=None, fields=()):
     """One HTTP request on a connection of its own: (status, JSON). Raises Away on 503."""
     async def go():
-        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        reader, writer = await door.open()
         try:
             data = json.dumps(body).encode() if body is not None else b""
             lines = [f"{method} {path} HTTP/1.1", "Host: localhost", "Connection: close", *fields]
@@ -69,8 +69,6 @@ async def request(port, method, path, token=None, body=None, fields=()):
             return status, json.loads(text) if text else None
         finally:
             writer.transport.abort()
-    if port is None:
-        raise ConnectionRefusedError("the host is down")
     return await asyncio.wait_for(go(), GIVE_UP)
 
 
@@ -112,8 +110,8 @@ class User:
 class Device:
     resume = "history"
 
-    def __init__(self, user, kind, rng):
-        self.user, self.kind, self.rng, self.scene = user, kind, rng, user.scene
+    def __init__(self, user, kind, rng, tls):
+        self.user, self.kind, self.rng, self.scene, self.tls = user, kind, rng, user.scene, tls
         self.name = f"{user.id}.{len(user.devices)}"
         user.devices.append(self)
         self.conn = 0
@@ -126,7 +124,7 @@ class Device:
         self.host = None
         self.duplicates = 0
         self.received = set()
-        self.record("run", ev="device", kind=kind, resume=self.resume)
+        self.record("run", ev="device", kind=kind, resume=self.resume, tls=tls)
 
     # --- what it writes down ---
 
@@ -141,11 +139,14 @@ class Device:
 
     # --- its life ---
 
+    def door(self, host):
+        return host.tls if self.tls else host.plain
+
     async def run(self):
         wait = 0.1
         while True:
             await self.user.present.wait()
-            living = [h for h in self.scene.hosts if h.port]
+            living = [h for h in self.scene.hosts if h.plain.port]
             if living:
                 # At first a few on each, so that whatever host is hit has somebody.
                 self.host = self.rng.choice(living) if self.conn else living[self.user.id % len(living)]
@@ -274,7 +275,8 @@ class WebSocket(Device):
     path = "/ws"
 
     async def connect(self):
-        plain = socket.socket()
+        plain, door = socket.socket(), self.door(self.host)
+        uri, secure = door.websocket(f"{self.path}{self.query()}")
         ws, owned = None, False
         how = {"how": "server"}
         try:
@@ -282,13 +284,14 @@ class WebSocket(Device):
                 plain.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
             plain.setblocking(False)
             loop = asyncio.get_running_loop()
-            await asyncio.wait_for(loop.sock_connect(plain, ("127.0.0.1", self.host.port or 1)), GIVE_UP)
+            await asyncio.wait_for(loop.sock_connect(plain, ("127.0.0.1", door.port or 1)), GIVE_UP)
             owned = True
             slow = wsclient.READS_LITTLE if self.kind == "slow" else {"max_queue": 1000}
-            ws = await wsclient.connect(
-                f"ws://localhost{self.path}{self.query()}", sock=plain, open_timeout=GIVE_UP, ping_interval=None,
-                max_size=None, close_timeout=1, compression=None,
-                headers={"Authorization": f"Bearer {self.user.token}"}, **slow)
+            with door.handshake() as done:
+                ws = await wsclient.connect(
+                    uri, sock=plain, open_timeout=GIVE_UP, ping_interval=None, max_size=None, close_timeout=1,
+                    compression=None, headers={"Authorization": f"Bearer {self.user.token}"}, **secure, **slow)
+                done(ws.transport)
             self.opened(ws)
             await self.first(ws)
             self.scene.spawn(self.send_again())
@@ -429,10 +432,10 @@ class HistoryDevice(WebSocket):
                     await asyncio.sleep(self.rng.uniform(0.2, 0.6))
 
     async def read_page(self, peer):
-        port = self.rng.choice([h.port for h in self.scene.hosts])
+        door = self.door(self.rng.choice(self.scene.hosts))
         # 0 is refused. Message 1 was the first of all, and everybody was connected then.
         after, conn = max(1, self.known.get(peer, 0)), self.conn
-        status, page = await request(port, "GET", f"/messages/{peer}?after={after}&limit=100", self.user.token)
+        status, page = await request(door, "GET", f"/messages/{peer}?after={after}&limit=100", self.user.token)
         if status != 200:
             self.error(f"GET /messages answered {status} {page}")
             raise Away
@@ -463,8 +466,7 @@ class EventsDevice(Device):
         how = {"how": "server"}
         try:
             path = f"/events?cursor={self.cursor}" if self.cursor else "/events"
-            reader, writer = await asyncio.wait_for(
-                asyncio.open_connection("127.0.0.1", self.host.port or 1, limit=2**20), GIVE_UP)
+            reader, writer = await asyncio.wait_for(self.door(self.host).open(limit=2**20), GIVE_UP)
             writer.write(f"GET {path} HTTP/1.1\r\nHost: localhost\r\n"
                          f"Authorization: Bearer {self.user.token}\r\n\r\n".encode())
             status, fields = await asyncio.wait_for(read_head(reader), GIVE_UP)
@@ -508,8 +510,8 @@ class EventsDevice(Device):
         """Returns for how long to wait before the next attempt."""
         to, content = self.sending(id_)
         try:
-            port = self.rng.choice([h.port for h in self.scene.hosts])
-            status, answer = await request(port, "POST", "/messages", self.user.token,
+            door = self.door(self.rng.choice(self.scene.hosts))
+            status, answer = await request(door, "POST", "/messages", self.user.token,
                                            {"receiver_id": to, "content": content}, [f"Idempotency-Key: {id_}"])
         except (*LOST, Away) as e:
             self.failing = True
@@ -529,7 +531,7 @@ class EventsDevice(Device):
             self.closed(how="client")
 
 
-def make_device(user, kind, kinds, rng):
+def make_device(user, kind, kinds, rng, tls):
     classes = {"query": QueryDevice, "frame": FrameDevice, "events": EventsDevice, "history": HistoryDevice,
                "slow": QueryDevice if "query" in kinds else HistoryDevice}
-    return classes[kind](user, kind, rng)
+    return classes[kind](user, kind, rng, tls)

@@ -4,8 +4,10 @@ inject() begins it and may return; undo() ends it, after "hold" seconds. Who is 
 the schedule, so it is printed with it. To add one: a class, and its name in ALL.
 """
 import asyncio
+import random
 import signal
 
+import doors
 from hosts import kill, state_of, until
 
 LEASE = 10.0
@@ -327,10 +329,77 @@ class HangReader(HangListener):
     kind, role = "SIGSTOP of a reader's backend, beyond the lease", "pool"
 
 
+# --- TLS ---
+
+class SignerFault(Fault):
+    """While it is on, clients come in over TLS all the time. Then there must be a signer, and soon."""
+    knockers, gone = 3, None
+
+    async def inject(self):
+        self.on = True
+        dice = [random.Random(f"{self.choice} {n}") for n in range(self.knockers)]
+        self.tasks = [self.scene.spawn(doors.knock(self.host.tls, rng, lambda: self.on)) for rng in dice]
+        self.strike()
+
+    async def undo(self):
+        self.mend()
+        await asyncio.gather(self.scene.see_signer(self.host, self.gone), self.scene.enter(self.host.tls))
+        self.on = False
+        await asyncio.gather(*self.tasks)
+
+
+class StopSigner(SignerFault):
+    kind, hold = "SIGSTOP of a signer", (2, 8)
+
+    def strike(self):
+        self.pid = self.pick(self.host.children("signer"))
+        if self.pid:
+            kill(self.pid, signal.SIGSTOP)
+
+    def mend(self):
+        if self.pid and state_of(self.pid) == "T":
+            kill(self.pid, signal.SIGCONT)
+
+
+class KillSigner(StopSigner):
+    """Stopped before that, so that there are handshakes which wait for it."""
+    kind, hold = "kill -9 of a signer", (0.5, 3)
+
+    def mend(self):
+        self.gone = self.pid
+        if self.pid:
+            kill(self.pid, signal.SIGKILL)
+
+
+class HangSigner(StopSigner):
+    kind, hold = "SIGSTOP of a signer, beyond the lease", BEYOND
+
+
+class FailSigner(SignerFault):
+    kind, hold = "failing system calls of a signer", (3, 8)
+
+    def strike(self):
+        self.host.signer_failed = True
+        self.host.control.failing(1 + int(self.choice * 2**31))
+
+    def mend(self):
+        self.host.control.failing(0)
+
+
+class Renew(Fault):
+    kind, hold = "SIGHUP with a new certificate", (1, 3)
+
+    async def inject(self):
+        await self.scene.authority.certify(self.host)
+        await self.host.reload()
+        self.scene.records.add("run", ev="renewed", host=self.host_number)
+
+
 # What tests/faults/seeds has is drawn from the first so many: new ones come last, none is taken out.
 ALL = [KillSession, KillBroker, KillAuth, StopSession, StopBroker, KillTree, Drain, Cut, Hole, StopBackend,
        StopStandby, Terminate, CrashRestart, Failover, DiskFull, Clock, ClockDatabase,
-       HangSession, HangBroker, HangAuth, HangMaster, HangHost, HangListener, HangWriter, HangReader]
+       HangSession, HangBroker, HangAuth, HangMaster, HangHost, HangListener, HangWriter, HangReader,
+       KillSigner, StopSigner, HangSigner, FailSigner, Renew]
 SHORT = [KillSession, KillBroker, StopBroker, KillTree, Drain, Cut, Terminate, CrashRestart, DiskFull, Clock,
          ClockDatabase, StopStandby]
 
@@ -341,7 +410,7 @@ def schedule(scene, rng, seconds, pause):
     """[(when, fault)]: each kind in turn, in an order of the seed; now and then two at once."""
     planned, t, deck = [], 3.0, []
     while True:
-        deck = deck or rng.sample(ALL[:scene.faults_known], scene.faults_known)
+        deck = deck or rng.sample(scene.faults_known, len(scene.faults_known))
         fault = deck.pop()(scene, rng)
         if t + fault.seconds > seconds:
             return planned
@@ -351,8 +420,8 @@ def schedule(scene, rng, seconds, pause):
 
 
 def short_schedule(scene, rng, _seconds, _pause):
-    """A failover, the network of a host gone for longer than the lease (every other seed), and some
-    others at the same time."""
+    """A failover, the network of a host gone for longer than the lease (every other seed), some others
+    at the same time, and something of TLS."""
     planned = []
     if scene.seed % 2:
         planned.append((0.5, Hole(scene, rng)))
@@ -362,7 +431,13 @@ def short_schedule(scene, rng, _seconds, _pause):
         planned[-1][1].seconds = min(planned[-1][1].seconds, 3.0)
     planned.append((16.0, Failover(scene, rng)))
     planned[-1][1].seconds = 1.0
-    return planned
+    for when, kind in (3.0, Renew), (7.0, rng.choice([KillSigner, StopSigner, FailSigner])):
+        fault = kind(scene, rng)
+        fault.seconds = min(fault.seconds, 3.0)
+        # Where the network is away it would have to wait.
+        fault.host_number = (planned[0][1].host_number + 1) % len(scene.hosts)
+        planned.append((when, fault))
+    return sorted(planned, key=lambda pair: pair[0])
 
 
 async def carry_out(scene, planned, say):

@@ -15,6 +15,7 @@ import subprocess
 import sys
 
 import keeper
+from doors import Door
 from preload import preloaded
 
 HERE = os.path.dirname(os.path.abspath(__file__))
@@ -69,7 +70,7 @@ class Control:
     def __init__(self, path):
         self.path = path
         with open(path, "wb") as f:
-            f.write(struct.pack("qq", 0, 0))
+            f.write(struct.pack("qqq", 0, 0, 0))
         os.chmod(path, 0o644)
 
     def set(self, place, value):
@@ -82,6 +83,10 @@ class Control:
 
     def full(self, yes):
         self.set(1, int(yes))
+
+    def failing(self, seed):
+        """0: none fails."""
+        self.set(2, seed)
 
     def environment(self):
         env = {k: v for k, v in os.environ.items() if not k.startswith(("PG", "DB_", "LD_"))}
@@ -197,15 +202,17 @@ class Database:
 
 
 class Host:
-    """One chatd with its network."""
+    """One chatd with its network, and two doors."""
 
-    def __init__(self, number, folder, database):
+    def __init__(self, number, folder, database, authority, records):
         self.number, self.database = number, database
         self.name, self.role = f"h{number}", f"chatd{number}"
         self.dir = f"{folder}/{self.name}"
         self.folder = folder
         self.control = Control(f"{folder}/{self.name}.control")
-        self.port = None
+        self.plain, self.tls = Door(self, records), Door(self, records, authority.context)
+        self.certificate, self.key = f"{self.dir}/tls.pem", f"{self.dir}/tls.key"
+        self.signer_failed = False      # it has been made to
         self.process = self.network = None
         os.mkdir(self.dir)
         self.secret("db_password", database.password)
@@ -239,10 +246,11 @@ class Host:
     async def start(self):
         ready, theirs = os.pipe()
         options = {
-            "mode": "development", "port": 0, "listen": "127.0.0.1", "db_port": 5432, "db_name": "chatd",
+            "mode": "development", "listen": "127.0.0.1:0, tls:127.0.0.1:0", "db_port": 5432, "db_name": "chatd",
             "db_host": ",".join(f"{self.dir}/{c.name}" for c in self.database.clusters),
             "db_user": self.role, "db_password_file": f"{self.dir}/db_password",
-            "jwt_secret_file": f"{self.dir}/jwt_secret", "run_dir": f"{self.dir}/run", "bcrypt_cost": 4,
+            "jwt_secret_file": f"{self.dir}/jwt_secret", "tls_certificate_file": self.certificate,
+            "tls_key_file": self.key, "run_dir": f"{self.dir}/run", "bcrypt_cost": 4,
             "max_clients": 5000, "session_queue": "32k", "ready_fd": theirs,
             "user": "daemon", "session_user": "nobody"}
         log = open(f"{self.folder}/{self.name}.log", "ab")
@@ -253,7 +261,7 @@ class Host:
         line = await asyncio.to_thread(self.read_ready, ready)
         if not line.startswith("ready "):
             raise RuntimeError(f"chatd {self.name} is not ready: {line!r}; see {self.name}.log")
-        self.port = int(line.split()[1].rsplit(":", 1)[1])
+        self.plain.port, self.tls.port = (int(address.rsplit(":", 1)[1]) for address in line.split()[1:])
 
     @staticmethod
     def read_ready(fd):
@@ -270,13 +278,24 @@ class Host:
         """Pids of the processes whose title begins so."""
         return [p for p, t in children_of(self.process.pid).items() if t.startswith(f"chatd: {title}")]
 
+    def count_in_log(self, text):
+        with open(f"{self.folder}/{self.name}.log", errors="replace") as f:
+            return f.read().count(text)
+
+    async def reload(self):
+        """SIGHUP; returns when it is done."""
+        said = "configuration reloaded"
+        before = self.count_in_log(said)
+        self.process.send_signal(signal.SIGHUP)
+        await until(lambda: self.count_in_log(said) > before, 30, f"{self.name}: {said}")
+
     def left(self):
         """What there is of it, master and all."""
         return keeper.processes(self.folder, self.name)
 
     async def stop(self):
         """SIGTERM; true when nothing is left."""
-        self.port = None
+        self.plain.port = self.tls.port = None
         self.process.send_signal(signal.SIGTERM)
         try:
             await asyncio.to_thread(self.process.wait, 40)
@@ -286,7 +305,7 @@ class Host:
 
     async def die(self):
         """SIGKILL to the master; what it leaves behind must end by itself."""
-        self.port = None
+        self.plain.port = self.tls.port = None
         self.process.kill()
         await asyncio.to_thread(self.process.wait)
 

@@ -295,6 +295,59 @@ def the_last_frame_is_wrong(rows):
     return "user_status"
 
 
+# --- who comes in ---
+
+@causes("shut")
+def nobody_is_let_in_over_tls(rows):
+    r = next(r for r in rows["run"] if r["ev"] == "entry" and r["tls"])
+    r["took"] = None
+    return "over TLS"
+
+
+@causes("shut")
+def a_device_stays_out(rows):
+    device = next(r["device"] for r in rows["run"] if r["ev"] == "device")
+    next(r for r in rows["run"] if r["ev"] == "settled")["out"].append(device)
+    return device
+
+
+@causes("gone")
+def a_signer_does_not_come_back(rows):
+    r = next(r for r in rows["run"] if r["ev"] == "signer")
+    r["took"] = constant(rows, "lease") + constant(rows, "allowance") + 1
+    return f"host {r['host']}"
+
+
+@causes("hung")
+def a_signature_is_forgotten(rows):
+    r = middle([r for r in rows["handshakes"] if r["how"] == "good"])
+    r.update(how="failed", certificate=None, began=r["t"] - checker.HANDSHAKE_S - 1)
+    return f"host {r['host']} took"
+
+
+@causes("certificate")
+def the_certificate_of_another_host_is_shown(rows):
+    r = middle([r for r in rows["handshakes"] if r["how"] == "good"])
+    r["certificate"] = next(x["serial"] for x in rows["run"] if x["ev"] == "certificate" and x["host"] != r["host"])
+    return r["certificate"]
+
+
+@causes("certificate")
+def the_old_certificate_is_shown_after_a_renewal(rows):
+    renewed = next(r for r in rows["run"] if r["ev"] == "renewed")
+    r = next(r for r in rows["handshakes"] if r["how"] == "good" and r["host"] == renewed["host"]
+             and r["began"] > renewed["t"])
+    r["certificate"] = next(x["serial"] for x in rows["run"] if x["ev"] == "certificate" and x["host"] == r["host"])
+    return r["certificate"]
+
+
+@causes("certificate")
+def a_certificate_is_not_verified(rows):
+    r = middle(rows["handshakes"])
+    r.update(how="not verified: unknown authority", certificate=None)
+    return "unknown authority"
+
+
 # --- the rest ---
 
 @causes("left")
@@ -312,7 +365,8 @@ def an_answer_that_nothing_explains(rows):
 # --- a small record ---
 
 def small():
-    """Four devices of three users, one of each way to resume, ten messages, and a user who leaves."""
+    """Four devices of three users, one of each way to resume, ten messages, and a user who leaves; two
+    hosts, one of which gets another certificate."""
     rows = {topic: [] for topic in records.TOPICS}
     devices = [(1, "1.0", "query"), (2, "2.0", "frame"), (2, "2.1", "history"), (3, "3.0", "events")]
     rows["run"].append({"ev": "constants", "lease": 10, "allowance": 2, "t": 0})
@@ -356,8 +410,21 @@ def small():
                       "online": [1, 2, 3] if t < 41 else [1, 2]} for t in range(2, 61)]
     rows["seen"].append({"ev": "status", "observer": 0, "user": 3, "online": False, "t": 40.6})
     rows["seen"].sort(key=lambda r: r["t"])
-    rows["run"] += [{"ev": "settled", "online": [1, 2], "t": 58}, {"ev": "end", "t": 61}]
+    rows["run"] += [{"ev": "settled", "online": [1, 2], "out": [], "t": 58}, {"ev": "end", "t": 61}]
+    add_tls(rows)
     return rows
+
+
+def add_tls(rows):
+    certificates = [{"ev": "certificate", "host": host, "serial": serial, "t": t}
+                    for host, serial, t in ((0, "0A", 0.1), (1, "0B", 0.1), (0, "0C", 30))]
+    rows["run"] += [*certificates, {"ev": "renewed", "host": 0, "t": 31},
+                    {"ev": "signer", "host": 0, "took": 0.1, "t": 32},
+                    *({"ev": "entry", "host": 0, "tls": tls, "took": 0.2, "t": 50} for tls in (False, True))]
+    rows["run"].sort(key=lambda r: r["t"])
+    rows["handshakes"] = [{"host": host, "how": "good", "certificate": serial, "began": t, "t": t + 0.5}
+                          for host, serial, t in ((0, "0A", 20), (1, "0B", 20), (0, "0A", 30.4), (0, "0C", 30.4),
+                                                  (0, "0C", 40), (0, "0C", 41))]
 
 
 def prove(name, folder):

@@ -24,7 +24,7 @@ class Observer:
         """Who is online, by this host; None when it does not say."""
         asked = self.scene.records.now()
         try:
-            status, users = await asyncio.wait_for(request(self.host.port, "GET", "/users", self.token), PATIENCE)
+            status, users = await asyncio.wait_for(request(self.host.plain, "GET", "/users", self.token), PATIENCE)
             if status == 200:
                 return asked, [u["id"] for u in users if u["online"] and u["id"] in self.users]
             self.scene.records.add("run", ev="error", what=f"GET /users answered {status}")
@@ -43,10 +43,10 @@ class Observer:
     async def watch(self):
         while True:
             try:
-                if self.host.port is None:
+                if self.host.plain.port is None:
                     raise ConnectionRefusedError
                 ws = await wsclient.connect(
-                    f"ws://127.0.0.1:{self.host.port}/ws", open_timeout=8, close_timeout=1, ping_interval=None,
+                    f"ws://127.0.0.1:{self.host.plain.port}/ws", open_timeout=8, close_timeout=1, ping_interval=None,
                     compression=None, headers={"Authorization": f"Bearer {self.token}"})
                 try:
                     await self.listen(ws)

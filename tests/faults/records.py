@@ -9,17 +9,22 @@ rises with each attempt of a device, "n" counts the frames that one connection b
   stored       the table of the database that survived: message_id, sender, to, id, md5
   received     user, device, conn, n, message_id, sender, to, md5, via ("frame" or "history")
   connections  ev: begin, open, resumed (recovered, n), close, failed; user, device, conn, host
+  handshakes   of TLS: host, began, how ("good", "failed", or why the certificate was not verified),
+               certificate (its serial number where all is good)
   seen         what an observer saw: ev watch (on), view (online), status (user, online), users
                (asked, online), away (asked)
   run          ev: constants (lease, allowance), device, fault (number, kind, host or null, what),
-               fault_over (number), settled (online), end, left (what), error (what)
+               fault_over (number), settled (online, out: devices that should have come in), end,
+               left (what), error (what), certificate (host, serial: from now on perhaps), renewed
+               (host: from now on only that), entry (host, tls) and signer (host), both with took:
+               seconds until somebody was let in, or there was one; or null
 """
 import hashlib
 import json
 import os
 import time
 
-TOPICS = ("sent", "acked", "stored", "received", "connections", "seen", "run")
+TOPICS = ("sent", "acked", "stored", "received", "connections", "handshakes", "seen", "run")
 
 
 def digest(content):

@@ -31,6 +31,7 @@ def figures(rows):
     opened = {(r["device"], r["conn"]): r["t"] for r in rows["connections"] if r["ev"] == "open"}
     host = {(r["device"], r["conn"]): r["host"] for r in rows["connections"] if r["ev"] == "open"}
     f["connections"] = len(opened)
+    f["handshakes"] = sum(r["how"] == "good" for r in rows["handshakes"])
     acked = {}
     for r in rows["acked"]:
         acked.setdefault(r["message_id"], r["t"])
@@ -77,7 +78,7 @@ def tables(f):
              [(name, str(f[key])) for key, name in [
                  ("sent", "messages sent"), ("attempts", "attempts to send them"), ("acked", "acknowledged"),
                  ("stored", "stored"), ("delivered", "delivered, once for each device"),
-                 ("connections", "connections opened"),
+                 ("connections", "connections opened"), ("handshakes", "handshakes of TLS"),
                  ("repeats", "repeats seen by clients without resume"),
                  ("repeats_resumed", "repeats seen by clients with resume")]])]
 

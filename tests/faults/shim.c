@@ -1,13 +1,16 @@
 /*
- * A full disk and a clock that steps, for one process tree: preloaded into PostgreSQL and chatd.
+ * A full disk, a clock that steps and calls that fail, for one process tree: preloaded into
+ * PostgreSQL and chatd.
  *
- * The environment variable CHATD_FAULTS names a file of two 64-bit numbers, which this object maps
- * into each process at its start and which the suite changes while they run:
+ * The environment variable CHATD_FAULTS names a file of three 64-bit numbers, which this object
+ * maps into each process at its start and which the suite changes while they run:
  *
  *   seconds   are added to what time(), gettimeofday() and clock_gettime(CLOCK_REALTIME) say
  *   full      not 0: in PostgreSQL, whatever would make a regular file grow fails with ENOSPC; what
  *             overwrites a part that is there (the write-ahead log in its zeroed segments) does
  *             not, as on a real disk
+ *   failing   not 0: the seed of chance by which some of the signer's calls fail; each of its
+ *             processes begins anew with it
  *
  * A mapping costs no system call when it is read, so it works in a process whose filter of system
  * calls forbids to open files. A small mounted file system would fill up as truly, but to mount
@@ -18,11 +21,13 @@
 #include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/time.h>
 #include <sys/uio.h>
@@ -32,10 +37,11 @@
 struct control {
     int64_t seconds;
     int64_t full;
+    int64_t failing;
 };
 
 static const volatile struct control *control;
-static bool postgres;
+static bool postgres, signer;
 
 __attribute__((constructor)) static void map_control(void)
 {
@@ -51,6 +57,7 @@ __attribute__((constructor)) static void map_control(void)
     }
     close(fd);
     postgres = strcmp(program_invocation_short_name, "postgres") == 0;
+    signer = strcmp(program_invocation_short_name, "chatd-signer") == 0;
 }
 
 /* Finds what a function of ours stands in front of. */
@@ -93,6 +100,72 @@ time_t time(time_t *at)
     return ts.tv_sec;
 }
 
+/* --- calls of the signer --- */
+
+/* A number below 16 by the seed, 16 where nothing is to fail. */
+static unsigned chance(void)
+{
+    static uint64_t calls;
+    if (!signer || !control || !control->failing)
+        return 16;
+    /* splitmix64 */
+    uint64_t x = (uint64_t)control->failing + ++calls * 0x9e3779b97f4a7c15;
+    x = (x ^ (x >> 30)) * 0xbf58476d1ce4e5b9;
+    x = (x ^ (x >> 27)) * 0x94d049bb133111eb;
+    return (x ^ (x >> 31)) & 15;
+}
+
+static int fails(int error)
+{
+    errno = error;
+    return -1;
+}
+
+int ppoll(struct pollfd *fds, nfds_t count, const struct timespec *timeout, const sigset_t *mask)
+{
+    NEXT(int, ppoll, struct pollfd *, nfds_t, const struct timespec *, const sigset_t *);
+    switch (chance()) {
+    case 0:
+        return fails(EINTR);
+    case 1:
+        return fails(ENOMEM);
+    default:
+        return next(fds, count, timeout, mask);
+    }
+}
+
+/* A request stays where it is. After what is neither an interruption nor too early the signer ends.
+ */
+ssize_t recv(int fd, void *p, size_t n, int flags)
+{
+    NEXT(ssize_t, recv, int, void *, size_t, int);
+    switch (chance()) {
+    case 0:
+        return fails(EINTR);
+    case 1:
+        return fails(EAGAIN);
+    case 2:
+        return fails(ENOMEM);
+    default:
+        return next(fd, p, n, flags);
+    }
+}
+
+ssize_t send(int fd, const void *p, size_t n, int flags)
+{
+    NEXT(ssize_t, send, int, const void *, size_t, int);
+    switch (chance()) {
+    case 0:
+        return fails(EINTR);
+    case 1:
+        return fails(ENOBUFS);
+    case 2:
+        return fails(ENOMEM);
+    default:
+        return next(fd, p, n, flags);
+    }
+}
+
 /* --- the disk --- */
 
 /* Whether there is no room for a file that ends where this write would end. */
@@ -128,6 +201,14 @@ static off_t total(const struct iovec *parts, int count)
 ssize_t write(int fd, const void *p, size_t n)
 {
     NEXT(ssize_t, write, int, const void *, size_t);
+    switch (chance()) {
+    case 0:
+        return fails(EINTR);
+    case 1:
+        return fails(ENOMEM);
+    case 2:
+        n = n > 1 ? n / 2 : n;
+    }
     return no_room(fd, write_begin(fd) + (off_t)n) ? -1 : next(fd, p, n);
 }
 
