@@ -262,6 +262,25 @@ assert found == [(-0.1, 2), (9.9, 2)], found
 PY
 }
 
+# bats test_tags=once
+@test "the suite sees: a broker that forgets the signatures which the signer owes when it dies" {
+    local planted=$T/planted work=src/broker/helpers/work.c program
+    mkdir -p "$planted/build/faults"
+    cp -r "$ROOT/Makefile" "$ROOT/src" "$planted"
+    # What is overdue gives up its place, and nobody is told.
+    sed -i '/did not answer/ { n; d }' "$planted/$work"
+    diff "$ROOT/$work" "$planted/$work" >"$T/planted.diff" || [[ $? == 1 ]]
+    [[ $(<"$T/planted.diff") == *$'\n<         finish(job, NULL);' ]]
+    make -s -C "$planted" BUILD="$planted/build" "$planted/build/chatd-broker" >"$T/planted.make"
+    for program in chatd chatd-auth chatd-signer faults/shim.so; do
+        cp "$BUILD/$program" "$planted/build/$program"
+    done
+    BUILD=$planted/build run "$ROOT/tests/faults/run" --seed 1 --seconds 12 --faults FailSigner --keep "$T/found"
+    echo "$output"
+    [[ $status == 1 && $output == *"hung (a TLS handshake"* ]]
+    [[ -z $(sed -n 's/^  \([a-z]*\) (.*): .*/\1/p' <<<"$output" | grep -vx hung) ]]
+}
+
 # Waits until there is a folder of a run in which everything has been started.
 await_begin() {
     timeout 120 bash -c 'until grep -q "  begin  " "$1"; do sleep 0.1; done' _ "$1"

@@ -321,7 +321,8 @@ def check_handshakes(rows, index):
             yield Finding("certificate", f"host {r['host']} has shown {r['certificate']}",
                           {**index.evidence(r), "its own": used[r["host"]]})
         if r["t"] - r["began"] > HANDSHAKE_S:
-            yield Finding("hung", f"a handshake at host {r['host']} took {r['t'] - r['began']:.1f} s", index.evidence(r))
+            yield Finding("hung", f"a handshake at host {r['host']} took {r['t'] - r['began']:.1f} s",
+                          index.evidence(r))
 
 
 def certificates(rows):

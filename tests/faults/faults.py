@@ -379,10 +379,17 @@ class FailSigner(SignerFault):
     kind, hold = "failing system calls of a signer", (3, 8)
 
     def strike(self):
-        self.host.signer_failed = True
-        self.host.control.failing(1 + int(self.choice * 2**31))
+        self.host.signer_failed = self.failing = True
+        self.scene.spawn(self.vary(random.Random(self.choice)))
+
+    async def vary(self, rng):
+        """Each signer begins with the first of its chances: with the same ones all would end alike."""
+        while self.failing:
+            self.host.control.failing(rng.randrange(1, 2**62))
+            await asyncio.sleep(0.3)
 
     def mend(self):
+        self.failing = False
         self.host.control.failing(0)
 
 

@@ -125,7 +125,7 @@ class Scene:
 
     async def enter(self, door):
         """Writes down how long it takes from now until a client is let in."""
-        since, bound = self.records.now(), 2 * (faults.LEASE + ALLOWANCE)
+        since, bound = self.records.now(), faults.LEASE + ALLOWANCE
         came = await self.answers(door)
         while not came and self.records.now() < since + bound:
             await asyncio.sleep(0.2)
@@ -135,9 +135,10 @@ class Scene:
 
     async def see_signer(self, host, gone):
         """Writes down how long it takes from now until there is one, another than the one that is gone."""
-        since, bound = self.records.now(), 2 * (faults.LEASE + ALLOWANCE)
+        since, bound = self.records.now(), faults.LEASE + ALLOWANCE
         there = await self.wait(lambda: set(host.children("signer")) - {gone}, bound, f"{host.name} has a signer")
-        self.records.add("run", ev="signer", host=host.number, took=round(self.records.now() - since, 3) if there else None)
+        self.records.add("run", ev="signer", host=host.number,
+                         took=round(self.records.now() - since, 3) if there else None)
 
     # --- the end ---
 

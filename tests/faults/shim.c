@@ -9,8 +9,7 @@
  *   full      not 0: in PostgreSQL, whatever would make a regular file grow fails with ENOSPC; what
  *             overwrites a part that is there (the write-ahead log in its zeroed segments) does
  *             not, as on a real disk
- *   failing   not 0: the seed of chance by which some of the signer's calls fail; each of its
- *             processes begins anew with it
+ *   failing   not 0: the seed of chance by which some of the signer's calls fail
  *
  * A mapping costs no system call when it is read, so it works in a process whose filter of system
  * calls forbids to open files. A small mounted file system would fill up as truly, but to mount
@@ -134,7 +133,7 @@ int ppoll(struct pollfd *fds, nfds_t count, const struct timespec *timeout, cons
     }
 }
 
-/* A request stays where it is. After what is neither an interruption nor too early the signer ends.
+/* The request stays where it is. After what is no interruption, and not too early, the signer ends.
  */
 ssize_t recv(int fd, void *p, size_t n, int flags)
 {
