@@ -319,7 +319,7 @@ def check_handshakes(rows, index):
         elif r["how"] == "good" and not any(begin <= r["t"] and r["began"] <= end
                                             for begin, end in used[r["host"]].get(r["certificate"], ())):
             yield Finding("certificate", f"host {r['host']} has shown {r['certificate']}",
-                          {**index.evidence(r), "its own": used[r["host"]]})
+                          {**index.evidence(r), "its own": dict(used[r["host"]])})
         if r["t"] - r["began"] > HANDSHAKE_S:
             yield Finding("hung", f"a handshake at host {r['host']} took {r['t'] - r['began']:.1f} s",
                           index.evidence(r))
