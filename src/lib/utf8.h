@@ -32,4 +32,8 @@ bool utf8_valid(const uint8_t *p, size_t n);
 /* The number of code points in n bytes of valid UTF-8. */
 size_t utf8_count(const char *s, size_t n);
 
+/* Whether n bytes of valid UTF-8 leave alone what is written around them: no control characters,
+ * nothing that breaks a line or turns the direction of what follows. */
+bool utf8_inline(const char *s, size_t n);
+
 #endif

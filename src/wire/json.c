@@ -332,6 +332,12 @@ enum json_get json_get_text(struct json_object *object, const char *key, struct 
     return found;
 }
 
+bool json_is_null(struct json_object *object, const char *key)
+{
+    struct json_object *value;
+    return json_object_object_get_ex(object, key, &value) && !value;
+}
+
 enum json_get json_get_id(struct json_object *object, const char *key, int64_t *id)
 {
     struct json_object *value;

@@ -38,6 +38,9 @@ enum json_get { JSON_ABSENT, JSON_OK, JSON_WRONG_TYPE };
 /* A string. It lies inside the object and ends in a NUL that text->n does not count. */
 enum json_get json_get_text(struct json_object *object, const char *key, struct text *text);
 
+/* Is the member there, and null? */
+bool json_is_null(struct json_object *object, const char *key);
+
 /* An id: a whole number above 0. Fractions, exponents and values out of range have the wrong
  * type. */
 enum json_get json_get_id(struct json_object *object, const char *key, int64_t *id);

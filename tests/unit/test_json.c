@@ -319,6 +319,9 @@ static void text_is_found_with_its_length(void)
     CHECK(json_get_text(o, "o", &t) == JSON_WRONG_TYPE);
     CHECK(json_get_text(o, "a", &t) == JSON_WRONG_TYPE);
     CHECK(json_get_text(o, "S", &t) == JSON_ABSENT);
+    CHECK(json_is_null(o, "z"));
+    CHECK(!json_is_null(o, "s") && !json_is_null(o, "e") && !json_is_null(o, "n"));
+    CHECK(!json_is_null(o, "S"));
     json_object_put(o);
 }
 

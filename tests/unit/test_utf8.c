@@ -147,6 +147,42 @@ static void counts_code_points_and_not_bytes(void)
     CHECK(utf8_count("a\xc3\xa9\xe2\x82\xac\xf0\x9f\x98\x80", 10) == 4);
 }
 
+static void text_that_reaches_beyond_itself_is_told(void)
+{
+    static const char *const good[] = {"",
+                                       " ",
+                                       "Ann B. ~",
+                                       "\xc2\xa0",
+                                       "\xe2\x80\xa7",
+                                       "\xe2\x80\xaf",
+                                       "\xe2\x81\xa5",
+                                       "\xe2\x81\xaa",
+                                       "\xe2\x80\x8d",
+                                       "\xd7\xa9\xd7\x9c",
+                                       "\xf0\x9f\x98\x80",
+                                       "\xf4\x8f\xbf\xbf",
+                                       "\xc3\xbf",
+                                       "\xdf\xbf"};
+    static const char *const bad[] = {"\x01",
+                                      "a\n",
+                                      "\x1f",
+                                      "\x7f",
+                                      "a\xc2\x80",
+                                      "\xc2\x85",
+                                      "\xc2\x9f",
+                                      "\xe2\x80\xa8",
+                                      "\xe2\x80\xa9",
+                                      "x\xe2\x80\xaa",
+                                      "\xe2\x80\xae",
+                                      "\xe2\x81\xa6",
+                                      "\xf0\x9f\x98\x80\xe2\x81\xa9"};
+    for (size_t i = 0; i < sizeof(good) / sizeof(good[0]); i++)
+        CHECK(utf8_inline(good[i], strlen(good[i])));
+    for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
+        CHECK(!utf8_inline(bad[i], strlen(bad[i])));
+    CHECK(!utf8_inline("a\0b", 3));
+}
+
 int main(void)
 {
     RUN(every_sequence_of_up_to_three_bytes_is_judged_right);
@@ -155,5 +191,6 @@ int main(void)
     RUN(half_a_sequence_is_not_complete_and_not_yet_wrong);
     RUN(random_texts_are_judged_alike_whole_and_in_pieces);
     RUN(counts_code_points_and_not_bytes);
+    RUN(text_that_reaches_beyond_itself_is_told);
     return DONE();
 }
