@@ -50,6 +50,14 @@ CREATE FUNCTION chatd.json_time(moment timestamp with time zone) RETURNS text
     LANGUAGE sql STABLE
     AS $$ select to_char(moment at time zone 'UTC', '"\""YYYY-MM-DD"T"HH24:MI:SS.MS"Z\""') $$;
 
+CREATE FUNCTION chatd.me_json(id bigint, username text, display_name text, email text, created_at timestamp with time zone) RETURNS text
+    LANGUAGE sql STABLE
+    AS $$
+    select '{"id":' || id || ',"username":"' || username || '","display_name":'
+        || coalesce(to_json(display_name)::text, 'null') || ',"email":' || to_json(email)::text
+        || ',"created_at":' || json_time(created_at) || '}'
+$$;
+
 CREATE FUNCTION chatd.message_frame(tag text, id bigint, sender_id bigint, sender text, receiver_id bigint, content text, created_at timestamp with time zone) RETURNS text
     LANGUAGE sql STABLE
     AS $$
@@ -922,6 +930,42 @@ begin
         else 'ok' end;
 end $_$;
 
+CREATE FUNCTION chatd_api.user_change(id bigint, display_name text, email text, compared bigint) RETURNS TABLE(status text, me text)
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'chatd', 'pg_temp'
+    SET enable_seqscan TO 'off'
+    AS $$
+#variable_conflict use_column
+declare
+    own users;
+begin
+    select * into own from users u where u.id = user_change.id and not u.disabled for no key update;
+    if own.id is null then
+        return query select 'gone', null::text;
+        return;
+    elsif user_change.email is not null and own.token_generation is distinct from compared then
+        return query select 'stale', null::text;
+        return;
+    elsif exists (select from users u
+                   where lower(u.email collate "C") = lower(user_change.email collate "C")
+                     and u.id <> own.id) then
+        return query select 'email_taken', null::text;
+        return;
+    end if;
+    return query
+        update users u
+           set display_name = case when user_change.display_name is null then u.display_name
+                                   else nullif(user_change.display_name, '') end,
+               email = coalesce(user_change.email, u.email)
+         where u.id = own.id
+        returning 'ok', me_json(u.id, u.username, u.display_name, u.email, u.created_at);
+exception
+    when unique_violation then
+        return query select 'email_taken', null::text;
+    when check_violation then
+        return query select 'invalid', null::text;
+end $$;
+
 CREATE FUNCTION chatd_api.user_credentials(id bigint) RETURNS TABLE(dearest integer, user_id bigint, username text, password_hash text, user_json text, generation bigint, disabled boolean)
     LANGUAGE plpgsql STABLE SECURITY DEFINER
     SET search_path TO 'chatd', 'pg_temp'
@@ -971,8 +1015,9 @@ begin
     end if;
     if after_name is not null then
         select '[' || coalesce(string_agg(
-                   '{"id":' || u.id || ',"username":"' || u.username || '","online":'
-                   || case when u.online then 'true' else 'false' end || ',"last_seen":'
+                   '{"id":' || u.id || ',"username":"' || u.username || '"'
+                   || coalesce(',"display_name":' || to_json(u.display_name)::text, '')
+                   || ',"online":' || case when u.online then 'true' else 'false' end || ',"last_seen":'
                    || coalesce(json_time(case when u.online then now()
                                               when u.shown then u.last_seen end),
                                'null') || '}', ',' order by u.n) filter (where u.n <= max_rows), '')
@@ -980,20 +1025,20 @@ begin
                case when count(*) > max_rows then max(u.id) filter (where u.n = max_rows) end
           into users, next
           from (select v.*, v.shown and exists (select from sessions s where s.user_id = v.id) as online
-                  from (select u.id, u.username, u.last_seen, u.n,
+                  from (select u.id, u.username, u.display_name, u.last_seen, u.n,
                                mode = 'all' or u.id = caller_id
                                or mode = 'contacts'
                                   and exists (select from contacts c
                                                where c.user_id = caller_id
                                                  and c.contact_id = u.id) as shown
-                          from ((select id, username, last_seen,
+                          from ((select id, username, display_name, last_seen,
                                         row_number() over (order by id) as n
                                    from users
                                   where prefix = '' and id > after_id
                                   order by id limit max_rows + 1)
                                 union all
                                 -- No name has a character above 'z'.
-                                (select id, username, last_seen,
+                                (select id, username, display_name, last_seen,
                                         row_number() over (order by lower(username collate "C"))
                                    from users
                                   where prefix <> '' and lower(username collate "C") >= low
@@ -1014,6 +1059,16 @@ begin
     return query
         update users u set token_generation = u.token_generation + 1 where u.id = user_logout.id
         returning u.token_generation, u.disabled, unix_time(u.revoked_at);
+end $$;
+
+CREATE FUNCTION chatd_api.user_me(id bigint) RETURNS text
+    LANGUAGE plpgsql STABLE SECURITY DEFINER
+    SET search_path TO 'chatd', 'pg_temp'
+    SET enable_seqscan TO 'off'
+    AS $$
+begin
+    return (select me_json(u.id, u.username, u.display_name, u.email, u.created_at)
+              from users u where u.id = user_me.id);
 end $$;
 
 CREATE FUNCTION chatd_api.user_password(id bigint, compared bigint, new_hash text) RETURNS TABLE(generation bigint, disabled boolean, revoked bigint)
@@ -1179,7 +1234,9 @@ CREATE TABLE chatd.users (
     revoked_at timestamp with time zone,
     revocation bigint,
     rehashes integer DEFAULT 0 NOT NULL,
+    display_name text,
     CONSTRAINT users_created_at_check CHECK (isfinite(created_at)),
+    CONSTRAINT users_display_name_check CHECK ((((char_length(display_name) >= 1) AND (char_length(display_name) <= 64)) AND ((display_name COLLATE "C") !~ '[\u0001-\u001F\u007F-\u009F\u2028-\u202E\u2066-\u2069]|^ | $'::text))),
     CONSTRAINT users_email_check CHECK (((octet_length(email) >= 1) AND (octet_length(email) <= 254))),
     CONSTRAINT users_revoked_at_check CHECK (isfinite(revoked_at)),
     CONSTRAINT users_username_check CHECK ((username ~ '^[A-Za-z0-9_.-]{1,32}$'::text))

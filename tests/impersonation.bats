@@ -101,8 +101,8 @@ with Innocents():
             fits = b""
         bad = {fits[:n] for n in {0, 1, 3, 4, len(fits) // 2, len(fits) - 1} if 0 <= n < len(fits)}
         bad |= {fits + b"\0", fits + b"more"}
-        if row.name not in ("HISTORY", "LOGOUT") and good(row.name, who) is not None:
-            at = {"HELLO": 12, "SEND": 8, "SIGN": 4, "USERS": 12}.get(row.name, 0)      # of its first text
+        if row.name not in ("HISTORY", "LOGOUT", "ME") and good(row.name, who) is not None:
+            at = {"HELLO": 12, "SEND": 8, "SIGN": 4, "USERS": 12, "CHANGE_ME": 1}.get(row.name, 0)      # of its first text
             size = struct.unpack_from("=I", fits, at)[0]
             for n in (size + 1, 2**31, 2**32 - 1, len(fits)):
                 bad.add(fits[:at] + u32(n) + fits[at + 4:])
@@ -143,6 +143,11 @@ with Innocents() as them:
         c = Channel(BOUND, who)
         c.say("USERS", users_payload(*page))
         c.ended(page)
+    for change in ((0,), (4,), (255,), (1, b"nul\0"), (1, b"\xff\xfe"), (1, "n" * 257), (2, "", b"nul\0"), (2, "", b"\xff"),
+                   (2, "", "e" * 257, password()), (2, "", "e@x", "p" * 257)):
+        c = Channel(BOUND, who)
+        c.say("CHANGE_ME", change_me_payload(*change))
+        c.ended(change)
     for state, name, rest in ((BOUND, "ATTACH", u64(0)), (ATTACHED, "RESUME", b"")):
         c = Channel(state, who)
         c.say(name, text("c" * 65) + rest)
@@ -177,9 +182,9 @@ PY
     py - <<'PY'
 from impersonate import *
 with Innocents():
-    who = user()
     # AUTH is answered at once, HELLO is said once.
-    for row in (r for r in MINE if r.name not in ("HELLO", "AUTH") and good(r.name, who) is not None):
+    for row in (r for r in MINE if r.name not in ("HELLO", "AUTH") and good(r.name) is not None):
+        who = user()                # LOGOUT makes the token void
         c = Channel(row.states[-1], who)
         c.raw(b"".join(message(row.number, good(row.name, who), 50 + i) for i in range(row.waiting + 1)))
         c.ended(row.name)
@@ -262,6 +267,21 @@ with Innocents() as them:
     assert history == [], history
     _, history = reply(c.ask("HISTORY", history_payload(b.id)))
     assert [m["content"] for m in history] == ["as whom?"], history
+    c.close()
+    # There is no field for whose account it is, either.
+    c = Channel(BOUND, mallory)
+    assert reply(c.ask("ME"))[1]["id"] == mallory.id
+    before = sql(f"select md5(string_agg(u::text, ',' order by id)) from users u where id <> {mallory.id}")
+    status, me = reply(c.ask("CHANGE_ME", change_me_payload(3, a.name, f"{mallory.name}@example.net", password())))
+    assert (status, me["id"], me["display_name"]) == (200, mallory.id, a.name), me
+    assert c.ask("CHANGE_ME", change_me_payload(2, "", f"{a.name}@example.com", password()))[0] == "FAILED"
+    # Nor an address without the password, nor one that no session would send.
+    for email, word in ((f"{a.name}@example.net", ""), (f"{a.name}@example.net", "not the password"), ("", password()), ("e" * 255, password())):
+        assert c.ask("CHANGE_ME", change_me_payload(2, "", email, word))[0] == "FAILED", email
+    for name in ("n" * 65, " n", "a\nb", "\u202en"):
+        assert c.ask("CHANGE_ME", change_me_payload(1, name))[0] == "FAILED", name
+    assert reply(c.ask("ME"))[1] == me
+    assert sql(f"select md5(string_agg(u::text, ',' order by id)) from users u where id <> {mallory.id}") == before
     c.close()
     # From another's cursor on, one gets one's own changes.
     status, _ = api("GET", "/users", token=a.token)

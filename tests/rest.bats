@@ -283,6 +283,34 @@ for path in ("/users", "/messages/1", "/messages/999999999", "/messages/x"):
 PY
 }
 
+@test "every route but those that give a token asks for one, and acts for nobody who is gone, disabled or somebody else" {
+    py - "$ROOT" <<'PY'
+from rawhttp import *
+import re
+routes = open(f"{sys.argv[1]}/src/session/rest.c").read().split("routes[] = {")[1].split("};")[0]
+routes = [r for r in re.findall(r'\{"(/[^"]*)", "(\w+)"', routes) if r[0] not in ("/register", "/login")]
+assert len(routes) >= 9, routes
+gone, disabled, out, other = user(), user(), user(), user()
+sql(f"delete from users where id = {gone.id}; update users set disabled = true where id = {disabled.id}")
+assert ask("POST", "/logout", token=out.token).status == 204
+forged = ".".join(other.token.split(".")[:2] + gone.token.split(".")[2:])
+body = json.dumps({"display_name": "changed", "email": "changed@example.com", "password": password(),
+                   "new_password": "other-words", "receiver_id": other.id, "content": "x"}).encode()
+for token, status in ((gone.token, 401), (disabled.token, 403)):
+    eventually(lambda: ask("GET", "/users", token=token).status == status)
+before = sql("select md5(string_agg(u::text, ',' order by id)), (select count(*) from messages) from users u")
+for path, method in routes:
+    path += str(other.id) * path.endswith("/")
+    fields = {"Content-Type": "application/json", "Content-Length": len(body), "Upgrade": "websocket", "Connection": "Upgrade",
+              "Sec-WebSocket-Version": "13", "Sec-WebSocket-Key": "dGhlIHNhbXBsZSBub25jZQ=="}
+    fields = {k: v for k, v in fields.items() if k.startswith("Content") == (method != "GET")}
+    for token, status in ((None, 401), (gone.token, 401), (out.token, 401), (forged, 401), (disabled.token, 403)):
+        r = ask(method, path, fields, token=token, body=body if method != "GET" else b"")
+        r.error(status)
+assert sql("select md5(string_agg(u::text, ',' order by id)), (select count(*) from messages) from users u") == before
+PY
+}
+
 @test "content of any kind comes back as it was sent, in frames and in the history" {
     py - <<'PY'
 from chat import *
@@ -374,7 +402,7 @@ PY
 @test "CORS: a preflight is 204 with the methods and header fields, and needs no token" {
     py - <<'PY'
 from rawhttp import *
-for path, method in (("/register", "POST"), ("/login", "POST"), ("/users", "GET"), ("/messages/1", "GET")):
+for path, method in (("/register", "POST"), ("/login", "POST"), ("/users", "GET"), ("/messages/1", "GET"), ("/me", "PATCH")):
     r = ask("OPTIONS", path, {"Origin": "http://localhost:3000", "Access-Control-Request-Method": method,
                               "Access-Control-Request-Headers": "authorization, content-type"})
     assert r.status == 204 and r.body == b"" and "content-length" not in r.headers, (r.status, r.fields)

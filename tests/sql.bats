@@ -436,6 +436,80 @@ revocations() {
     equal "$(revocations 0)" "1|1|t 2|2|t"
 }
 
+@test "user_me: the user's own account; null for nobody" {
+    equal "$(api "select regexp_replace(chatd_api.user_me(2), '20[^\"]*Z', 'then')")" \
+        '{"id":2,"username":"bob","display_name":null,"email":"bob@example.com","created_at":"then"}'
+    q "update users set display_name = 'B. \"ob\"' where id = 2"
+    equal "$(api "select chatd_api.user_me(2)" | jq -r .display_name)" 'B. "ob"'
+    equal "$(api "select chatd_api.user_me(99) is null")" t
+}
+
+@test "user_change: what is null stays; an empty display name is none; of others nothing changes" {
+    # changed ID NAME EMAIL: the status, and what the account is then
+    changed() {
+        api "select status, me from chatd_api.user_change($1, $2, $3, $(generation "$1"))" >"$BATS_TEST_TMPDIR/changed"
+        echo "$(sed 's/|.*//' "$BATS_TEST_TMPDIR/changed")" \
+            "$(sed 's/[^|]*|//' "$BATS_TEST_TMPDIR/changed" | jq -r '"\(.id) \(.display_name) \(.email)"')"
+    }
+    local others="select md5(string_agg(u::text, ',' order by id)) from users u where id <> 2" before
+    before=$(q "$others")
+    equal "$(changed 2 "'Bob'" null)" "ok 2 Bob bob@example.com"
+    equal "$(changed 2 null "'b@x'")" "ok 2 Bob b@x"
+    equal "$(changed 2 "''" "'B@X'")" "ok 2 null B@X"
+    equal "$(changed 2 "'Bob'" "'Ann@Example.com'")" "email_taken "
+    equal "$(changed 2 null null)" "ok 2 null B@X"
+    equal "$(q "$others")" "$before"
+    # Neither voids a token.
+    equal "$(q "select count(*) from users where revoked_at is not null")" 0
+}
+
+@test "user_change: an address takes the generation that the password was compared at; who is gone or disabled changes nothing" {
+    for stale in null 0 "$(($(generation 2) + 1))"; do
+        equal "$(api "select * from chatd_api.user_change(2, 'x', 'b@x', $stale)")" "stale|"
+    done
+    equal "$(api "select status from chatd_api.user_change(2, 'x', null, null)")" ok
+    equal "$(api "select * from chatd_api.user_change(99, 'x', null, null)")" "gone|"
+    q "update users set disabled = true where id = 2"
+    equal "$(api "select * from chatd_api.user_change(2, 'y', null, null)")" "gone|"
+    equal "$(api "select * from chatd_api.user_change(2, null, 'b@x', $(generation 2))")" "gone|"
+    equal "$(q "select display_name, email from users where id = 2")" "x|bob@example.com"
+}
+
+@test "user_change: a display name has 1 to 64 characters and stays within its line; an address has 1 to 254 bytes" {
+    for bad in "repeat('é', 65)" "' '" "' a'" "'a '" "E'a\\nb'" "E'\\x01'" "E'\\x7f'" "E'\\u0085'" "E'\\u2028'" \
+        "E'a\\u202eb'" "E'\\u2066a'"; do
+        equal "$(api "select * from chatd_api.user_change(2, $bad, null, null)")" "invalid|"
+        run q "update users set display_name = $bad where id = 2"
+        [[ $status != 0 && $output == *users_display_name_check* ]]
+    done
+    run q "update users set display_name = '' where id = 2"
+    [[ $status != 0 && $output == *users_display_name_check* ]]
+    for good in "repeat('👍', 64)" "'a b'" "'.'" "'日本語'" "E'a\\u200db'" "'\"\\'" "E'\\u202f'"; do
+        equal "$(api "select status, me::jsonb ->> 'display_name' = $good from chatd_api.user_change(2, $good, null, null)")" "ok|t"
+    done
+    for bad in "''" "repeat('x', 255)"; do
+        equal "$(api "select * from chatd_api.user_change(2, 'x', $bad, $(generation 2))")" "invalid|"
+    done
+}
+
+@test "user_change: of many at once who want one address, one gets it and the others are told" {
+    for i in 1 2 3 4; do
+        api "select status from chatd_api.user_change($i, null, 'one@x', $(generation "$i"))" >>"$BATS_TEST_TMPDIR/one" 3>&- &
+        pids+=" $!"
+    done
+    wait $pids
+    equal "$(sort "$BATS_TEST_TMPDIR/one" | uniq -c | xargs)" "3 email_taken 1 ok"
+}
+
+@test "user_list: has the display names of those who have one, in pages and among names, too" {
+    q "update users set display_name = 'A \"n\" n' where id = 1"
+    for how in "0, 100, ''" "0, 1, ''" "0, 10, 'an'"; do
+        equal "$(api "select users from chatd_api.user_list(2, 'off', $how)" | jq -c '.[0] | [.username, .display_name]')" \
+            '["ann","A \"n\" n"]'
+    done
+    equal "$(api "select users from chatd_api.user_list(2, 'off', 1, 100, '')" | jq 'any(has("display_name"))')" false
+}
+
 @test "user_list: by id, with who is online and when the others were last seen" {
     host_open 1 >/dev/null
     session_open 1 1,2 2,3

@@ -1,5 +1,5 @@
 /*
- * The requests of sessions; see requests.h. Those with passwords are in accounts.c.
+ * The requests of sessions; see requests.h. Those about accounts are in accounts.c and me.c.
  *
  * Most answers come later, from the database or the signer; the peer may be gone by then.
  */
@@ -14,6 +14,7 @@
 #include "connections.h"
 #include "feed.h"
 #include "log.h"
+#include "me.h"
 #include "netaddr.h"
 #include "pool.h"
 #include "resume.h"
@@ -230,6 +231,8 @@ static const char *(*const handlers[IPC_TYPE_COUNT])(struct peer *, const struct
     [IPC_PASSWORD] = accounts_password,
     [IPC_LOGOUT] = accounts_logout,
     [IPC_SIGN] = serve_sign,
+    [IPC_ME] = me_show,
+    [IPC_CHANGE_ME] = me_change,
 };
 
 const char *request_serve(struct peer *p, const struct ipc_message *m)

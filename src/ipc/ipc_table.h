@@ -35,6 +35,10 @@
 #define IPC_ANY         (IPC_IS_NEW | IPC_IS_BOUND | IPC_IS_ATTACHED)
 #define IPC_USER        (IPC_IS_BOUND | IPC_IS_ATTACHED)
 
+/* What CHANGE_ME changes, as a set. Only the email takes a password. */
+#define IPC_CHANGES_NAME  1u
+#define IPC_CHANGES_EMAIL 2u
+
 /* How many messages may await their answer on one channel. */
 #define IPC_MAX_SENDS 64
 
@@ -91,7 +95,11 @@
     M(VERIFIED, AUTH, 1, 0, 0)              /* u8 enum ipc_check */                                \
                                                                                                    \
     M(KEY_SIGN, BROKER, 12 + IPC_MAX_KEY + IPC_MAX_HANDSHAKE, 0, 0) /* as SIGN -> KEY_SIGNED */    \
-    M(KEY_SIGNED, SIGNER, 4 + IPC_MAX_SIGNATURE, 0, 0) /* text signature; empty: refused */
+    M(KEY_SIGNED, SIGNER, 4 + IPC_MAX_SIGNATURE, 0, 0) /* text signature; empty: refused */        \
+                                                                                                   \
+    M(ME, SESSION, 0, IPC_IS_BOUND, 1) /* the user's own account -> REPLY */                       \
+    /* u8 set of IPC_CHANGES_*, text display name (empty: none), email, password -> REPLY */       \
+    M(CHANGE_ME, SESSION, 13 + 3 * IPC_MAX_NAME, IPC_IS_BOUND, 1)
 
 /* What can go wrong with a request, a row each: name; code on a WebSocket; HTTP status; whether
  * trying again later makes sense; what the client is told. */
@@ -113,7 +121,7 @@
       "This account has reached its daily quota; it can send again after midnight UTC")            \
     E(LOGINS, "too_many", 429, 1, "Too many failed logins from your address; try again later")     \
     E(REGISTRATIONS, "too_many", 429, 1,                                                           \
-      "Too many registrations from your address; try again later")                                 \
+      "Too many registrations from your address, or changes of email; try again later")            \
     E(CONNECTIONS, "too_many", 429, 1,                                                             \
       "This user, or this address, has as many connections as it may; close one")                  \
     E(INTERNAL, "internal", 500, 0, "Internal error; it has been logged")

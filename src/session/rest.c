@@ -115,6 +115,8 @@ static const struct route routes[] = {
     {"/login", "POST", "POST, OPTIONS", rest_login},
     {"/password", "POST", "POST, OPTIONS", rest_password},
     {"/logout", "POST", "POST, OPTIONS", rest_logout},
+    {"/me", "GET", "GET, HEAD, PATCH, OPTIONS", rest_me},
+    {"/me", "PATCH", "GET, HEAD, PATCH, OPTIONS", rest_change_me},
     {"/users", "GET", "GET, HEAD, OPTIONS", rest_users},
     {"/messages", "POST", "POST, OPTIONS", serve_send},
     {"/messages/", "GET", "GET, HEAD, OPTIONS", rest_history},
@@ -122,17 +124,13 @@ static const struct route routes[] = {
     {"/ws", "GET", "GET, OPTIONS", upgrade_serve},
 };
 
-static const struct route *find_route(struct text path)
+static bool path_fits(const struct route *route, struct text path)
 {
-    for (size_t i = 0; i < sizeof(routes) / sizeof(routes[0]); i++) {
-        size_t n = strlen(routes[i].path);
-        bool open = routes[i].path[n - 1] == '/';
-        if (path.n < n || memcmp(path.p, routes[i].path, n) != 0)
-            continue;
-        if (open ? path.n > n && !memchr(path.p + n, '/', path.n - n) : path.n == n)
-            return &routes[i];
-    }
-    return NULL;
+    size_t n = strlen(route->path);
+    bool open = route->path[n - 1] == '/';
+    if (path.n < n || memcmp(path.p, route->path, n) != 0)
+        return false;
+    return open ? path.n > n && !memchr(path.p + n, '/', path.n - n) : path.n == n;
 }
 
 static bool method_known(struct text method)
@@ -147,8 +145,22 @@ static bool method_known(struct text method)
 
 static bool method_fits(const struct route *route, struct text method)
 {
-    return http_text_is(method, route->method) ||
-           (http_text_is(method, "HEAD") && strstr(route->allow, "HEAD"));
+    bool shown = strcmp(route->method, "GET") == 0 && strstr(route->allow, "HEAD");
+    return http_text_is(method, route->method) || (shown && http_text_is(method, "HEAD"));
+}
+
+/* The one with this path and method; with the path alone if there is none; or NULL. */
+static const struct route *find_route(const struct http_request *r)
+{
+    const struct route *found = NULL;
+    for (size_t i = 0; i < sizeof(routes) / sizeof(routes[0]); i++) {
+        if (!path_fits(&routes[i], r->path))
+            continue;
+        found = &routes[i];
+        if (method_fits(found, r->method))
+            break;
+    }
+    return found;
 }
 
 /* Plain HTTP that came over a network, where there is HTTPS for it. */
@@ -170,10 +182,10 @@ void rest_serve(struct exchange *x)
         return;
     }
     if (http_text_is(x->request.target, "*")) {
-        exchange_options(x, "GET, HEAD, POST, OPTIONS");
+        exchange_options(x, "GET, HEAD, POST, PATCH, OPTIONS");
         return;
     }
-    const struct route *route = find_route(x->request.path);
+    const struct route *route = find_route(&x->request);
     if (!route)
         exchange_error(x, 404, "There is nothing at this path");
     else if (http_text_is(method, "OPTIONS"))

@@ -4,9 +4,11 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "json.h"
 #include "rest_body.h"
+#include "utf8.h"
 
-enum { MAX_USERNAME = 32, MAX_EMAIL = 254, MAX_PASSWORD = 72 };
+enum { MAX_USERNAME = 32, MAX_EMAIL = 254, MAX_PASSWORD = 72, MAX_DISPLAY_NAME = 64 };
 
 static const char *username_error(struct text t)
 {
@@ -125,4 +127,88 @@ void rest_logout(struct exchange *x)
 {
     if (exchange_authenticated(x))
         rest_forward_reply(x, ask_begin(x->ask, IPC_LOGOUT));
+}
+
+void rest_me(struct exchange *x)
+{
+    if (exchange_authenticated(x))
+        rest_forward_reply(x, ask_begin(x->ask, IPC_ME));
+}
+
+/* --- PATCH /me --- */
+
+struct change {
+    unsigned what; /* a set of IPC_CHANGES_* */
+    struct text display_name, email, password;
+};
+
+static bool display_name_fits(struct text t)
+{
+    size_t count = utf8_count(t.p, t.n);
+    return count >= 1 && count <= MAX_DISPLAY_NAME && utf8_inline(t.p, t.n) && t.p[0] != ' ' &&
+           t.p[t.n - 1] != ' ';
+}
+
+/* NULL, or what is wrong. */
+static const char *read_display_name(struct json_object *object, struct change *c)
+{
+    enum json_get got = json_get_text(object, "display_name", &c->display_name);
+    if (got == JSON_ABSENT)
+        return NULL;
+    c->what |= IPC_CHANGES_NAME;
+    if (json_is_null(object, "display_name"))
+        return NULL;
+    if (got != JSON_OK)
+        return "\"display_name\" must be a string, or null for none";
+    if (!display_name_fits(c->display_name))
+        return "\"display_name\" must have 1 to 64 characters, no control characters, and no space "
+               "at either end; null is for none";
+    return NULL;
+}
+
+/* False when what is wrong was answered. The address takes the password beside it. */
+static bool take_email(struct exchange *x, struct json_object *object, struct change *c)
+{
+    if (json_get_text(object, "email", &c->email) == JSON_ABSENT)
+        return true;
+    struct field f[] = {{.name = "email"}, {.name = "password"}};
+    if (!rest_take_fields(x, object, f, 2) || !password_acceptable(x, &f[1], 0))
+        return false;
+    c->what |= IPC_CHANGES_EMAIL;
+    c->email = f[0].text;
+    c->password = f[1].text;
+    const char *wrong = email_error(c->email);
+    if (wrong)
+        exchange_error(x, 400, wrong);
+    return !wrong;
+}
+
+static void ask_change(struct exchange *x, const struct change *c)
+{
+    size_t begin = ask_begin(x->ask, IPC_CHANGE_ME);
+    ipc_put_u8(&x->ask->channel.out, (uint8_t)c->what);
+    put_text(x, c->display_name);
+    put_text(x, c->email);
+    put_text(x, c->password);
+    rest_forward_reply(x, begin);
+}
+
+static void change_me_with(struct exchange *x, struct json_object *object)
+{
+    struct change c = {0};
+    const char *wrong = read_display_name(object, &c);
+    if (wrong)
+        exchange_error(x, 400, wrong);
+    else if (!take_email(x, object, &c))
+        return;
+    else if (!c.what)
+        exchange_error(x, 400, "There is nothing to change: send \"display_name\" or \"email\"");
+    else
+        ask_change(x, &c);
+}
+
+void rest_change_me(struct exchange *x)
+{
+    if (exchange_authenticated(x))
+        rest_with_body(x, change_me_with);
 }

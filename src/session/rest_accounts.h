@@ -1,4 +1,4 @@
-/* POST /register, POST /login, POST /password, POST /logout. */
+/* POST /register, POST /login, POST /password, POST /logout, GET /me, PATCH /me. */
 #ifndef REST_ACCOUNTS_H
 #define REST_ACCOUNTS_H
 
@@ -8,5 +8,7 @@ void rest_register(struct exchange *x);
 void rest_login(struct exchange *x);
 void rest_password(struct exchange *x);
 void rest_logout(struct exchange *x);
+void rest_me(struct exchange *x);
+void rest_change_me(struct exchange *x);
 
 #endif

@@ -74,6 +74,10 @@ def users_payload(after=0, limit=1000, prefix=""):
     return u64(after) + u32(limit) + text(prefix)
 
 
+def change_me_payload(what=1, name="A name", email="", word=""):
+    return bytes([what]) + text(name) + text(email) + text(word)
+
+
 def hello(address="192.0.2.1", version=VERSION):
     return u32(version) + u64(dice.randrange(1, 2**62)) + text(address)
 
@@ -88,6 +92,8 @@ def good(name, who=None):
         "LOGIN": lambda: text(some_name()) + text(password()),
         "PASSWORD": lambda: text("not the password") + text(password()),
         "LOGOUT": lambda: b"",
+        "ME": lambda: b"",
+        "CHANGE_ME": change_me_payload,
         "SIGN": lambda: u32(0x0403) + text(bytes(32)) + text(b"no handshake"),
         "USERS": users_payload,
         "HISTORY": lambda: history_payload(somebody),

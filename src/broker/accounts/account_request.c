@@ -31,6 +31,7 @@ void account_request_free(struct account_request *q)
         explicit_bzero(q->new_password, q->new_password_size);
     free(q->name);
     free(q->email);
+    free(q->display_name);
     free(q->password);
     free(q->new_password);
     free(q->old_hash);
@@ -61,6 +62,28 @@ char *account_column(const PGresult *result, int column)
     size_t n;
     const char *p = db_text(result, 0, column, &n);
     return xstrndup(p, n);
+}
+
+enum ipc_error account_error(const PGresult *result)
+{
+    static const struct {
+        const char *status;
+        enum ipc_error error;
+    } known[] = {
+        {"ok", IPC_E_NONE},
+        {"username_taken", IPC_E_USERNAME_TAKEN},
+        {"email_taken", IPC_E_EMAIL_TAKEN},
+        {"stale", IPC_E_CREDENTIALS},
+        {"gone", IPC_E_UNAUTHORIZED},
+    };
+    if (!db_ok(result) || PQntuples(result) != 1)
+        return db_error(result);
+    size_t n;
+    const char *status = db_text(result, 0, 0, &n);
+    for (size_t i = 0; i < sizeof(known) / sizeof(known[0]); i++)
+        if (strlen(known[i].status) == n && memcmp(known[i].status, status, n) == 0)
+            return known[i].error;
+    return IPC_E_INVALID;
 }
 
 /* --- comparing the password --- */

@@ -2,7 +2,7 @@
  * A request about an account: what it keeps until its last answer, and how its password is
  * compared.
  *
- * Called by what serves the requests (accounts.c).
+ * Called by what serves the requests (accounts.c, me.c).
  */
 #ifndef ACCOUNT_REQUEST_H
 #define ACCOUNT_REQUEST_H
@@ -24,6 +24,7 @@ struct account_request {
     void (*right)(struct account_request *q, enum ipc_check check);
     char *name;         /* owned */
     char *email;        /* owned */
+    char *display_name; /* owned */
     char *password;     /* owned, wiped */
     char *new_password; /* owned, wiped */
     size_t password_size, new_password_size;
@@ -57,6 +58,9 @@ struct hashing_client account_hashing(const struct account_request *q);
 /* Copies, for free(). */
 char *account_copy(struct text t);
 char *account_column(const PGresult *result, int column);
+
+/* What a statement says in its first column of what it was to do, "ok" or why not. */
+enum ipc_error account_error(const PGresult *result);
 
 void account_requests_free(void);
 

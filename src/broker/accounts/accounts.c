@@ -59,27 +59,10 @@ static void welcome(struct account_request *q)
     reply_last(q, 201);
 }
 
-/* What the database says of a name and an address. */
-static enum ipc_error registration_error(const PGresult *result)
-{
-    if (!db_ok(result) || PQntuples(result) != 1)
-        return db_error(result);
-    char *status = account_column(result, 0);
-    enum ipc_error error = IPC_E_INVALID;
-    if (strcmp(status, "ok") == 0)
-        error = IPC_E_NONE;
-    else if (strcmp(status, "username_taken") == 0)
-        error = IPC_E_USERNAME_TAKEN;
-    else if (strcmp(status, "email_taken") == 0)
-        error = IPC_E_EMAIL_TAKEN;
-    free(status);
-    return error;
-}
-
 static void on_registered(void *arg, const PGresult *result)
 {
     struct account_request *q = arg;
-    enum ipc_error error = registration_error(result);
+    enum ipc_error error = account_error(result);
     if (error) {
         account_request_fail(q, error);
         return;
@@ -114,7 +97,7 @@ static void on_hashed(void *arg, bool done, struct text hash, enum ipc_check che
 static void on_available(void *arg, const PGresult *result)
 {
     struct account_request *q = arg;
-    enum ipc_error error = registration_error(result);
+    enum ipc_error error = account_error(result);
     if (error) {
         account_request_fail(q, error);
         return;

@@ -45,16 +45,19 @@ static long long bulk_running;
 
 static void on_done(void *arg, const PGresult *result);
 
-/* Lists and histories: they may be long, and somebody looks at them. */
+/* Lists and histories, which may be long, and accounts as their users see them: nobody is kept out
+ * by waiting for these. */
 static bool is_bulk(enum statement s)
 {
-    return s == STATEMENT_USER_LIST || s == STATEMENT_MESSAGE_HISTORY;
+    return s == STATEMENT_USER_LIST || s == STATEMENT_MESSAGE_HISTORY || s == STATEMENT_USER_ME ||
+           s == STATEMENT_USER_CHANGE;
 }
 
 /* Not registering: nobody would know of the new account, and its name would be taken. */
 static bool changes_account(enum statement s)
 {
-    return s == STATEMENT_USER_PASSWORD || s == STATEMENT_USER_REHASH || s == STATEMENT_USER_LOGOUT;
+    return s == STATEMENT_USER_PASSWORD || s == STATEMENT_USER_REHASH ||
+           s == STATEMENT_USER_LOGOUT || s == STATEMENT_USER_CHANGE;
 }
 
 static struct turns *turns_of(enum statement s)
