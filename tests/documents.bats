@@ -358,6 +358,11 @@ a.message(2**50, "nobody", "c-x")
 described(a.expect("error"))
 described(api("GET", "/users", token=alice.token)[1][-1:])
 described(api("GET", f"/messages/{bob.id}", token=alice.token)[1])
+change = {"email": f"{alice.name}@example.org", "password": password()}
+for body in ({"display_name": "User One"}, change):
+    described(body)
+    described(api("PATCH", "/me", body, alice.token)[1])
+described(api("GET", "/me", token=alice.token)[1])
 described({"receiver_id": bob.id, "content": "x"})
 described(api("POST", "/messages", {"receiver_id": bob.id, "content": "x"}, alice.token)[1])
 c = connect(bob.token, path="/ws?cursor=")
