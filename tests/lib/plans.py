@@ -93,7 +93,7 @@ CASES = {
     "an email that is taken": ("user_register('nobody', '50@example.com', '*')", {}),
     "a new password, too late": ("user_password(5000, 0, '*')", {}),
     "a hash that has changed": ("user_rehash(5000, 'another', '*')", {}),
-    "one's own account": ("user_me(5000)", {}),
+    "an account as its user sees it": ("user_me(5000)", {}),
     "another display name": ("user_change(5000, 'n', null, null)", {}),
     "an email of another": ("user_change(5000, null, '50@example.com', (select token_generation from chatd.users where id = 5000))", {}),
     "a logout": ("user_logout(5000)", {}),
