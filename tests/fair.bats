@@ -35,6 +35,23 @@ assert before <= 10, before
 PY
 }
 
+@test "messages: one that goes to a crowd of connections costs more, so that a batch is done in time" {
+    py - <<'PY'
+from flood import *
+mallory = user()
+clients = [connect(mallory.token) for _ in range(40)]
+with nothing_stored():
+    flood(clients[:8], mallory.id, 5)
+    clients[0].ping()
+clients[39].until("message")
+eventually(lambda: sql(f"select count(*) from messages where sender_id = {mallory.id}") == "41")
+# Each wakes 39 sessions, and costs 34 of the 256 kB at which a batch ends.
+batches = [int(n) for n in sql(f"select count(*) from messages where sender_id = {mallory.id}"
+                               " group by xmin::text order by min(id)").split()]
+assert max(batches) == 8, batches
+PY
+}
+
 @test "messages: one account cannot fill batch_queue: it is read no further, and all of it is stored in order" {
     py - <<'PY'
 from flood import *

@@ -21,6 +21,8 @@ enum {
      * are more work than the one that is stored. */
     STORE_COST = 512,        /* beside the content */
     COPY_COST = 256,         /* the same */
+    FEW = 8,                 /* copies; the processes that get more wait for each other */
+    CROWD_COST = 768,        /* of each beyond */
     SHARE = 8192,            /* of each account in its turn */
     BATCH_COST = 256 * 1024, /* of a transaction, and of what waits of one account */
     PATIENCE_MS = 2000,      /* how long a message waits while the database is away */
@@ -171,8 +173,12 @@ static void pause_if_full(struct peer *p)
 static size_t cost_of(const struct send *s)
 {
     size_t own = connections_of(s->sender);
-    size_t copies = connections_of(s->receiver) + (own > 0 ? own - 1 : 0);
-    return STORE_COST + s->content_size + copies * (COPY_COST + s->content_size);
+    size_t copies = own > 0 ? own - 1 : 0;
+    if (s->receiver != s->sender)
+        copies += connections_of(s->receiver);
+    size_t beyond = copies > FEW ? copies - FEW : 0;
+    return STORE_COST + s->content_size + copies * (COPY_COST + s->content_size) +
+           beyond * CROWD_COST;
 }
 
 void sends_init(void)
