@@ -349,7 +349,7 @@ from preload import preloaded
 from removal import server_start
 import re, struct
 with open(f"{T}/control", "wb") as f:
-    f.truncate(16)
+    f.truncate(24)
 os.chmod(f"{T}/control", 0o644)
 def step(seconds):
     with open(f"{T}/control", "r+b") as f:
