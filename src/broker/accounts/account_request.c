@@ -66,24 +66,17 @@ char *account_column(const PGresult *result, int column)
 
 enum ipc_error account_error(const PGresult *result)
 {
-    static const struct {
-        const char *status;
-        enum ipc_error error;
-    } known[] = {
+    static const struct db_status known[] = {
         {"ok", IPC_E_NONE},
         {"username_taken", IPC_E_USERNAME_TAKEN},
         {"email_taken", IPC_E_EMAIL_TAKEN},
         {"stale", IPC_E_CREDENTIALS},
         {"gone", IPC_E_UNAUTHORIZED},
+        {NULL, IPC_E_INVALID},
     };
     if (!db_ok(result) || PQntuples(result) != 1)
         return db_error(result);
-    size_t n;
-    const char *status = db_text(result, 0, 0, &n);
-    for (size_t i = 0; i < sizeof(known) / sizeof(known[0]); i++)
-        if (strlen(known[i].status) == n && memcmp(known[i].status, status, n) == 0)
-            return known[i].error;
-    return IPC_E_INVALID;
+    return db_status(result, 0, 0, known);
 }
 
 /* --- comparing the password --- */

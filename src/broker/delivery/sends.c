@@ -217,31 +217,18 @@ static bool is_duplicate(const struct send *s, const PGresult *result, int row)
     return db_bool(result, row, 4) && !(s->again && db_bool(result, row, 5));
 }
 
-static enum ipc_error refusal(const PGresult *result, int row)
+static enum ipc_error status_of(const PGresult *result, int row)
 {
-    size_t n;
-    const char *status = db_text(result, row, 1, &n);
-    static const struct {
-        const char *status;
-        enum ipc_error error;
-    } table[] = {
+    static const struct db_status known[] = {
+        {"ok", IPC_E_NONE},
         {"unknown_receiver", IPC_E_UNKNOWN_RECEIVER},
         {"unknown_sender", IPC_E_UNAUTHORIZED},
         {"conflict", IPC_E_CONFLICT},
         {"invalid", IPC_E_INVALID},
         {"quota", IPC_E_QUOTA},
+        {NULL, IPC_E_INTERNAL},
     };
-    for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++)
-        if (n == strlen(table[i].status) && memcmp(status, table[i].status, n) == 0)
-            return table[i].error;
-    return IPC_E_INTERNAL;
-}
-
-static bool is_ok(const PGresult *result, int row)
-{
-    size_t n;
-    const char *status = db_text(result, row, 1, &n);
-    return n == 2 && memcmp(status, "ok", 2) == 0;
+    return db_status(result, row, 1, known);
 }
 
 /* The row as a change, for the other peers that it concerns. */
@@ -260,7 +247,7 @@ static struct event event_of(const struct send *s, const PGresult *result, int r
 static bool is_next(const PGresult *result)
 {
     for (int i = 0; i < PQntuples(result); i++)
-        if (!is_ok(result, i) || db_bool(result, i, 4))
+        if (status_of(result, i) || db_bool(result, i, 4))
             return false;
     return batch_framed && position_is_next(db_cursor(result, 0, 2).change);
 }
@@ -269,8 +256,9 @@ static bool is_next(const PGresult *result)
  * events.c reads it in its turn. */
 static void answer_send(struct send *s, const PGresult *result, int row, bool next)
 {
-    if (!is_ok(result, row)) {
-        fail_send(s, refusal(result, row));
+    enum ipc_error error = status_of(result, row);
+    if (error) {
+        fail_send(s, error);
         return;
     }
     struct answer_ack ack = {.message = db_cursor(result, row, 2),

@@ -89,6 +89,14 @@ bool db_bool(const PGresult *result, int row, int column);
 /* A change and, in the column behind it, its stamp. */
 struct cursor db_cursor(const PGresult *result, int row, int column);
 const char *db_text(const PGresult *result, int row, int column, size_t *n);
+
+/* A word that a statement answers with, and what it means. */
+struct db_status {
+    const char *word; /* NULL ends the table: any other */
+    enum ipc_error error;
+};
+enum ipc_error db_status(const PGresult *result, int row, int column,
+                         const struct db_status *known);
 bool db_is_null(const PGresult *result, int row, int column);
 /* The elements of a bigint[]; at most max are stored in v. Returns how many there are. */
 size_t db_int_array(const PGresult *result, int row, int column, int64_t *v, size_t max);

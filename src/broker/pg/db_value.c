@@ -167,6 +167,15 @@ const char *db_text(const PGresult *result, int row, int column, size_t *n)
     return PQgetvalue(result, row, column);
 }
 
+enum ipc_error db_status(const PGresult *result, int row, int column, const struct db_status *known)
+{
+    size_t n;
+    const char *word = db_text(result, row, column, &n);
+    while (known->word && (strlen(known->word) != n || memcmp(known->word, word, n) != 0))
+        known++;
+    return known->error;
+}
+
 size_t db_int_array(const PGresult *result, int row, int column, int64_t *v, size_t max)
 {
     enum { HEADER = 20, ELEMENT = 12 };
