@@ -27,6 +27,45 @@ CREATE FUNCTION chatd.change_stamp(moment timestamp with time zone) RETURNS inte
     LANGUAGE sql STABLE
     AS $$ select date_part('microseconds', moment)::int $$;
 
+CREATE FUNCTION chatd.conversation_of(user_id bigint, other_id bigint) RETURNS bigint
+    LANGUAGE plpgsql STABLE
+    AS $$
+begin
+    return (select c.conversation_id from chatd.contacts c
+             where c.user_id = conversation_of.user_id
+               and c.contact_id = conversation_of.other_id);
+end $$;
+
+CREATE FUNCTION chatd.conversations_make(sender_ids bigint[], receiver_ids bigint[], client_ids text[], contents text[]) RETURNS boolean
+    LANGUAGE plpgsql
+    SET search_path TO 'chatd', 'pg_temp'
+    AS $$
+begin
+    with stored as (
+        select distinct on (i.sender_id, i.client_id) i.sender_id, i.receiver_id
+          from unnest(sender_ids, receiver_ids, client_ids, contents)
+               with ordinality i (sender_id, receiver_id, client_id, content, n)
+         where octet_length(i.content) between 1 and 65536
+           and char_length(i.client_id) between 1 and 64
+           and exists (select from users u where u.id = i.sender_id)
+           and exists (select from users u where u.id = i.receiver_id)
+           and not exists (select from messages m
+                            where m.sender_id = i.sender_id and m.client_id = i.client_id)
+         order by i.sender_id, i.client_id, i.n
+    ), pair as materialized (
+        select p.*, nextval('conversation_seq') as id
+          from (select distinct least(sender_id, receiver_id) as low,
+                       greatest(sender_id, receiver_id) as high
+                  from stored) p
+         where conversation_of(p.low, p.high) is null
+    )
+    insert into contacts (user_id, contact_id, conversation_id)
+    select low, high, id from pair
+    union
+    select high, low, id from pair;
+    return found;
+end $$;
+
 CREATE FUNCTION chatd.cursor_honoured(change bigint, stamp integer) RETURNS boolean
     LANGUAGE plpgsql STABLE
     SET search_path TO 'chatd', 'pg_temp'
@@ -58,22 +97,41 @@ CREATE FUNCTION chatd.me_json(id bigint, username text, display_name text, email
         || ',"created_at":' || json_time(created_at) || '}'
 $$;
 
-CREATE FUNCTION chatd.message_frame(tag text, id bigint, sender_id bigint, sender text, receiver_id bigint, content text, created_at timestamp with time zone) RETURNS text
+CREATE FUNCTION chatd.message_addressed() RETURNS trigger
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'chatd', 'pg_temp'
+    AS $$
+begin
+    new.conversation_id := conversation_of(new.sender_id, new.receiver_id);
+    if new.conversation_id is null then
+        new.conversation_id := nextval('conversation_seq');
+        insert into contacts (user_id, contact_id, conversation_id)
+        values (new.sender_id, new.receiver_id, new.conversation_id);
+        if new.sender_id <> new.receiver_id then
+            insert into contacts (user_id, contact_id, conversation_id)
+            values (new.receiver_id, new.sender_id, new.conversation_id);
+        end if;
+    end if;
+    return new;
+end $$;
+
+CREATE FUNCTION chatd.message_frame(tag text, id bigint, conversation_id bigint, sender_id bigint, sender text, receiver_id bigint, content text, created_at timestamp with time zone) RETURNS text
     LANGUAGE sql STABLE
     AS $$
     select '{"type":"message","content":' || to_json(content)::text
-        || ',"data":{"message_id":' || id
+        || ',"data":{"message_id":' || id || ',"conversation_id":' || conversation_id
         || ',"sender_id":' || sender_id || ',"sender":"' || sender
         || '","receiver_id":' || receiver_id
         || ',"created_at":' || to_char(created_at at time zone 'UTC', '"\""YYYY-MM-DD"T"HH24:MI:SS.MS"Z\""')
         || ',"cursor":"' || tag || '-' || id || '-' || date_part('microseconds', created_at)::int || '"}}'
 $$;
 
-CREATE FUNCTION chatd.message_json(id bigint, sender_id bigint, receiver_id bigint, content text, created_at timestamp with time zone) RETURNS text
+CREATE FUNCTION chatd.message_json(id bigint, conversation_id bigint, sender_id bigint, receiver_id bigint, content text, created_at timestamp with time zone) RETURNS text
     LANGUAGE sql STABLE
     AS $$
-    select '{"id":' || id || ',"sender_id":' || sender_id || ',"receiver_id":' || receiver_id
-        || ',"content":' || to_json(content)::text || ',"created_at":' || json_time(created_at) || '}'
+    select '{"id":' || id || ',"conversation_id":' || conversation_id || ',"sender_id":' || sender_id
+        || ',"receiver_id":' || receiver_id || ',"content":' || to_json(content)::text
+        || ',"created_at":' || json_time(created_at) || '}'
 $$;
 
 CREATE TABLE chatd.messages (
@@ -84,31 +142,65 @@ CREATE TABLE chatd.messages (
     origin bigint,
     created_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
     content text NOT NULL,
+    conversation_id bigint NOT NULL,
     CONSTRAINT messages_client_id_check CHECK (((char_length(client_id) >= 1) AND (char_length(client_id) <= 64))),
     CONSTRAINT messages_content_created_at_check CHECK ((((octet_length(content) >= 1) AND (octet_length(content) <= 65536)) AND isfinite(created_at)))
 );
 
-CREATE FUNCTION chatd.messages_between(user_id bigint, other_id bigint, before bigint, after bigint, max_rows integer) RETURNS SETOF chatd.messages
+CREATE FUNCTION chatd.messages_between(conversation bigint, before bigint, after bigint, max_rows integer) RETURNS SETOF chatd.messages
     LANGUAGE sql STABLE
     AS $$
     select m.*
       from ((select * from messages
               where after is not null and before is null
-                and least(sender_id, receiver_id) = least(user_id, other_id)
-                and (greatest(sender_id, receiver_id), id) > (greatest(user_id, other_id), after)
-                and greatest(sender_id, receiver_id) <= greatest(user_id, other_id)
-              order by greatest(sender_id, receiver_id), id
+                and (conversation_id, id) > (conversation, after)
+                and conversation_id <= conversation
+              order by conversation_id, id
               limit max_rows)
             union all
             (select * from messages
               where not (after is not null and before is null)
-                and least(sender_id, receiver_id) = least(user_id, other_id)
-                and (greatest(sender_id, receiver_id), id)
-                    < (greatest(user_id, other_id), coalesce(before, 9223372036854775807))
-                and greatest(sender_id, receiver_id) >= greatest(user_id, other_id)
-              order by greatest(sender_id, receiver_id) desc, id desc
+                and (conversation_id, id) < (conversation, coalesce(before, 9223372036854775807))
+                and conversation_id >= conversation
+              order by conversation_id desc, id desc
               limit max_rows)) m
      where m.id > coalesce(after, 0)
+$$;
+
+CREATE FUNCTION chatd.messages_by_change(user_id bigint, after bigint, upto bigint, max_rows integer) RETURNS SETOF chatd.messages
+    LANGUAGE sql STABLE
+    AS $$
+    select *
+      from messages
+     where id > after and id <= upto and user_id in (sender_id, receiver_id)
+     order by id
+     limit max_rows
+$$;
+
+CREATE FUNCTION chatd.messages_by_conversation(user_id bigint, after bigint, upto bigint, max_rows integer) RETURNS SETOF chatd.messages
+    LANGUAGE sql STABLE
+    AS $$
+    select m.*
+      from (select f.conversation_id
+              from (select c.conversation_id,
+                           (select m.id from messages m
+                             where (m.conversation_id, m.id) > (c.conversation_id, after)
+                               and m.conversation_id <= c.conversation_id
+                             order by m.conversation_id, m.id
+                             limit 1) as first
+                      from contacts c
+                     where c.user_id = messages_by_conversation.user_id) f
+             where f.first <= upto
+             order by f.first
+             limit max_rows) c
+     cross join lateral (select * from messages m
+                          where (m.conversation_id, m.id) > (c.conversation_id, after)
+                            and m.conversation_id <= c.conversation_id
+                          order by m.conversation_id, m.id
+                          limit max_rows) m
+     where m.id <= upto
+     order by m.id
+     limit max_rows
 $$;
 
 CREATE FUNCTION chatd.messages_count(sender_ids bigint[], client_ids text[]) RETURNS void
@@ -137,27 +229,15 @@ CREATE FUNCTION chatd.messages_inserted() RETURNS trigger
     AS $$
 declare
     storing constant bigint := nullif(current_setting('chatd.host', true), '');
-    strangers boolean;
     others boolean;
     attached boolean;
 begin
-    select exists (select from inserted m
-                    where (select true from contacts c
-                            where c.user_id = m.sender_id
-                              and c.contact_id = m.receiver_id) is null),
-           -- A host with sessions that this statement sees has a row that it sees as well.
-           exists (select from hosts h where h.id is distinct from storing),
+    -- A host with sessions that this statement sees has a row that it sees as well.
+    select exists (select from hosts h where h.id is distinct from storing),
            storing is null or exists (select from hosts h where h.id = storing)
-      into strangers, others, attached;
+      into others, attached;
     if not attached then
         raise exception 'host % is not attached', storing using errcode = 'CH001';
-    end if;
-    if strangers then
-        insert into contacts (user_id, contact_id)
-        select m.sender_id, m.receiver_id from inserted m
-        union
-        select m.receiver_id, m.sender_id from inserted m
-        on conflict do nothing;
     end if;
     if others then
         perform pg_notify('chatd_' || h.id, 'e ' || (select max(id) from inserted))
@@ -436,8 +516,8 @@ begin
                     else array[m.receiver_id, m.sender_id] end,
                case when m.sender_id <> m.receiver_id then m.origin end,
                case when not careful or is_readable(m.id, m.content)
-                    then message_frame(here, m.id, m.sender_id, u.username, m.receiver_id,
-                                       m.content, m.created_at) end
+                    then message_frame(here, m.id, m.conversation_id, m.sender_id, u.username,
+                                       m.receiver_id, m.content, m.created_at) end
           from messages m
           join users u on u.id = m.sender_id
          where m.id > after and m.id <= upto
@@ -471,6 +551,10 @@ CREATE FUNCTION chatd_api.event_read_user(user_id bigint, after bigint, upto big
 #variable_conflict use_column
 declare
     here constant text := (select i.tag from instance i);
+    few constant boolean := (select count(*) <= 1000
+                               from (select from contacts c
+                                      where c.user_id = event_read_user.user_id limit 1001) c);
+    looked constant bigint := case when few then upto else least(upto, after + 20000) end;
     rows_left int := max_rows;
     bytes_left int := page_bytes();
 begin
@@ -480,24 +564,16 @@ begin
                     else array[m.receiver_id, m.sender_id] end,
                case when m.sender_id <> m.receiver_id then m.origin end,
                case when not careful or is_readable(m.id, m.content)
-                    then message_frame(here, m.id, m.sender_id,
+                    then message_frame(here, m.id, m.conversation_id, m.sender_id,
                                        -- Not a join, which might begin with all users.
                                        (select u.username from users u where u.id = m.sender_id),
                                        m.receiver_id, m.content, m.created_at) end
-          from ((select * from messages
-                  where (receiver_id, id) > (event_read_user.user_id, after)
-                    and receiver_id <= event_read_user.user_id
-                  order by receiver_id, id limit max_rows)
+          from ((select * from messages_by_conversation(event_read_user.user_id, after, looked, max_rows)
+                  where few)
                 union all
-                select * from (
-                    select * from messages
-                     where (sender_id, id) > (event_read_user.user_id, after)
-                       and sender_id <= event_read_user.user_id
-                     order by sender_id, id limit max_rows) sent
-                 where receiver_id <> sender_id) m
-         where m.id <= upto
+                (select * from messages_by_change(event_read_user.user_id, after, looked, max_rows)
+                  where not few)) m
          order by m.id
-         limit max_rows
     loop
         return next;
         rows_left := rows_left - 1;
@@ -505,7 +581,9 @@ begin
         exit when bytes_left <= 0;
     end loop;
     if rows_left > 0 and bytes_left > 0 then
-        return query select upto, null::int, null::bigint[], null::bigint, null::text;
+        return query
+            select looked, case when looked < upto then stamp_at(looked) end,
+                   case when looked < upto then '{}'::bigint[] end, null::bigint, null::text;
     end if;
 end $$;
 
@@ -586,21 +664,23 @@ CREATE FUNCTION chatd_api.message_history(user_id bigint, other_id bigint, befor
 declare
     forward constant boolean := after is not null and before is null;
     most constant int := 1048576; -- bytes
+    conversation constant bigint := conversation_of(user_id, other_id);
     found int;
     upto bigint; -- bytes that the page has at most
     page text;
 begin
     select count(*), coalesce(sum(octet_length(m.content)), 0) * 6 + 200 * count(*)
       into found, upto
-      from messages_between(user_id, other_id, before, after, max_rows + 1) m;
+      from messages_between(conversation, before, after, max_rows + 1) m;
     if upto <= most then
-        select string_agg(message_json(m.id, m.sender_id, m.receiver_id, m.content, m.created_at),
+        select string_agg(message_json(m.id, m.conversation_id, m.sender_id, m.receiver_id, m.content,
+                                       m.created_at),
                           ',' order by m.id)
                    filter (where not careful or is_readable(m.id, m.content)),
                case when found > max_rows then
                     case when forward then max(m.id) else min(m.id) end end
           into page, next
-          from messages_between(user_id, other_id, before, after, max_rows) m;
+          from messages_between(conversation, before, after, max_rows) m;
     else
         -- Contents are read only as far as they fit themselves, and of their JSON what fits is
         -- taken, which is longer where a character must be escaped.
@@ -614,12 +694,12 @@ begin
                            as fits
                   from (select r.id, r.n, r.wanted,
                                case when r.wanted and (not careful or is_readable(r.id, r.content))
-                                    then message_json(r.id, r.sender_id, r.receiver_id, r.content,
-                                                      r.created_at) end as text
+                                    then message_json(r.id, r.conversation_id, r.sender_id, r.receiver_id,
+                                                      r.content, r.created_at) end as text
                           from (select m.*, row_number() over w as n,
                                        row_number() over w <= max_rows
                                        and sum(octet_length(m.content)) over w <= most as wanted
-                                  from messages_between(user_id, other_id, before, after, max_rows + 1) m
+                                  from messages_between(conversation, before, after, max_rows + 1) m
                                 window w as (order by case when forward then m.id else -m.id end)) r) s) t;
     end if;
     known := true; -- whoever has messages
@@ -646,6 +726,7 @@ declare
     told int;
     over int[] := '{}'; -- those beyond the quota, by their place
     place int;
+    conversations bigint[]; -- of each message; null: there is none yet, or it will not be stored
 begin
     lock table change_lock in share update exclusive mode;
     if max_messages is not null or max_bytes is not null then
@@ -654,42 +735,56 @@ begin
             contents[place] := null;
         end loop;
     end if;
+    loop
+        conversations := array(select (select c.conversation_id from contacts c
+                                        where c.user_id = i.sender_id and c.contact_id = i.receiver_id)
+                                 from unnest(sender_ids, receiver_ids)
+                                      with ordinality i (sender_id, receiver_id, n)
+                                order by i.n);
+        exit when array_position(conversations, null) is null
+                  or not conversations_make(sender_ids, receiver_ids, client_ids, contents);
+    end loop;
     if cardinality(sender_ids) = 1 then
         -- Nobody else waits, and there is no order to keep: this plan costs less than the other.
         return query
-            insert into messages as m (sender_id, receiver_id, client_id, origin, content)
-            select sender_ids[1], receiver_ids[1], client_ids[1], origins[1], contents[1]
+            insert into messages as m (conversation_id, sender_id, receiver_id, client_id, origin,
+                content)
+            select conversations[1], sender_ids[1], receiver_ids[1], client_ids[1], origins[1],
+                   contents[1]
              where octet_length(contents[1]) between 1 and 65536
                and char_length(client_ids[1]) between 1 and 64
-               and (select true from users u where u.id = sender_ids[1])
-               and (select true from users u where u.id = receiver_ids[1])
+               and conversations[1] is not null
             on conflict (sender_id, client_id) do nothing
             returning 1, 'ok', m.id, change_stamp(m.created_at), false, true,
                       case when framed[1] then
-                          message_frame((select tag from instance), m.id, m.sender_id,
+                          message_frame((select tag from instance), m.id, m.conversation_id,
+                                        m.sender_id,
                                         (select u.username from users u where u.id = m.sender_id),
                                         m.receiver_id, m.content, m.created_at) end;
     else
         -- The ids are drawn in the order of the input, so sorted they are in that order again.
         return query
             with put as (
-                insert into messages (sender_id, receiver_id, client_id, origin, content)
-                select i.sender_id, i.receiver_id, i.client_id, i.origin, i.content
-                  from unnest(sender_ids, receiver_ids, client_ids, origins, contents)
-                       with ordinality i (sender_id, receiver_id, client_id, origin, content, n)
+                insert into messages (conversation_id, sender_id, receiver_id, client_id, origin,
+                    content)
+                select i.conversation_id, i.sender_id, i.receiver_id, i.client_id, i.origin,
+                       i.content
+                  from unnest(conversations, sender_ids, receiver_ids, client_ids, origins,
+                              contents) with ordinality
+                       i (conversation_id, sender_id, receiver_id, client_id, origin, content, n)
                  where octet_length(i.content) between 1 and 65536
                    and char_length(i.client_id) between 1 and 64
-                   and (select true from users u where u.id = i.sender_id)
-                   and (select true from users u where u.id = i.receiver_id)
+                   and i.conversation_id is not null
                  order by i.n
                 on conflict (sender_id, client_id) do nothing
-                returning id, sender_id, receiver_id, content, created_at
+                returning id, conversation_id, sender_id, receiver_id, content, created_at
             ), numbered as (
                 select put.*, (row_number() over (order by id))::int as n from put
             )
             select m.n, 'ok', m.id, change_stamp(m.created_at), false, true,
                    case when framed[m.n] then
-                       message_frame((select tag from instance), m.id, m.sender_id,
+                       message_frame((select tag from instance), m.id, m.conversation_id,
+                                     m.sender_id,
                                      (select u.username from users u where u.id = m.sender_id),
                                      m.receiver_id, m.content, m.created_at) end
               from numbered m
@@ -1150,8 +1245,16 @@ ALTER TABLE chatd.messages ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
 
 CREATE TABLE chatd.contacts (
     user_id bigint NOT NULL,
-    contact_id bigint NOT NULL
+    contact_id bigint NOT NULL,
+    conversation_id bigint NOT NULL
 );
+
+CREATE SEQUENCE chatd.conversation_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1;
 
 CREATE SEQUENCE chatd.host_seq
     AS integer
@@ -1285,11 +1388,7 @@ CREATE UNIQUE INDEX instance_only_one ON chatd.instance USING btree ((true));
 
 CREATE UNIQUE INDEX messages_client_id ON chatd.messages USING btree (sender_id, client_id);
 
-CREATE INDEX messages_pair ON chatd.messages USING btree (LEAST(sender_id, receiver_id), GREATEST(sender_id, receiver_id), id);
-
-CREATE INDEX messages_receiver ON chatd.messages USING btree (receiver_id, id);
-
-CREATE INDEX messages_sender ON chatd.messages USING btree (sender_id, id);
+CREATE INDEX messages_conversation ON chatd.messages USING btree (conversation_id, id);
 
 CREATE UNIQUE INDEX presence_change ON chatd.presence USING btree (change);
 
@@ -1308,6 +1407,8 @@ CREATE UNIQUE INDEX users_email_key ON chatd.users USING btree (lower((email COL
 CREATE UNIQUE INDEX users_revocation ON chatd.users USING btree (revocation) WHERE (revocation IS NOT NULL);
 
 CREATE UNIQUE INDEX users_username_key ON chatd.users USING btree (lower((username COLLATE "C")));
+
+CREATE TRIGGER message_addressed BEFORE INSERT ON chatd.messages FOR EACH ROW WHEN ((new.conversation_id IS NULL)) EXECUTE FUNCTION chatd.message_addressed();
 
 CREATE TRIGGER messages_inserted AFTER INSERT ON chatd.messages REFERENCING NEW TABLE AS inserted FOR EACH STATEMENT EXECUTE FUNCTION chatd.messages_inserted();
 

@@ -25,13 +25,14 @@ a.message(bob.id, "Hello!")
 f = b.expect("message")
 assert set(f) == {"type", "content", "data"} and f["content"] == "Hello!"
 d = f["data"]
-assert set(d) == {"message_id", "sender_id", "sender", "receiver_id", "created_at", "cursor"}
+assert set(d) == {"message_id", "conversation_id", "sender_id", "sender", "receiver_id", "created_at", "cursor"}
 assert (d["sender_id"], d["sender"], d["receiver_id"]) == (alice.id, alice.name, bob.id)
 assert d["created_at"].endswith("Z") and len(d["created_at"]) == 24
 assert isinstance(d["message_id"], int) and isinstance(d["cursor"], str) and d["cursor"]
 status, history = api("GET", f"/messages/{alice.id}", token=bob.token)
-assert status == 200 and history == [{"id": d["message_id"], "sender_id": alice.id, "receiver_id": bob.id,
-                                      "content": "Hello!", "created_at": d["created_at"]}]
+assert status == 200 and history == [{"id": d["message_id"], "conversation_id": d["conversation_id"],
+                                      "sender_id": alice.id, "receiver_id": bob.id, "content": "Hello!",
+                                      "created_at": d["created_at"]}]
 PY
 }
 
@@ -279,7 +280,7 @@ sql(f"insert into messages (sender_id, receiver_id, content) values ({alice.id},
 for me, other in [(alice, bob), (bob, alice)]:
     status, h = api("GET", f"/messages/{other.id}", token=me.token)
     assert status == 200 and [m["content"] for m in h] == [f"n {n}" for n in range(11, 61)]
-    assert all(set(m) == {"id", "sender_id", "receiver_id", "content", "created_at"} for m in h)
+    assert all(set(m) == {"id", "conversation_id", "sender_id", "receiver_id", "content", "created_at"} for m in h)
     assert [m["id"] for m in h] == sorted(m["id"] for m in h)
 assert api("GET", f"/messages/{alice.id}", token=user().token) == (200, [])
 status, e = api("GET", f"/messages/{carol.id + 1000000}", token=alice.token)
@@ -479,5 +480,24 @@ with Server("-o", "quota_messages=4", "-o", "quota_bytes=100", "-o", "presence=o
     assert send(body(1), "7").status == 429
     assert sql(f"select messages, bytes from sent where user_id = {alice.id}") == "2|100"
     assert sql(f"select messages, bytes from sent where user_id = {bob.id}") == "1|1"
+PY
+}
+
+@test "all messages between two users have one conversation, whoever sends and however" {
+    py - <<'PY'
+from chat import *
+alice, bob, carol = user(), user(), user()
+a, b = connect(alice.token), connect(bob.token)
+a.message(bob.id, "one")
+first = b.expect("message")["data"]["conversation_id"]
+b.message(alice.id, "two")
+assert a.expect("message")["data"]["conversation_id"] == first
+assert api("POST", "/messages", {"receiver_id": alice.id, "content": "three"}, bob.token)[0] == 201
+sql(f"insert into messages (sender_id, receiver_id, content) values ({alice.id}, {bob.id}, 'four'), ({carol.id}, {alice.id}, 'other')")
+assert {m["conversation_id"] for m in api("GET", f"/messages/{bob.id}", token=alice.token)[1]} == {first}
+[other] = api("GET", f"/messages/{carol.id}", token=alice.token)[1]
+a.message(alice.id, "a note")
+found = [a.expect("message")["data"]["conversation_id"] for _ in range(4)]
+assert found[:2] == [first, first] and found[2] == other["conversation_id"] and len({first, *found}) == 3, found
 PY
 }

@@ -178,7 +178,7 @@ PY
 
 # --- GET /messages/:userId ---
 
-@test "GET /messages/:userId answers the messages with id, sender_id, receiver_id, content and created_at" {
+@test "GET /messages/:userId answers the messages with id, conversation_id, sender_id, receiver_id, content and created_at" {
     py - <<'PY'
 from chat import *
 import re
@@ -189,7 +189,7 @@ ws.message(b.id, "Hello!", "1")
 ack = ws.until("ack")["data"]
 status, found = api("GET", f"/messages/{b.id}", token=a.token)
 [m] = found
-assert set(m) == {"id", "sender_id", "receiver_id", "content", "created_at"}, m
+assert set(m) == {"id", "conversation_id", "sender_id", "receiver_id", "content", "created_at"}, m
 assert (m["id"], m["sender_id"], m["receiver_id"], m["content"]) == (ack["message_id"], a.id, b.id, "Hello!")
 assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", m["created_at"]), m
 assert api("GET", f"/messages/{a.id}", token=b.token) == (200, found)

@@ -146,6 +146,41 @@ equal() {
     PGPASSWORD=x "$root/sql/migrate" --role "made_before$BATS_TEST_NUMBER" -U "owner$BATS_TEST_NUMBER" -d "owned$BATS_TEST_NUMBER"
 }
 
+@test "migrate: from every earlier number that had messages, clients see the same, and their cursors count" {
+    # What is stored is older than any column that came later.
+    local made="insert into users (username, email, password_hash)
+        select n, n || '@example.com', 'hash' from unnest('{eve,fay,gil}'::text[]) n;
+        insert into messages (sender_id, receiver_id, client_id, created_at, content)
+        select 1 + n % 3, 1 + n / 3 % 3, n, timestamptz '2026-01-02 03:04:05.678901Z' + n * interval '1 ms', 'text ' || n
+          from generate_series(1, 200) n"
+    local seen="select u.id, o.id, chatd_api.message_history(u.id, o.id, null, 20, 30) from users u, users o order by 1, 2;
+        select u.id, e.cursor, e.stamp, e.user_ids, replace(e.frame, i.tag, 'tag')
+          from instance i, users u, lateral chatd_api.event_read_user(u.id, 100, 200, 50) e order by 1, 2, 3;
+        select change, chatd_api.cursor_honoured(change, stamp)
+          from (values (100, 5778901), (100, 5778902), (200, 5878901), (201, 0)) c (change, stamp) order by 1, 2;
+        select user_id, contact_id, (select count(*) from messages m where m.conversation_id = c.conversation_id)
+          from contacts c order by 1, 2"
+    # The numbers of conversations are given out in another order.
+    local file wanted= got
+    mkdir "$BATS_TEST_TMPDIR/sql"
+    cp "$root/sql/migrate" "$BATS_TEST_TMPDIR/sql"
+    for file in "$root"/sql/0*.sql; do
+        cp "$file" "$BATS_TEST_TMPDIR/sql"
+        [[ $(basename "$file") > 0003 ]] || continue
+        psql -Xqd postgres -c "create database m$BATS_TEST_NUMBER"
+        local PGDATABASE=m$BATS_TEST_NUMBER
+        "$BATS_TEST_TMPDIR/sql/migrate" >"$BATS_TEST_TMPDIR/migrate"
+        q "set search_path = chatd, pg_temp; $made"
+        "$root/sql/migrate" >"$BATS_TEST_TMPDIR/migrate"
+        got=$(q "set search_path = chatd, pg_temp; $seen" | sed 's/\("*conversation_id"*:\)[0-9]*/\1N/g')
+        [[ $wanted ]] || wanted=$got
+        diff <(echo "$wanted") <(echo "$got")
+        psql -Xqd postgres -c "drop database m$BATS_TEST_NUMBER"
+    done
+    # The last of them was made after all migrations; other tests compare what that gives with what was sent.
+    [[ $wanted == *'text 150'* && $wanted == *'100|t'* && $wanted == *'100|f'* && $wanted == *'201|f'* ]]
+}
+
 @test "sql/schema.sql is what the migrations make (tests/tools/schema renews it)" {
     diff "$root/sql/schema.sql" <("$root/tests/tools/schema")
 }
@@ -663,6 +698,30 @@ revocations() {
     equal "$(q "select user_id, contact_id from contacts order by 1, 2" | xargs)" "1|2 1|4 2|1 3|3 4|1"
 }
 
+@test "every two users have one conversation, which is that of all their messages" {
+    api "select from chatd_api.message_send(null, '{1,1,3,2}', '{2,2,3,1}', '{a,b,c,d}', '{1,1,1,1}', '{w,x,y,z}', null)"
+    api "select from chatd_api.message_send(null, '{2}', '{1}', '{e}', '{1}', '{x}', null)"
+    api "select from chatd_api.message_send(null, '{4}', '{1}', '{f}', '{1}', '{x}', null)"
+    q "insert into messages (sender_id, receiver_id, content) values (1, 4, 'x'), (2, 4, 'y'), (4, 2, 'z'), (4, 4, 'w')"
+    equal "$(q "select string_agg(distinct least(sender_id, receiver_id) || '-' || greatest(sender_id, receiver_id), ' ') || ' ' || count(*)
+                  from messages group by conversation_id order by 1")" $'1-2 4\n1-4 2\n2-4 2\n3-3 1\n4-4 1'
+    equal "$(q "select count(*), count(distinct conversation_id) from contacts")" "8|5"
+    equal "$(q "select count(*) from messages m
+                  join contacts c on c.user_id = m.sender_id and c.contact_id = m.receiver_id and c.conversation_id = m.conversation_id
+                  join contacts d on d.user_id = m.receiver_id and d.contact_id = m.sender_id and d.conversation_id = m.conversation_id")" 10
+}
+
+@test "what is not stored makes nobody a contact" {
+    api "select from chatd_api.message_send(null, '{1}', '{2}', '{a}', '{1}', '{x}', null)"
+    # An id that was used, alone, and in a batch with the message that uses it; and what is stored nowhere.
+    equal "$(api "select status from chatd_api.message_send(null, '{1}', '{3}', '{a}', '{1}', '{x}', null)")" conflict
+    equal "$(api "select status from chatd_api.message_send(null, '{1,1,4,4,4,2}', '{2,4,99,1,3,3}', '{b,b,c,c,c,d}',
+        '{1,1,1,1,1,1}', array['x','x','x','x','x',''], null)" | xargs)" \
+        "ok conflict unknown_receiver ok conflict invalid"
+    equal "$(api "select status from chatd_api.message_send(null, '{2}', '{4}', '{e}', '{1}', '{x}', null, 0)")" quota
+    equal "$(q "select user_id, contact_id from contacts order by 1, 2" | xargs)" "1|2 1|4 2|1 4|1"
+}
+
 @test "a message has two users, who stay as long as it does, also where it was typed into psql" {
     for pair in "1, 99" "99, 1" "99, 99"; do
         run q "insert into messages (sender_id, receiver_id, content) values ($pair, 'x')"
@@ -692,7 +751,7 @@ revocations() {
     equal "$(page '2, 1, 3')" "[]"
     equal "$(page 'null, null, 50')" "[1,2,3,4,5,6,7,8,9]"
     equal "$(api "select history from chatd_api.message_history(2, 1, null, null, 1)" | sed 's/T.*Z/T/')" \
-        '[{"id":9,"sender_id":2,"receiver_id":1,"content":"9","created_at":"'"$(date -u +%Y-%m-%d)"'T"}]'
+        '[{"id":9,"conversation_id":1,"sender_id":2,"receiver_id":1,"content":"9","created_at":"'"$(date -u +%Y-%m-%d)"'T"}]'
     equal "$(api "select * from chatd_api.message_history(1, 99, null, null, 50)")" "f||"
     equal "$(api "select * from chatd_api.message_history(1, 4, null, null, 50)")" "t|[]|"
 }
@@ -739,7 +798,7 @@ revocations() {
     equal "$(api "select cursor from chatd_api.event_read(1, 5, 2)" | xargs)" ""
     tag=$(q 'select tag from instance')
     equal "$(api "select frame from chatd_api.event_read(1, 0, 1)" | sed 's/"created_at":"20..-..-..T..:..:..[.]...Z"/TIME/')" \
-        '{"type":"message","content":"q\" \\ \n é","data":{"message_id":1,"sender_id":1,"sender":"ann","receiver_id":2,TIME,"cursor":"'"$tag-1-$(q 'select stamp_at(1)')"'"}}'
+        '{"type":"message","content":"q\" \\ \n é","data":{"message_id":1,"conversation_id":1,"sender_id":1,"sender":"ann","receiver_id":2,TIME,"cursor":"'"$tag-1-$(q 'select stamp_at(1)')"'"}}'
 }
 
 @test "event_read_user: what one user sent or received, within bounds, without repeats" {
@@ -750,6 +809,23 @@ revocations() {
     equal "$(api "select cursor from chatd_api.event_read_user(2, 0, 100, 2)" | xargs)" "1 3"
     equal "$(api "select u.frame = e.frame from chatd_api.event_read_user(3, 0, 100, 1) u, (select chatd_api.schema_version()) v,
         lateral chatd_api.event_read_user(4, 0, 100, 1) e")" "t"
+}
+
+@test "event_read_user: who has very many conversations gets the same, and is told how far it looked" {
+    api "select from chatd_api.message_send(null, '{1,3,2,2,1}', '{2,4,2,3,2}', '{a,b,c,d,e}', '{7,7,7,7,7}', '{v,w,x,y,z}', null)"
+    q "insert into messages (sender_id, receiver_id, content) select 3, 4, 'x' from generate_series(1, 40000)"
+    q "insert into messages (sender_id, receiver_id, content) values (1, 2, 'late')"
+    local before after
+    before=$(api "select cursor, user_ids, origin, frame from chatd_api.event_read_user(2, 0, 6, 10)")
+    equal "$(api "select cursor, user_ids from chatd_api.event_read_user(2, 5, 40006, 10)" | xargs)" "40006|{2,1} 40006|"
+    q "insert into contacts select 2, n, nextval('conversation_seq') from generate_series(5, 1100) n"
+    after=$(api "select cursor, user_ids, origin, frame from chatd_api.event_read_user(2, 0, 6, 10)")
+    equal "$after" "$before"
+    equal "$(api "select cursor, user_ids, stamp is null, frame from chatd_api.event_read_user(2, 5, 40006, 10)")" "20005|{}|f|"
+    equal "$(api "select stamp from chatd_api.event_read_user(2, 5, 40006, 10)")" "$(q 'select stamp_at(20005)')"
+    equal "$(api "select cursor, user_ids from chatd_api.event_read_user(2, 20005, 40006, 10)" | xargs)" "40005|{}"
+    equal "$(api "select cursor, user_ids from chatd_api.event_read_user(2, 40005, 40006, 10)" | xargs)" "40006|{2,1} 40006|"
+    equal "$(api "select cursor from chatd_api.event_read_user(2, 0, 40006, 3)" | xargs)" "1 3 4"
 }
 
 @test "event_read, event_read_user: a page ends in bytes, too, and only the last one says that it is whole" {
@@ -769,8 +845,8 @@ revocations() {
 }
 
 @test "the text of a message is an expression in the plan, not a call for each row" {
-    equal "$(q "explain verbose select message_frame('t', id, sender_id, 'n', receiver_id, content, created_at),
-        message_json(id, sender_id, receiver_id, content, created_at) from messages" | grep -Ec 'message_(frame|json)')" 0
+    equal "$(q "explain verbose select message_frame('t', id, conversation_id, sender_id, 'n', receiver_id, content, created_at),
+        message_json(id, conversation_id, sender_id, receiver_id, content, created_at) from messages" | grep -Ec 'message_(frame|json)')" 0
 }
 
 @test "doorbells ring where a sender or receiver is connected, and nowhere else" {
@@ -920,7 +996,7 @@ put_presence() {
 
 @test "presence_read: somebody with very many contacts has the same audience as anybody" {
     host_open 1 >/dev/null
-    q "insert into contacts select 1, n from generate_series(2, 1003) n"
+    q "insert into contacts select 1, n, n from generate_series(2, 1003) n"
     session_open 1 1,2,3,4 1,2,2,4
     equal "$(api "select audience from chatd_api.presence_read(1, 0, 9, 'contacts') where user_id = 1")" "{2,4}"
     q "delete from contacts where contact_id > 1001"
@@ -929,7 +1005,7 @@ put_presence() {
 
 @test "presence_read_user: pages, and whether they concern this user" {
     put_presence
-    q "insert into contacts values (1, 3)"
+    q "insert into contacts values (1, 3, 13)"
     equal "$(api "select change, user_id, username, online, audience from chatd_api.presence_read_user(3, 0, 2, 'all')" | xargs)" \
         "2|2|bob|t| 3|3|cid|f|"
     equal "$(api "select change, user_id, audience from chatd_api.presence_read_user(3, 3, 2, 'contacts')" | xargs)" "4|1|{3} 5|4|{}"

@@ -22,12 +22,15 @@ select 3, 4, 'old ' || n from generate_series(1, 5) n;
 insert into chatd.messages (sender_id, receiver_id, content) values (1, 99, 'one'), (99, 1, 'two'), (1, 99, 'three');
 insert into chatd.presence (user_id, online, change) values (1, true, nextval('chatd.presence_seq'));
 """
-# 10,000 users came, and all but 100 of them have gone; 1 knows all of them. Tokens of 5,000 became void,
-# and 5,000 users were removed.
+# 10,000 users came, and all but 100 of them have gone; 1 knows all of them, and 7 some. Tokens of 5,000
+# became void, and 5,000 users were removed.
 USERS = """
 insert into chatd.users (username, email, password_hash)
 select 'user' || n, n || '@example.com', '$2b$' || 10 + n % 3 || '$' || repeat('x', 53) from generate_series(101, 15100) n;
-insert into chatd.contacts (user_id, contact_id) select 1, n from generate_series(100, 10100) n;
+insert into chatd.contacts (user_id, contact_id, conversation_id)
+select 1, n, nextval('chatd.conversation_seq') from generate_series(100, 10100) n
+union all
+select 7, n, nextval('chatd.conversation_seq') from generate_series(9000, 10100) n;
 insert into chatd.hosts (id, name) values (1000, 'elsewhere');
 insert into chatd.sessions (host_id, session_id, user_id) select 1000, n, n from generate_series(101, 10100) n;
 delete from chatd.sessions where host_id = 1000 and user_id % 100 > 0;
@@ -45,28 +48,36 @@ insert into chatd.messages (sender_id, receiver_id, content) values (5, 6, 'late
 """
 LAST, PAGE, A_FEW = 150010, 50, 1200
 HERE = "(select min(id) from chatd.hosts)"
-HALF = {"messages_receiver": PAGE // 2, "messages_sender": PAGE // 2}
-FULL = {"messages_receiver": PAGE, "messages_sender": PAGE}
+
+def asked(most):
+    """Conversation by conversation."""
+    return {"messages_conversation": most, "messages_pkey": 0}
+
+
+def looked_at(most):
+    """Change by change."""
+    return {"messages_conversation": 0, "messages_pkey": most}
+
 
 # What is asked, and how many rows are read at most by which indexes of messages.
 CASES = {
-    "last page": ("message_history(1, 2, null, null, 50)", {"messages_pair": PAGE + 1}),
-    "page in the middle": ("message_history(2, 1, 75000, null, 50)", {"messages_pair": PAGE + 1}),
-    "page after": ("message_history(1, 2, null, 75000, 50)", {"messages_pair": PAGE + 1}),
-    "page between": ("message_history(1, 2, 75020, 75000, 50)", {"messages_pair": PAGE + 1}),
-    "a few old messages": ("message_history(4, 3, null, null, 50)", {"messages_pair": 5}),
-    "few messages of one who has many": ("message_history(1, 99, null, null, 50)", {"messages_pair": 3}),
-    "few after, of one who has many": ("message_history(1, 99, null, 6, 50)", {"messages_pair": 2}),
-    "no messages": ("message_history(3, 2, null, null, 50)", {"messages_pair": 0}),
-    "recent cursor": (f"event_read_user(1, {LAST} - 102, {LAST}, 50)", HALF),
-    "old cursor": (f"event_read_user(1, 0, {LAST}, 50)", FULL),
-    "old cursor, sent a few": (f"event_read_user(3, 0, {LAST}, 50)",
-                               {"messages_receiver": 0, "messages_sender": 5}),
-    "old cursor, received a few": (f"event_read_user(4, 0, {LAST}, 50)",
-                                   {"messages_receiver": 5, "messages_sender": 0}),
-    "recent cursor, few since": (f"event_read_user(5, 50000, {LAST}, 50)",
-                                 {"messages_receiver": 1, "messages_sender": 1}),
-    "old cursor, notes to oneself": (f"event_read_user(5, 0, {LAST}, 50)", FULL),
+    "last page": ("message_history(1, 2, null, null, 50)", {"messages_conversation": PAGE + 1}),
+    "page in the middle": ("message_history(2, 1, 75000, null, 50)", {"messages_conversation": PAGE + 1}),
+    "page after": ("message_history(1, 2, null, 75000, 50)", {"messages_conversation": PAGE + 1}),
+    "page between": ("message_history(1, 2, 75020, 75000, 50)", {"messages_conversation": PAGE + 1}),
+    "a few old messages": ("message_history(4, 3, null, null, 50)", {"messages_conversation": 5}),
+    "few messages of one who has many": ("message_history(1, 99, null, null, 50)", {"messages_conversation": 3}),
+    "few after, of one who has many": ("message_history(1, 99, null, 6, 50)", {"messages_conversation": 2}),
+    "no messages": ("message_history(3, 2, null, null, 50)", {"messages_conversation": 0}),
+    "recent cursor": (f"event_read_user(2, {LAST} - 102, {LAST}, 50)", asked(PAGE)),
+    "old cursor": (f"event_read_user(2, 0, {LAST}, 50)", asked(PAGE)),
+    "old cursor, sent a few": (f"event_read_user(3, 0, {LAST}, 50)", asked(5)),
+    "old cursor, received a few": (f"event_read_user(4, 0, {LAST}, 50)", asked(5)),
+    "recent cursor, few since": (f"event_read_user(5, 50000, {LAST}, 50)", asked(2)),
+    "old cursor, notes to oneself": (f"event_read_user(5, 0, {LAST}, 50)", asked(PAGE + 2)),
+    "recent cursor, knows many": (f"event_read_user(1, {LAST} - 102, {LAST}, 50)", looked_at(100)),
+    "old cursor, knows many": (f"event_read_user(1, 0, {LAST}, 50)", looked_at(2 * PAGE + 2)),
+    "old cursor, knows many, missed nothing": (f"event_read_user(7, 0, {LAST}, 50)", looked_at(20000)),
     "all of the host": (f"event_read({HERE}, {LAST} - 30, 50)",
                         {"messages_pkey": 30}),
     "whether a cursor counts": ("cursor_honoured(75000, 0)", {"messages_pkey": 1}),
