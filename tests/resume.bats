@@ -51,6 +51,34 @@ for name in ("main", "two"):
 PY
 }
 
+@test "who has more conversations than are asked one by one gets what was missed among many others' messages" {
+    py - <<'PY'
+from chat import *
+alice, bob, carol = user(), user(), user()
+a, b = connect(alice.token), connect(bob.token)
+a.message(bob.id, "seen")
+cursor = b.until("message")["data"]["cursor"]
+b.close()
+sql(f"insert into contacts select {bob.id}, n, nextval('conversation_seq') from generate_series(1000000, 1001100) n")
+others = f"insert into messages (sender_id, receiver_id, content) select {carol.id}, {carol.id}, 'other' from generate_series(1, 25000)"
+for word in ("early", "between", "late"):
+    for n in range(60):                  # more than a page
+        a.message(bob.id, f"{word} {n}")
+    a.message(alice.id, word, word)
+    a.until("ack")
+    sql(others)
+b = connect(bob.token, path=f"/ws?cursor={cursor}")
+got = [b.expect("message") for _ in range(180)]
+assert [f["content"] for f in got] == [f"{word} {n}" for word in ("early", "between", "late") for n in range(60)]
+r = b.expect("resumed")["data"]
+assert r["recovered"] and int(r["cursor"].split("-")[1]) > got[-1]["data"]["message_id"] + 20000, r
+a.message(bob.id, "live")
+assert b.expect("message")["content"] == "live"
+b = connect(bob.token, path=f"/ws?cursor={r['cursor']}")
+assert b.expect("message")["content"] == "live" and b.expect("resumed")["data"]["recovered"]
+PY
+}
+
 @test "a resume frame: what was missed, then resumed with its id; what had come live is not repeated" {
     py - <<'PY'
 from frames import *
