@@ -42,13 +42,20 @@ alter table chatd.messages
 create index messages_conversation on chatd.messages (conversation_id, id);
 
 -- The conversations of those messages of a batch that will be stored and are the first between their
--- users. Of two with the same client id only the first is stored, and makes a conversation. Says whether
--- there were any.
-create function chatd.conversations_make(sender_ids bigint[], receiver_ids bigint[],
+-- users. Of two with the same client id only the first is stored, and makes a conversation. known: the
+-- conversations that there are; null: none. Says whether there are more now.
+create function chatd.conversations_make(known bigint[], sender_ids bigint[], receiver_ids bigint[],
     client_ids text[], contents text[]) returns boolean
 language plpgsql set search_path = chatd, pg_temp
 as $$
 begin
+    -- Messages to users who do not exist must not make the batch of others wait.
+    if not exists (select from unnest(known, sender_ids, receiver_ids) i (known, sender_id, receiver_id)
+                    where i.known is null
+                      and (select true from users u where u.id = i.sender_id)
+                      and (select true from users u where u.id = i.receiver_id)) then
+        return false;
+    end if;
     with stored as (
         select distinct on (i.sender_id, i.client_id) i.sender_id, i.receiver_id
           from unnest(sender_ids, receiver_ids, client_ids, contents)
@@ -191,7 +198,8 @@ begin
                                       with ordinality i (sender_id, receiver_id, n)
                                 order by i.n);
         exit when array_position(conversations, null) is null
-                  or not conversations_make(sender_ids, receiver_ids, client_ids, contents);
+                  or not conversations_make(conversations, sender_ids, receiver_ids, client_ids,
+                                            contents);
     end loop;
     if cardinality(sender_ids) = 1 then
         -- Nobody else waits, and there is no order to keep: this plan costs less than the other.

@@ -36,11 +36,18 @@ begin
                and c.contact_id = conversation_of.other_id);
 end $$;
 
-CREATE FUNCTION chatd.conversations_make(sender_ids bigint[], receiver_ids bigint[], client_ids text[], contents text[]) RETURNS boolean
+CREATE FUNCTION chatd.conversations_make(known bigint[], sender_ids bigint[], receiver_ids bigint[], client_ids text[], contents text[]) RETURNS boolean
     LANGUAGE plpgsql
     SET search_path TO 'chatd', 'pg_temp'
     AS $$
 begin
+    -- Messages to users who do not exist must not make the batch of others wait.
+    if not exists (select from unnest(known, sender_ids, receiver_ids) i (known, sender_id, receiver_id)
+                    where i.known is null
+                      and (select true from users u where u.id = i.sender_id)
+                      and (select true from users u where u.id = i.receiver_id)) then
+        return false;
+    end if;
     with stored as (
         select distinct on (i.sender_id, i.client_id) i.sender_id, i.receiver_id
           from unnest(sender_ids, receiver_ids, client_ids, contents)
@@ -742,7 +749,8 @@ begin
                                       with ordinality i (sender_id, receiver_id, n)
                                 order by i.n);
         exit when array_position(conversations, null) is null
-                  or not conversations_make(sender_ids, receiver_ids, client_ids, contents);
+                  or not conversations_make(conversations, sender_ids, receiver_ids, client_ids,
+                                            contents);
     end loop;
     if cardinality(sender_ids) = 1 then
         -- Nobody else waits, and there is no order to keep: this plan costs less than the other.
