@@ -351,6 +351,10 @@ for frame in [e for e in examples if isinstance(e, dict) and e.get("type") == "m
     described(b.expect("message"))
     if "id" in frame:
         described(a.expect("ack"))
+typing = {"type": "typing", "data": {"receiver_id": bob.id}}
+described(typing)
+a.send(typing)
+described(b.expect("typing"))
 a.send({"type": "ping"})
 a.expect("pong")
 described({"type": "ping"})

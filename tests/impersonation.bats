@@ -51,6 +51,8 @@ with Innocents():
                 continue            # whether that fits, its own test must say
             if row.name == "HELLO":
                 seq = c.say("AUTH")
+            elif not row.waiting:
+                seq = c.say("RESUME")   # it has no answer: the channel goes on
             kind, _ = c.answer(seq)
             assert kind != "FAILED" or row.name in ("LOGIN", "PASSWORD", "SIGN"), (row.name, state, kind)
             c.close()
@@ -101,7 +103,7 @@ with Innocents():
             fits = b""
         bad = {fits[:n] for n in {0, 1, 3, 4, len(fits) // 2, len(fits) - 1} if 0 <= n < len(fits)}
         bad |= {fits + b"\0", fits + b"more"}
-        if row.name not in ("HISTORY", "LOGOUT", "ME") and good(row.name, who) is not None:
+        if row.name not in ("HISTORY", "LOGOUT", "ME", "TYPING") and good(row.name, who) is not None:
             at = {"HELLO": 12, "SEND": 8, "SIGN": 4, "USERS": 12, "CHANGE_ME": 1}.get(row.name, 0)      # of its first text
             size = struct.unpack_from("=I", fits, at)[0]
             for n in (size + 1, 2**31, 2**32 - 1, len(fits)):
@@ -158,6 +160,11 @@ with Innocents() as them:
         assert c.ask("SEND", send_payload(nobody, "x"))[0] == "FAILED"
         assert c.ask("HISTORY", history_payload(nobody))[0] == "FAILED"
     c.close()
+    c = Channel(ATTACHED, who)
+    for nobody in (0, -1, 2**63 - 1, -2**63, who.id, to):
+        c.say("TYPING", u64(nobody))
+    assert c.ask("RESUME")[0] == "RESUMED"
+    c.close()
 PY
 }
 
@@ -182,8 +189,8 @@ PY
     py - <<'PY'
 from impersonate import *
 with Innocents():
-    # AUTH is answered at once, HELLO is said once.
-    for row in (r for r in MINE if r.name not in ("HELLO", "AUTH") and good(r.name) is not None):
+    # AUTH is answered at once, HELLO is said once, TYPING is not answered.
+    for row in (r for r in MINE if r.name not in ("HELLO", "AUTH", "TYPING") and good(r.name) is not None):
         who = user()                # LOGOUT makes the token void
         c = Channel(row.states[-1], who)
         c.raw(b"".join(message(row.number, good(row.name, who), 50 + i) for i in range(row.waiting + 1)))

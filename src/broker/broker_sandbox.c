@@ -11,6 +11,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/netlink.h>
+#include <linux/sockios.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
@@ -61,6 +62,7 @@ static const struct sandbox_rule broker_rules[] = {
     ALLOW_IF(fcntl, "not for programs?", ARG_IS(1, F_GETFD)),
     ALLOW_IF(fcntl, "not for programs", ARG_IS(1, F_SETFD)),
     ALLOW_IF(ioctl, "name servers: how long is the answer?", ARG_IS(1, FIONREAD)),
+    ALLOW_IF(ioctl, "does a session read what it gets?", ARG_IS(1, SIOCOUTQ)),
 
     /* Files, to read: passwords and certificates of libpq, hosts and services, TLS, Kerberos. */
     ALLOW_IF(openat, "only to read", ARG_BITS(2, O_ACCMODE | O_CREAT | O_TRUNC, O_RDONLY)),

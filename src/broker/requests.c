@@ -11,8 +11,10 @@
 #include "accounts.h"
 #include "bearer.h"
 #include "broker.h"
+#include "clock.h"
 #include "connections.h"
 #include "feed.h"
+#include "limits.h"
 #include "log.h"
 #include "me.h"
 #include "netaddr.h"
@@ -22,6 +24,7 @@
 #include "sends.h"
 #include "signing.h"
 #include "status.h"
+#include "typing.h"
 
 static const char *const malformed = "a message with a malformed payload";
 
@@ -218,6 +221,19 @@ static const char *serve_resume(struct peer *p, const struct ipc_message *m)
     return NULL;
 }
 
+/* --- TYPING --- */
+
+static const char *serve_typing(struct peer *p, const struct ipc_message *m)
+{
+    struct ipc_reader r = ipc_read(m);
+    int64_t receiver = (int64_t)ipc_get_u64(&r);
+    if (!ipc_read_end(&r))
+        return malformed;
+    if (limits_typing(p->user, clock_ms()))
+        typing_add(p->user, receiver);
+    return NULL;
+}
+
 static const char *(*const handlers[IPC_TYPE_COUNT])(struct peer *, const struct ipc_message *) = {
     [IPC_HELLO] = serve_hello,
     [IPC_AUTH] = serve_auth,
@@ -233,6 +249,7 @@ static const char *(*const handlers[IPC_TYPE_COUNT])(struct peer *, const struct
     [IPC_SIGN] = serve_sign,
     [IPC_ME] = me_show,
     [IPC_CHANGE_ME] = me_change,
+    [IPC_TYPING] = serve_typing,
 };
 
 const char *request_serve(struct peer *p, const struct ipc_message *m)
@@ -243,6 +260,7 @@ const char *request_serve(struct peer *p, const struct ipc_message *m)
     enum ipc_error error = acts ? revocations_verdict(p) : IPC_E_NONE;
     if (!error)
         return handlers[m->type](p, m);
-    peer_fail(asker_of(p, m), error);
+    if (ipc_rule(m->type)->waiting)
+        peer_fail(asker_of(p, m), error);
     return NULL;
 }

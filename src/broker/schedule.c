@@ -19,6 +19,7 @@
 #include "skew.h"
 #include "status.h"
 #include "statuses.h"
+#include "typing.h"
 
 /* How often to look for changes in case a doorbell was lost. */
 enum { TICK_MS = 2000 };
@@ -43,6 +44,7 @@ static const struct part {
     {NULL, NULL, NULL, answers_free},
     {NULL, NULL, NULL, outbox_free},
     {NULL, NULL, NULL, status_free},
+    {NULL, typing_link_lost, NULL, NULL},
 };
 enum { PARTS = sizeof(parts) / sizeof(parts[0]) };
 
@@ -84,7 +86,7 @@ static void on_link_down(void)
 }
 
 /* "e 91": a change with this id was committed; "p 17": somebody came or went; "r": tokens became
- * void. */
+ * void; "t 2 7 1 user1": somebody writes to a user here (typing.h). */
 static void on_bell(const char *payload)
 {
     unsigned long long number = 0;
@@ -96,6 +98,8 @@ static void on_bell(const char *payload)
         statuses_wanted();
     else if (kind == 'r')
         revocations_wanted();
+    else if (kind == 't')
+        typing_rung(payload + 1);
 }
 
 void schedule_init(int status_fd)
@@ -148,6 +152,7 @@ void schedule_turn(void)
     struct db *listener = link_listener();
     if (listener)
         next_read(listener);
+    typing_tell();
 }
 
 bool schedule_is_quiet(void)

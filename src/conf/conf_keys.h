@@ -141,6 +141,8 @@ KEY(INT, max_connections_per_user, "-1", RANGE(-1, 100000), BROKER, NULL,
     "WebSockets and event streams of one user; -1: a quarter of max_clients; 0: no limit")
 KEY(INT, frame_rate, "10000", RANGE(0, 1000000), SESSION | BROKER, NULL,
     "frames, or requests, of one connection in a second; 0: no limit")
+KEY(INT, typing_rate, "2", RANGE(0, 1000), BROKER, NULL,
+    "typing frames of one user in a second that are passed on; 0: none")
 KEY(INT, quota_messages, "0", RANGE(0, 1000000000), BROKER, NULL,
     "messages that an account may send in a day (UTC); 0: any number")
 KEY(SIZE, quota_bytes, "0", RANGE(0, 1024LL * 1024 * MIB), BROKER, NULL,

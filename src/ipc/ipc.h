@@ -46,7 +46,7 @@ struct ipc_rule {
     enum ipc_role sender;
     uint32_t max;     /* bytes of payload */
     unsigned when;    /* channel states in which a session may send it */
-    unsigned waiting; /* how many may await their answer */
+    unsigned waiting; /* how many may await their answer; 0: they get none */
 };
 
 struct ipc_failure {

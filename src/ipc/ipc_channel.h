@@ -35,6 +35,10 @@ void ipc_channel_drop(struct ipc_channel *c);
 /* Writes what it can of c->out. 0: fine, the rest waits for EPOLLOUT; -1: the peer is gone. */
 int ipc_channel_flush(struct ipc_channel *c);
 
+/* Has the other end left so much unread, here or in the kernel, that what only matters now had
+ * better not be sent? */
+bool ipc_channel_lags(const struct ipc_channel *c);
+
 static inline size_t ipc_channel_queued(const struct ipc_channel *c)
 {
     return buf_len(&c->out);

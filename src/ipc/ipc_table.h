@@ -2,10 +2,10 @@
  * Every message that crosses between processes, a row each.
  *
  * A row defines the number, the name, the sender and the largest payload; for a session's messages
- * also the channel states in which they are allowed, and how many may await their answer at once. A
- * message that may come only once leads to a state that does not allow it. The broker ends a
- * session that breaks a row or leaves a message incomplete; a session, an auth worker or the signer
- * that gets such a message drops it, or the channel.
+ * also the channel states in which they are allowed, and how many may await their answer at once;
+ * 0: they get none. A message that may come only once leads to a state that does not allow it. The
+ * broker ends a session that breaks a row or leaves a message incomplete; a session, an auth worker
+ * or the signer that gets such a message drops it, or the channel.
  *
  * The payload is the listed fields in that order and nothing else: u8, u32, u64 in the machine's
  * byte order (both ends are on one machine), text as a u32 length and its bytes.
@@ -24,6 +24,7 @@
 #define IPC_MAX_KEY       32  /* fingerprint of a key of TLS */
 #define IPC_MAX_HANDSHAKE 256 /* what a server signs in a handshake of TLS */
 #define IPC_MAX_SIGNATURE 1024
+#define IPC_MAX_TYPING    256
 #define IPC_MAX_FRAME     (6 * IPC_MAX_CONTENT + 1024) /* JSON may write a byte as \u00XX */
 #define IPC_MAX_REPLY     (1024 * 1024 + 1024) /* a page of the history has a megabyte at most */
 
@@ -99,7 +100,10 @@
                                                                                                    \
     M(ME, SESSION, 0, IPC_IS_BOUND, 1) /* the user's own account -> REPLY */                       \
     /* u8 set of IPC_CHANGES_*, text display name (empty: none), email, password -> REPLY */       \
-    M(CHANGE_ME, SESSION, 13 + 3 * IPC_MAX_NAME, IPC_IS_BOUND, 1)
+    M(CHANGE_ME, SESSION, 13 + 3 * IPC_MAX_NAME, IPC_IS_BOUND, 1)                                  \
+                                                                                                   \
+    M(TYPING, SESSION, 8, IPC_IS_ATTACHED, 0)  /* u64 receiver; may be dropped, as may TYPED */    \
+    M(TYPED, BROKER, 4 + IPC_MAX_TYPING, 0, 0) /* text frame: somebody writes to this user */
 
 /* What can go wrong with a request, a row each: name; code on a WebSocket; HTTP status; whether
  * trying again later makes sense; what the client is told. */

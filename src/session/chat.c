@@ -75,6 +75,8 @@ static void take_chat_frame(struct live *l, const struct ws_data *d)
         complain(l, &f, "unauthorized", "Say first who you are, by an auth frame with a token");
     } else if (f.type == CHAT_MESSAGE) {
         live_send(l, &f);
+    } else if (f.type == CHAT_TYPING) {
+        live_typing(l, &f);
     } else if (f.type == CHAT_RESUME) {
         live_resume(l, &f);
     } else if (f.type == CHAT_PING) {

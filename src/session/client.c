@@ -16,7 +16,7 @@
 #include "log.h"
 #include "proctitle.h"
 
-enum { READ_AT_ONCE = 16 * 1024, LINGER_MS = 1000 };
+enum { READ_AT_ONCE = 16 * 1024, LAG = 8 * 1024, LINGER_MS = 1000 };
 
 volatile sig_atomic_t client_stop;
 static sigset_t while_waiting;
@@ -231,6 +231,11 @@ int client_write(struct client *c)
     }
     c->stuck_since = c->late_since = 0;
     return 1;
+}
+
+bool client_lags(const struct client *c)
+{
+    return c->late_since || (size_t)in_kernel(c) + buf_len(&c->out) > LAG;
 }
 
 /* What the client has taken so far pays for so much time. */

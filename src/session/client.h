@@ -83,6 +83,9 @@ int client_read(struct client *c, int64_t deadline);
  * has taken nothing for write_timeout, or after that less than min_rate. */
 int client_write(struct client *c);
 
+/* Has it left so much unread that what only matters now had better not be sent? */
+bool client_lags(const struct client *c);
+
 /* When client_write() must be asked again even if the client takes nothing. */
 int64_t client_write_deadline(const struct client *c);
 

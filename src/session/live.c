@@ -151,6 +151,15 @@ static void take_status(struct live *l, const struct ipc_message *m)
     live_put_frame(l, frame.p, frame.n, NULL);
 }
 
+/* To a client that waits for what it missed, or reads too slowly, it would come too late. */
+static void take_typed(struct live *l, const struct ipc_message *m)
+{
+    struct ipc_reader r = ipc_read(m);
+    struct text frame = ipc_get_text(&r, IPC_MAX_TYPING);
+    if (ipc_read_end(&r) && !l->resuming && !client_lags(l->client))
+        live_put_frame(l, frame.p, frame.n, NULL);
+}
+
 /* Tells the client if it waits for this, and unasked if it may have missed changes. */
 static void take_resumed(struct live *l, const struct ipc_message *m)
 {
@@ -191,6 +200,7 @@ static bool is_expected(const struct live *l, const struct ipc_message *m)
     case IPC_SENT:
     case IPC_EVENT:
     case IPC_STATUS:
+    case IPC_TYPED:
     case IPC_RESUMED:
         return l->channel == CHANNEL_READY;
     default:
@@ -234,6 +244,9 @@ static void take_message(struct live *l, const struct ipc_message *m)
     case IPC_STATUS:
         take_status(l, m);
         break;
+    case IPC_TYPED:
+        take_typed(l, m);
+        break;
     case IPC_RESUMED:
         take_resumed(l, m);
         break;
@@ -274,6 +287,12 @@ void live_send(struct live *l, const struct chat_frame *f)
     struct pending_item *item = pending_add(&l->pending, f, clock_ms() + l->conf->request_timeout);
     if (l->channel == CHANNEL_READY)
         live_link_message(l, item);
+}
+
+void live_typing(struct live *l, const struct chat_frame *f)
+{
+    if (l->channel == CHANNEL_READY && !ipc_channel_lags(&l->ask->channel))
+        live_link_typing(l, f->receiver);
 }
 
 void live_resume(struct live *l, const struct chat_frame *f)

@@ -88,6 +88,9 @@ bool live_may_send(const struct live *l);
  * has an id. */
 void live_send(struct live *l, const struct chat_frame *f);
 
+/* Says that the client's user writes to somebody, if that can be said at once. */
+void live_typing(struct live *l, const struct chat_frame *f);
+
 /* Starts what a resume frame asks for. */
 void live_resume(struct live *l, const struct chat_frame *f);
 

@@ -28,6 +28,13 @@ void live_link_message(struct live *l, struct pending_item *item)
     item->posted = true;
 }
 
+void live_link_typing(struct live *l, int64_t receiver)
+{
+    size_t begin = ask_begin(l->ask, IPC_TYPING);
+    ipc_put_u64(&l->ask->channel.out, (uint64_t)receiver);
+    ipc_end(&l->ask->channel.out, begin);
+}
+
 void live_link_resume(struct live *l)
 {
     struct buf *out = &l->ask->channel.out;

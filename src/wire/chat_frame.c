@@ -42,9 +42,18 @@ const char *chat_content_error(size_t size, size_t max_content)
     return NULL;
 }
 
-static void read_message(struct chat_frame *f, size_t max_content)
+static void read_receiver(struct chat_frame *f)
 {
     struct json_object *data;
+    if (json_get_object(f->json, "data", &data) != JSON_OK)
+        refuse_frame(f, "bad_field", "\"data\" must be an object with \"receiver_id\"");
+    else if (json_get_id(data, "receiver_id", &f->receiver) != JSON_OK)
+        refuse_frame(f, "bad_field",
+                     "\"data.receiver_id\" must be a user id, a whole number above zero");
+}
+
+static void read_message(struct chat_frame *f, size_t max_content)
+{
     f->type = CHAT_MESSAGE;
     if (json_get_text(f->json, "content", &f->content) != JSON_OK) {
         refuse_frame(f, "bad_field", "\"content\" must be a string");
@@ -53,11 +62,14 @@ static void read_message(struct chat_frame *f, size_t max_content)
     const char *wrong = chat_content_error(f->content.n, max_content);
     if (wrong)
         refuse_frame(f, f->content.n ? "too_large" : "bad_field", wrong);
-    else if (json_get_object(f->json, "data", &data) != JSON_OK)
-        refuse_frame(f, "bad_field", "\"data\" must be an object with \"receiver_id\"");
-    else if (json_get_id(data, "receiver_id", &f->receiver) != JSON_OK)
-        refuse_frame(f, "bad_field",
-                     "\"data.receiver_id\" must be a user id, a whole number above zero");
+    else
+        read_receiver(f);
+}
+
+static void read_typing(struct chat_frame *f)
+{
+    f->type = CHAT_TYPING;
+    read_receiver(f);
 }
 
 /* "data" and its "cursor" may be missing: then nothing is resumed, and the client learns where it
@@ -84,6 +96,9 @@ static void read_auth(struct chat_frame *f)
         refuse_frame(f, "bad_field", "\"data.token\" must be a string, a token as /login gives it");
 }
 
+static const char unknown_type[] = "Unknown \"type\"; known are \"message\", \"typing\", "
+                                   "\"resume\", \"auth\" and \"ping\"";
+
 void chat_frame_parse(struct chat_frame *f, const char *text, size_t n, size_t max_content)
 {
     const char *error;
@@ -106,9 +121,10 @@ void chat_frame_parse(struct chat_frame *f, const char *text, size_t n, size_t m
         read_auth(f);
     else if (type.n == 4 && memcmp(type.p, "ping", 4) == 0)
         f->type = CHAT_PING;
+    else if (type.n == 6 && memcmp(type.p, "typing", 6) == 0)
+        read_typing(f);
     else
-        refuse_frame(f, "unknown_type",
-                     "Unknown \"type\"; known are \"message\", \"resume\", \"auth\" and \"ping\"");
+        refuse_frame(f, "unknown_type", unknown_type);
 }
 
 void chat_frame_free(struct chat_frame *f)

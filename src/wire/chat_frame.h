@@ -16,7 +16,7 @@
 struct buf;
 struct json_object;
 
-enum chat_type { CHAT_INVALID, CHAT_MESSAGE, CHAT_RESUME, CHAT_AUTH, CHAT_PING };
+enum chat_type { CHAT_INVALID, CHAT_MESSAGE, CHAT_RESUME, CHAT_AUTH, CHAT_PING, CHAT_TYPING };
 
 /* Views into the parsed object; they live until chat_frame_free(). */
 struct chat_frame {

@@ -100,6 +100,7 @@ def good(name, who=None):
         "SEND": lambda: send_payload(somebody, "content"),
         "ATTACH": lambda: text("") + u64(0),
         "RESUME": lambda: text(""),
+        "TYPING": lambda: u64(somebody),
     }.get(name, lambda: None)()
 
 

@@ -1,4 +1,4 @@
-/* Memory of logins and registrations; see limits.h. */
+/* Memory of logins, registrations and who types; see limits.h. */
 #include "limits.h"
 
 #include <stdlib.h>
@@ -246,16 +246,39 @@ bool limits_register(uint64_t address, int64_t now)
                        1);
 }
 
+/* --- users who type --- */
+
+struct typist {
+    uint64_t key;
+    struct bucket frames;
+};
+
+static int64_t typist_worth(const void *record)
+{
+    return ((const struct typist *)record)->frames.full_at;
+}
+
+static struct shelf typists = {.size = sizeof(struct typist), .worth = typist_worth};
+
+bool limits_typing(int64_t user, int64_t now)
+{
+    struct bucket_rate rate = {conf->typing_rate, 1000};
+    struct typist *t = rate.count ? get(&typists, (uint64_t)user) : NULL;
+    return t && bucket_take(&t->frames, rate, now, 1);
+}
+
 void limits_init(const struct conf *the_conf, size_t records)
 {
     conf = the_conf;
     most = records;
     shelf_init(&accounts);
     shelf_init(&addresses);
+    shelf_init(&typists);
 }
 
 void limits_free(void)
 {
     shelf_free(&accounts);
     shelf_free(&addresses);
+    shelf_free(&typists);
 }

@@ -1,5 +1,5 @@
 /*
- * Rate limits for logins and registrations, to slow down password guessing.
+ * Rate limits for logins and registrations, to slow down password guessing; and for typing.
  *
  * For each account: how many wrong passwords came from unknown addresses of late, and the known
  * addresses, from which the right one came, each with its own failures. A login's delay follows
@@ -9,6 +9,8 @@
  *
  * For each address: so many failed logins and registrations an hour. Addresses are those of
  * netaddr_owner(); 0, the peer of a Unix socket, is never limited by address.
+ *
+ * For each user: so many typing frames a second, over all connections.
  *
  * Memory is bounded. When it is full, the record that would expire first is evicted, so a flood of
  * made-up names evicts its own records and not those of an account under attack; accounts with
@@ -49,5 +51,8 @@ void limits_succeeded(uint64_t account, uint64_t address, int64_t now);
 
 /* May this address register one more account now? */
 bool limits_register(uint64_t address, int64_t now);
+
+/* May this user's typing be passed on now? */
+bool limits_typing(int64_t user, int64_t now);
 
 #endif

@@ -45,12 +45,12 @@ static long long bulk_running;
 
 static void on_done(void *arg, const PGresult *result);
 
-/* Lists and histories, which may be long, and accounts as their users see them: nobody is kept out
- * by waiting for these. */
+/* Lists and histories, which may be long, accounts as their users see them, and who is typing:
+ * nobody is kept out by waiting for these. */
 static bool is_bulk(enum statement s)
 {
     return s == STATEMENT_USER_LIST || s == STATEMENT_MESSAGE_HISTORY || s == STATEMENT_USER_ME ||
-           s == STATEMENT_USER_CHANGE;
+           s == STATEMENT_USER_CHANGE || s == STATEMENT_TYPING_TELL;
 }
 
 /* Not registering: nobody would know of the new account, and its name would be taken. */

@@ -57,6 +57,8 @@
     S(REVOCATION_READ, DB_LISTENER,                                                                \
       "select * from chatd_api.revocation_read($1::bigint, $2::int)")                              \
     S(CLOCK, DB_POOL, "select (extract(epoch from clock_timestamp()) * 1000)::bigint")             \
+    S(TYPING_TELL, DB_POOL,                                                                        \
+      "select * from chatd_api.typing_tell($1::bigint, $2::bigint[], $3::bigint[])")               \
     S(USER_LIST, DB_POOL,                                                                          \
       "select * from chatd_api.user_list($1::bigint, $2::text, $3::bigint, $4::int, $5::text)")    \
     S(MESSAGE_HISTORY, DB_POOL,                                                                    \
