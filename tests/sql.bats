@@ -872,6 +872,71 @@ revocations() {
     equal "$(host_bells 1)/$(host_bells 2)" "e 8/e 8"
 }
 
+# Typing ----------------------------------------------------------------------------------------
+
+# typing_tell HOST SENDERS RECEIVERS
+typing_tell() {
+    api "select * from chatd_api.typing_tell($1, '{$2}', '{$3}')" | xargs
+}
+
+@test "typing_tell: answers with what is shown here, and rings once where else a receiver is, for who has exchanged a message" {
+    host_open 1 >/dev/null
+    host_open 2 >/dev/null
+    session_open 1 1,2 1,2
+    session_open 2 3,4,5,6 2,2,3,4
+    api "select from chatd_api.message_send(null, '{1,3,1}', '{2,1,1}', '{a,b,c}', '{1,1,1}', '{x,y,z}', null)"
+    c=$(q "select conversation_id from contacts where user_id = 1 and contact_id = 2")
+    d=$(q "select conversation_id from contacts where user_id = 1 and contact_id = 3")
+    host_bells 1
+    host_bells 2
+    equal "$(typing_tell 1 1 2)/$(host_bells 1)/$(host_bells 2)" "2|$c|1|ann//t 2 $c 1 ann"
+    equal "$(typing_tell 1 1,2,3,1 2,1,1,3)/$(host_bells 1)/$(host_bells 2)" \
+        "2|$c|1|ann 1|$c|2|bob 1|$d|3|cid//t 2 $c 1 ann 3 $d 1 ann"
+    equal "$(typing_tell 2 1,2,1 2,1,3)/$(host_bells 1)/$(host_bells 2)" "2|$c|1|ann 3|$d|1|ann/t 2 $c 1 ann 1 $c 2 bob/"
+    # To and from strangers, and those that are nobody.
+    equal "$(typing_tell 1 1,4,2,9,1,0,-1 4,1,3,1,9,1,1)/$(host_bells 1)/$(host_bells 2)" "//"
+    equal "$(typing_tell 1 '' '')/$(host_bells 1)/$(host_bells 2)" "//"
+    # A host that is not there has no sessions.
+    equal "$(typing_tell 7 1 2)/$(host_bells 1)/$(host_bells 2)" "/t 2 $c 1 ann/t 2 $c 1 ann"
+}
+
+@test "typing_tell: who is disabled or removed is not shown as writing, nor told of anybody" {
+    host_open 1 >/dev/null
+    host_open 2 >/dev/null
+    session_open 1 1,2 1,2
+    session_open 2 3,4 1,2
+    api "select from chatd_api.message_send(null, '{1}', '{2}', '{a}', '{1}', '{x}', null)"
+    q "select user_disable('ann')"
+    host_bells 1
+    host_bells 2
+    equal "$(typing_tell 1 1 2)/$(host_bells 2)" /
+    q "select user_enable('ann'); delete from messages; delete from contacts; delete from users where username = 'bob'"
+    host_bells 2
+    equal "$(typing_tell 1 1,2 2,1)/$(host_bells 2)" /
+}
+
+@test "typing_tell: stores nothing, does not wait for the disk, and the largest batch fits into a bell" {
+    host_open 1 >/dev/null
+    host_open 2 >/dev/null
+    q "insert into users (id, username, email, password_hash) overriding system value
+       select 9223372036854775807 - n, repeat('n', 30) || n + 10, n || '@x', 'hash' from generate_series(0, 80) n;
+       insert into contacts (user_id, contact_id, conversation_id)
+       select 9223372036854775807 - n, 9223372036854775807, 9223372036854775807 - n from generate_series(1, 80) n"
+    session_open 2 1 9223372036854775807
+    host_bells 2
+    told=$(api "begin; select from chatd_api.typing_tell(1, array(select 9223372036854775807 - n from generate_series(1, 80) n),
+                                                         array_fill(9223372036854775807, array[80]));
+                show synchronous_commit; commit" | xargs)
+    equal "$told" off
+    bell=$(host_bells 2)
+    ((${#bell} > 7000 && ${#bell} < 8000))
+    equal "$(wc -w <<<"$bell")" 321
+    equal "$(q "select count(*) from messages" )" 0
+    # Where nobody is told anything there is nothing to commit.
+    equal "$(api "begin; select from chatd_api.typing_tell(2, '{9223372036854775806}', '{9223372036854775807}');
+                  select pg_current_xact_id_if_assigned() is null; commit" | xargs)" t
+}
+
 # Presence --------------------------------------------------------------------------------------
 
 @test "session_open: answers in the order asked, knows who exists, gives the cursors of the moment" {

@@ -18,6 +18,7 @@ static void put_again(struct buf *out, const struct chat_frame *f)
     buf_puts(out, f->type == CHAT_MESSAGE  ? "{\"type\":\"message\""
                   : f->type == CHAT_RESUME ? "{\"type\":\"resume\""
                   : f->type == CHAT_AUTH   ? "{\"type\":\"auth\""
+                  : f->type == CHAT_TYPING ? "{\"type\":\"typing\""
                                            : "{\"type\":\"ping\"");
     if (f->id.p) {
         buf_puts(out, ",\"id\":");
@@ -26,6 +27,8 @@ static void put_again(struct buf *out, const struct chat_frame *f)
     if (f->type == CHAT_MESSAGE) {
         buf_puts(out, ",\"content\":");
         json_put_string(out, f->content.p, f->content.n);
+        buf_printf(out, ",\"data\":{\"receiver_id\":%lld}", (long long)f->receiver);
+    } else if (f->type == CHAT_TYPING) {
         buf_printf(out, ",\"data\":{\"receiver_id\":%lld}", (long long)f->receiver);
     } else if (f->type == CHAT_RESUME) {
         buf_puts(out, ",\"data\":{\"cursor\":");
@@ -84,6 +87,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     if (f.type == CHAT_MESSAGE)
         REQUIRE(f.content.n >= 1 && f.content.n <= MAX_CONTENT && f.receiver > 0 &&
                 utf8_valid((const uint8_t *)f.content.p, f.content.n));
+    if (f.type == CHAT_TYPING)
+        REQUIRE(f.receiver > 0);
     if (f.type == CHAT_AUTH)
         REQUIRE(f.token.n >= 1 && utf8_valid((const uint8_t *)f.token.p, f.token.n));
     if (f.type != CHAT_INVALID)

@@ -95,6 +95,8 @@ CASES = {
     "a host attaches": ("host_attach('another', 75000, 0)", {"messages_pkey": 1}),
     "a host beats": (f"host_beat({HERE})", {}),
     "a host is dead": (f"host_sweep((select array[max(id)] from chatd.hosts where id < 1000), '{{0}}', 50)", {}),
+    "who is writing to whom": (f"typing_tell({HERE}, array_fill(1::bigint, array[40]), array(select n * 100 from generate_series(1, 40) n))", {}),
+    "who is writing to strangers": (f"typing_tell({HERE}, array(select n from generate_series(101, 140) n), array_fill(1::bigint, array[40]))", {}),
     "whose tokens are void": ("revocation_read(0, 50)", {}),
     "whose tokens became void": ("revocation_read(2500, 50)", {}),
     "a login": ("user_credentials('user5000', 11)", {}),

@@ -13,6 +13,7 @@ static void begin(size_t most)
     conf_init(&conf);
     conf.login_delay = 5000;
     conf.login_failures = 10;
+    conf.typing_rate = 3;
     conf.register_rate = 3;
     limits_init(&conf, most);
 }
@@ -136,6 +137,20 @@ static void registrations_have_an_allowance_of_their_own(void)
     end();
 }
 
+static void a_user_may_type_so_often_in_a_second(void)
+{
+    begin(16);
+    for (int i = 0; i < 3; i++)
+        CHECK(limits_typing(7, 1000));
+    CHECK(!limits_typing(7, 1000) && limits_typing(8, 1000));
+    CHECK(!limits_typing(7, 1333) && limits_typing(7, 1334) && !limits_typing(7, 1334));
+    CHECK(limits_typing(7, 3000) && limits_typing(7, 3000) && limits_typing(7, 3000));
+    CHECK(!limits_typing(7, 3000));
+    conf.typing_rate = 0;
+    CHECK(!limits_typing(7, 9000) && !limits_typing(9, 9000));
+    end();
+}
+
 /* Somebody tries a hundred thousand names that nobody has, from as many addresses. */
 static void a_flood_of_names_drives_out_its_own_records(void)
 {
@@ -168,6 +183,7 @@ int main(void)
     RUN(eight_addresses_of_an_account_are_known_the_latest);
     RUN(an_address_may_fail_so_often_in_an_hour);
     RUN(registrations_have_an_allowance_of_their_own);
+    RUN(a_user_may_type_so_often_in_a_second);
     RUN(a_flood_of_names_drives_out_its_own_records);
     return DONE();
 }

@@ -514,6 +514,28 @@ static PGresult *presence_check(struct params *p)
     return table(1);
 }
 
+bool database_knows(int64_t user, int64_t other)
+{
+    return (user + other) % 3 > 0;
+}
+
+static PGresult *typing_tell(struct params *p)
+{
+    int64_t here = param_int(p);
+    struct array senders = param_array(p), receivers = param_array(p);
+    PGresult *r = table(4);
+    for (int64_t i = 0, row = 0; i < senders.count; i++) {
+        int64_t sender = array_int(&senders), receiver = array_int(&receivers);
+        if (!database_knows(sender, receiver) || !has_session(here, receiver))
+            continue;
+        set_int(r, (int)row, 0, receiver);
+        set_int(r, (int)row, 1, 7);
+        set_int(r, (int)row, 2, sender);
+        set_text(r, (int)row++, 3, "name");
+    }
+    return r;
+}
+
 static PGresult *execute(enum statement statement, const struct db_params *params)
 {
     struct params p = {params, 0};
@@ -530,6 +552,8 @@ static PGresult *execute(enum statement statement, const struct db_params *param
         return message_send(&p);
     case STATEMENT_CURSOR_HONOURED:
         return cursor_is_honoured(&p);
+    case STATEMENT_TYPING_TELL:
+        return typing_tell(&p);
     case STATEMENT_HOST_BEAT:
         return host_beat(&p);
     case STATEMENT_PRESENCE_READ:
@@ -786,6 +810,15 @@ void database_store_elsewhere(void)
     if (attached && bell_count < ROWS &&
         (has_session(attached, sender) || has_session(attached, receiver)))
         bells[bell_count++] = m->id;
+}
+
+void database_type_elsewhere(void)
+{
+    int64_t sender = 1 + chance(USERS), receiver = 1 + chance(USERS);
+    char bell[64];
+    snprintf(bell, sizeof(bell), "t %lld 7 %lld name", (long long)receiver, (long long)sender);
+    if (attached && sender != receiver && database_knows(sender, receiver))
+        owner->bell(bell);
 }
 
 void database_ring(bool arrives)

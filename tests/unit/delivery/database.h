@@ -60,6 +60,12 @@ void database_lose_link(void);
 /* Another host stores a message, and rings. */
 void database_store_elsewhere(void);
 
+/* Somebody at another host writes to a user, who has exchanged a message with them. */
+void database_type_elsewhere(void);
+
+/* Has the one exchanged a message with the other? */
+bool database_knows(int64_t user, int64_t other);
+
 /* A stranger comes or goes, and rings. */
 void database_flip_elsewhere(void);
 

@@ -6,7 +6,8 @@
  * any line, this host is taken for dead, another server takes over that lacks the last changes. A
  * client must see each change that concerns it once and in order, without a hole; an answer to each
  * of its messages, in the order of changes; and be told when the database has lost what it knew. It
- * hears of who comes and goes in the order of those changes, and knows in the end who is online.
+ * hears of who comes and goes in the order of those changes, and knows in the end who is online. It
+ * sees who writes to it only between changes that are live, and only those whom it knows.
  *
  *   test_delivery [SEED [STEPS]]     one run, with the broker's log; otherwise RUNS of them
  */
@@ -22,6 +23,7 @@
 #include "database.h"
 #include "feed.h"
 #include "ipc_channel.h"
+#include "limits.h"
 #include "log.h"
 #include "outbox.h"
 #include "peer.h"
@@ -53,7 +55,7 @@ static struct client {
 static struct sockaddr_un address = {.sun_family = AF_UNIX, .sun_path = "\0chatd-delivery-"};
 static uint64_t seed;
 static bool verbose; /* the broker's log is shown */
-static unsigned events_seen, acks_seen, resumes_seen, losses_told, statuses_seen;
+static unsigned events_seen, acks_seen, resumes_seen, losses_told, statuses_seen, typing_seen;
 
 #define REQUIRE(condition, ...)                                                                    \
     do {                                                                                           \
@@ -106,6 +108,8 @@ static void start(void)
     broker.conf.presence = CONF_PRESENCE_ALL;
     broker.conf.frame_rate = 0;
     broker.conf.max_connections_per_user = broker.conf.max_connections_per_address = 0;
+    broker.conf.typing_rate = 1000;
+    limits_init(&broker.conf, USERS);
     broker.loop = loop_new();
     log_init(verbose ? STDERR_FILENO : open("/dev/null", O_WRONLY | O_CLOEXEC), LOG_TO_FILE,
              verbose ? LOG_L_INFO : LOG_L_ERROR);
@@ -174,6 +178,22 @@ static void take_status(struct client *c, struct ipc_reader *r)
     c->status = change;
     c->online[user - STRANGER] = strcmp(online, "true") == 0;
     statuses_seen++;
+}
+
+static void take_typed(const struct client *c, struct ipc_reader *r)
+{
+    struct text frame = ipc_get_text(r, IPC_MAX_TYPING);
+    char text[IPC_MAX_TYPING + 1];
+    long long user = 0;
+    snprintf(text, sizeof(text), "%.*s", (int)frame.n, frame.p);
+    sscanf(text,
+           "{\"type\":\"typing\",\"data\":{\"conversation_id\":7,\"user_id\":%lld,\"username\":"
+           "\"name\"}}",
+           &user);
+    REQUIRE(user > 0 && user != c->user && database_knows(user, c->user), "typing of user %lld",
+            user);
+    REQUIRE(c->attached && (!c->resuming || c->resume_seq), "typing before what was missed");
+    typing_seen++;
 }
 
 static struct sent *find_sent(struct client *c, uint32_t seq)
@@ -278,6 +298,9 @@ static bool read_some(struct client *c)
         case IPC_STATUS:
             take_status(c, &r);
             break;
+        case IPC_TYPED:
+            take_typed(c, &r);
+            break;
         case IPC_ATTACHED:
             take_attached(c, &m, &r);
             break;
@@ -362,6 +385,15 @@ static void say(struct client *c)
     end(c, at);
 }
 
+static void type(struct client *c)
+{
+    if (!c->attached)
+        return;
+    size_t at = begin(c, IPC_TYPING);
+    ipc_put_u64(&c->channel.out, 1 + chance(USERS));
+    end(c, at);
+}
+
 static void ask_again(struct client *c)
 {
     if (!c->attached || c->resuming)
@@ -408,6 +440,10 @@ static void act(struct client *c)
     case 6:
     case 7:
         say(c);
+        break;
+    case 8:
+    case 9:
+        type(c);
         break;
     default:
         break;
@@ -456,6 +492,10 @@ static void harm(void)
     case 5:
         database_pass_time(chance(1500));
         break;
+    case 9:
+    case 10:
+        database_pass_time(chance(50));
+        break;
     case 6:
         for (int i = 0; i < BURST; i++)
             database_store_elsewhere();
@@ -499,6 +539,8 @@ static void step(void)
             database_store_elsewhere();
         if (chance(3) == 0)
             database_flip_elsewhere();
+        if (chance(3) == 0)
+            database_type_elsewhere();
         break;
     default:
         turn();
@@ -545,11 +587,13 @@ static void run(uint64_t number, unsigned steps)
     peers_stop();
     peers_free();
     schedule_free();
+    limits_free();
     loop_free(broker.loop);
     conf_free(&broker.conf);
-    REQUIRE(events_seen > steps / 20 && acks_seen > 0 && resumes_seen > 0 && statuses_seen > 0,
-            "too little happened: %u events, %u acks, %u resumes, %u statuses", events_seen,
-            acks_seen, resumes_seen, statuses_seen);
+    REQUIRE(events_seen > steps / 20 && acks_seen > 0 && resumes_seen > 0 && statuses_seen > 0 &&
+                typing_seen > 0,
+            "too little happened: %u events, %u acks, %u resumes, %u statuses, %u typing",
+            events_seen, acks_seen, resumes_seen, statuses_seen, typing_seen);
 }
 
 /* A run in a process of its own: the broker's parts have their state in static variables. */
@@ -583,8 +627,9 @@ int main(int argc, char **argv)
     if (argc > 1) {
         verbose = true;
         run(strtoull(argv[1], NULL, 10), argc > 2 ? (unsigned)strtoul(argv[2], NULL, 10) : STEPS);
-        printf("%u events, %u acknowledgements, %u resumes, %u losses told of, %u messages\n",
-               events_seen, acks_seen, resumes_seen, losses_told, database_count);
+        printf("%u events, %u acknowledgements, %u resumes, %u losses told of, %u typing, "
+               "%u messages\n",
+               events_seen, acks_seen, resumes_seen, losses_told, typing_seen, database_count);
         return 0;
     }
     RUN(every_client_sees_each_change_once_and_in_order);
