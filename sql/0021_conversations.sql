@@ -42,6 +42,21 @@ alter table chatd.messages
 
 create index messages_conversation on chatd.messages (conversation_id, id);
 
+-- Gives two users a conversation, and says which. The row of one side may be there, if that of the other
+-- was removed by hand.
+create function chatd.contact_make(user_id bigint, other_id bigint) returns bigint
+language plpgsql set search_path = chatd, pg_temp
+as $$
+declare
+    conversation constant bigint := coalesce(conversation_of(user_id, other_id),
+        conversation_of(other_id, user_id), nextval('conversation_seq'));
+begin
+    insert into contacts (user_id, contact_id, conversation_id)
+    values (contact_make.user_id, other_id, conversation), (other_id, contact_make.user_id, conversation)
+    on conflict do nothing;
+    return conversation;
+end $$;
+
 -- The conversations of those messages of a batch that will be stored and are the first between their
 -- users. Of two with the same client id only the first is stored, and makes a conversation. known: the
 -- conversations that there are; null: none. Says whether there are more now.
@@ -57,28 +72,20 @@ begin
                       and (select true from users u where u.id = i.receiver_id)) then
         return false;
     end if;
-    with stored as (
-        select distinct on (i.sender_id, i.client_id) i.sender_id, i.receiver_id
-          from unnest(sender_ids, receiver_ids, client_ids, contents)
-               with ordinality i (sender_id, receiver_id, client_id, content, n)
-         where octet_length(i.content) between 1 and 65536
-           and char_length(i.client_id) between 1 and 64
-           and exists (select from users u where u.id = i.sender_id)
-           and exists (select from users u where u.id = i.receiver_id)
-           and not exists (select from messages m
-                            where m.sender_id = i.sender_id and m.client_id = i.client_id)
-         order by i.sender_id, i.client_id, i.n
-    ), pair as materialized (
-        select p.*, nextval('conversation_seq') as id
-          from (select distinct least(sender_id, receiver_id) as low,
-                       greatest(sender_id, receiver_id) as high
-                  from stored) p
-         where conversation_of(p.low, p.high) is null
-    )
-    insert into contacts (user_id, contact_id, conversation_id)
-    select low, high, id from pair
-    union
-    select high, low, id from pair;
+    perform contact_make(p.low, p.high)
+       from (select distinct least(s.sender_id, s.receiver_id) as low,
+                    greatest(s.sender_id, s.receiver_id) as high
+               from (select distinct on (i.sender_id, i.client_id) i.sender_id, i.receiver_id
+                       from unnest(sender_ids, receiver_ids, client_ids, contents)
+                            with ordinality i (sender_id, receiver_id, client_id, content, n)
+                      where octet_length(i.content) between 1 and 65536
+                        and char_length(i.client_id) between 1 and 64
+                        and exists (select from users u where u.id = i.sender_id)
+                        and exists (select from users u where u.id = i.receiver_id)
+                        and not exists (select from messages m
+                                         where m.sender_id = i.sender_id and m.client_id = i.client_id)
+                      order by i.sender_id, i.client_id, i.n) s
+              where conversation_of(s.sender_id, s.receiver_id) is null) p;
     return found;
 end $$;
 
@@ -87,16 +94,8 @@ create function chatd.message_addressed() returns trigger
 language plpgsql security definer set search_path = chatd, pg_temp
 as $$
 begin
-    new.conversation_id := conversation_of(new.sender_id, new.receiver_id);
-    if new.conversation_id is null then
-        new.conversation_id := nextval('conversation_seq');
-        insert into contacts (user_id, contact_id, conversation_id)
-        values (new.sender_id, new.receiver_id, new.conversation_id);
-        if new.sender_id <> new.receiver_id then
-            insert into contacts (user_id, contact_id, conversation_id)
-            values (new.receiver_id, new.sender_id, new.conversation_id);
-        end if;
-    end if;
+    new.conversation_id := coalesce(conversation_of(new.sender_id, new.receiver_id),
+                                    contact_make(new.sender_id, new.receiver_id));
     return new;
 end $$;
 

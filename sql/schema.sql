@@ -27,6 +27,20 @@ CREATE FUNCTION chatd.change_stamp(moment timestamp with time zone) RETURNS inte
     LANGUAGE sql STABLE
     AS $$ select date_part('microseconds', moment)::int $$;
 
+CREATE FUNCTION chatd.contact_make(user_id bigint, other_id bigint) RETURNS bigint
+    LANGUAGE plpgsql
+    SET search_path TO 'chatd', 'pg_temp'
+    AS $$
+declare
+    conversation constant bigint := coalesce(conversation_of(user_id, other_id),
+        conversation_of(other_id, user_id), nextval('conversation_seq'));
+begin
+    insert into contacts (user_id, contact_id, conversation_id)
+    values (contact_make.user_id, other_id, conversation), (other_id, contact_make.user_id, conversation)
+    on conflict do nothing;
+    return conversation;
+end $$;
+
 CREATE FUNCTION chatd.conversation_of(user_id bigint, other_id bigint) RETURNS bigint
     LANGUAGE plpgsql STABLE
     AS $$
@@ -48,28 +62,20 @@ begin
                       and (select true from users u where u.id = i.receiver_id)) then
         return false;
     end if;
-    with stored as (
-        select distinct on (i.sender_id, i.client_id) i.sender_id, i.receiver_id
-          from unnest(sender_ids, receiver_ids, client_ids, contents)
-               with ordinality i (sender_id, receiver_id, client_id, content, n)
-         where octet_length(i.content) between 1 and 65536
-           and char_length(i.client_id) between 1 and 64
-           and exists (select from users u where u.id = i.sender_id)
-           and exists (select from users u where u.id = i.receiver_id)
-           and not exists (select from messages m
-                            where m.sender_id = i.sender_id and m.client_id = i.client_id)
-         order by i.sender_id, i.client_id, i.n
-    ), pair as materialized (
-        select p.*, nextval('conversation_seq') as id
-          from (select distinct least(sender_id, receiver_id) as low,
-                       greatest(sender_id, receiver_id) as high
-                  from stored) p
-         where conversation_of(p.low, p.high) is null
-    )
-    insert into contacts (user_id, contact_id, conversation_id)
-    select low, high, id from pair
-    union
-    select high, low, id from pair;
+    perform contact_make(p.low, p.high)
+       from (select distinct least(s.sender_id, s.receiver_id) as low,
+                    greatest(s.sender_id, s.receiver_id) as high
+               from (select distinct on (i.sender_id, i.client_id) i.sender_id, i.receiver_id
+                       from unnest(sender_ids, receiver_ids, client_ids, contents)
+                            with ordinality i (sender_id, receiver_id, client_id, content, n)
+                      where octet_length(i.content) between 1 and 65536
+                        and char_length(i.client_id) between 1 and 64
+                        and exists (select from users u where u.id = i.sender_id)
+                        and exists (select from users u where u.id = i.receiver_id)
+                        and not exists (select from messages m
+                                         where m.sender_id = i.sender_id and m.client_id = i.client_id)
+                      order by i.sender_id, i.client_id, i.n) s
+              where conversation_of(s.sender_id, s.receiver_id) is null) p;
     return found;
 end $$;
 
@@ -109,16 +115,8 @@ CREATE FUNCTION chatd.message_addressed() RETURNS trigger
     SET search_path TO 'chatd', 'pg_temp'
     AS $$
 begin
-    new.conversation_id := conversation_of(new.sender_id, new.receiver_id);
-    if new.conversation_id is null then
-        new.conversation_id := nextval('conversation_seq');
-        insert into contacts (user_id, contact_id, conversation_id)
-        values (new.sender_id, new.receiver_id, new.conversation_id);
-        if new.sender_id <> new.receiver_id then
-            insert into contacts (user_id, contact_id, conversation_id)
-            values (new.receiver_id, new.sender_id, new.conversation_id);
-        end if;
-    end if;
+    new.conversation_id := coalesce(conversation_of(new.sender_id, new.receiver_id),
+                                    contact_make(new.sender_id, new.receiver_id));
     return new;
 end $$;
 

@@ -711,6 +711,16 @@ revocations() {
                   join contacts d on d.user_id = m.receiver_id and d.contact_id = m.sender_id and d.conversation_id = m.conversation_id")" 10
 }
 
+@test "a contact whose row on one side was removed by hand has the same conversation again" {
+    q "insert into messages (sender_id, receiver_id, content) values (1, 2, 'a'), (1, 3, 'b'), (4, 4, 'c')"
+    q "delete from contacts where user_id = 2 or (user_id, contact_id) = (1, 3)"
+    equal "$(api "select status from chatd_api.message_send(null, '{2,1}', '{1,3}', '{a,b}', '{1,1}', '{x,y}', null)" | xargs)" "ok ok"
+    equal "$(q "select user_id, contact_id, conversation_id from contacts order by 1, 2" | xargs)" "1|2|1 1|3|2 2|1|1 3|1|2 4|4|3"
+    q "delete from contacts where user_id = 2"
+    q "insert into messages (sender_id, receiver_id, content) values (2, 1, 'd')"
+    equal "$(q "select conversation_id, count(*) from messages group by 1 order by 1" | xargs)" "1|3 2|2 3|1"
+}
+
 @test "what is not stored makes nobody a contact" {
     api "select from chatd_api.message_send(null, '{1}', '{2}', '{a}', '{1}', '{x}', null)"
     # An id that was used, alone, and in a batch with the message that uses it; and what is stored nowhere.
