@@ -357,6 +357,10 @@ def step(seconds):
 def said():
     with open(f"{T}/stepped.log") as f:
         return [line.rstrip().split(": ", 1)[1] for line in f if "this host's clock" in line]
+def seconds(line):
+    """What the round trip cannot explain: less than the difference, by up to the seconds that a statement may take."""
+    [found] = re.findall(r"clock is (\d+\.\d) s ", line)
+    return float(found)
 def attach_anew():
     [host] = sql("select max(id) from hosts").split()
     sql(f"select pg_terminate_backend(backend) from hosts where id = {host}")
@@ -367,7 +371,7 @@ server_start("stepped")
 for name in "LD_PRELOAD", "CHATD_FAULTS":
     del os.environ[name]
 eventually(lambda: len(said()) == 1)
-assert re.search(r"clock is (100|99)\.\d s behind the database's: tokens expire too late here", said()[0]), said()
+assert "s behind the database's: tokens expire too late here" in said()[0] and 90 <= seconds(said()[0]) <= 100, said()
 attach_anew()
 attach_anew()
 step(0)
@@ -377,7 +381,7 @@ assert said()[1] == "this host's clock and the database's agree again", said()
 step(100)
 attach_anew()
 eventually(lambda: len(said()) == 3)
-assert re.search(r"clock is (100|99)\.\d s ahead of the database's: tokens expire too early here", said()[2]), said()
+assert "s ahead of the database's: tokens expire too early here" in said()[2] and 90 <= seconds(said()[2]) <= 100, said()
 PY
     server_stop stepped
 }
