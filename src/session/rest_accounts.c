@@ -6,17 +6,16 @@
 
 #include "json.h"
 #include "rest_body.h"
+#include "username.h"
 #include "utf8.h"
 
-enum { MAX_USERNAME = 32, MAX_EMAIL = 254, MAX_PASSWORD = 72, MAX_DISPLAY_NAME = 64 };
+enum { MAX_EMAIL = 254, MAX_PASSWORD = 72, MAX_DISPLAY_NAME = 64 };
 
 static const char *username_error(struct text t)
 {
-    static const char allowed[] =
-        "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-";
-    bool good = t.n >= 1 && t.n <= MAX_USERNAME;
+    bool good = t.n >= 1 && t.n <= USERNAME_MAX;
     for (size_t i = 0; good && i < t.n; i++)
-        good = t.p[i] && strchr(allowed, t.p[i]);
+        good = t.p[i] && strchr(USERNAME_CHARS, t.p[i]);
     return good ? NULL
                 : "\"username\" must be 1 to 32 letters, digits, dots, underscores or hyphens";
 }

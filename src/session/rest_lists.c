@@ -7,8 +7,9 @@
 #include "backoff.h"
 #include "clock.h"
 #include "rest_body.h"
+#include "username.h"
 
-enum { DEFAULT_HISTORY = 50, DEFAULT_USERS = 100, MAX_USERNAME = 32 };
+enum { DEFAULT_HISTORY = 50, DEFAULT_USERS = 100 };
 
 /* --- the query --- */
 
@@ -114,7 +115,7 @@ void rest_history(struct exchange *x)
 
 struct users {
     uint64_t after, limit;
-    char prefix[MAX_USERNAME + 1]; /* how the names begin; empty: any */
+    char prefix[USERNAME_MAX + 1]; /* how the names begin; empty: any */
 };
 
 static enum ipc_error ask_users(struct exchange *x, const struct users *u, struct rest_reply *r)
@@ -149,8 +150,7 @@ static char take_character(struct text *t)
 
 static bool in_names(char c)
 {
-    return (c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') ||
-           (c && strchr("_.-", c));
+    return c && strchr(USERNAME_CHARS, c);
 }
 
 /* Reads q=. False if no name can begin so. */
@@ -159,7 +159,7 @@ static bool read_prefix(struct text t, char *prefix)
     size_t n = 0;
     while (t.p && t.n > 0) {
         char c = take_character(&t);
-        if (n == MAX_USERNAME || !in_names(c))
+        if (n == USERNAME_MAX || !in_names(c))
             return false;
         prefix[n++] = c;
     }

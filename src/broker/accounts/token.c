@@ -24,6 +24,7 @@
 
 #include "log.h"
 #include "random.h"
+#include "username.h"
 
 enum { CLOCK_SKEW_S = 60, MAX_TOKEN = 8192 };
 
@@ -186,10 +187,8 @@ static const char *check_times(jwt_t *jwt, int64_t now, struct token *t)
 /* The name appears in process titles and the log: accept only valid usernames. */
 static void read_name(jwt_t *jwt, struct token *t)
 {
-    static const char allowed[] =
-        "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-";
     const char *name = jwt_get_grant(jwt, "username");
-    if (name && strlen(name) < sizeof(t->name) && strspn(name, allowed) == strlen(name))
+    if (name && strlen(name) < sizeof(t->name) && strspn(name, USERNAME_CHARS) == strlen(name))
         memcpy(t->name, name, strlen(name) + 1);
 }
 

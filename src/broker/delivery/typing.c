@@ -8,12 +8,12 @@
 #include "feed.h"
 #include "link.h"
 #include "pool.h"
+#include "username.h"
 
 enum {
     AT_ONCE = 80,  /* pairs in a statement: a NOTIFY of that many has less than 8000 bytes */
     MOST = 512,    /* that may wait */
     PAUSE_MS = 20, /* between two statements: nobody sees it, and more go together */
-    NAME_MOST = 32,
 };
 
 struct pair {
@@ -29,7 +29,7 @@ static struct loop_timer rest;
 
 struct typing {
     int64_t receiver, conversation, sender;
-    struct text name; /* letters, digits, '.', '_' and '-': nothing to escape */
+    struct text name; /* nothing to escape: username.h */
 };
 
 static void show(const struct typing *t)
@@ -130,13 +130,11 @@ static bool take_id(const char **at, int64_t *id)
 /* A blank and a username. */
 static bool take_name(const char **at, struct text *name)
 {
-    static const char letters[] =
-        "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.-";
     if (**at != ' ')
         return false;
-    *name = (struct text){*at + 1, strspn(*at + 1, letters)};
+    *name = (struct text){*at + 1, strspn(*at + 1, USERNAME_CHARS)};
     *at = name->p + name->n;
-    return name->n >= 1 && name->n <= NAME_MOST;
+    return name->n >= 1 && name->n <= USERNAME_MAX;
 }
 
 static bool take_typing(const char **at, struct typing *t)
