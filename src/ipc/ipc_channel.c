@@ -2,15 +2,12 @@
 #include "ipc_channel.h"
 
 #include <errno.h>
-#include <linux/sockios.h>
-#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
-enum {
-    READ_AT_ONCE = 16 * 1024,
-    LAG = 8 * 1024, /* bytes; the kernel counts its own for each message, too */
-};
+#include "unread.h"
+
+enum { READ_AT_ONCE = 16 * 1024 };
 
 void ipc_channel_init(struct ipc_channel *c, int fd, enum ipc_role role)
 {
@@ -65,8 +62,5 @@ int ipc_channel_flush(struct ipc_channel *c)
 
 bool ipc_channel_lags(const struct ipc_channel *c)
 {
-    int unread = 0;
-    if (ioctl(c->fd, SIOCOUTQ, &unread) < 0)
-        unread = 0;
-    return (size_t)unread + buf_len(&c->out) > LAG;
+    return unread_lags(c->fd, buf_len(&c->out));
 }

@@ -2,21 +2,20 @@
 #include "client.h"
 
 #include <errno.h>
-#include <linux/sockios.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <poll.h>
 #include <signal.h>
 #include <string.h>
-#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include "clock.h"
 #include "log.h"
 #include "proctitle.h"
+#include "unread.h"
 
-enum { READ_AT_ONCE = 16 * 1024, LAG = 8 * 1024, LINGER_MS = 1000 };
+enum { READ_AT_ONCE = 16 * 1024, LINGER_MS = 1000 };
 
 volatile sig_atomic_t client_stop;
 static sigset_t while_waiting;
@@ -195,18 +194,11 @@ int client_read(struct client *c, int64_t deadline)
     }
 }
 
-/* What the kernel has taken and the client has not (tcp(7), unix(7)). */
-static int in_kernel(const struct client *c)
-{
-    int n = 0;
-    return ioctl(c->fd, SIOCOUTQ, &n) < 0 ? 0 : n;
-}
-
 /* The client takes nothing at this moment: looks whether it has taken something since the last. */
 static void look_for_progress(struct client *c)
 {
     int64_t now = clock_ms();
-    int left = in_kernel(c);
+    int left = unread_bytes(c->fd);
     if (!c->late_since) {
         c->late_since = now;
         c->given = left;
@@ -235,7 +227,7 @@ int client_write(struct client *c)
 
 bool client_lags(const struct client *c)
 {
-    return c->late_since || (size_t)in_kernel(c) + buf_len(&c->out) > LAG;
+    return c->late_since || unread_lags(c->fd, buf_len(&c->out));
 }
 
 /* What the client has taken so far pays for so much time. */

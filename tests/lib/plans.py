@@ -49,6 +49,7 @@ insert into chatd.messages (sender_id, receiver_id, content) values (5, 6, 'late
 LAST, PAGE, A_FEW = 150010, 50, 1200
 HERE = "(select min(id) from chatd.hosts)"
 
+
 def asked(most):
     """Conversation by conversation."""
     return {"messages_conversation": most, "messages_pkey": 0}
