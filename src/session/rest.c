@@ -12,6 +12,7 @@
 #include "rest_accounts.h"
 #include "rest_body.h"
 #include "rest_lists.h"
+#include "rest_target.h"
 #include "stream.h"
 #include "upgrade.h"
 #include "utf8.h"
@@ -104,7 +105,7 @@ static void serve_send(struct exchange *x)
 /* --- routes --- */
 
 struct route {
-    const char *path; /* one that ends in '/' has one more segment */
+    const char *path; /* ':' stands for any one segment */
     const char *method;
     const char *allow;
     void (*serve)(struct exchange *x);
@@ -119,19 +120,10 @@ static const struct route routes[] = {
     {"/me", "PATCH", "GET, HEAD, PATCH, OPTIONS", rest_change_me},
     {"/users", "GET", "GET, HEAD, OPTIONS", rest_users},
     {"/messages", "POST", "POST, OPTIONS", serve_send},
-    {"/messages/", "GET", "GET, HEAD, OPTIONS", rest_history},
+    {"/messages/:", "GET", "GET, HEAD, OPTIONS", rest_history},
     {"/events", "GET", "GET, OPTIONS", stream_serve},
     {"/ws", "GET", "GET, OPTIONS", upgrade_serve},
 };
-
-static bool path_fits(const struct route *route, struct text path)
-{
-    size_t n = strlen(route->path);
-    bool open = route->path[n - 1] == '/';
-    if (path.n < n || memcmp(path.p, route->path, n) != 0)
-        return false;
-    return open ? path.n > n && !memchr(path.p + n, '/', path.n - n) : path.n == n;
-}
 
 static bool method_known(struct text method)
 {
@@ -154,7 +146,7 @@ static const struct route *find_route(const struct http_request *r)
 {
     const struct route *found = NULL;
     for (size_t i = 0; i < sizeof(routes) / sizeof(routes[0]); i++) {
-        if (!path_fits(&routes[i], r->path))
+        if (!rest_path_fits(routes[i].path, r->path))
             continue;
         found = &routes[i];
         if (method_fits(found, r->method))

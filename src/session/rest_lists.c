@@ -7,44 +7,10 @@
 #include "backoff.h"
 #include "clock.h"
 #include "rest_body.h"
+#include "rest_target.h"
 #include "username.h"
 
 enum { DEFAULT_HISTORY = 50, DEFAULT_USERS = 100 };
-
-/* --- the query --- */
-
-/* A whole number, in decimal digits only, up to 18 of them. */
-static bool read_number(struct text t, uint64_t *v)
-{
-    *v = 0;
-    for (size_t i = 0; i < t.n; i++) {
-        if (t.p[i] < '0' || t.p[i] > '9')
-            return false;
-        *v = *v * 10 + (uint64_t)(t.p[i] - '0');
-    }
-    return t.n >= 1 && t.n <= 18;
-}
-
-/* A parameter that is a number. */
-struct bound {
-    const char *name;
-    uint64_t *value;
-    uint64_t least, most;
-    const char *error;
-};
-
-/* Reads those of the query; others are ignored. NULL, or what is wrong. */
-static const char *read_bounds(const struct exchange *x, const struct bound *bounds, size_t count)
-{
-    for (size_t i = 0; i < count; i++) {
-        const struct bound *b = &bounds[i];
-        struct text value = exchange_query(x, b->name);
-        if (value.p &&
-            (!read_number(value, b->value) || *b->value < b->least || *b->value > b->most))
-            return b->error;
-    }
-    return NULL;
-}
 
 /* --- GET /messages/:userId --- */
 
@@ -59,13 +25,9 @@ static const char *read_history(const struct exchange *x, struct history *h)
         {"after", &h->after, 0, INT64_MAX, "\"after\" must be a message id, or 0"},
         {"limit", &h->limit, 1, IPC_MAX_HISTORY, "\"limit\" must be a number from 1 to 100"},
     };
-    struct text id = x->request.path;
-    size_t prefix = strlen("/messages/");
-    id.p += prefix;
-    id.n -= prefix;
-    if (!read_number(id, &h->user) || h->user == 0)
+    if (!rest_path_id(x, 1, &h->user))
         return "The user id in the path must be a whole number above zero";
-    return read_bounds(x, bounds, sizeof(bounds) / sizeof(bounds[0]));
+    return rest_read_bounds(x, bounds, sizeof(bounds) / sizeof(bounds[0]));
 }
 
 /* The reference is relative to the request's own (RFC 3986 section 5.2), so that it holds behind a
@@ -174,7 +136,7 @@ static void serve_page(struct exchange *x)
         {"after", &u.after, 0, INT64_MAX, "\"after\" must be a user id, or 0"},
         {"limit", &u.limit, 1, IPC_MAX_USERS, "\"limit\" must be a number from 1 to 1000"},
     };
-    const char *wrong = read_bounds(x, bounds, sizeof(bounds) / sizeof(bounds[0]));
+    const char *wrong = rest_read_bounds(x, bounds, sizeof(bounds) / sizeof(bounds[0]));
     if (wrong) {
         exchange_error(x, 400, wrong);
         return;
