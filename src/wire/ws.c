@@ -273,14 +273,15 @@ static enum ws_event store_compressed(struct ws_reader *r, struct buf *in, size_
         ws_inflate_free(&r->inflate);
     }
     buf_consume(in, n);
-    if (got == WS_INFLATE_TOO_LARGE)
-        return fail(r, out, TOO_BIG, "the message is too large when it is inflated");
-    if (got == WS_INFLATE_BROKEN)
-        return fail(r, out, BAD_TEXT, "the compressed data is broken");
+    /* First what is wrong in the bytes that came before what else is wrong, however they came. */
     size_t added = buf_len(&r->message) - before;
     if (r->opcode == WS_OP_TEXT && added > 0 &&
         !utf8_feed(&r->utf8, buf_head(&r->message) + before, added))
         return fail(r, out, BAD_TEXT, "the text is not UTF-8");
+    if (got == WS_INFLATE_TOO_LARGE)
+        return fail(r, out, TOO_BIG, "the message is too large when it is inflated");
+    if (got == WS_INFLATE_BROKEN)
+        return fail(r, out, BAD_TEXT, "the compressed data is broken");
     return WS_NEED_MORE;
 }
 
