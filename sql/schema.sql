@@ -32,9 +32,15 @@ CREATE FUNCTION chatd.contact_make(user_id bigint, other_id bigint) RETURNS bigi
     SET search_path TO 'chatd', 'pg_temp'
     AS $$
 declare
-    conversation constant bigint := coalesce(conversation_of(user_id, other_id),
-        conversation_of(other_id, user_id), nextval('conversation_seq'));
+    conversation bigint := coalesce(conversation_of(user_id, other_id), conversation_of(other_id, user_id));
 begin
+    if conversation is null then
+        conversation := nextval('conversation_seq');
+        insert into conversations (id) values (conversation);
+        insert into members (conversation_id, user_id)
+        select distinct conversation, m.id
+          from unnest(array[contact_make.user_id, other_id]) m (id);
+    end if;
     insert into contacts (user_id, contact_id, conversation_id)
     values (contact_make.user_id, other_id, conversation), (other_id, contact_make.user_id, conversation)
     on conflict do nothing;
@@ -48,6 +54,14 @@ begin
     return (select c.conversation_id from chatd.contacts c
              where c.user_id = conversation_of.user_id
                and c.contact_id = conversation_of.other_id);
+end $$;
+
+CREATE FUNCTION chatd.conversation_seen(conversation bigint, who bigint) RETURNS boolean
+    LANGUAGE plpgsql STABLE
+    AS $$
+begin
+    return exists (select from chatd.members m
+                    where m.conversation_id = conversation and m.user_id = who);
 end $$;
 
 CREATE FUNCTION chatd.conversations_make(known bigint[], sender_ids bigint[], receiver_ids bigint[], client_ids text[], contents text[]) RETURNS boolean
@@ -78,6 +92,46 @@ begin
               where conversation_of(s.sender_id, s.receiver_id) is null) p;
     return found;
 end $$;
+
+CREATE FUNCTION chatd.conversations_seen(caller_id bigint, mode text, conversations bigint[], lasts bigint[], careful boolean) RETURNS TABLE(last bigint, line text)
+    LANGUAGE sql STABLE
+    AS $$
+    select l.last,
+           '{"id":' || c.id || ',"kind":"' || c.kind || '","name":null,"created_at":' || json_time(c.created_at)
+           || ',"peer":{"id":' || p.user_id || ',' || name_json(u.username, u.display_name)
+           || ',"online":'
+           || case when (mode <> 'off' or p.user_id = caller_id)
+                        and exists (select from sessions s where s.user_id = p.user_id)
+                   then 'true' else 'false' end
+           || ',"read_upto":' || p.read_upto || ',"delivered_upto":' || p.delivered_upto
+           || '},"unread":' || n.unread || ',"read_upto":' || me.read_upto
+           || ',"delivered_upto":' || me.delivered_upto || ',"last_message":'
+           || coalesce(case when not careful or is_readable(m.id, m.content)
+                            then message_json(m.id, m.conversation_id, m.sender_id, m.receiver_id, m.content,
+                                              m.created_at) end, 'null') || '}'
+      from unnest(conversations, lasts) l (conversation_id, last)
+     -- Not joins, which might begin with whole tables.
+     cross join lateral (select * from conversations c where c.id = l.conversation_id offset 0) c
+     cross join lateral (select * from members m
+                          where m.conversation_id = c.id and m.user_id = caller_id offset 0) me
+     cross join lateral (select * from members m
+                          where m.conversation_id = c.id
+                          order by m.user_id = caller_id limit 1) p
+     cross join lateral (select * from users u where u.id = p.user_id offset 0) u
+      left join lateral (select * from messages m where m.id = l.last offset 0) m on true
+     cross join lateral (select max(r.id) as id
+                           from (select r.id, r.sender_id from messages r
+                                  where r.conversation_id = c.id and r.id > me.read_upto
+                                  order by r.conversation_id desc, r.id desc
+                                  limit 100) r
+                          where r.sender_id = caller_id) written
+     cross join lateral (select count(*) as unread
+                           from (select from messages r
+                                  where r.conversation_id = c.id
+                                    and r.id > greatest(me.read_upto, written.id)
+                                  order by r.conversation_id desc, r.id desc
+                                  limit 100) r) n
+$$;
 
 CREATE FUNCTION chatd.cursor_honoured(change bigint, stamp integer) RETURNS boolean
     LANGUAGE plpgsql STABLE
@@ -138,6 +192,63 @@ CREATE FUNCTION chatd.message_json(id bigint, conversation_id bigint, sender_id 
         || ',"receiver_id":' || receiver_id || ',"content":' || to_json(content)::text
         || ',"created_at":' || json_time(created_at) || '}'
 $$;
+
+CREATE FUNCTION chatd.message_page(conversation bigint, before bigint, after bigint, max_rows integer, careful boolean, OUT page text, OUT next bigint) RETURNS record
+    LANGUAGE plpgsql STABLE
+    SET search_path TO 'chatd', 'pg_temp'
+    AS $$
+declare
+    forward constant boolean := after is not null and before is null;
+    most constant int := 1048576; -- bytes
+    found int;
+    upto bigint; -- bytes that the page has at most
+begin
+    select count(*), coalesce(sum(octet_length(m.content)), 0) * 6 + 200 * count(*)
+      into found, upto
+      from messages_between(conversation, before, after, max_rows + 1) m;
+    if upto <= most then
+        select string_agg(message_json(m.id, m.conversation_id, m.sender_id, m.receiver_id, m.content,
+                                       m.created_at),
+                          ',' order by m.id)
+                   filter (where not careful or is_readable(m.id, m.content)),
+               case when found > max_rows then
+                    case when forward then max(m.id) else min(m.id) end end
+          into page, next
+          from messages_between(conversation, before, after, max_rows) m;
+    else
+        -- Contents are read only as far as they fit themselves, and of their JSON what fits is
+        -- taken, which is longer where a character must be escaped.
+        select string_agg(t.text, ',' order by t.id) filter (where t.fits),
+               case when bool_and(t.fits) then null
+                    when forward then max(t.id) filter (where t.fits)
+                    else min(t.id) filter (where t.fits) end
+          into page, next
+          from (select s.id, s.text,
+                       s.wanted and sum(coalesce(octet_length(s.text), 0) + 1) over (order by s.n) <= most
+                           as fits
+                  from (select r.id, r.n, r.wanted,
+                               case when r.wanted and (not careful or is_readable(r.id, r.content))
+                                    then message_json(r.id, r.conversation_id, r.sender_id, r.receiver_id,
+                                                      r.content, r.created_at) end as text
+                          from (select m.*, row_number() over w as n,
+                                       row_number() over w <= max_rows
+                                       and sum(octet_length(m.content)) over w <= most as wanted
+                                  from messages_between(conversation, before, after, max_rows + 1) m
+                                window w as (order by case when forward then m.id else -m.id end)) r) s) t;
+    end if;
+    page := '[' || coalesce(page, '') || ']';
+end $$;
+
+CREATE FUNCTION chatd.message_upto(conversation bigint, upto bigint) RETURNS bigint
+    LANGUAGE plpgsql STABLE
+    AS $$
+begin
+    return (select m.id from chatd.messages m
+             where (m.conversation_id, m.id) <= (conversation, upto)
+               and m.conversation_id >= conversation
+             order by m.conversation_id desc, m.id desc
+             limit 1);
+end $$;
 
 CREATE TABLE chatd.messages (
     id bigint NOT NULL,
@@ -270,6 +381,12 @@ CREATE FUNCTION chatd.messages_over(sender_ids bigint[], client_ids text[], cont
                                 where m.sender_id = i.sender_id and m.client_id = i.client_id)
             window sender as (partition by i.sender_id order by i.n)) c
      where c.messages > max_messages or c.bytes > max_bytes
+$$;
+
+CREATE FUNCTION chatd.name_json(username text, display_name text) RETURNS text
+    LANGUAGE sql STABLE
+    AS $$
+    select '"username":"' || username || '"' || coalesce(',"display_name":' || to_json(display_name)::text, '')
 $$;
 
 CREATE FUNCTION chatd.page_bytes() RETURNS integer
@@ -483,6 +600,89 @@ begin
     return null;
 end $$;
 
+CREATE FUNCTION chatd_api.conversation_history(caller_id bigint, conversation_id bigint, before bigint, after bigint, max_rows integer, careful boolean DEFAULT false) RETURNS TABLE(known boolean, history text, next bigint)
+    LANGUAGE plpgsql STABLE SECURITY DEFINER
+    SET search_path TO 'chatd', 'pg_temp'
+    SET enable_seqscan TO 'off'
+    SET enable_bitmapscan TO 'off'
+    SET enable_sort TO 'off'
+    SET enable_incremental_sort TO 'off'
+    SET jit TO 'off'
+    SET plan_cache_mode TO 'force_generic_plan'
+    AS $$
+#variable_conflict use_column
+begin
+    if conversation_seen(conversation_id, caller_id) then
+        return query select true, p.* from message_page(conversation_id, before, after, max_rows, careful) p;
+    else
+        return query select false, null::text, null::bigint;
+    end if;
+end $$;
+
+CREATE FUNCTION chatd_api.conversation_list(caller_id bigint, mode text, before bigint, max_rows integer, careful boolean DEFAULT false) RETURNS text
+    LANGUAGE plpgsql STABLE SECURITY DEFINER
+    SET search_path TO 'chatd', 'pg_temp'
+    SET enable_seqscan TO 'off'
+    SET enable_bitmapscan TO 'off'
+    SET enable_hashjoin TO 'off'
+    SET enable_mergejoin TO 'off'
+    SET jit TO 'off'
+    SET plan_cache_mode TO 'force_generic_plan'
+    AS $$
+declare
+    most constant int := 1048576; -- bytes
+    room constant int := 1500; -- for a conversation, beside the content of its last message
+    conversations bigint[];
+    lasts bigint[];
+    some_left boolean;
+begin
+    select array_agg(s.conversation_id order by s.last desc) filter (where s.fits),
+           array_agg(s.last order by s.last desc) filter (where s.fits), not bool_and(s.fits)
+      into conversations, lasts, some_left
+      from (select l.conversation_id, l.last,
+                   row_number() over w <= max_rows
+                   and (row_number() over w = 1
+                        -- JSON may write a byte as \u00XX.
+                        or sum(6 * octet_length(m.content) + room) over w <= most) as fits
+              from (select c.conversation_id, c.last
+                      from (select s.conversation_id,
+                                   -- The fewer entries of the index may fit, the fewer are looked at.
+                                   coalesce((select m.id from messages m
+                                              where m.conversation_id = s.conversation_id
+                                                and m.id >= s.delivered_upto
+                                              order by m.conversation_id desc, m.id desc
+                                              limit 1),
+                                            message_upto(s.conversation_id, s.delivered_upto)) as last
+                              from members s
+                             where s.user_id = caller_id
+                            offset 0) c -- asks for each once
+                     where c.last < conversation_list.before
+                     order by c.last desc
+                     limit max_rows + 1) l
+              join messages m on m.id = l.last
+            window w as (order by l.last desc)) s;
+    return (
+        select '{"conversations":[' || coalesce(string_agg(c.line, ',' order by c.last desc), '') || '],"next":'
+               || case when some_left then '"' || min(c.last) || '"' else 'null' end || '}'
+          from conversations_seen(caller_id, mode, conversations, lasts, careful) c);
+end $$;
+
+CREATE FUNCTION chatd_api.conversation_show(caller_id bigint, conversation_id bigint, mode text, careful boolean DEFAULT false) RETURNS text
+    LANGUAGE plpgsql STABLE SECURITY DEFINER
+    SET search_path TO 'chatd', 'pg_temp'
+    SET enable_seqscan TO 'off'
+    SET enable_bitmapscan TO 'off'
+    SET enable_hashjoin TO 'off'
+    SET enable_mergejoin TO 'off'
+    SET jit TO 'off'
+    SET plan_cache_mode TO 'force_generic_plan'
+    AS $$
+begin
+    return (select c.line
+              from conversations_seen(caller_id, mode, array[conversation_id],
+                                      array[message_upto(conversation_id, 9223372036854775807)], careful) c);
+end $$;
+
 CREATE FUNCTION chatd_api.cursor_honoured(change bigint, stamp integer) RETURNS boolean
     LANGUAGE plpgsql STABLE SECURITY DEFINER
     SET search_path TO 'chatd', 'pg_temp'
@@ -655,6 +855,36 @@ begin
     return next;
 end $$;
 
+CREATE FUNCTION chatd_api.member_list(caller_id bigint, conversation_id bigint, mode text) RETURNS text
+    LANGUAGE plpgsql STABLE SECURITY DEFINER
+    SET search_path TO 'chatd', 'pg_temp'
+    SET enable_seqscan TO 'off'
+    SET enable_bitmapscan TO 'off'
+    SET enable_hashjoin TO 'off'
+    SET enable_mergejoin TO 'off'
+    SET jit TO 'off'
+    SET plan_cache_mode TO 'force_generic_plan'
+    AS $$
+#variable_conflict use_variable
+begin
+    if not conversation_seen(conversation_id, caller_id) then
+        return null;
+    end if;
+    return (
+        select '[' || string_agg('{"user_id":' || m.user_id || ',' || name_json(u.username, u.display_name)
+                                 || ',"role":"member","since":' || json_time(c.created_at)
+                                 || ',"online":'
+                                 || case when (mode <> 'off' or m.user_id = caller_id)
+                                              and exists (select from sessions s where s.user_id = m.user_id)
+                                         then 'true' else 'false' end
+                                 || ',"read_upto":' || m.read_upto || ',"delivered_upto":' || m.delivered_upto
+                                 || '}', ',' order by m.user_id) || ']'
+          from members m
+         cross join lateral (select * from conversations c where c.id = m.conversation_id offset 0) c
+         cross join lateral (select * from users u where u.id = m.user_id offset 0) u
+         where m.conversation_id = member_list.conversation_id);
+end $$;
+
 CREATE FUNCTION chatd_api.message_history(user_id bigint, other_id bigint, before bigint, after bigint, max_rows integer, careful boolean DEFAULT false) RETURNS TABLE(known boolean, history text, next bigint)
     LANGUAGE plpgsql STABLE SECURITY DEFINER
     SET search_path TO 'chatd', 'pg_temp'
@@ -667,52 +897,13 @@ CREATE FUNCTION chatd_api.message_history(user_id bigint, other_id bigint, befor
     AS $$
 #variable_conflict use_column
 declare
-    forward constant boolean := after is not null and before is null;
-    most constant int := 1048576; -- bytes
     conversation constant bigint := conversation_of(user_id, other_id);
-    found int;
-    upto bigint; -- bytes that the page has at most
-    page text;
 begin
-    select count(*), coalesce(sum(octet_length(m.content)), 0) * 6 + 200 * count(*)
-      into found, upto
-      from messages_between(conversation, before, after, max_rows + 1) m;
-    if upto <= most then
-        select string_agg(message_json(m.id, m.conversation_id, m.sender_id, m.receiver_id, m.content,
-                                       m.created_at),
-                          ',' order by m.id)
-                   filter (where not careful or is_readable(m.id, m.content)),
-               case when found > max_rows then
-                    case when forward then max(m.id) else min(m.id) end end
-          into page, next
-          from messages_between(conversation, before, after, max_rows) m;
+    if conversation is null and not exists (select from users u where u.id = other_id) then
+        return query select false, null::text, null::bigint;
     else
-        -- Contents are read only as far as they fit themselves, and of their JSON what fits is
-        -- taken, which is longer where a character must be escaped.
-        select string_agg(t.text, ',' order by t.id) filter (where t.fits),
-               case when bool_and(t.fits) then null
-                    when forward then max(t.id) filter (where t.fits)
-                    else min(t.id) filter (where t.fits) end
-          into page, next
-          from (select s.id, s.text,
-                       s.wanted and sum(coalesce(octet_length(s.text), 0) + 1) over (order by s.n) <= most
-                           as fits
-                  from (select r.id, r.n, r.wanted,
-                               case when r.wanted and (not careful or is_readable(r.id, r.content))
-                                    then message_json(r.id, r.conversation_id, r.sender_id, r.receiver_id,
-                                                      r.content, r.created_at) end as text
-                          from (select m.*, row_number() over w as n,
-                                       row_number() over w <= max_rows
-                                       and sum(octet_length(m.content)) over w <= most as wanted
-                                  from messages_between(conversation, before, after, max_rows + 1) m
-                                window w as (order by case when forward then m.id else -m.id end)) r) s) t;
+        return query select true, p.* from message_page(conversation, before, after, max_rows, careful) p;
     end if;
-    known := true; -- whoever has messages
-    if page is null then
-        known := exists (select from users u where u.id = other_id);
-    end if;
-    history := case when known then '[' || coalesce(page, '') || ']' end;
-    return next;
 end $$;
 
 CREATE FUNCTION chatd_api.message_send(host_id bigint, sender_ids bigint[], receiver_ids bigint[], client_ids text[], origins bigint[], contents text[], framed boolean[], max_messages bigint DEFAULT NULL::bigint, max_bytes bigint DEFAULT NULL::bigint) RETURNS TABLE(ordinal integer, status text, message_id bigint, stamp integer, duplicate boolean, own boolean, frame text)
@@ -928,6 +1119,80 @@ begin
          where p.change > after and mode in ('all', 'contacts')
          order by p.change
          limit max_rows;
+end $$;
+
+CREATE FUNCTION chatd_api.receipt_put(host_id bigint, user_ids bigint[], conversation_ids bigint[], message_ids bigint[], read boolean[]) RETURNS TABLE(ordinal integer, receiver_id bigint, conversation_id bigint, user_id bigint, read_upto bigint, delivered_upto bigint)
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'chatd', 'pg_temp'
+    SET enable_seqscan TO 'off'
+    SET enable_bitmapscan TO 'off'
+    SET enable_hashjoin TO 'off'
+    SET enable_mergejoin TO 'off'
+    SET jit TO 'off'
+    SET plan_cache_mode TO 'force_generic_plan'
+    AS $$
+#variable_conflict use_column
+declare
+    each constant int := 80; -- in a bell, which has less than 8000 bytes
+    asked record;
+    moved members;
+    conversations bigint[];
+    users bigint[];
+    reads bigint[];
+    delivereds bigint[];
+begin
+    return query
+        select i.n::int, null::bigint, null::bigint, null::bigint, null::bigint, null::bigint
+          from unnest(user_ids, conversation_ids) with ordinality i (user_id, conversation_id, n)
+         where not conversation_seen(i.conversation_id, i.user_id);
+    -- Always in this order, so that no two hosts wait for each other.
+    for asked in
+        select i.conversation_id, i.user_id,
+               coalesce(message_upto(i.conversation_id, max(i.message_id) filter (where i.read)), 0) as read_upto,
+               coalesce(message_upto(i.conversation_id, max(i.message_id)), 0) as delivered_upto
+          from unnest(user_ids, conversation_ids, message_ids, read) i (user_id, conversation_id, message_id, read)
+         group by i.conversation_id, i.user_id
+         order by i.conversation_id, i.user_id
+    loop
+        update members m
+           set read_upto = greatest(m.read_upto, asked.read_upto),
+               delivered_upto = greatest(m.delivered_upto, asked.delivered_upto)
+         where m.conversation_id = asked.conversation_id and m.user_id = asked.user_id
+           and (asked.read_upto > m.read_upto or asked.delivered_upto > m.delivered_upto)
+        returning m.* into moved;
+        if found then
+            conversations := conversations || moved.conversation_id;
+            users := users || moved.user_id;
+            reads := reads || moved.read_upto;
+            delivereds := delivereds || moved.delivered_upto;
+        end if;
+    end loop;
+    if conversations is null then
+        return;
+    end if;
+    if exists (select from hosts h where h.id <> receipt_put.host_id) then
+        perform pg_notify('chatd_' || b.id, 'w' || string_agg(b.row, ''))
+           from (select h.id, ' ' || t.user_id || ' ' || r.conversation_id || ' ' || r.user_id || ' '
+                              || r.read_upto || ' ' || r.delivered_upto as row,
+                        (row_number() over (partition by h.id) - 1) / each as part
+                   from hosts h,
+                        unnest(conversations, users, reads, delivereds)
+                        r (conversation_id, user_id, read_upto, delivered_upto)
+                  cross join lateral (select m.user_id from members m
+                                       where m.conversation_id = r.conversation_id offset 0) t
+                  where h.id <> receipt_put.host_id
+                    and (select true from sessions s
+                          where s.user_id = t.user_id and s.host_id = h.id limit 1)) b
+          group by b.id, b.part;
+    end if;
+    return query
+        select null::int, t.user_id, r.conversation_id, r.user_id, r.read_upto, r.delivered_upto
+          from unnest(conversations, users, reads, delivereds)
+               r (conversation_id, user_id, read_upto, delivered_upto)
+         cross join lateral (select m.user_id from members m
+                              where m.conversation_id = r.conversation_id offset 0) t
+         where (select true from sessions s
+                 where s.user_id = t.user_id and s.host_id = receipt_put.host_id limit 1);
 end $$;
 
 CREATE FUNCTION chatd_api.revocation_read(after bigint, max_rows integer) RETURNS TABLE(revocation bigint, user_id bigint, generation bigint, disabled boolean, revoked bigint)
@@ -1314,6 +1579,13 @@ CREATE SEQUENCE chatd.conversation_seq
     NO MAXVALUE
     CACHE 1;
 
+CREATE TABLE chatd.conversations (
+    id bigint NOT NULL,
+    kind text DEFAULT 'direct'::text NOT NULL,
+    created_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    CONSTRAINT conversations_kind_check CHECK ((kind = 'direct'::text))
+);
+
 CREATE SEQUENCE chatd.host_seq
     AS integer
     START WITH 1
@@ -1334,6 +1606,14 @@ CREATE TABLE chatd.instance (
     tag text NOT NULL,
     CONSTRAINT instance_tag_check CHECK ((tag ~ '^[0-9a-f]{12}$'::text))
 );
+
+CREATE TABLE chatd.members (
+    conversation_id bigint NOT NULL,
+    user_id bigint NOT NULL,
+    read_upto bigint DEFAULT 0 NOT NULL,
+    delivered_upto bigint DEFAULT 0 NOT NULL
+)
+WITH (fillfactor='80');
 
 CREATE UNLOGGED TABLE chatd.presence (
     user_id bigint NOT NULL,
@@ -1415,8 +1695,14 @@ ALTER TABLE chatd.users ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
 ALTER TABLE ONLY chatd.contacts
     ADD CONSTRAINT contacts_pkey PRIMARY KEY (user_id, contact_id);
 
+ALTER TABLE ONLY chatd.conversations
+    ADD CONSTRAINT conversations_pkey PRIMARY KEY (id);
+
 ALTER TABLE ONLY chatd.hosts
     ADD CONSTRAINT hosts_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY chatd.members
+    ADD CONSTRAINT members_pkey PRIMARY KEY (conversation_id, user_id);
 
 ALTER TABLE ONLY chatd.messages
     ADD CONSTRAINT messages_pkey PRIMARY KEY (id);
@@ -1444,9 +1730,11 @@ ALTER TABLE ONLY chatd.users
 
 CREATE UNIQUE INDEX instance_only_one ON chatd.instance USING btree ((true));
 
+CREATE INDEX members_user ON chatd.members USING btree (user_id, conversation_id);
+
 CREATE UNIQUE INDEX messages_client_id ON chatd.messages USING btree (sender_id, client_id);
 
-CREATE INDEX messages_conversation ON chatd.messages USING btree (conversation_id, id);
+CREATE INDEX messages_conversation ON chatd.messages USING btree (conversation_id, id) INCLUDE (sender_id);
 
 CREATE UNIQUE INDEX presence_change ON chatd.presence USING btree (change);
 
@@ -1496,6 +1784,12 @@ CREATE TRIGGER users_updated AFTER UPDATE OF disabled, token_generation, passwor
 
 ALTER TABLE ONLY chatd.contacts
     ADD CONSTRAINT contacts_user_id_fkey FOREIGN KEY (user_id) REFERENCES chatd.users(id);
+
+ALTER TABLE ONLY chatd.members
+    ADD CONSTRAINT members_conversation_id_fkey FOREIGN KEY (conversation_id) REFERENCES chatd.conversations(id);
+
+ALTER TABLE ONLY chatd.members
+    ADD CONSTRAINT members_user_id_fkey FOREIGN KEY (user_id) REFERENCES chatd.users(id) ON DELETE CASCADE;
 
 ALTER TABLE ONLY chatd.presence
     ADD CONSTRAINT presence_user_id_fkey FOREIGN KEY (user_id) REFERENCES chatd.users(id) ON DELETE CASCADE;

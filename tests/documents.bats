@@ -322,7 +322,7 @@ from chat import *
 import re
 page = open(f"{sys.argv[1]}/man/chatd-protocol.7").read()
 blocks = re.findall(r"^\.Bd -literal.*?\n(.*?)^\.Ed", page, re.M | re.S)
-examples = [json.loads(b.replace("\\e", "\\")) for b in blocks if b[0] in "{["]
+examples = [json.loads(b.replace("\\e", "\\")) for b in blocks if b[0] in "{[" and not b.startswith('{"type":"delivered"')]
 assert len(examples) >= 12, len(examples)
 
 def shape(v):
@@ -355,6 +355,16 @@ typing = {"type": "typing", "data": {"receiver_id": bob.id}}
 described(typing)
 a.send(typing)
 described(b.expect("typing"))
+number = int(sql(f"select conversation_id from contacts where user_id = {alice.id} and contact_id = {bob.id}"))
+for type_ in ("delivered", "read"):
+    mark = {"type": type_, "data": {"conversation_id": number, "message_id": 2**50}}
+    assert shape(mark) in [shape(json.loads(line)) for block in blocks for line in block.splitlines() if line.startswith(f'{{"type":"{type_}"')]
+    b.send(mark)
+    described(a.expect("receipt"))
+described(api("GET", "/conversations?limit=1", token=bob.token)[1] | {"next": "91"})
+described(api("GET", f"/conversations/{number}/members", token=bob.token)[1][:1])
+described({"message_id": 91})
+assert api("PUT", f"/conversations/{number}/read", {"message_id": 91}, bob.token)[0] == 204
 a.send({"type": "ping"})
 a.expect("pong")
 described({"type": "ping"})
@@ -428,6 +438,6 @@ same("statuses", {s for s in statuses if s >= "400"},
 
 routes = source("session/rest.c").split("routes[] = {")[1].split("};")[0]
 same("resources", set(re.findall(r'\{"(/[^"]*)", "(\w+)"', routes)),
-     {(p.replace(":userId", ""), m) for m, p in re.findall(r"^\.Ss ([A-Z]+) (/\S+)", page, re.M)})
+     {(re.sub(r":\w+", ":", p), m) for m, p in re.findall(r"^\.Ss ([A-Z]+) (/\S+)", page, re.M)})
 PY
 }

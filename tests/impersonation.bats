@@ -103,7 +103,8 @@ with Innocents():
             fits = b""
         bad = {fits[:n] for n in {0, 1, 3, 4, len(fits) // 2, len(fits) - 1} if 0 <= n < len(fits)}
         bad |= {fits + b"\0", fits + b"more"}
-        if row.name not in ("HISTORY", "LOGOUT", "ME", "TYPING") and good(row.name, who) is not None:
+        if row.name not in ("HISTORY", "LOGOUT", "ME", "TYPING", "CONVERSATIONS", "CONVERSATION", "MEMBERS",
+                            "RECEIPT") and good(row.name, who) is not None:
             at = {"HELLO": 12, "SEND": 8, "SIGN": 4, "USERS": 12, "CHANGE_ME": 1}.get(row.name, 0)      # of its first text
             size = struct.unpack_from("=I", fits, at)[0]
             for n in (size + 1, 2**31, 2**32 - 1, len(fits)):
@@ -140,6 +141,14 @@ with Innocents() as them:
     for limit in (0, 101, 2**31, 2**32 - 1):
         c = Channel(BOUND, who)
         c.say("HISTORY", history_payload(to, limit))
+        c.ended(f"limit {limit}")
+    for which in (2, 255):
+        c = Channel(BOUND, who)
+        c.say("HISTORY", history_payload(to, which=which))
+        c.ended(f"neither a user nor a conversation: {which}")
+    for limit in (0, 101, 2**31, 2**32 - 1):
+        c = Channel(BOUND, who)
+        c.say("CONVERSATIONS", u64(-1) + u32(limit))
         c.ended(f"limit {limit}")
     for page in ((0, 0, ""), (0, 1001, ""), (2**63, 1, ""), (0, 1, b"nul\0"), (0, 1, b"\xff\xfe"), (0, 1, "n" * 257)):
         c = Channel(BOUND, who)
@@ -274,6 +283,14 @@ with Innocents() as them:
     assert history == [], history
     _, history = reply(c.ask("HISTORY", history_payload(b.id)))
     assert [m["content"] for m in history] == ["as whom?"], history
+    # A conversation is that of its members, and a watermark one's own.
+    number = int(sql(f"select conversation_id from contacts where user_id = {a.id} and contact_id = {b.id}"))
+    for name, payload in (("CONVERSATION", u64(number)), ("MEMBERS", u64(number)), ("HISTORY", history_payload(number, which=1)),
+                          ("RECEIPT", u64(number) + u64(2**50) + b"\1"), ("RECEIPT", u64(-1) + u64(-1) + b"\0")):
+        kind, payload = c.ask(name, payload)
+        assert kind == "FAILED", (name, kind)
+    assert [x["peer"]["id"] for x in reply(c.ask("CONVERSATIONS"))[1]["conversations"]] == [b.id]
+    assert sql(f"select sum(read_upto + delivered_upto) from members where conversation_id = {number}") == "0"
     c.close()
     # There is no field for whose account it is, either.
     c = Channel(BOUND, mallory)

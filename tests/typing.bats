@@ -432,7 +432,7 @@ for n in range(100):
 end, got = b.say("RESUME"), []
 frame = seen_of(alice, bob)
 while (m := b.recv())[:2] != ("RESUMED", end):
-    assert m[:2] == ("TYPED", 0) and json.loads(m[2][4:]) == frame, m
+    assert m[:2] == ("EPHEMERAL", 0) and json.loads(m[2][4:]) == frame, m
     got.append(m)
 assert 1 <= len(got) <= 20, len(got)
 PY

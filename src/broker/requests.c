@@ -1,5 +1,6 @@
 /*
- * The requests of sessions; see requests.h. Those about accounts are in accounts.c and me.c.
+ * The requests of sessions; see requests.h. Those about accounts are in accounts.c and me.c, those
+ * for lists in lists.c.
  *
  * Most answers come later, from the database or the signer; the peer may be gone by then.
  */
@@ -15,32 +16,18 @@
 #include "connections.h"
 #include "feed.h"
 #include "limits.h"
+#include "lists.h"
 #include "log.h"
 #include "me.h"
 #include "netaddr.h"
-#include "pool.h"
+#include "receipts.h"
 #include "resume.h"
 #include "revocations.h"
 #include "sends.h"
 #include "signing.h"
-#include "status.h"
 #include "typing.h"
 
 static const char *const malformed = "a message with a malformed payload";
-
-/* For the callback that gets the answer. */
-static struct asker *asker_new(const struct peer *p, const struct ipc_message *m)
-{
-    struct asker *a = xcalloc(1, sizeof(*a));
-    *a = asker_of(p, m);
-    return a;
-}
-
-static void asker_fail(struct asker *a, enum ipc_error error)
-{
-    peer_fail(*a, error);
-    free(a);
-}
 
 /* --- HELLO, AUTH --- */
 
@@ -102,83 +89,6 @@ static const char *serve_sign(struct peer *p, const struct ipc_message *m)
     return NULL;
 }
 
-/* --- USERS, HISTORY --- */
-
-/* A page in this column, and in the one behind it where the next page begins, or null. */
-static void reply_page(struct asker *a, const PGresult *result, int column)
-{
-    bool last = PQgetisnull(result, 0, column + 1);
-    uint64_t next = last ? IPC_NO_BOUND : (uint64_t)db_int(result, 0, column + 1);
-    size_t n;
-    const char *json = db_text(result, 0, column, &n);
-    peer_reply_page(*a, json, n, next);
-    free(a);
-}
-
-static void on_users(void *arg, const PGresult *result)
-{
-    if (!db_ok(result) || PQntuples(result) != 1)
-        asker_fail(arg, db_error(result));
-    else if (PQgetisnull(result, 0, 0))
-        asker_fail(arg, IPC_E_UNKNOWN_USER);
-    else
-        reply_page(arg, result, 0);
-}
-
-static const char *serve_users(struct peer *p, const struct ipc_message *m)
-{
-    struct ipc_reader r = ipc_read(m);
-    uint64_t after = ipc_get_u64(&r);
-    uint32_t limit = ipc_get_u32(&r);
-    struct text prefix = ipc_get_text(&r, IPC_MAX_NAME);
-    if (!ipc_read_end(&r) || after > INT64_MAX || limit < 1 || limit > IPC_MAX_USERS ||
-        !db_can_store(prefix.p, prefix.n))
-        return malformed;
-    struct db_params params = {0};
-    db_param_int8(&params, p->user);
-    db_param_text(&params, status_mode(), strlen(status_mode()));
-    db_param_int8(&params, (int64_t)after);
-    db_param_int4(&params, (int32_t)limit);
-    db_param_text(&params, prefix.p, prefix.n);
-    pool_run(p, STATEMENT_USER_LIST, &params, on_users, asker_new(p, m));
-    return NULL;
-}
-
-static void on_history(void *arg, const PGresult *result)
-{
-    if (!db_ok(result) || PQntuples(result) != 1)
-        asker_fail(arg, db_error(result));
-    else if (!db_bool(result, 0, 0))
-        asker_fail(arg, IPC_E_UNKNOWN_USER);
-    else
-        reply_page(arg, result, 1);
-}
-
-static void param_optional(struct db_params *params, uint64_t v)
-{
-    if (v != IPC_NO_BOUND)
-        db_param_int8(params, (int64_t)v);
-    else
-        db_param_null(params);
-}
-
-static const char *serve_history(struct peer *p, const struct ipc_message *m)
-{
-    struct ipc_reader r = ipc_read(m);
-    uint64_t other = ipc_get_u64(&r), before = ipc_get_u64(&r), after = ipc_get_u64(&r);
-    uint32_t limit = ipc_get_u32(&r);
-    if (!ipc_read_end(&r) || limit < 1 || limit > IPC_MAX_HISTORY)
-        return malformed;
-    struct db_params params = {0};
-    db_param_int8(&params, p->user);
-    db_param_int8(&params, (int64_t)other);
-    param_optional(&params, before);
-    param_optional(&params, after);
-    db_param_int4(&params, (int32_t)limit);
-    pool_run(p, STATEMENT_MESSAGE_HISTORY, &params, on_history, asker_new(p, m));
-    return NULL;
-}
-
 /* --- SEND, ATTACH --- */
 
 static const char *serve_send(struct peer *p, const struct ipc_message *m)
@@ -221,7 +131,7 @@ static const char *serve_resume(struct peer *p, const struct ipc_message *m)
     return NULL;
 }
 
-/* --- TYPING --- */
+/* --- TYPING, RECEIPT --- */
 
 static const char *serve_typing(struct peer *p, const struct ipc_message *m)
 {
@@ -234,13 +144,26 @@ static const char *serve_typing(struct peer *p, const struct ipc_message *m)
     return NULL;
 }
 
+static const char *serve_receipt(struct peer *p, const struct ipc_message *m)
+{
+    struct ipc_reader r = ipc_read(m);
+    struct watermark w = {.user = p->user};
+    w.conversation = (int64_t)ipc_get_u64(&r);
+    w.message = (int64_t)ipc_get_u64(&r);
+    w.read = ipc_get_u8(&r) != 0;
+    if (!ipc_read_end(&r))
+        return malformed;
+    receipts_add(asker_of(p, m), &w);
+    return NULL;
+}
+
 static const char *(*const handlers[IPC_TYPE_COUNT])(struct peer *, const struct ipc_message *) = {
     [IPC_HELLO] = serve_hello,
     [IPC_AUTH] = serve_auth,
     [IPC_REGISTER] = accounts_register,
     [IPC_LOGIN] = accounts_login,
-    [IPC_USERS] = serve_users,
-    [IPC_HISTORY] = serve_history,
+    [IPC_USERS] = lists_users,
+    [IPC_HISTORY] = lists_history,
     [IPC_SEND] = serve_send,
     [IPC_ATTACH] = serve_attach,
     [IPC_RESUME] = serve_resume,
@@ -250,6 +173,10 @@ static const char *(*const handlers[IPC_TYPE_COUNT])(struct peer *, const struct
     [IPC_ME] = me_show,
     [IPC_CHANGE_ME] = me_change,
     [IPC_TYPING] = serve_typing,
+    [IPC_CONVERSATIONS] = lists_conversations,
+    [IPC_CONVERSATION] = lists_conversation,
+    [IPC_MEMBERS] = lists_members,
+    [IPC_RECEIPT] = serve_receipt,
 };
 
 const char *request_serve(struct peer *p, const struct ipc_message *m)

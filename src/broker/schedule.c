@@ -12,6 +12,7 @@
 #include "outbox.h"
 #include "pool.h"
 #include "position.h"
+#include "receipts.h"
 #include "resume.h"
 #include "revocations.h"
 #include "rows.h"
@@ -45,6 +46,7 @@ static const struct part {
     {NULL, NULL, NULL, outbox_free},
     {NULL, NULL, NULL, status_free},
     {NULL, typing_link_lost, NULL, NULL},
+    {NULL, receipts_link_lost, NULL, receipts_free},
 };
 enum { PARTS = sizeof(parts) / sizeof(parts[0]) };
 
@@ -86,7 +88,8 @@ static void on_link_down(void)
 }
 
 /* "e 91": a change with this id was committed; "p 17": somebody came or went; "r": tokens became
- * void; "t 2 7 1 user1": somebody writes to a user here (typing.h). */
+ * void; "t 2 7 1 user1": somebody writes to a user here (typing.h); "w 2 7 1 90 91": somebody has
+ * read, or got, what a user here sent (receipts.h). */
 static void on_bell(const char *payload)
 {
     unsigned long long number = 0;
@@ -100,6 +103,8 @@ static void on_bell(const char *payload)
         revocations_wanted();
     else if (kind == 't')
         typing_rung(payload + 1);
+    else if (kind == 'w')
+        receipts_rung(payload + 1);
 }
 
 void schedule_init(int status_fd)
@@ -108,6 +113,7 @@ void schedule_init(int status_fd)
     tick_timer.call = on_tick;
     rows_init(resume_opened);
     sends_init();
+    receipts_init();
     link_init(status_fd, &owner);
 }
 
@@ -153,11 +159,13 @@ void schedule_turn(void)
     if (listener)
         next_read(listener);
     typing_tell();
+    receipts_store();
 }
 
 bool schedule_is_quiet(void)
 {
-    return !link_is_up() || (link_writer() && !rows_has_work() && !sends_has_work());
+    return !link_is_up() ||
+           (link_writer() && !rows_has_work() && !sends_has_work() && !receipts_has_work());
 }
 
 void schedule_free(void)

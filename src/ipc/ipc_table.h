@@ -24,7 +24,7 @@
 #define IPC_MAX_KEY       32  /* fingerprint of a key of TLS */
 #define IPC_MAX_HANDSHAKE 256 /* what a server signs in a handshake of TLS */
 #define IPC_MAX_SIGNATURE 1024
-#define IPC_MAX_TYPING    256
+#define IPC_MAX_EPHEMERAL 256
 #define IPC_MAX_FRAME     (6 * IPC_MAX_CONTENT + 1024) /* JSON may write a byte as \u00XX */
 #define IPC_MAX_REPLY     (1024 * 1024 + 1024) /* a page of the history has a megabyte at most */
 
@@ -43,10 +43,15 @@
 /* How many messages may await their answer on one channel. */
 #define IPC_MAX_SENDS 64
 
-/* Messages in a page of the history, users in one of the list; and the value for no bound. */
-#define IPC_MAX_HISTORY 100
-#define IPC_MAX_USERS   1000
-#define IPC_NO_BOUND    UINT64_MAX
+/* Messages in a page of the history, users and conversations in one of the list; and the value for
+ * no bound. */
+#define IPC_MAX_HISTORY       100
+#define IPC_MAX_USERS         1000
+#define IPC_MAX_CONVERSATIONS 100
+#define IPC_NO_BOUND          UINT64_MAX
+
+/* What the number in HISTORY names: a conversation, or the other user of it. */
+enum ipc_named { IPC_NAMES_USER, IPC_NAMES_CONVERSATION };
 
 /*   name      sent by  payload at most               when       waiting  fields */
 #define IPC_MESSAGES(M)                                                                            \
@@ -60,7 +65,9 @@
       1) /* name password -> REPLY */                                                              \
     /* u64 after, u32 limit, text beginning of the name -> REPLY */                                \
     M(USERS, SESSION, 16 + IPC_MAX_NAME, IPC_USER, 1)                                              \
-    M(HISTORY, SESSION, 28, IPC_USER, 1) /* u64 user, before, after, u32 limit -> REPLY */         \
+    /* u64 user, or conversation; u8 which: enum ipc_named; u64 before, after, u32 limit -> REPLY  \
+     */                                                                                            \
+    M(HISTORY, SESSION, 29, IPC_USER, 1)                                                           \
     /* u64 receiver, text id, text content, u8 again: it was sent to an earlier broker -> SENT */  \
     M(SEND, SESSION, 17 + IPC_MAX_ID + IPC_MAX_CONTENT, IPC_USER, IPC_MAX_SENDS)                   \
     /* From here on the user is online. With a cursor, everything after it follows, then RESUMED;  \
@@ -102,8 +109,16 @@
     /* u8 set of IPC_CHANGES_*, text display name (empty: none), email, password -> REPLY */       \
     M(CHANGE_ME, SESSION, 13 + 3 * IPC_MAX_NAME, IPC_IS_BOUND, 1)                                  \
                                                                                                    \
-    M(TYPING, SESSION, 8, IPC_IS_ATTACHED, 0)  /* u64 receiver; may be dropped, as may TYPED */    \
-    M(TYPED, BROKER, 4 + IPC_MAX_TYPING, 0, 0) /* text frame: somebody writes to this user */
+    M(TYPING, SESSION, 8, IPC_IS_ATTACHED, 0) /* u64 receiver; may be dropped */                   \
+    /* text frame: of the moment, such as who is typing; may be dropped */                         \
+    M(EPHEMERAL, BROKER, 4 + IPC_MAX_EPHEMERAL, 0, 0)                                              \
+                                                                                                   \
+    M(CONVERSATIONS, SESSION, 12, IPC_USER, 1) /* u64 before, u32 limit -> REPLY */                \
+    M(CONVERSATION, SESSION, 8, IPC_USER, 1)   /* u64 conversation -> REPLY */                     \
+    M(MEMBERS, SESSION, 8, IPC_USER, 1)        /* u64 conversation -> REPLY */                     \
+    /* Up to this message the user has got the conversation, or read it. u64 conversation, u64     \
+     * message, u8 read -> REPLY */                                                                \
+    M(RECEIPT, SESSION, 17, IPC_USER, IPC_MAX_SENDS)
 
 /* What can go wrong with a request, a row each: name; code on a WebSocket; HTTP status; whether
  * trying again later makes sense; what the client is told. */
@@ -116,6 +131,8 @@
     E(CREDENTIALS, "unauthorized", 401, 0, "Wrong username or password")                           \
     E(DISABLED, "disabled", 403, 0, "This account is disabled")                                    \
     E(UNKNOWN_USER, "unknown_user", 404, 0, "There is no user with this id")                       \
+    E(UNKNOWN_CONVERSATION, "unknown_conversation", 404, 0,                                        \
+      "You are in no conversation with this id")                                                   \
     E(UNKNOWN_RECEIVER, "unknown_receiver", 404, 0, "There is no user with this receiver_id")      \
     E(CONFLICT, "conflict", 409, 0, "This id was used before, for another message")                \
     E(USERNAME_TAKEN, "username_taken", 409, 0, "This username is taken")                          \

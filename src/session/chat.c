@@ -73,7 +73,7 @@ static void take_chat_frame(struct live *l, const struct ws_data *d)
         take_auth(l, &f);
     } else if (f.type != CHAT_INVALID && signin_waits(l)) {
         complain(l, &f, "unauthorized", "Say first who you are, by an auth frame with a token");
-    } else if (f.type == CHAT_MESSAGE) {
+    } else if (f.type == CHAT_MESSAGE || f.type == CHAT_READ || f.type == CHAT_DELIVERED) {
         live_send(l, &f);
     } else if (f.type == CHAT_TYPING) {
         live_typing(l, &f);

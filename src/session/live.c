@@ -60,6 +60,12 @@ static void take_sent(struct live *l, const struct ipc_message *m)
     free(item);
 }
 
+/* Only receipts are answered so, and the client hears of those that failed. */
+static void take_reply(struct live *l, const struct ipc_message *m)
+{
+    free(take_answered(l, m->seq));
+}
+
 static void end_resume(struct live *l)
 {
     l->resuming = false;
@@ -152,10 +158,10 @@ static void take_status(struct live *l, const struct ipc_message *m)
 }
 
 /* To a client that waits for what it missed, or reads too slowly, it would come too late. */
-static void take_typed(struct live *l, const struct ipc_message *m)
+static void take_ephemeral(struct live *l, const struct ipc_message *m)
 {
     struct ipc_reader r = ipc_read(m);
-    struct text frame = ipc_get_text(&r, IPC_MAX_TYPING);
+    struct text frame = ipc_get_text(&r, IPC_MAX_EPHEMERAL);
     if (ipc_read_end(&r) && !l->resuming && !client_lags(l->client))
         live_put_frame(l, frame.p, frame.n, NULL);
 }
@@ -198,9 +204,10 @@ static bool is_expected(const struct live *l, const struct ipc_message *m)
     case IPC_FAILED:
         return l->channel == CHANNEL_READY || answer;
     case IPC_SENT:
+    case IPC_REPLY:
     case IPC_EVENT:
     case IPC_STATUS:
-    case IPC_TYPED:
+    case IPC_EPHEMERAL:
     case IPC_RESUMED:
         return l->channel == CHANNEL_READY;
     default:
@@ -235,6 +242,9 @@ static void take_message(struct live *l, const struct ipc_message *m)
     case IPC_SENT:
         take_sent(l, m);
         break;
+    case IPC_REPLY:
+        take_reply(l, m);
+        break;
     case IPC_FAILED:
         take_failed(l, m);
         break;
@@ -244,8 +254,8 @@ static void take_message(struct live *l, const struct ipc_message *m)
     case IPC_STATUS:
         take_status(l, m);
         break;
-    case IPC_TYPED:
-        take_typed(l, m);
+    case IPC_EPHEMERAL:
+        take_ephemeral(l, m);
         break;
     case IPC_RESUMED:
         take_resumed(l, m);
@@ -286,7 +296,7 @@ void live_send(struct live *l, const struct chat_frame *f)
 {
     struct pending_item *item = pending_add(&l->pending, f, clock_ms() + l->conf->request_timeout);
     if (l->channel == CHANNEL_READY)
-        live_link_message(l, item);
+        live_link_post(l, item);
 }
 
 void live_typing(struct live *l, const struct chat_frame *f)

@@ -47,7 +47,7 @@ struct live {
     struct backoff backoff;
     int64_t reconnect_at; /* CHANNEL_AWAY: the next attempt */
     uint32_t step_seq;    /* CHANNEL_AUTH, CHANNEL_ATTACH: the request that awaits its answer */
-    unsigned posted;      /* messages that the broker has not answered */
+    unsigned posted;      /* messages and receipts that the broker has not answered */
     struct buf token;     /* proves to the next broker who the client is */
 
     int64_t sign_in_by;    /* clock_ms(): deadline for coming online; 0: it is online */
@@ -84,8 +84,8 @@ void live_init(struct live *l, const struct live_kind *kind, struct client *c, s
  * broker checks its first token. */
 bool live_may_send(const struct live *l);
 
-/* Sends a message, now or once the channel is ready. An error follows, or an acknowledgement if it
- * has an id. */
+/* Sends a message or a receipt, now or once the channel is ready. An error follows, or an
+ * acknowledgement if it is a message with an id. */
 void live_send(struct live *l, const struct chat_frame *f);
 
 /* Says that the client's user writes to somebody, if that can be said at once. */

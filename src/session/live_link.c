@@ -14,16 +14,32 @@ void live_link_lose(struct live *l)
     l->reconnect_at = clock_ms() + backoff_failed(&l->backoff);
 }
 
-void live_link_message(struct live *l, struct pending_item *item)
+static void put_message(struct buf *out, const struct pending_item *item)
 {
-    struct buf *out = &l->ask->channel.out;
-    size_t begin = ask_begin(l->ask, IPC_SEND);
-    item->seq = l->ask->seq;
-    l->posted++;
     ipc_put_u64(out, (uint64_t)item->receiver);
     ipc_put_text(out, item->text, item->id_size);
     ipc_put_text(out, item->text + item->id_size, item->content_size);
     ipc_put_u8(out, item->posted);
+}
+
+static void put_receipt(struct buf *out, const struct pending_item *item)
+{
+    ipc_put_u64(out, (uint64_t)item->conversation);
+    ipc_put_u64(out, (uint64_t)item->message);
+    ipc_put_u8(out, item->type == CHAT_READ);
+}
+
+void live_link_post(struct live *l, struct pending_item *item)
+{
+    struct buf *out = &l->ask->channel.out;
+    bool message = item->type == CHAT_MESSAGE;
+    size_t begin = ask_begin(l->ask, message ? IPC_SEND : IPC_RECEIPT);
+    item->seq = l->ask->seq;
+    l->posted++;
+    if (message)
+        put_message(out, item);
+    else
+        put_receipt(out, item);
     ipc_end(out, begin);
     item->posted = true;
 }
@@ -81,7 +97,7 @@ void live_link_ready(struct live *l)
     l->channel = CHANNEL_READY;
     backoff_reset(&l->backoff);
     for (struct pending_item *item = l->pending.first; item; item = item->next)
-        live_link_message(l, item);
+        live_link_post(l, item);
     if (l->resuming)
         live_link_resume(l);
     if (buf_len(&l->new_token) > 0)

@@ -1,4 +1,4 @@
-/* Messages without an answer yet; see pending.h. */
+/* Frames without an answer yet; see pending.h. */
 #include "pending.h"
 
 #include <stdlib.h>
@@ -18,16 +18,20 @@ struct pending_item *pending_add(struct pending *p, const struct chat_frame *f, 
 {
     size_t id_size = f->id.p ? f->id.n : MADE_ID;
     struct pending_item *item = xcalloc(1, sizeof(*item) + id_size + f->content.n);
-    *item = (struct pending_item){.deadline = deadline,
+    *item = (struct pending_item){.type = f->type,
+                                  .deadline = deadline,
                                   .has_id = f->id.p != NULL,
                                   .receiver = f->receiver,
+                                  .conversation = f->conversation,
+                                  .message = f->message,
                                   .id_size = id_size,
                                   .content_size = f->content.n};
     if (f->id.p)
         memcpy(item->text, f->id.p, id_size);
     else
         random_hex(item->text, MADE_ID / 2); /* unique: no other message has it */
-    memcpy(item->text + id_size, f->content.p, f->content.n);
+    if (f->content.n > 0)
+        memcpy(item->text + id_size, f->content.p, f->content.n);
     if (p->last)
         p->last->next = item;
     else

@@ -1,6 +1,6 @@
 /*
- * Messages that the client has sent and the broker has not answered yet. They are kept whole, so
- * that none is lost if the broker dies: the next one gets them again, under the same id.
+ * Messages and receipts that the client has sent and the broker has not answered yet. They are kept
+ * whole, so that none is lost if the broker dies: the next one gets them again, under the same id.
  */
 #ifndef PENDING_H
 #define PENDING_H
@@ -9,12 +9,14 @@
 #include "ipc_table.h"
 
 struct pending_item {
+    enum chat_type type;
     struct pending_item *next;
     uint32_t seq;     /* of the request that carries it now */
     int64_t deadline; /* clock_ms(): without an answer by then the client gets an error */
     bool posted;      /* already sent to a broker */
-    bool has_id;      /* the client named it and expects an ack */
-    int64_t receiver;
+    bool has_id;      /* the client named it; of a message it expects an ack */
+    int64_t receiver; /* CHAT_MESSAGE */
+    int64_t conversation, message; /* CHAT_READ, CHAT_DELIVERED */
     size_t id_size, content_size;
     char text[]; /* the id, then the content */
 };
@@ -29,7 +31,7 @@ struct pending {
 /* True while there is room for one more. */
 bool pending_room(const struct pending *p);
 
-/* Keeps a copy of the message, with an id made up for it if it has none. */
+/* Keeps a copy of the frame, of a message with an id made up for it if it has none. */
 struct pending_item *pending_add(struct pending *p, const struct chat_frame *f, int64_t deadline);
 
 /* The id that the client gave it; NULL: none. */

@@ -11,6 +11,7 @@
 #include "random.h"
 #include "rest_accounts.h"
 #include "rest_body.h"
+#include "rest_conversations.h"
 #include "rest_lists.h"
 #include "rest_target.h"
 #include "stream.h"
@@ -121,6 +122,11 @@ static const struct route routes[] = {
     {"/users", "GET", "GET, HEAD, OPTIONS", rest_users},
     {"/messages", "POST", "POST, OPTIONS", serve_send},
     {"/messages/:", "GET", "GET, HEAD, OPTIONS", rest_history},
+    {"/conversations", "GET", "GET, HEAD, OPTIONS", rest_conversations},
+    {"/conversations/:", "GET", "GET, HEAD, OPTIONS", rest_conversation},
+    {"/conversations/:/members", "GET", "GET, HEAD, OPTIONS", rest_members},
+    {"/conversations/:/messages", "GET", "GET, HEAD, OPTIONS", rest_conversation_history},
+    {"/conversations/:/read", "PUT", "PUT, OPTIONS", rest_read},
     {"/events", "GET", "GET, OPTIONS", stream_serve},
     {"/ws", "GET", "GET, OPTIONS", upgrade_serve},
 };
@@ -174,7 +180,7 @@ void rest_serve(struct exchange *x)
         return;
     }
     if (http_text_is(x->request.target, "*")) {
-        exchange_options(x, "GET, HEAD, POST, PATCH, OPTIONS");
+        exchange_options(x, "GET, HEAD, POST, PUT, PATCH, OPTIONS");
         return;
     }
     const struct route *route = find_route(&x->request);

@@ -12,10 +12,11 @@
 
 enum { DEFAULT_HISTORY = 50, DEFAULT_USERS = 100 };
 
-/* --- GET /messages/:userId --- */
+/* --- GET /messages/:userId, /conversations/:id/messages --- */
 
 struct history {
-    uint64_t user, before, after, limit;
+    enum ipc_named which;
+    uint64_t named, before, after, limit;
 };
 
 static const char *read_history(const struct exchange *x, struct history *h)
@@ -25,8 +26,8 @@ static const char *read_history(const struct exchange *x, struct history *h)
         {"after", &h->after, 0, INT64_MAX, "\"after\" must be a message id, or 0"},
         {"limit", &h->limit, 1, IPC_MAX_HISTORY, "\"limit\" must be a number from 1 to 100"},
     };
-    if (!rest_path_id(x, 1, &h->user))
-        return "The user id in the path must be a whole number above zero";
+    if (!rest_path_id(x, 1, &h->named))
+        return "The id in the path must be a whole number above zero";
     return rest_read_bounds(x, bounds, sizeof(bounds) / sizeof(bounds[0]));
 }
 
@@ -46,7 +47,8 @@ static void ask_history(struct exchange *x, const struct history *h)
 {
     struct buf *out = &x->ask->channel.out;
     size_t begin = ask_begin(x->ask, IPC_HISTORY);
-    ipc_put_u64(out, h->user);
+    ipc_put_u64(out, h->named);
+    ipc_put_u8(out, (uint8_t)h->which);
     ipc_put_u64(out, h->before);
     ipc_put_u64(out, h->after);
     ipc_put_u32(out, (uint32_t)h->limit);
@@ -61,9 +63,9 @@ static void ask_history(struct exchange *x, const struct history *h)
     rest_pass_on(x, &r);
 }
 
-void rest_history(struct exchange *x)
+static void serve_history(struct exchange *x, enum ipc_named which)
 {
-    struct history h = {.before = IPC_NO_BOUND, .after = IPC_NO_BOUND, .limit = DEFAULT_HISTORY};
+    struct history h = {which, 0, IPC_NO_BOUND, IPC_NO_BOUND, DEFAULT_HISTORY};
     if (!exchange_authenticated(x))
         return;
     const char *wrong = read_history(x, &h);
@@ -71,6 +73,16 @@ void rest_history(struct exchange *x)
         exchange_error(x, 400, wrong);
     else
         ask_history(x, &h);
+}
+
+void rest_history(struct exchange *x)
+{
+    serve_history(x, IPC_NAMES_USER);
+}
+
+void rest_conversation_history(struct exchange *x)
+{
+    serve_history(x, IPC_NAMES_CONVERSATION);
 }
 
 /* --- GET /users --- */

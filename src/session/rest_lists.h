@@ -1,4 +1,4 @@
-/* GET /users and GET /messages/:userId: lists, which come in pages. */
+/* GET /users, /messages/:userId and /conversations/:id/messages: lists, which come in pages. */
 #ifndef REST_LISTS_H
 #define REST_LISTS_H
 
@@ -9,5 +9,6 @@ void rest_users(struct exchange *x);
 
 /* One page; the field Link says where the next one is. */
 void rest_history(struct exchange *x);
+void rest_conversation_history(struct exchange *x);
 
 #endif

@@ -72,6 +72,22 @@ static void read_typing(struct chat_frame *f)
     read_receiver(f);
 }
 
+static void read_receipt(struct chat_frame *f, enum chat_type type)
+{
+    struct json_object *data;
+    f->type = type;
+    if (json_get_object(f->json, "data", &data) != JSON_OK)
+        refuse_frame(f, "bad_field",
+                     "\"data\" must be an object with \"conversation_id\" and \"message_id\"");
+    else if (json_get_id(data, "conversation_id", &f->conversation) != JSON_OK)
+        refuse_frame(
+            f, "bad_field",
+            "\"data.conversation_id\" must be a conversation's id, a whole number above zero");
+    else if (json_get_id(data, "message_id", &f->message) != JSON_OK)
+        refuse_frame(f, "bad_field",
+                     "\"data.message_id\" must be a message's id, a whole number above zero");
+}
+
 /* "data" and its "cursor" may be missing: then nothing is resumed, and the client learns where it
  * is. */
 static void read_resume(struct chat_frame *f)
@@ -97,7 +113,8 @@ static void read_auth(struct chat_frame *f)
 }
 
 static const char unknown_type[] = "Unknown \"type\"; known are \"message\", \"typing\", "
-                                   "\"resume\", \"auth\" and \"ping\"";
+                                   "\"read\", \"delivered\", \"resume\", \"auth\" and "
+                                   "\"ping\"";
 
 void chat_frame_parse(struct chat_frame *f, const char *text, size_t n, size_t max_content)
 {
@@ -123,6 +140,10 @@ void chat_frame_parse(struct chat_frame *f, const char *text, size_t n, size_t m
         f->type = CHAT_PING;
     else if (type.n == 6 && memcmp(type.p, "typing", 6) == 0)
         read_typing(f);
+    else if (type.n == 4 && memcmp(type.p, "read", 4) == 0)
+        read_receipt(f, CHAT_READ);
+    else if (type.n == 9 && memcmp(type.p, "delivered", 9) == 0)
+        read_receipt(f, CHAT_DELIVERED);
     else
         refuse_frame(f, "unknown_type", unknown_type);
 }

@@ -16,7 +16,16 @@
 struct buf;
 struct json_object;
 
-enum chat_type { CHAT_INVALID, CHAT_MESSAGE, CHAT_RESUME, CHAT_AUTH, CHAT_PING, CHAT_TYPING };
+enum chat_type {
+    CHAT_INVALID,
+    CHAT_MESSAGE,
+    CHAT_RESUME,
+    CHAT_AUTH,
+    CHAT_PING,
+    CHAT_TYPING,
+    CHAT_READ,
+    CHAT_DELIVERED
+};
 
 /* Views into the parsed object; they live until chat_frame_free(). */
 struct chat_frame {
@@ -24,10 +33,11 @@ struct chat_frame {
     struct text id; /* NULL: none given, or not usable */
     struct text content;
     int64_t receiver;
-    struct text cursor; /* CHAT_RESUME: empty: from now on */
-    struct text token;  /* CHAT_AUTH: not empty */
-    const char *code;   /* CHAT_INVALID: what is wrong, as a word ... */
-    const char *error;  /* ... and as a sentence; static */
+    int64_t conversation, message; /* CHAT_READ, CHAT_DELIVERED: up to this message */
+    struct text cursor;            /* CHAT_RESUME: empty: from now on */
+    struct text token;             /* CHAT_AUTH: not empty */
+    const char *code;              /* CHAT_INVALID: what is wrong, as a word ... */
+    const char *error;             /* ... and as a sentence; static */
     struct json_object *json;
 };
 

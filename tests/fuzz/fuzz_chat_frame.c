@@ -13,12 +13,19 @@
 
 enum { MAX_CONTENT = 300 };
 
+static bool is_receipt(const struct chat_frame *f)
+{
+    return f->type == CHAT_READ || f->type == CHAT_DELIVERED;
+}
+
 static void put_again(struct buf *out, const struct chat_frame *f)
 {
     buf_puts(out, f->type == CHAT_MESSAGE  ? "{\"type\":\"message\""
                   : f->type == CHAT_RESUME ? "{\"type\":\"resume\""
                   : f->type == CHAT_AUTH   ? "{\"type\":\"auth\""
                   : f->type == CHAT_TYPING ? "{\"type\":\"typing\""
+                  : f->type == CHAT_READ   ? "{\"type\":\"read\""
+                  : is_receipt(f)          ? "{\"type\":\"delivered\""
                                            : "{\"type\":\"ping\"");
     if (f->id.p) {
         buf_puts(out, ",\"id\":");
@@ -30,6 +37,9 @@ static void put_again(struct buf *out, const struct chat_frame *f)
         buf_printf(out, ",\"data\":{\"receiver_id\":%lld}", (long long)f->receiver);
     } else if (f->type == CHAT_TYPING) {
         buf_printf(out, ",\"data\":{\"receiver_id\":%lld}", (long long)f->receiver);
+    } else if (is_receipt(f)) {
+        buf_printf(out, ",\"data\":{\"conversation_id\":%lld,\"message_id\":%lld}",
+                   (long long)f->conversation, (long long)f->message);
     } else if (f->type == CHAT_RESUME) {
         buf_puts(out, ",\"data\":{\"cursor\":");
         json_put_string(out, f->cursor.p, f->cursor.n);
@@ -55,6 +65,7 @@ static void check_again(const struct chat_frame *f)
     put_again(&text, f);
     chat_frame_parse(&g, (char *)buf_head(&text), buf_len(&text), MAX_CONTENT);
     REQUIRE(f->type == g.type && f->receiver == g.receiver);
+    REQUIRE(f->conversation == g.conversation && f->message == g.message);
     require_same(f->id, g.id);
     require_same(f->content, g.content);
     require_same(f->cursor, g.cursor);
@@ -89,6 +100,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
                 utf8_valid((const uint8_t *)f.content.p, f.content.n));
     if (f.type == CHAT_TYPING)
         REQUIRE(f.receiver > 0);
+    if (is_receipt(&f))
+        REQUIRE(f.conversation > 0 && f.message > 0);
     if (f.type == CHAT_AUTH)
         REQUIRE(f.token.n >= 1 && utf8_valid((const uint8_t *)f.token.p, f.token.n));
     if (f.type != CHAT_INVALID)

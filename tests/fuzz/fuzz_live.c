@@ -34,7 +34,7 @@ static void take_frame(struct live *l, const void *json, size_t n, const struct 
     last_change = at->change;
 }
 
-/* The client's own part: two messages, once. */
+/* The client's own part: two messages and a receipt, once. */
 static void send_messages(struct live *l)
 {
     struct chat_frame f = {
@@ -43,6 +43,8 @@ static void send_messages(struct live *l)
         return;
     for (int i = 0; i < 2; i++)
         live_send(l, &f);
+    f = (struct chat_frame){.type = CHAT_READ, .conversation = 7, .message = 91};
+    live_send(l, &f);
     asked = true;
 }
 

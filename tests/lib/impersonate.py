@@ -66,8 +66,8 @@ def send_payload(receiver, content, id_=None):
     return u64(receiver) + text(id_ or some_name("id")) + text(content) + b"\0"
 
 
-def history_payload(other, limit=50, before=-1, after=-1):
-    return u64(other) + u64(before) + u64(after) + u32(limit)
+def history_payload(named, limit=50, before=-1, after=-1, which=0):
+    return u64(named) + bytes([which]) + u64(before) + u64(after) + u32(limit)
 
 
 def users_payload(after=0, limit=1000, prefix=""):
@@ -80,6 +80,14 @@ def change_me_payload(what=1, name="A name", email="", word=""):
 
 def hello(address="192.0.2.1", version=VERSION):
     return u32(version) + u64(dice.randrange(1, 2**62)) + text(address)
+
+
+def own_conversation(user_id):
+    """That in which a user has a note to oneself."""
+    find = f"select conversation_id from contacts where user_id = {user_id} and contact_id = {user_id}"
+    if not sql(find):
+        sql(f"insert into messages (sender_id, receiver_id, content) values ({user_id}, {user_id}, 'note')")
+    return int(sql(find))
 
 
 def good(name, who=None):
@@ -101,6 +109,10 @@ def good(name, who=None):
         "ATTACH": lambda: text("") + u64(0),
         "RESUME": lambda: text(""),
         "TYPING": lambda: u64(somebody),
+        "CONVERSATIONS": lambda: u64(-1) + u32(50),
+        "CONVERSATION": lambda: u64(own_conversation(somebody)),
+        "MEMBERS": lambda: u64(own_conversation(somebody)),
+        "RECEIPT": lambda: u64(own_conversation(somebody)) + u64(1) + b"\1",
     }.get(name, lambda: None)()
 
 

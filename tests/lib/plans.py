@@ -31,6 +31,10 @@ insert into chatd.contacts (user_id, contact_id, conversation_id)
 select 1, n, nextval('chatd.conversation_seq') from generate_series(100, 10100) n
 union all
 select 7, n, nextval('chatd.conversation_seq') from generate_series(9000, 10100) n;
+insert into chatd.conversations (id) select conversation_id from chatd.contacts on conflict do nothing;
+insert into chatd.members (conversation_id, user_id)
+select conversation_id, user_id from chatd.contacts union select conversation_id, contact_id from chatd.contacts
+    on conflict do nothing;
 insert into chatd.hosts (id, name) values (1000, 'elsewhere');
 insert into chatd.sessions (host_id, session_id, user_id) select 1000, n, n from generate_series(101, 10100) n;
 delete from chatd.sessions where host_id = 1000 and user_id % 100 > 0;
@@ -47,6 +51,7 @@ select case n % 4 when 0 then 1 when 2 then 2 else case when n < 40000 then 5 el
 insert into chatd.messages (sender_id, receiver_id, content) values (5, 6, 'late'), (6, 5, 'later');
 """
 LAST, PAGE, A_FEW = 150010, 50, 1200
+OF_1_AND_2 = "(select conversation_id from chatd.contacts where user_id = 1 and contact_id = 2)"
 HERE = "(select min(id) from chatd.hosts)"
 
 
@@ -98,6 +103,14 @@ CASES = {
     "a host is dead": (f"host_sweep((select array[max(id)] from chatd.hosts where id < 1000), '{{0}}', 50)", {}),
     "who is writing to whom": (f"typing_tell({HERE}, array_fill(1::bigint, array[40]), array(select n * 100 from generate_series(1, 40) n))", {}),
     "who is writing to strangers": (f"typing_tell({HERE}, array(select n from generate_series(101, 140) n), array_fill(1::bigint, array[40]))", {}),
+    "conversations of one who has a few": ("conversation_list(2, 'all', 9223372036854775807, 50)",
+                                           {"messages_conversation": 101, "messages_pkey": 2}),
+    "a conversation": (f"conversation_show(2, {OF_1_AND_2}, 'all')", {"messages_conversation": 101, "messages_pkey": 1}),
+    "who is in a conversation": (f"member_list(2, {OF_1_AND_2}, 'contacts')", {}),
+    "the last page of a conversation": (f"conversation_history(1, {OF_1_AND_2}, null, null, 50)", {"messages_conversation": PAGE + 1}),
+    "who has read what": (f"receipt_put({HERE}, array_fill(1::bigint, array[40]), array(select conversation_id from chatd.contacts"
+                          f" where user_id = 1 order by contact_id limit 40), array_fill({LAST}, array[40]), array_fill(true, array[40]))",
+                          {"messages_conversation": 40}),
     "whose tokens are void": ("revocation_read(0, 50)", {}),
     "whose tokens became void": ("revocation_read(2500, 50)", {}),
     "a login": ("user_credentials('user5000', 11)", {}),

@@ -297,6 +297,13 @@ struct asker asker_of(const struct peer *p, const struct ipc_message *m)
     return (struct asker){p->id, m->type, m->seq};
 }
 
+struct asker *asker_new(const struct peer *p, const struct ipc_message *m)
+{
+    struct asker *a = xcalloc(1, sizeof(*a));
+    *a = asker_of(p, m);
+    return a;
+}
+
 struct peer *peer_answering(struct asker a)
 {
     struct peer *p = peer_find(a.peer);
@@ -332,6 +339,12 @@ static void reply(struct asker a, int status, const char *json, size_t n, uint64
     ipc_put_text(&p->channel.out, json, n);
     ipc_end(&p->channel.out, begin);
     peer_flush(p);
+}
+
+void asker_fail(struct asker *a, enum ipc_error error)
+{
+    peer_fail(*a, error);
+    free(a);
 }
 
 void peer_reply(struct asker a, int status, const char *json, size_t n)

@@ -124,8 +124,12 @@ void peer_end(struct peer *p, const char *why);
 /* The asker of this message. */
 struct asker asker_of(const struct peer *p, const struct ipc_message *m);
 
+/* The same, for a callback that frees it. */
+struct asker *asker_new(const struct peer *p, const struct ipc_message *m);
+
 /* Answers a request; exactly one of these for each. Does nothing if the peer has gone. */
 void peer_fail(struct asker a, enum ipc_error error);
+void asker_fail(struct asker *a, enum ipc_error error); /* and frees it */
 void peer_reply(struct asker a, int status, const char *json, size_t n);
 
 /* As peer_reply(), with status 200, for one page; next as in REPLY (ipc_table.h). */

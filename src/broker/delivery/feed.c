@@ -217,20 +217,20 @@ void feed_status(const struct status *s, const uint64_t *after)
 }
 
 /* It is never held, nor does it make a queue longer: later it would be wrong. */
-static void give_typing(struct peer *p, struct text frame)
+static void give_ephemeral(struct peer *p, struct text frame)
 {
     if (p->feed.state != FEED_LIVE || ipc_channel_lags(&p->channel))
         return;
-    size_t begin = ipc_begin(&p->channel.out, IPC_TYPED, 0);
+    size_t begin = ipc_begin(&p->channel.out, IPC_EPHEMERAL, 0);
     ipc_put_text(&p->channel.out, frame.p, frame.n);
     ipc_end(&p->channel.out, begin);
     outbox_add(p);
 }
 
-void feed_typing(int64_t receiver, struct text frame)
+void feed_ephemeral(int64_t receiver, struct text frame)
 {
     for (struct peer *p = map_get(&users, (uint64_t)receiver); p; p = p->feed.same_user)
-        give_typing(p, frame);
+        give_ephemeral(p, frame);
 }
 
 /* --- from held, or behind, to live --- */

@@ -44,7 +44,7 @@ void feed_hand_out(const struct event *e);
 void feed_status(const struct status *s, const uint64_t *after);
 
 /* Hands out the frame that says that somebody writes to this user; not to peers that are behind. */
-void feed_typing(int64_t receiver, struct text frame);
+void feed_ephemeral(int64_t receiver, struct text frame);
 
 /* The numbers of presence changes went back: whatever comes now is new to every peer. */
 void feed_presence_back(void);

@@ -4,11 +4,11 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "bell.h"
 #include "broker.h"
 #include "feed.h"
 #include "link.h"
 #include "pool.h"
-#include "username.h"
 
 enum {
     AT_ONCE = 80,  /* pairs in a statement: a NOTIFY of that many has less than 8000 bytes */
@@ -34,12 +34,12 @@ struct typing {
 
 static void show(const struct typing *t)
 {
-    char frame[IPC_MAX_TYPING];
+    char frame[IPC_MAX_EPHEMERAL];
     int n = snprintf(frame, sizeof(frame),
                      "{\"type\":\"typing\",\"data\":{\"conversation_id\":%lld,\"user_id\":%lld,"
                      "\"username\":\"%.*s\"}}",
                      (long long)t->conversation, (long long)t->sender, (int)t->name.n, t->name.p);
-    feed_typing(t->receiver, (struct text){frame, (size_t)n});
+    feed_ephemeral(t->receiver, (struct text){frame, (size_t)n});
 }
 
 /* --- to the database, and from it --- */
@@ -113,34 +113,10 @@ void typing_link_lost(void)
 
 /* --- from other hosts --- */
 
-/* A blank and a number above zero. */
-static bool take_id(const char **at, int64_t *id)
-{
-    const char *p = *at;
-    *id = 0;
-    if (*p++ != ' ')
-        return false;
-    for (; *p >= '0' && *p <= '9'; p++)
-        if (__builtin_mul_overflow(*id, 10, id) || __builtin_add_overflow(*id, *p - '0', id))
-            return false;
-    *at = p;
-    return *id > 0;
-}
-
-/* A blank and a username. */
-static bool take_name(const char **at, struct text *name)
-{
-    if (**at != ' ')
-        return false;
-    *name = (struct text){*at + 1, strspn(*at + 1, USERNAME_CHARS)};
-    *at = name->p + name->n;
-    return name->n >= 1 && name->n <= USERNAME_MAX;
-}
-
 static bool take_typing(const char **at, struct typing *t)
 {
-    return take_id(at, &t->receiver) && take_id(at, &t->conversation) && take_id(at, &t->sender) &&
-           take_name(at, &t->name);
+    return bell_take_id(at, &t->receiver) && bell_take_id(at, &t->conversation) &&
+           bell_take_id(at, &t->sender) && bell_take_name(at, &t->name);
 }
 
 void typing_rung(const char *shown)

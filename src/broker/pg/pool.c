@@ -45,12 +45,18 @@ static long long bulk_running;
 
 static void on_done(void *arg, const PGresult *result);
 
-/* Lists and histories, which may be long, accounts as their users see them, and who is typing:
- * nobody is kept out by waiting for these. */
+/* Lists and histories, which may be long, accounts as their users see them, who is typing, and who
+ * has read what: nobody is kept out by waiting for these. */
 static bool is_bulk(enum statement s)
 {
-    return s == STATEMENT_USER_LIST || s == STATEMENT_MESSAGE_HISTORY || s == STATEMENT_USER_ME ||
-           s == STATEMENT_USER_CHANGE || s == STATEMENT_TYPING_TELL;
+    static const bool bulk_ones[STATEMENT_COUNT] = {
+        [STATEMENT_USER_LIST] = true,         [STATEMENT_MESSAGE_HISTORY] = true,
+        [STATEMENT_CONVERSATION_LIST] = true, [STATEMENT_CONVERSATION_HISTORY] = true,
+        [STATEMENT_CONVERSATION_SHOW] = true, [STATEMENT_MEMBER_LIST] = true,
+        [STATEMENT_USER_ME] = true,           [STATEMENT_USER_CHANGE] = true,
+        [STATEMENT_TYPING_TELL] = true,       [STATEMENT_RECEIPT_PUT] = true,
+    };
+    return bulk_ones[s];
 }
 
 /* Not registering: nobody would know of the new account, and its name would be taken. */

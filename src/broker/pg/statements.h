@@ -59,6 +59,24 @@
     S(CLOCK, DB_POOL, "select (extract(epoch from clock_timestamp()) * 1000)::bigint")             \
     S(TYPING_TELL, DB_POOL,                                                                        \
       "select * from chatd_api.typing_tell($1::bigint, $2::bigint[], $3::bigint[])")               \
+    S(RECEIPT_PUT, DB_POOL,                                                                        \
+      "select * from chatd_api.receipt_put($1::bigint, $2::bigint[], $3::bigint[], $4::bigint[],"  \
+      " $5::boolean[])")                                                                           \
+    S(MEMBER_LIST, DB_POOL, "select chatd_api.member_list($1::bigint, $2::bigint, $3::text)")      \
+    S(CONVERSATION_LIST, DB_POOL,                                                                  \
+      "select chatd_api.conversation_list($1::bigint, $2::text, $3::bigint, $4::int)")             \
+    S(CONVERSATION_LIST_CAREFUL, DB_POOL,                                                          \
+      "select chatd_api.conversation_list($1::bigint, $2::text, $3::bigint, $4::int, true)")       \
+    S(CONVERSATION_SHOW, DB_POOL,                                                                  \
+      "select chatd_api.conversation_show($1::bigint, $2::bigint, $3::text)")                      \
+    S(CONVERSATION_SHOW_CAREFUL, DB_POOL,                                                          \
+      "select chatd_api.conversation_show($1::bigint, $2::bigint, $3::text, true)")                \
+    S(CONVERSATION_HISTORY, DB_POOL,                                                               \
+      "select * from chatd_api.conversation_history($1::bigint, $2::bigint, $3::bigint,"           \
+      " $4::bigint, $5::int)")                                                                     \
+    S(CONVERSATION_HISTORY_CAREFUL, DB_POOL,                                                       \
+      "select * from chatd_api.conversation_history($1::bigint, $2::bigint, $3::bigint,"           \
+      " $4::bigint, $5::int, true)")                                                               \
     S(USER_LIST, DB_POOL,                                                                          \
       "select * from chatd_api.user_list($1::bigint, $2::text, $3::bigint, $4::int, $5::text)")    \
     S(MESSAGE_HISTORY, DB_POOL,                                                                    \

@@ -180,10 +180,10 @@ static void take_status(struct client *c, struct ipc_reader *r)
     statuses_seen++;
 }
 
-static void take_typed(const struct client *c, struct ipc_reader *r)
+static void take_ephemeral(const struct client *c, struct ipc_reader *r)
 {
-    struct text frame = ipc_get_text(r, IPC_MAX_TYPING);
-    char text[IPC_MAX_TYPING + 1];
+    struct text frame = ipc_get_text(r, IPC_MAX_EPHEMERAL);
+    char text[IPC_MAX_EPHEMERAL + 1];
     long long user = 0;
     snprintf(text, sizeof(text), "%.*s", (int)frame.n, frame.p);
     sscanf(text,
@@ -298,8 +298,8 @@ static bool read_some(struct client *c)
         case IPC_STATUS:
             take_status(c, &r);
             break;
-        case IPC_TYPED:
-            take_typed(c, &r);
+        case IPC_EPHEMERAL:
+            take_ephemeral(c, &r);
             break;
         case IPC_ATTACHED:
             take_attached(c, &m, &r);
