@@ -319,7 +319,7 @@ language plpgsql security definer set search_path = chatd, pg_temp
 as $$
 #variable_conflict use_column
 declare
-    each constant int := 80; -- in a bell, which has less than 8000 bytes
+    each constant int := 75; -- in a bell, which has less than 8000 bytes
     asked record;
     moved members;
     conversations bigint[];

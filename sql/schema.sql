@@ -1133,7 +1133,7 @@ CREATE FUNCTION chatd_api.receipt_put(host_id bigint, user_ids bigint[], convers
     AS $$
 #variable_conflict use_column
 declare
-    each constant int := 80; -- in a bell, which has less than 8000 bytes
+    each constant int := 75; -- in a bell, which has less than 8000 bytes
     asked record;
     moved members;
     conversations bigint[];

@@ -159,8 +159,9 @@ equal() {
         select change, chatd_api.cursor_honoured(change, stamp)
           from (values (100, 5778901), (100, 5778902), (200, 5878901), (201, 0)) c (change, stamp) order by 1, 2;
         select user_id, contact_id, (select count(*) from messages m where m.conversation_id = c.conversation_id)
-          from contacts c order by 1, 2"
-    # The numbers of conversations are given out in another order.
+          from contacts c order by 1, 2;
+        select u.id, chatd_api.conversation_list(u.id, 'off', 9223372036854775807, 50) from users u order by 1"
+    # The numbers of conversations are given out in another order, and one that is made now begins now.
     local file wanted= got
     mkdir "$BATS_TEST_TMPDIR/sql"
     cp "$root/sql/migrate" "$BATS_TEST_TMPDIR/sql"
@@ -172,7 +173,7 @@ equal() {
         "$BATS_TEST_TMPDIR/sql/migrate" >"$BATS_TEST_TMPDIR/migrate"
         q "set search_path = chatd, pg_temp; $made"
         "$root/sql/migrate" >"$BATS_TEST_TMPDIR/migrate"
-        got=$(q "set search_path = chatd, pg_temp; $seen" | sed 's/\("*conversation_id"*:\)[0-9]*/\1N/g')
+        got=$(q "set search_path = chatd, pg_temp; $seen" | sed 's/\("*conversation_id"*:\|{"id":\)[0-9]*\(,"kind"[^T]*[^"]*\)*/\1N/g')
         [[ $wanted ]] || wanted=$got
         diff <(echo "$wanted") <(echo "$got")
         psql -Xqd postgres -c "drop database m$BATS_TEST_NUMBER"
@@ -945,6 +946,94 @@ typing_tell() {
     # Where nobody is told anything there is nothing to commit.
     equal "$(api "begin; select from chatd_api.typing_tell(2, '{9223372036854775806}', '{9223372036854775807}');
                   select pg_current_xact_id_if_assigned() is null; commit" | xargs)" t
+}
+
+# receipt_put HOST USERS CONVERSATIONS MESSAGES READ
+receipt_put() {
+    api "select * from chatd_api.receipt_put($1, '{$2}', '{$3}', '{$4}', '{$5}')" | xargs
+}
+
+@test "receipt_put: answers with what moved for who is here, rings once where else a member is, and names what is nobody's" {
+    host_open 1 >/dev/null
+    host_open 2 >/dev/null
+    session_open 1 1,2 1,1
+    session_open 2 3,4 2,4
+    api "select from chatd_api.message_send(null, '{1,2,3}', '{2,1,1}', '{a,b,c}', '{1,1,1}', '{x,y,z}', null)"
+    c=$(q "select conversation_id from contacts where user_id = 1 and contact_id = 2")
+    d=$(q "select conversation_id from contacts where user_id = 1 and contact_id = 3")
+    host_bells 1
+    host_bells 2
+    bells() { echo "$(host_bells 1)/$(host_bells 2)"; }
+    equal "$(receipt_put 1 1 "$c" 1 f)/$(bells)" "|1|$c|1|0|1//w 2 $c 1 0 1"
+    # Of one watermark only the farthest counts; what does not move is told to nobody.
+    equal "$(receipt_put 2 2,2,2,1 "$c,$c,$c,$c" 1,2,1,1 t,f,f,f)/$(bells)" "|2|$c|2|1|2/w 1 $c 2 1 2/"
+    equal "$(receipt_put 2 2,1 "$c,$c" 1,1 t,f)/$(bells)" "//"
+    # 3 is in another conversation, and no member of this one; a conversation that is none is nobody's.
+    equal "$(receipt_put 1 3,1,3,1 "$c,99,$d,$d" 2,2,3,3 t,t,t,f)/$(bells)" \
+        "1||||| 2||||| |1|$d|1|0|3 |1|$d|3|3|3//"
+    equal "$(q "select conversation_id, user_id, read_upto, delivered_upto from members order by 1, 2" | xargs)" \
+        "$c|1|0|1 $c|2|1|2 $d|1|0|3 $d|3|3|3"
+    equal "$(receipt_put 1 '' '' '' '')/$(bells)" "//"
+    # A host that is not there has no sessions.
+    equal "$(receipt_put 7 1 "$c" 2 t)/$(bells)" "/w 1 $c 1 2 2/w 2 $c 1 2 2"
+    # A note to oneself is told once.
+    api "select from chatd_api.message_send(null, '{1}', '{1}', '{n}', '{1}', '{x}', null)"
+    n=$(q "select conversation_id from contacts where user_id = 1 and contact_id = 1")
+    host_bells 1
+    host_bells 2
+    equal "$(receipt_put 2 1 "$n" 9 t)/$(bells)" "/w 1 $n 1 4 4/"
+}
+
+@test "receipt_put: many go into several bells, each of which fits, and in whatever order two hosts name them neither fails" {
+    host_open 1 >/dev/null
+    host_open 2 >/dev/null
+    local big=9223372036854775807
+    q "insert into users (id, username, email, password_hash) overriding system value
+       select $big - n, 'n' || n, n || '@x', 'hash' from generate_series(0, 200) n;
+       insert into conversations (id) select $big - n from generate_series(1, 200) n;
+       insert into members (conversation_id, user_id)
+       select $big - n, u from generate_series(1, 200) n, unnest(array[$big, $big - n]) u;
+       insert into messages (id, conversation_id, sender_id, receiver_id, content) overriding system value
+       select $big - 300 + n, $big - n, $big, $big - n, 'x' from generate_series(1, 200) n"
+    session_open 2 1 $big
+    host_bells 2
+    put="select count(*) from chatd_api.receipt_put(1, array(select $big - n from generate_series(1, 200) n),
+         array(select $big - n from generate_series(1, 200) n), array_fill($big, array[200]), array_fill(true, array[200]))"
+    equal "$(api "$put")" 0
+    bells=$(host_bells 2)
+    equal "$(wc -l <<<"$bells") $(wc -w <<<"$bells") $(tr ' ' '\n' <<<"$bells" | grep -c "^$big\$")" "3 1003 200"
+    equal "$(awk 'length >= 8000' <<<"$bells")" ""
+    ((${#bells} > 14000))
+    # The same rows from both ends at once, ten times.
+    local i
+    for i in {1..10}; do
+        q "update members set read_upto = 0, delivered_upto = 0"
+        api "${put//(1, 200)/(1, 200)}" >"$BATS_TEST_TMPDIR/one" &
+        api "${put//generate_series(1, 200) n/generate_series(200, 1, -1) n}" >"$BATS_TEST_TMPDIR/other"
+        wait $!
+    done
+    equal "$(q "select count(*) from members where read_upto > 0")" 200
+}
+
+@test "conversations: a member sees what a message changed, and of unread messages only those of others since the last own one" {
+    list() { api "select c->>'id', c->>'unread', c->'peer'->>'id' from json_array_elements(
+                  (chatd_api.conversation_list($1, 'off', ${2:-9223372036854775807}, ${3:-50})::json)->'conversations') c" | xargs; }
+    equal "$(list 1)" ""
+    api "select from chatd_api.message_send(null, '{1,2,2,3}', '{2,1,1,1}', '{a,b,c,d}', '{1,1,1,1}', '{x,y,z,v}', null)"
+    c=$(q "select conversation_id from contacts where user_id = 1 and contact_id = 2")
+    d=$(q "select conversation_id from contacts where user_id = 1 and contact_id = 3")
+    equal "$(list 1)" "$d|1|3 $c|2|2"
+    equal "$(list 1 4)" "$c|2|2"
+    equal "$(list 1 9 1)" "$d|1|3"
+    equal "$(list 2)/$(list 4)" "$c|0|1/"
+    receipt_put 1 1 "$c" 2 t
+    equal "$(list 1)" "$d|1|3 $c|1|2"
+    # The message up to which it is read and delivered is removed: it is the one before then, and no other is lost.
+    receipt_put 1 1 "$c" 3 f
+    q "delete from messages where id = 3"
+    equal "$(list 1)" "$d|1|3 $c|0|2"
+    q "delete from messages where conversation_id = $c"
+    equal "$(list 1)/$(list 2)" "$d|1|3/"
 }
 
 # Presence --------------------------------------------------------------------------------------
