@@ -153,6 +153,8 @@ told(ids[0], ids[1])
 # What is read was delivered.
 mark(b, "read", c, ids[2])
 told(ids[2], ids[2])
+mark(b, "delivered", c, ids[3])
+told(ids[2], ids[3])
 # Nothing moves back, and nobody hears of what did not move: the next thing told is the next that moved.
 mark(b, "read", c, ids[0])
 mark(b, "delivered", c, ids[2])
