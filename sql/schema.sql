@@ -6,6 +6,46 @@ CREATE FUNCTION chatd.bcrypt_cost(hash text) RETURNS integer
     LANGUAGE sql IMMUTABLE
     AS $_$ select case when hash ~ '^\$2[aby]\$[0-9]{2}\$.{53}$' then substr(hash, 5, 2)::int end $_$;
 
+CREATE FUNCTION chatd.blocks_changed() RETURNS trigger
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'chatd', 'pg_temp'
+    SET enable_seqscan TO 'off'
+    AS $$
+declare
+    pair constant blocks := coalesce(new, old);
+begin
+    update contacts c set blocked = not c.blocked
+     where (c.user_id, c.contact_id) in ((pair.user_id, pair.blocked_id), (pair.blocked_id, pair.user_id))
+       and c.blocked <> is_blocked(pair.user_id, pair.blocked_id);
+    if tg_op <> 'DELETE' and pair.told and pair.change is distinct from old.change then
+        perform pg_notify('chatd_' || h.id, 'p ' || pair.change) from hosts h;
+    end if;
+    return null;
+end $$;
+
+CREATE FUNCTION chatd.blocks_changing() RETURNS trigger
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'chatd', 'pg_temp'
+    SET enable_seqscan TO 'off'
+    AS $$
+declare
+    other constant bigint := (select b.change from blocks b
+                               where b.user_id = new.blocked_id and b.blocked_id = new.user_id
+                                 and b.blocked_at is not null);
+begin
+    if other is not null then
+        if tg_op = 'INSERT' or old.change < other then
+            new.change := other;
+            new.told := false;
+        end if;
+    elsif tg_op = 'INSERT' or (old.blocked_at is null) <> (new.blocked_at is null) then
+        perform nextval('presence_seq');
+        new.change := nextval('presence_seq');
+        new.told := true;
+    end if;
+    return new;
+end $$;
+
 CREATE FUNCTION chatd.change_last() RETURNS bigint
     LANGUAGE plpgsql STABLE
     SET search_path TO 'chatd', 'pg_temp'
@@ -33,6 +73,7 @@ CREATE FUNCTION chatd.contact_make(user_id bigint, other_id bigint) RETURNS bigi
     AS $$
 declare
     conversation bigint := coalesce(conversation_of(user_id, other_id), conversation_of(other_id, user_id));
+    blocked constant boolean := is_blocked(user_id, other_id);
 begin
     if conversation is null then
         conversation := nextval('conversation_seq');
@@ -41,8 +82,9 @@ begin
         select distinct conversation, m.id
           from unnest(array[contact_make.user_id, other_id]) m (id);
     end if;
-    insert into contacts (user_id, contact_id, conversation_id)
-    values (contact_make.user_id, other_id, conversation), (other_id, contact_make.user_id, conversation)
+    insert into contacts (user_id, contact_id, conversation_id, blocked)
+    values (contact_make.user_id, other_id, conversation, blocked),
+           (other_id, contact_make.user_id, conversation, blocked)
     on conflict do nothing;
     return conversation;
 end $$;
@@ -69,11 +111,9 @@ CREATE FUNCTION chatd.conversations_make(known bigint[], sender_ids bigint[], re
     SET search_path TO 'chatd', 'pg_temp'
     AS $$
 begin
-    -- Messages to users who do not exist must not make the batch of others wait.
+    -- Messages that are refused must not make the batch of others wait.
     if not exists (select from unnest(known, sender_ids, receiver_ids) i (known, sender_id, receiver_id)
-                    where i.known is null
-                      and (select true from users u where u.id = i.sender_id)
-                      and (select true from users u where u.id = i.receiver_id)) then
+                    where i.known is null and refusal(i.sender_id, i.receiver_id) is null) then
         return false;
     end if;
     perform contact_make(p.low, p.high)
@@ -84,8 +124,7 @@ begin
                             with ordinality i (sender_id, receiver_id, client_id, content, n)
                       where octet_length(i.content) between 1 and 65536
                         and char_length(i.client_id) between 1 and 64
-                        and exists (select from users u where u.id = i.sender_id)
-                        and exists (select from users u where u.id = i.receiver_id)
+                        and refusal(i.sender_id, i.receiver_id) is null
                         and not exists (select from messages m
                                          where m.sender_id = i.sender_id and m.client_id = i.client_id)
                       order by i.sender_id, i.client_id, i.n) s
@@ -102,6 +141,8 @@ CREATE FUNCTION chatd.conversations_seen(caller_id bigint, mode text, conversati
            || ',"online":'
            || case when (mode <> 'off' or p.user_id = caller_id)
                         and exists (select from sessions s where s.user_id = p.user_id)
+                        and not exists (select from contacts k
+                                         where k.user_id = caller_id and k.contact_id = p.user_id and k.blocked)
                    then 'true' else 'false' end
            || ',"read_upto":' || p.read_upto || ',"delivered_upto":' || p.delivered_upto
            || '},"unread":' || n.unread || ',"read_upto":' || me.read_upto
@@ -139,6 +180,26 @@ CREATE FUNCTION chatd.cursor_honoured(change bigint, stamp integer) RETURNS bool
     AS $$
 begin
     return coalesce(change between 0 and change_last() and stamp_at(change) = stamp, false);
+end $$;
+
+CREATE FUNCTION chatd.is_blocked(one_id bigint, other_id bigint, below bigint DEFAULT '9223372036854775807'::bigint) RETURNS boolean
+    LANGUAGE plpgsql STABLE
+    AS $$
+begin
+    return exists (select from chatd.blocks b
+                    where b.user_id = one_id and b.blocked_id = other_id and b.blocked_at is not null
+                      and b.change < below)
+        or exists (select from chatd.blocks b
+                    where b.user_id = other_id and b.blocked_id = one_id and b.blocked_at is not null
+                      and b.change < below);
+end $$;
+
+CREATE FUNCTION chatd.is_free(id bigint) RETURNS boolean
+    LANGUAGE plpgsql STABLE
+    AS $$
+begin
+    return not exists (select from chatd.blocks b where b.user_id = id)
+        and not exists (select from chatd.blocks b where b.blocked_id = id);
 end $$;
 
 CREATE FUNCTION chatd.is_readable(id bigint, content text) RETURNS boolean
@@ -412,6 +473,48 @@ begin
                   order by s.user_id);
 end $$;
 
+CREATE FUNCTION chatd.presence_changes(after bigint, max_rows integer, mode text) RETURNS TABLE(change bigint, user_id bigint, username text, online boolean, audience bigint[], view boolean)
+    LANGUAGE sql STABLE
+    AS $$
+    select r.change, r.user_id, (select u.username from users u where u.id = r.user_id), r.online,
+           r.audience, r.view
+      from ((select p.change, p.user_id, p.online, null::bigint[] as audience, false as view
+               from presence p
+              where p.change > after
+              order by p.change
+              limit max_rows)
+            union all
+            (select v.change, v.user_id, v.online, v.audience, true
+               from presence_views(after, max_rows, mode) v)
+            order by change
+            limit max_rows) r
+     where mode in ('all', 'contacts')
+     order by r.change
+$$;
+
+CREATE FUNCTION chatd.presence_hidden(who bigint, host bigint, change bigint) RETURNS bigint[]
+    LANGUAGE plpgsql STABLE
+    SET enable_sort TO 'on'
+    AS $$
+#variable_conflict use_column
+begin
+    if is_free(who) then
+        return null;
+    elsif (select count(*) from (select from blocks b where b.blocked_id = who limit 1001) few) <= 1000 then
+        return array(select distinct o.id
+                       from (select b.blocked_id as id from blocks b where b.user_id = who
+                             union all
+                             select b.user_id from blocks b where b.blocked_id = who) o
+                      where (select true from sessions s
+                              where s.user_id = o.id and s.host_id = host limit 1)
+                        and is_blocked(who, o.id, presence_hidden.change)
+                      order by o.id);
+    end if;
+    return array(select distinct s.user_id from sessions s
+                  where s.host_id = host and is_blocked(who, s.user_id, presence_hidden.change)
+                  order by s.user_id);
+end $$;
+
 CREATE FUNCTION chatd.presence_last() RETURNS bigint
     LANGUAGE plpgsql STABLE
     SET search_path TO 'chatd', 'pg_temp'
@@ -420,7 +523,8 @@ CREATE FUNCTION chatd.presence_last() RETURNS bigint
     SET enable_sort TO 'off'
     AS $$
 begin
-    return coalesce((select p.change from presence p order by p.change desc limit 1), 0);
+    return greatest((select p.change from presence p order by p.change desc limit 1),
+                    (select b.change from blocks b where b.told order by b.change desc limit 1), 0);
 end $$;
 
 CREATE FUNCTION chatd.presence_update(changed bigint[]) RETURNS void
@@ -455,6 +559,50 @@ begin
         select id from users where id = any (flipped) order by id for no key update)
     update users set last_seen = now() from ordered where users.id = ordered.id;
     perform pg_notify('chatd_' || h.id, 'p ' || last) from hosts h;
+end $$;
+
+CREATE FUNCTION chatd.presence_views(after bigint, max_rows integer, mode text) RETURNS TABLE(change bigint, user_id bigint, online boolean, audience bigint[])
+    LANGUAGE plpgsql STABLE
+    AS $$
+#variable_conflict use_column
+begin
+    return query
+        select v.change, v.user_id, coalesce(v.online and not v.hidden, false),
+               case when (v.online or v.hidden and v.last > v.change)
+                         and (mode = 'all'
+                              or exists (select from contacts c
+                                          where c.user_id = v.viewer_id and c.contact_id = v.user_id))
+                    then array[v.viewer_id] else '{}' end
+          from (select s.*, p.online, p.change as last, is_blocked(s.user_id, s.viewer_id) as hidden
+                  from (select * from blocks b
+                         where b.told and b.change > after
+                         order by b.change limit max_rows) b
+                 cross join lateral (values (b.change - 1, b.user_id, b.blocked_id),
+                                            (b.change, b.blocked_id, b.user_id))
+                                    s (change, user_id, viewer_id)
+                  -- Not a join, which might read the whole table.
+                  left join lateral (select * from presence p where p.user_id = s.user_id offset 0) p on true
+                 where s.change > after
+                 order by s.change
+                 limit max_rows) v;
+end $$;
+
+CREATE FUNCTION chatd.receipt_shown(conversation bigint, of_id bigint, viewer_id bigint) RETURNS boolean
+    LANGUAGE plpgsql STABLE
+    AS $$
+begin
+    return not exists (select from chatd.contacts c
+                        where c.user_id = of_id and c.contact_id = viewer_id
+                          and c.conversation_id = conversation and c.blocked);
+end $$;
+
+CREATE FUNCTION chatd.refusal(sender_id bigint, receiver_id bigint) RETURNS text
+    LANGUAGE plpgsql STABLE
+    AS $$
+begin
+    return case when not exists (select from chatd.users u where u.id = sender_id) then 'unknown_sender'
+                when not exists (select from chatd.users u where u.id = receiver_id) then 'unknown_receiver'
+                when chatd.is_blocked(sender_id, receiver_id) then 'refused' end;
 end $$;
 
 CREATE FUNCTION chatd.sessions_deleted() RETURNS trigger
@@ -876,6 +1024,9 @@ begin
                                  || ',"online":'
                                  || case when (mode <> 'off' or m.user_id = caller_id)
                                               and exists (select from sessions s where s.user_id = m.user_id)
+                                              and not exists (select from contacts k
+                                                               where k.user_id = caller_id
+                                                                 and k.contact_id = m.user_id and k.blocked)
                                          then 'true' else 'false' end
                                  || ',"read_upto":' || m.read_upto || ',"delivered_upto":' || m.delivered_upto
                                  || '}', ',' order by m.user_id) || ']'
@@ -933,7 +1084,8 @@ begin
     end if;
     loop
         conversations := array(select (select c.conversation_id from contacts c
-                                        where c.user_id = i.sender_id and c.contact_id = i.receiver_id)
+                                        where c.user_id = i.sender_id and c.contact_id = i.receiver_id
+                                          and not c.blocked)
                                  from unnest(sender_ids, receiver_ids)
                                       with ordinality i (sender_id, receiver_id, n)
                                 order by i.n);
@@ -1003,27 +1155,23 @@ begin
     -- that number.
     perform pg_current_xact_id();
     return query
-        with item as (
-            select i.*, coalesce(octet_length(i.content) between 1 and 65536
-                                 and char_length(i.client_id) between 1 and 64, false) as valid,
-                   (select true from users u where u.id = i.sender_id) is not null as from_known,
-                   (select true from users u where u.id = i.receiver_id) is not null as to_known
-              from unnest(sender_ids, receiver_ids, client_ids, origins, contents)
-                   with ordinality i (sender_id, receiver_id, client_id, origin, content, n)
-        ), judged as (
+        with judged as (
             select i.n, m.id, change_stamp(m.created_at) as stamp,
                    coalesce(m.origin = i.origin, false) as own,
                    case when i.n = any (over) then 'quota'
-                        when not i.valid then 'invalid'
-                        when not i.from_known then 'unknown_sender'
-                        when not i.to_known then 'unknown_receiver'
-                        when m.receiver_id = i.receiver_id and m.content = i.content then 'ok'
-                        else 'conflict' end as status,
+                        when (octet_length(i.content) between 1 and 65536
+                              and char_length(i.client_id) between 1 and 64) is not true then 'invalid'
+                        when m.same then 'ok'
+                        else coalesce(refusal(i.sender_id, i.receiver_id), 'conflict') end as status,
                    m.xmin = pg_current_xact_id()::xid
-                   and row_number() over (partition by m.id, i.valid and i.to_known
-                                          order by i.n) = 1 as new
-              from item i
-              left join messages m on m.sender_id = i.sender_id and m.client_id = i.client_id
+                   and row_number() over (partition by m.id, m.same order by i.n) = 1 as new
+              from unnest(sender_ids, receiver_ids, client_ids, origins, contents)
+                   with ordinality i (sender_id, receiver_id, client_id, origin, content, n)
+              left join lateral (
+                   select m.id, m.created_at, m.origin, m.xmin,
+                          m.receiver_id = i.receiver_id and m.content = i.content as same
+                     from messages m
+                    where m.sender_id = i.sender_id and m.client_id = i.client_id) m on true
         )
         select j.n::int, j.status, case when j.status = 'ok' then j.id end,
                case when j.status = 'ok' then j.stamp end, j.status = 'ok' and not j.new,
@@ -1073,7 +1221,7 @@ begin
          limit max_rows;
 end $$;
 
-CREATE FUNCTION chatd_api.presence_read(host_id bigint, after bigint, max_rows integer, mode text) RETURNS TABLE(change bigint, user_id bigint, username text, online boolean, audience bigint[])
+CREATE FUNCTION chatd_api.presence_read(host_id bigint, after bigint, max_rows integer, mode text) RETURNS TABLE(change bigint, user_id bigint, username text, online boolean, audience bigint[], hidden bigint[], view boolean)
     LANGUAGE plpgsql STABLE SECURITY DEFINER
     SET search_path TO 'chatd', 'pg_temp'
     SET enable_seqscan TO 'off'
@@ -1089,16 +1237,15 @@ begin
         raise exception 'host % is not attached', presence_read.host_id using errcode = 'CH001';
     end if;
     return query
-        select p.change, p.user_id, (select u.username from users u where u.id = p.user_id), p.online,
-               case mode when 'contacts' then
-                   presence_audience(p.user_id, presence_read.host_id) end
-          from presence p
-         where p.change > after and mode in ('all', 'contacts')
-         order by p.change
-         limit max_rows;
+        select c.change, c.user_id, c.username, c.online,
+               case when mode = 'contacts' and not c.view
+                    then presence_audience(c.user_id, presence_read.host_id) else c.audience end,
+               case when not c.view then presence_hidden(c.user_id, presence_read.host_id, c.change) end,
+               c.view
+          from presence_changes(after, max_rows, mode) c;
 end $$;
 
-CREATE FUNCTION chatd_api.presence_read_user(reader_id bigint, after bigint, max_rows integer, mode text) RETURNS TABLE(change bigint, user_id bigint, username text, online boolean, audience bigint[])
+CREATE FUNCTION chatd_api.presence_read_user(reader_id bigint, after bigint, max_rows integer, mode text) RETURNS TABLE(change bigint, user_id bigint, username text, online boolean, audience bigint[], hidden bigint[], view boolean)
     LANGUAGE plpgsql STABLE SECURITY DEFINER
     SET search_path TO 'chatd', 'pg_temp'
     SET enable_seqscan TO 'off'
@@ -1109,16 +1256,19 @@ CREATE FUNCTION chatd_api.presence_read_user(reader_id bigint, after bigint, max
     SET plan_cache_mode TO 'force_generic_plan'
     AS $$
 #variable_conflict use_column
+declare
+    free constant boolean := is_free(reader_id);
 begin
     return query
-        select p.change, p.user_id, (select u.username from users u where u.id = p.user_id), p.online,
-               case mode when 'contacts' then array(
-                   select c.contact_id from contacts c
-                    where c.user_id = p.user_id and c.contact_id = presence_read_user.reader_id) end
-          from presence p
-         where p.change > after and mode in ('all', 'contacts')
-         order by p.change
-         limit max_rows;
+        select c.change, c.user_id, c.username, c.online,
+               case when mode = 'contacts' and not c.view
+                    then array(select k.contact_id from contacts k
+                                where k.user_id = c.user_id and k.contact_id = reader_id)
+                    else c.audience end,
+               case when not (free or c.view) and is_blocked(c.user_id, reader_id, c.change)
+                    then array[reader_id] end,
+               c.view
+          from presence_changes(after, max_rows, mode) c;
 end $$;
 
 CREATE FUNCTION chatd_api.receipt_put(host_id bigint, user_ids bigint[], conversation_ids bigint[], message_ids bigint[], read boolean[]) RETURNS TABLE(ordinal integer, receiver_id bigint, conversation_id bigint, user_id bigint, read_upto bigint, delivered_upto bigint)
@@ -1179,7 +1329,8 @@ begin
                         unnest(conversations, users, reads, delivereds)
                         r (conversation_id, user_id, read_upto, delivered_upto)
                   cross join lateral (select m.user_id from members m
-                                       where m.conversation_id = r.conversation_id offset 0) t
+                                       where m.conversation_id = r.conversation_id
+                                         and receipt_shown(r.conversation_id, r.user_id, m.user_id) offset 0) t
                   where h.id <> receipt_put.host_id
                     and (select true from sessions s
                           where s.user_id = t.user_id and s.host_id = h.id limit 1)) b
@@ -1190,7 +1341,8 @@ begin
           from unnest(conversations, users, reads, delivereds)
                r (conversation_id, user_id, read_upto, delivered_upto)
          cross join lateral (select m.user_id from members m
-                              where m.conversation_id = r.conversation_id offset 0) t
+                              where m.conversation_id = r.conversation_id
+                                and receipt_shown(r.conversation_id, r.user_id, m.user_id) offset 0) t
          where (select true from sessions s
                  where s.user_id = t.user_id and s.host_id = receipt_put.host_id limit 1);
 end $$;
@@ -1299,7 +1451,8 @@ declare
 begin
     select array_agg(p.sender_id order by p.n), array_agg(p.receiver_id order by p.n),
            array_agg((select c.conversation_id from contacts c
-                       where c.user_id = p.sender_id and c.contact_id = p.receiver_id)
+                       where c.user_id = p.sender_id and c.contact_id = p.receiver_id
+                         and not c.blocked)
                      order by p.n),
            array_agg((select u.username from users u where u.id = p.sender_id and not u.disabled)
                      order by p.n)
@@ -1347,6 +1500,74 @@ begin
             then 'email_taken'
         else 'ok' end;
 end $_$;
+
+CREATE FUNCTION chatd_api.user_block(user_id bigint, other_id bigint, blocking boolean) RETURNS text
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'chatd', 'pg_temp'
+    SET enable_seqscan TO 'off'
+    AS $$
+#variable_conflict use_column
+declare
+    most constant int := 1000;
+    own constant bigint := user_block.user_id;
+begin
+    if own = other_id then
+        return 'oneself';
+    elsif blocking = exists (select from blocks b
+                              where b.user_id = own and b.blocked_id = other_id
+                                and b.blocked_at is not null) then
+        return 'ok';
+    end if;
+    lock table change_lock in share update exclusive mode;
+    if not blocking then
+        update blocks b set blocked_at = null where b.user_id = own and b.blocked_id = other_id;
+        return 'ok';
+    elsif not exists (select from users u where u.id = own) then
+        return 'gone';
+    elsif not exists (select from users u where u.id = other_id) then
+        return 'unknown_user';
+    end if;
+    if not exists (select from blocks b where b.user_id = own and b.blocked_id = other_id)
+       and (select count(*) from blocks b where b.user_id = own) >= most then
+        delete from blocks b
+         where b.user_id = own
+           and b.blocked_id = (select l.blocked_id from blocks l
+                                where l.user_id = own and l.blocked_at is null
+                                order by l.change limit 1);
+        if not found then
+            return 'too_many_blocks';
+        end if;
+    end if;
+    insert into blocks as b (user_id, blocked_id) values (own, other_id)
+    on conflict on constraint blocks_pkey do update set blocked_at = excluded.blocked_at;
+    return 'ok';
+end $$;
+
+CREATE FUNCTION chatd_api.user_blocks(user_id bigint, after_id bigint, max_rows integer) RETURNS TABLE(blocks text, next bigint)
+    LANGUAGE plpgsql STABLE SECURITY DEFINER
+    SET search_path TO 'chatd', 'pg_temp'
+    SET enable_seqscan TO 'off'
+    SET enable_hashjoin TO 'off'
+    SET enable_mergejoin TO 'off'
+    SET jit TO 'off'
+    SET plan_cache_mode TO 'force_generic_plan'
+    AS $$
+#variable_conflict use_column
+begin
+    return query
+        select '[' || coalesce(string_agg(
+                   '{"id":' || u.id || ',"username":"' || u.username || '","display_name":'
+                   || coalesce(to_json(u.display_name)::text, 'null')
+                   || ',"blocked_at":' || json_time(p.blocked_at) || '}', ',' order by p.n)
+                   filter (where p.n <= max_rows), '') || ']',
+               case when count(*) > max_rows then max(u.id) filter (where p.n = max_rows) end
+          from (select b.blocked_id, b.blocked_at, row_number() over (order by b.blocked_id) as n
+                  from blocks b
+                 where b.user_id = user_blocks.user_id and b.blocked_id > after_id
+                   and b.blocked_at is not null
+                 order by b.blocked_id limit max_rows + 1) p
+          join users u on u.id = p.blocked_id;
+end $$;
 
 CREATE FUNCTION chatd_api.user_change(id bigint, display_name text, email text, compared bigint) RETURNS TABLE(status text, me text)
     LANGUAGE plpgsql SECURITY DEFINER
@@ -1427,6 +1648,7 @@ CREATE FUNCTION chatd_api.user_list(caller_id bigint, mode text, after_id bigint
 declare
     low constant text := lower(prefix collate "C");
     after_name text := '';
+    free constant boolean := is_free(caller_id);
 begin
     if prefix <> '' and after_id > 0 then
         select lower(u.username collate "C") into after_name from users u where u.id = after_id;
@@ -1444,11 +1666,12 @@ begin
           into users, next
           from (select v.*, v.shown and exists (select from sessions s where s.user_id = v.id) as online
                   from (select u.id, u.username, u.display_name, u.last_seen, u.n,
-                               mode = 'all' or u.id = caller_id
-                               or mode = 'contacts'
-                                  and exists (select from contacts c
-                                               where c.user_id = caller_id
-                                                 and c.contact_id = u.id) as shown
+                               (mode = 'all' or u.id = caller_id
+                                or mode = 'contacts'
+                                   and exists (select from contacts c
+                                                where c.user_id = caller_id
+                                                  and c.contact_id = u.id))
+                               and (free or not is_blocked(caller_id, u.id)) as shown
                           from ((select id, username, display_name, last_seen,
                                         row_number() over (order by id) as n
                                    from users
@@ -1554,6 +1777,15 @@ begin
          where u.id = user_standing.id;
 end $$;
 
+CREATE TABLE chatd.blocks (
+    user_id bigint NOT NULL,
+    blocked_id bigint NOT NULL,
+    blocked_at timestamp with time zone DEFAULT clock_timestamp(),
+    change bigint NOT NULL,
+    told boolean NOT NULL,
+    CONSTRAINT blocks_check CHECK ((user_id <> blocked_id))
+);
+
 CREATE TABLE chatd.change_lock (
 );
 
@@ -1569,7 +1801,8 @@ ALTER TABLE chatd.messages ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
 CREATE TABLE chatd.contacts (
     user_id bigint NOT NULL,
     contact_id bigint NOT NULL,
-    conversation_id bigint NOT NULL
+    conversation_id bigint NOT NULL,
+    blocked boolean DEFAULT false NOT NULL
 );
 
 CREATE SEQUENCE chatd.conversation_seq
@@ -1692,6 +1925,9 @@ ALTER TABLE chatd.users ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
     CACHE 1
 );
 
+ALTER TABLE ONLY chatd.blocks
+    ADD CONSTRAINT blocks_pkey PRIMARY KEY (user_id, blocked_id);
+
 ALTER TABLE ONLY chatd.contacts
     ADD CONSTRAINT contacts_pkey PRIMARY KEY (user_id, contact_id);
 
@@ -1728,6 +1964,10 @@ ALTER TABLE ONLY chatd.sessions
 ALTER TABLE ONLY chatd.users
     ADD CONSTRAINT users_pkey PRIMARY KEY (id);
 
+CREATE INDEX blocks_blocked ON chatd.blocks USING btree (blocked_id, user_id);
+
+CREATE UNIQUE INDEX blocks_told ON chatd.blocks USING btree (change) WHERE told;
+
 CREATE UNIQUE INDEX instance_only_one ON chatd.instance USING btree ((true));
 
 CREATE INDEX members_user ON chatd.members USING btree (user_id, conversation_id);
@@ -1753,6 +1993,12 @@ CREATE UNIQUE INDEX users_email_key ON chatd.users USING btree (lower((email COL
 CREATE UNIQUE INDEX users_revocation ON chatd.users USING btree (revocation) WHERE (revocation IS NOT NULL);
 
 CREATE UNIQUE INDEX users_username_key ON chatd.users USING btree (lower((username COLLATE "C")));
+
+CREATE TRIGGER blocks_changed AFTER INSERT OR DELETE OR UPDATE ON chatd.blocks FOR EACH ROW EXECUTE FUNCTION chatd.blocks_changed();
+
+CREATE TRIGGER blocks_changing BEFORE INSERT OR UPDATE ON chatd.blocks FOR EACH ROW EXECUTE FUNCTION chatd.blocks_changing();
+
+CREATE TRIGGER blocks_lock BEFORE INSERT OR DELETE OR UPDATE ON chatd.blocks FOR EACH STATEMENT EXECUTE FUNCTION chatd.change_lock();
 
 CREATE TRIGGER message_addressed BEFORE INSERT ON chatd.messages FOR EACH ROW WHEN ((new.conversation_id IS NULL)) EXECUTE FUNCTION chatd.message_addressed();
 
@@ -1781,6 +2027,12 @@ CREATE TRIGGER users_removed AFTER DELETE ON chatd.users FOR EACH ROW EXECUTE FU
 CREATE TRIGGER users_update_lock BEFORE UPDATE OF disabled, token_generation, password_hash ON chatd.users FOR EACH STATEMENT EXECUTE FUNCTION chatd.change_lock();
 
 CREATE TRIGGER users_updated AFTER UPDATE OF disabled, token_generation, password_hash ON chatd.users FOR EACH STATEMENT EXECUTE FUNCTION chatd.users_revoked();
+
+ALTER TABLE ONLY chatd.blocks
+    ADD CONSTRAINT blocks_blocked_id_fkey FOREIGN KEY (blocked_id) REFERENCES chatd.users(id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY chatd.blocks
+    ADD CONSTRAINT blocks_user_id_fkey FOREIGN KEY (user_id) REFERENCES chatd.users(id) ON DELETE CASCADE;
 
 ALTER TABLE ONLY chatd.contacts
     ADD CONSTRAINT contacts_user_id_fkey FOREIGN KEY (user_id) REFERENCES chatd.users(id);

@@ -74,7 +74,7 @@ PY
 from rawhttp import *
 a = user()
 allowed = {"/register": {"POST", "OPTIONS"}, "/login": {"POST", "OPTIONS"}, "/users": {"GET", "HEAD", "OPTIONS"}, "/me": {"GET", "HEAD", "PATCH", "OPTIONS"},
-           "/messages/1": {"GET", "HEAD", "OPTIONS"}, "/ws": {"GET", "OPTIONS"}}
+           "/me/blocks": {"GET", "HEAD", "OPTIONS"}, "/users/1/block": {"PUT", "DELETE", "OPTIONS"}, "/messages/1": {"GET", "HEAD", "OPTIONS"}, "/ws": {"GET", "OPTIONS"}}
 for path, methods in allowed.items():
     for method in {"GET", "HEAD", "POST", "PUT", "DELETE", "PATCH", "TRACE"} - methods:
         r = ask(method, path, token=a.token)
@@ -101,7 +101,7 @@ PY
     py - <<'PY'
 from rawhttp import *
 r = ask("OPTIONS", "*")
-assert r.status == 204 and {"GET", "PATCH"} <= set(r.headers["allow"].split(", ")) and r.body == b"" and "content-length" not in r.headers
+assert r.status == 204 and {"GET", "PUT", "PATCH", "DELETE"} <= set(r.headers["allow"].split(", ")) and r.body == b"" and "content-length" not in r.headers
 ask("GET", "*").error(400)
 PY
 }

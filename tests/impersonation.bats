@@ -103,7 +103,7 @@ with Innocents():
             fits = b""
         bad = {fits[:n] for n in {0, 1, 3, 4, len(fits) // 2, len(fits) - 1} if 0 <= n < len(fits)}
         bad |= {fits + b"\0", fits + b"more"}
-        if row.name not in ("HISTORY", "LOGOUT", "ME", "TYPING", "CONVERSATIONS", "CONVERSATION", "MEMBERS",
+        if row.name not in ("HISTORY", "LOGOUT", "ME", "TYPING", "BLOCK", "BLOCKS", "CONVERSATIONS", "CONVERSATION", "MEMBERS",
                             "RECEIPT") and good(row.name, who) is not None:
             at = {"HELLO": 12, "SEND": 8, "SIGN": 4, "USERS": 12, "CHANGE_ME": 1}.get(row.name, 0)      # of its first text
             size = struct.unpack_from("=I", fits, at)[0]
@@ -154,6 +154,10 @@ with Innocents() as them:
         c = Channel(BOUND, who)
         c.say("USERS", users_payload(*page))
         c.ended(page)
+    for after, limit in ((0, 0), (0, 1001), (2**63, 1), (2**64 - 1, 1)):
+        c = Channel(BOUND, who)
+        c.say("BLOCKS", u64(after) + u32(limit))
+        c.ended((after, limit))
     for change in ((0,), (4,), (255,), (1, b"nul\0"), (1, b"\xff\xfe"), (1, "n" * 257), (2, "", b"nul\0"), (2, "", b"\xff"),
                    (2, "", "e" * 257, password()), (2, "", "e@x", "p" * 257)):
         c = Channel(BOUND, who)
@@ -168,6 +172,7 @@ with Innocents() as them:
     for nobody in (0, -1, 2**63 - 1, -2**63):
         assert c.ask("SEND", send_payload(nobody, "x"))[0] == "FAILED"
         assert c.ask("HISTORY", history_payload(nobody))[0] == "FAILED"
+        assert c.ask("BLOCK", u64(nobody) + b"\1")[0] == "FAILED"
     c.close()
     c = Channel(ATTACHED, who)
     for nobody in (0, -1, 2**63 - 1, -2**63, who.id, to):

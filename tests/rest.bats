@@ -402,7 +402,8 @@ PY
 @test "CORS: a preflight is 204 with the methods and header fields, and needs no token" {
     py - <<'PY'
 from rawhttp import *
-for path, method in (("/register", "POST"), ("/login", "POST"), ("/users", "GET"), ("/messages/1", "GET"), ("/me", "PATCH")):
+for path, method in (("/register", "POST"), ("/login", "POST"), ("/users", "GET"), ("/messages/1", "GET"), ("/me", "PATCH"), ("/users/1/block", "PUT"),
+                     ("/users/1/block", "DELETE")):
     r = ask("OPTIONS", path, {"Origin": "http://localhost:3000", "Access-Control-Request-Method": method,
                               "Access-Control-Request-Headers": "authorization, content-type"})
     assert r.status == 204 and r.body == b"" and "content-length" not in r.headers, (r.status, r.fields)

@@ -37,22 +37,56 @@ static void on_users(void *arg, const PGresult *result)
         reply_page(arg, result, 0);
 }
 
+/* A page of users: those behind this one, and how many. */
+struct page {
+    uint64_t after;
+    uint32_t limit;
+};
+
+static struct page get_page(struct ipc_reader *r)
+{
+    struct page page = {.after = ipc_get_u64(r)};
+    page.limit = ipc_get_u32(r);
+    return page;
+}
+
+static bool page_fits(const struct page *page)
+{
+    return page->after <= INT64_MAX && page->limit >= 1 && page->limit <= IPC_MAX_USERS;
+}
+
+static void param_page(struct db_params *params, const struct page *page)
+{
+    db_param_int8(params, (int64_t)page->after);
+    db_param_int4(params, (int32_t)page->limit);
+}
+
 const char *lists_users(struct peer *p, const struct ipc_message *m)
 {
     struct ipc_reader r = ipc_read(m);
-    uint64_t after = ipc_get_u64(&r);
-    uint32_t limit = ipc_get_u32(&r);
+    struct page page = get_page(&r);
     struct text prefix = ipc_get_text(&r, IPC_MAX_NAME);
-    if (!ipc_read_end(&r) || after > INT64_MAX || limit < 1 || limit > IPC_MAX_USERS ||
-        !db_can_store(prefix.p, prefix.n))
+    if (!ipc_read_end(&r) || !page_fits(&page) || !db_can_store(prefix.p, prefix.n))
         return malformed;
     struct db_params params = {0};
     db_param_int8(&params, p->user);
     param_mode(&params);
-    db_param_int8(&params, (int64_t)after);
-    db_param_int4(&params, (int32_t)limit);
+    param_page(&params, &page);
     db_param_text(&params, prefix.p, prefix.n);
     pool_run(p, STATEMENT_USER_LIST, &params, on_users, asker_new(p, m));
+    return NULL;
+}
+
+const char *lists_blocks(struct peer *p, const struct ipc_message *m)
+{
+    struct ipc_reader r = ipc_read(m);
+    struct page page = get_page(&r);
+    if (!ipc_read_end(&r) || !page_fits(&page))
+        return malformed;
+    struct db_params params = {0};
+    db_param_int8(&params, p->user);
+    param_page(&params, &page);
+    pool_run(p, STATEMENT_USER_BLOCKS, &params, on_users, asker_new(p, m));
     return NULL;
 }
 

@@ -6,6 +6,7 @@
 #include "peer.h"
 
 const char *lists_users(struct peer *p, const struct ipc_message *m);
+const char *lists_blocks(struct peer *p, const struct ipc_message *m);
 const char *lists_history(struct peer *p, const struct ipc_message *m);
 const char *lists_conversations(struct peer *p, const struct ipc_message *m);
 const char *lists_conversation(struct peer *p, const struct ipc_message *m);

@@ -177,6 +177,8 @@ static const char *(*const handlers[IPC_TYPE_COUNT])(struct peer *, const struct
     [IPC_CONVERSATION] = lists_conversation,
     [IPC_MEMBERS] = lists_members,
     [IPC_RECEIPT] = serve_receipt,
+    [IPC_BLOCK] = me_block,
+    [IPC_BLOCKS] = lists_blocks,
 };
 
 const char *request_serve(struct peer *p, const struct ipc_message *m)

@@ -118,7 +118,11 @@ enum ipc_named { IPC_NAMES_USER, IPC_NAMES_CONVERSATION };
     M(MEMBERS, SESSION, 8, IPC_USER, 1)        /* u64 conversation -> REPLY */                     \
     /* Up to this message the user has got the conversation, or read it. u64 conversation, u64     \
      * message, u8 read -> REPLY */                                                                \
-    M(RECEIPT, SESSION, 17, IPC_USER, IPC_MAX_SENDS)
+    M(RECEIPT, SESSION, 17, IPC_USER, IPC_MAX_SENDS)                                               \
+                                                                                                   \
+    M(BLOCK, SESSION, 9, IPC_IS_BOUND, 1) /* u64 user, u8: block, rather than lift -> REPLY */     \
+    /* Whom the user blocks: u64 after, u32 limit -> REPLY */                                      \
+    M(BLOCKS, SESSION, 12, IPC_IS_BOUND, 1)
 
 /* What can go wrong with a request, a row each: name; code on a WebSocket; HTTP status; whether
  * trying again later makes sense; what the client is told. */
@@ -134,6 +138,12 @@ enum ipc_named { IPC_NAMES_USER, IPC_NAMES_CONVERSATION };
     E(UNKNOWN_CONVERSATION, "unknown_conversation", 404, 0,                                        \
       "You are in no conversation with this id")                                                   \
     E(UNKNOWN_RECEIVER, "unknown_receiver", 404, 0, "There is no user with this receiver_id")      \
+    /* The same both ways: it must not tell who blocks whom. */                                    \
+    E(REFUSED, "refused", 403, 0, "This user does not accept messages from you")                   \
+    E(ONESELF, "oneself", 400, 0, "You cannot block yourself: name another user")                  \
+    E(TOO_MANY_BLOCKS, "too_many_blocks", 409, 0,                                                  \
+      "This account blocks as many users as it may; unblock one first")                            \
+    E(BLOCKING, "too_many", 429, 1, "Too many blocks were set or lifted; try again in a minute")   \
     E(CONFLICT, "conflict", 409, 0, "This id was used before, for another message")                \
     E(USERNAME_TAKEN, "username_taken", 409, 0, "This username is taken")                          \
     E(EMAIL_TAKEN, "email_taken", 409, 0, "This email is taken")                                   \

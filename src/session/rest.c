@@ -119,7 +119,10 @@ static const struct route routes[] = {
     {"/logout", "POST", "POST, OPTIONS", rest_logout},
     {"/me", "GET", "GET, HEAD, PATCH, OPTIONS", rest_me},
     {"/me", "PATCH", "GET, HEAD, PATCH, OPTIONS", rest_change_me},
+    {"/me/blocks", "GET", "GET, HEAD, OPTIONS", rest_blocks},
     {"/users", "GET", "GET, HEAD, OPTIONS", rest_users},
+    {"/users/:/block", "PUT", "PUT, DELETE, OPTIONS", rest_block},
+    {"/users/:/block", "DELETE", "PUT, DELETE, OPTIONS", rest_unblock},
     {"/messages", "POST", "POST, OPTIONS", serve_send},
     {"/messages/:", "GET", "GET, HEAD, OPTIONS", rest_history},
     {"/conversations", "GET", "GET, HEAD, OPTIONS", rest_conversations},
@@ -180,7 +183,7 @@ void rest_serve(struct exchange *x)
         return;
     }
     if (http_text_is(x->request.target, "*")) {
-        exchange_options(x, "GET, HEAD, POST, PUT, PATCH, OPTIONS");
+        exchange_options(x, "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS");
         return;
     }
     const struct route *route = find_route(&x->request);

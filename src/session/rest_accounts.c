@@ -6,6 +6,7 @@
 
 #include "json.h"
 #include "rest_body.h"
+#include "rest_target.h"
 #include "username.h"
 #include "utf8.h"
 
@@ -210,4 +211,32 @@ void rest_change_me(struct exchange *x)
 {
     if (exchange_authenticated(x))
         rest_with_body(x, change_me_with);
+}
+
+/* --- PUT and DELETE /users/:id/block --- */
+
+static void ask_block(struct exchange *x, bool blocking)
+{
+    uint64_t user;
+    if (!exchange_authenticated(x))
+        return;
+    const char *wrong = rest_path_named(x, &user);
+    if (wrong) {
+        exchange_error(x, 400, wrong);
+        return;
+    }
+    size_t begin = ask_begin(x->ask, IPC_BLOCK);
+    ipc_put_u64(&x->ask->channel.out, user);
+    ipc_put_u8(&x->ask->channel.out, blocking);
+    rest_forward_reply(x, begin);
+}
+
+void rest_block(struct exchange *x)
+{
+    ask_block(x, true);
+}
+
+void rest_unblock(struct exchange *x)
+{
+    ask_block(x, false);
 }

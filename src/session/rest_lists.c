@@ -26,9 +26,8 @@ static const char *read_history(const struct exchange *x, struct history *h)
         {"after", &h->after, 0, INT64_MAX, "\"after\" must be a message id, or 0"},
         {"limit", &h->limit, 1, IPC_MAX_HISTORY, "\"limit\" must be a number from 1 to 100"},
     };
-    if (!rest_path_id(x, 1, &h->named))
-        return "The id in the path must be a whole number above zero";
-    return rest_read_bounds(x, bounds, sizeof(bounds) / sizeof(bounds[0]));
+    const char *wrong = rest_path_named(x, &h->named);
+    return wrong ? wrong : rest_read_bounds(x, bounds, sizeof(bounds) / sizeof(bounds[0]));
 }
 
 /* The reference is relative to the request's own (RFC 3986 section 5.2), so that it holds behind a
@@ -141,34 +140,65 @@ static bool read_prefix(struct text t, char *prefix)
     return true;
 }
 
-static void serve_page(struct exchange *x)
+/* False when what is wrong was answered. */
+static bool read_page(struct exchange *x, struct users *u)
 {
-    struct users u = {.limit = DEFAULT_USERS};
+    u->limit = DEFAULT_USERS;
     const struct bound bounds[] = {
-        {"after", &u.after, 0, INT64_MAX, "\"after\" must be a user id, or 0"},
-        {"limit", &u.limit, 1, IPC_MAX_USERS, "\"limit\" must be a number from 1 to 1000"},
+        {"after", &u->after, 0, INT64_MAX, "\"after\" must be a user id, or 0"},
+        {"limit", &u->limit, 1, IPC_MAX_USERS, "\"limit\" must be a number from 1 to 1000"},
     };
     const char *wrong = rest_read_bounds(x, bounds, sizeof(bounds) / sizeof(bounds[0]));
-    if (wrong) {
+    if (wrong)
         exchange_error(x, 400, wrong);
-        return;
-    }
-    if (!read_prefix(exchange_query(x, "q"), u.prefix)) {
-        exchange_reply(x, 200, "[]", 2);
-        return;
-    }
-    struct rest_reply r;
-    enum ipc_error error = ask_users(x, &u, &r);
+    return !wrong;
+}
+
+static void answer_page(struct exchange *x, const struct users *u, enum ipc_error error,
+                        const struct rest_reply *r)
+{
     if (error) {
         exchange_failure(x, error);
         return;
     }
-    if (r.next != IPC_NO_BOUND)
+    if (r->next != IPC_NO_BOUND)
         snprintf(x->link, sizeof(x->link), "<?%s%s%safter=%llu&limit=%llu>; rel=\"next\"",
-                 *u.prefix ? "q=" : "", u.prefix, *u.prefix ? "&" : "", (unsigned long long)r.next,
-                 (unsigned long long)u.limit);
-    rest_pass_on(x, &r);
+                 *u->prefix ? "q=" : "", u->prefix, *u->prefix ? "&" : "",
+                 (unsigned long long)r->next, (unsigned long long)u->limit);
+    rest_pass_on(x, r);
 }
+
+static void serve_page(struct exchange *x)
+{
+    struct users u = {0};
+    struct rest_reply r;
+    if (!read_page(x, &u))
+        return;
+    if (read_prefix(exchange_query(x, "q"), u.prefix))
+        answer_page(x, &u, ask_users(x, &u, &r), &r);
+    else
+        exchange_reply(x, 200, "[]", 2);
+}
+
+/* --- GET /me/blocks --- */
+
+static enum ipc_error ask_blocks(struct exchange *x, const struct users *u, struct rest_reply *r)
+{
+    size_t begin = ask_begin(x->ask, IPC_BLOCKS);
+    ipc_put_u64(&x->ask->channel.out, u->after);
+    ipc_put_u32(&x->ask->channel.out, (uint32_t)u->limit);
+    return rest_take_reply(x, begin, r);
+}
+
+void rest_blocks(struct exchange *x)
+{
+    struct users u = {0};
+    struct rest_reply r;
+    if (exchange_authenticated(x) && read_page(x, &u))
+        answer_page(x, &u, ask_blocks(x, &u, &r), &r);
+}
+
+/* --- GET /users without a query --- */
 
 /* As ask_users(), while a response is under way: where another moment may do, it waits for that. */
 static enum ipc_error ask_more_users(struct exchange *x, const struct users *u,

@@ -7,6 +7,9 @@
 /* Without a query everybody, in as many pages as it takes; with one a page. */
 void rest_users(struct exchange *x);
 
+/* GET /me/blocks */
+void rest_blocks(struct exchange *x);
+
 /* One page; the field Link says where the next one is. */
 void rest_history(struct exchange *x);
 void rest_conversation_history(struct exchange *x);

@@ -48,6 +48,11 @@ bool rest_path_id(const struct exchange *x, unsigned segment, uint64_t *id)
     return read_number(t, id) && *id > 0;
 }
 
+const char *rest_path_named(const struct exchange *x, uint64_t *id)
+{
+    return rest_path_id(x, 1, id) ? NULL : "The id in the path must be a whole number above zero";
+}
+
 const char *rest_read_bounds(const struct exchange *x, const struct bound *bounds, size_t count)
 {
     for (size_t i = 0; i < count; i++) {

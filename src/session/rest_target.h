@@ -10,6 +10,9 @@ bool rest_path_fits(const char *pattern, struct text path);
 /* Reads an id, a whole number above zero, from this segment of the path; the first is 0. */
 bool rest_path_id(const struct exchange *x, unsigned segment, uint64_t *id);
 
+/* The same from the second segment, as in /users/:id. NULL, or what is wrong. */
+const char *rest_path_named(const struct exchange *x, uint64_t *id);
+
 /* A parameter of the query that is a number. */
 struct bound {
     const char *name;

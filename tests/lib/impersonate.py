@@ -109,6 +109,8 @@ def good(name, who=None):
         "ATTACH": lambda: text("") + u64(0),
         "RESUME": lambda: text(""),
         "TYPING": lambda: u64(somebody),
+        "BLOCK": lambda: u64(somebody + 1) + b"\0",
+        "BLOCKS": lambda: u64(0) + u32(1000),
         "CONVERSATIONS": lambda: u64(-1) + u32(50),
         "CONVERSATION": lambda: u64(own_conversation(somebody)),
         "MEMBERS": lambda: u64(own_conversation(somebody)),

@@ -151,6 +151,16 @@ static void a_user_may_type_so_often_in_a_second(void)
     end();
 }
 
+static void a_user_may_block_so_often_in_a_minute(void)
+{
+    begin(16);
+    for (int i = 0; i < 60; i++)
+        CHECK(limits_block(7, 1000));
+    CHECK(!limits_block(7, 1000) && limits_block(8, 1000) && limits_typing(7, 1000));
+    CHECK(!limits_block(7, 1999) && limits_block(7, 2000) && !limits_block(7, 2000));
+    end();
+}
+
 /* Somebody tries a hundred thousand names that nobody has, from as many addresses. */
 static void a_flood_of_names_drives_out_its_own_records(void)
 {
@@ -184,6 +194,7 @@ int main(void)
     RUN(an_address_may_fail_so_often_in_an_hour);
     RUN(registrations_have_an_allowance_of_their_own);
     RUN(a_user_may_type_so_often_in_a_second);
+    RUN(a_user_may_block_so_often_in_a_minute);
     RUN(a_flood_of_names_drives_out_its_own_records);
     return DONE();
 }

@@ -72,6 +72,9 @@ enum ipc_error account_error(const PGresult *result)
         {"email_taken", IPC_E_EMAIL_TAKEN},
         {"stale", IPC_E_CREDENTIALS},
         {"gone", IPC_E_UNAUTHORIZED},
+        {"unknown_user", IPC_E_UNKNOWN_USER},
+        {"oneself", IPC_E_ONESELF},
+        {"too_many_blocks", IPC_E_TOO_MANY_BLOCKS},
         {NULL, IPC_E_INVALID},
     };
     if (!db_ok(result) || PQntuples(result) != 1)

@@ -1,4 +1,4 @@
-/* Memory of logins, registrations and who types; see limits.h. */
+/* Memory of logins, registrations, and what users do often; see limits.h. */
 #include "limits.h"
 
 #include <stdlib.h>
@@ -16,6 +16,8 @@ enum {
     FAILURES_MOST = 10,    /* that are counted */
     FORGET_MS = 60 * 1000, /* forgets one failure per this time */
     HOUR_MS = 3600 * 1000,
+    MINUTE_MS = 60 * 1000,
+    BLOCKS_A_MINUTE = 60,
     LOOKED_AT = 8, /* records compared to choose one to evict */
 };
 
@@ -246,25 +248,33 @@ bool limits_register(uint64_t address, int64_t now)
                        1);
 }
 
-/* --- users who type --- */
+/* --- users who type, or block --- */
 
-struct typist {
+struct user {
     uint64_t key;
-    struct bucket frames;
+    struct bucket typing, blocks;
 };
 
-static int64_t typist_worth(const void *record)
+static int64_t user_worth(const void *record)
 {
-    return ((const struct typist *)record)->frames.full_at;
+    const struct user *u = record;
+    int64_t one = u->typing.full_at, other = u->blocks.full_at;
+    return one > other ? one : other;
 }
 
-static struct shelf typists = {.size = sizeof(struct typist), .worth = typist_worth};
+static struct shelf users = {.size = sizeof(struct user), .worth = user_worth};
 
 bool limits_typing(int64_t user, int64_t now)
 {
     struct bucket_rate rate = {conf->typing_rate, 1000};
-    struct typist *t = rate.count ? get(&typists, (uint64_t)user) : NULL;
-    return t && bucket_take(&t->frames, rate, now, 1);
+    struct user *u = rate.count ? get(&users, (uint64_t)user) : NULL;
+    return u && bucket_take(&u->typing, rate, now, 1);
+}
+
+bool limits_block(int64_t user, int64_t now)
+{
+    struct user *u = get(&users, (uint64_t)user);
+    return bucket_take(&u->blocks, (struct bucket_rate){BLOCKS_A_MINUTE, MINUTE_MS}, now, 1);
 }
 
 void limits_init(const struct conf *the_conf, size_t records)
@@ -273,12 +283,12 @@ void limits_init(const struct conf *the_conf, size_t records)
     most = records;
     shelf_init(&accounts);
     shelf_init(&addresses);
-    shelf_init(&typists);
+    shelf_init(&users);
 }
 
 void limits_free(void)
 {
     shelf_free(&accounts);
     shelf_free(&addresses);
-    shelf_free(&typists);
+    shelf_free(&users);
 }

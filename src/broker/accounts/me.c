@@ -1,4 +1,4 @@
-/* What users see and change of their own account; see me.h. */
+/* What users see and change of their own account, and whom they block; see me.h. */
 #include "me.h"
 
 #include <string.h>
@@ -90,5 +90,36 @@ const char *me_change(struct peer *p, const struct ipc_message *m)
         account_check_own(q, password, change);
     else
         change(q, IPC_RIGHT);
+    return NULL;
+}
+
+static void on_blocked(void *arg, const PGresult *result)
+{
+    struct account_request *q = arg;
+    enum ipc_error error = account_error(result);
+    if (error) {
+        account_request_fail(q, error);
+        return;
+    }
+    peer_reply(q->asker, 204, "", 0);
+    account_request_free(q);
+}
+
+const char *me_block(struct peer *p, const struct ipc_message *m)
+{
+    struct ipc_reader r = ipc_read(m);
+    int64_t other = (int64_t)ipc_get_u64(&r);
+    bool blocking = ipc_get_u8(&r) != 0;
+    if (!ipc_read_end(&r))
+        return malformed;
+    if (!limits_block(p->user, clock_ms())) {
+        peer_fail(asker_of(p, m), IPC_E_BLOCKING);
+        return NULL;
+    }
+    struct db_params params = {0};
+    db_param_int8(&params, p->user);
+    db_param_int8(&params, other);
+    db_param_bool(&params, blocking);
+    pool_run(p, STATEMENT_USER_BLOCK, &params, on_blocked, account_request_new(p, m));
     return NULL;
 }

@@ -203,17 +203,21 @@ void feed_presence_back(void)
                 p->feed.presence = p->feed.listed = 0;
 }
 
+/* To a user's peers, from the first one on. */
+static void give_user_status(struct peer *p, const struct status *s, const uint64_t *after)
+{
+    bool concerned = p && status_concerns(s, p->user);
+    for (; concerned && p; p = p->feed.same_user)
+        give_status(p, s, after);
+}
+
 void feed_status(const struct status *s, const uint64_t *after)
 {
     struct peer *p;
     for (size_t at = 0; s->to_all && (p = map_next(&users, &at));)
-        for (; p; p = p->feed.same_user)
-            if (p->user != s->user)
-                give_status(p, s, after);
-    for (size_t i = 0; !s->to_all && i < s->audience_count; i++)
-        for (p = map_get(&users, (uint64_t)s->audience[i]); p; p = p->feed.same_user)
-            if (p->user != s->user)
-                give_status(p, s, after);
+        give_user_status(p, s, after);
+    for (size_t i = 0; !s->to_all && i < s->audience.count; i++)
+        give_user_status(map_get(&users, (uint64_t)s->audience.ids[i]), s, after);
 }
 
 /* It is never held, nor does it make a queue longer: later it would be wrong. */
@@ -329,7 +333,7 @@ static void on_missed_statuses(void *arg, const PGresult *result)
     int rows = PQntuples(result), taken = 0;
     while (taken < rows && ipc_channel_queued(&p->channel) <= queue_limit()) {
         struct status s = status_from_row(result, taken++);
-        if (s.user != p->user && status_concerns(&s, p->user))
+        if (status_concerns(&s, p->user))
             put_status(&p->channel.out, s.change, s.frame, s.size);
         p->feed.presence = p->feed.listed = s.change;
     }

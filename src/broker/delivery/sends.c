@@ -220,13 +220,10 @@ static bool is_duplicate(const struct send *s, const PGresult *result, int row)
 static enum ipc_error status_of(const PGresult *result, int row)
 {
     static const struct db_status known[] = {
-        {"ok", IPC_E_NONE},
-        {"unknown_receiver", IPC_E_UNKNOWN_RECEIVER},
-        {"unknown_sender", IPC_E_UNAUTHORIZED},
-        {"conflict", IPC_E_CONFLICT},
-        {"invalid", IPC_E_INVALID},
-        {"quota", IPC_E_QUOTA},
-        {NULL, IPC_E_INTERNAL},
+        {"ok", IPC_E_NONE},           {"unknown_receiver", IPC_E_UNKNOWN_RECEIVER},
+        {"refused", IPC_E_REFUSED},   {"unknown_sender", IPC_E_UNAUTHORIZED},
+        {"conflict", IPC_E_CONFLICT}, {"invalid", IPC_E_INVALID},
+        {"quota", IPC_E_QUOTA},       {NULL, IPC_E_INTERNAL},
     };
     return db_status(result, row, 1, known);
 }

@@ -15,14 +15,16 @@ const char *status_mode(void)
     return names[broker.conf.presence];
 }
 
-static int64_t *audience;
+static int64_t *audience, *hidden; /* of the last row */
 
-static const int64_t *take_audience(const PGresult *result, int row, size_t *count)
+static struct user_set take_users(const PGresult *result, int row, int column, int64_t **ids)
 {
-    *count = db_int_array(result, row, 4, NULL, 0);
-    audience = xrealloc(audience, (*count + 1) * sizeof(*audience));
-    db_int_array(result, row, 4, audience, *count);
-    return audience;
+    if (db_is_null(result, row, column))
+        return (struct user_set){0};
+    size_t count = db_int_array(result, row, column, NULL, 0);
+    *ids = xrealloc(*ids, (count + 1) * sizeof(**ids));
+    db_int_array(result, row, column, *ids, count);
+    return (struct user_set){*ids, count};
 }
 
 struct status status_from_row(const PGresult *result, int row)
@@ -31,12 +33,13 @@ struct status status_from_row(const PGresult *result, int row)
     struct status s = {.change = (uint64_t)db_int(result, row, 0),
                        .user = db_int(result, row, 1),
                        .online = db_bool(result, row, 3),
+                       .view = db_bool(result, row, 6),
                        .to_all = db_is_null(result, row, 4),
+                       .audience = take_users(result, row, 4, &audience),
+                       .hidden = take_users(result, row, 5, &hidden),
                        .frame = frame};
     size_t n;
     const char *name = db_text(result, row, 2, &n);
-    if (!s.to_all)
-        s.audience = take_audience(result, row, &s.audience_count);
     /* A username consists of letters, digits, '.', '_' and '-': nothing to escape. */
     s.size = (size_t)snprintf(frame, sizeof(frame),
                               "{\"type\":\"user_status\",\"data\":{\"user_id\":%lld,\"online\":%s,"
@@ -45,18 +48,26 @@ struct status status_from_row(const PGresult *result, int row)
     return s;
 }
 
+static int compare_ids(const void *a, const void *b)
+{
+    int64_t one = *(const int64_t *)a, other = *(const int64_t *)b;
+    return (one > other) - (one < other);
+}
+
+static bool is_among(int64_t user, const struct user_set *set)
+{
+    return set->count && bsearch(&user, set->ids, set->count, sizeof(user), compare_ids);
+}
+
 bool status_concerns(const struct status *s, int64_t user)
 {
-    if (s->to_all)
-        return true;
-    for (size_t i = 0; i < s->audience_count; i++)
-        if (s->audience[i] == user)
-            return true;
-    return false;
+    return user != s->user && (s->to_all || is_among(user, &s->audience)) &&
+           !is_among(user, &s->hidden);
 }
 
 void status_free(void)
 {
     free(audience);
-    audience = NULL;
+    free(hidden);
+    audience = hidden = NULL;
 }

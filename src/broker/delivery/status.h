@@ -13,15 +13,21 @@
 /* The configured audience: "all", "contacts" or "off". */
 const char *status_mode(void);
 
+/* Users in the order of their ids. */
+struct user_set {
+    const int64_t *ids;
+    size_t count;
+};
+
 /* A row of presence_read(). Views are valid until the next call, and no longer than the result. */
 struct status {
     uint64_t change;
     int64_t user;
-    bool online;
+    bool online; /* as the audience sees it */
+    bool view;   /* only that has changed, by a block; the user has neither come nor gone */
     bool to_all;
-    const int64_t *audience;
-    size_t audience_count;
-    const char *frame; /* as the client sees it */
+    struct user_set audience, hidden; /* those of the first whom a block hides it from */
+    const char *frame;                /* as the client sees it */
     size_t size;
 };
 struct status status_from_row(const PGresult *result, int row);

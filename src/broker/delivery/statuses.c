@@ -69,7 +69,7 @@ static void confirm(int64_t user)
     who->epoch = epoch;
 }
 
-static void take_row(const struct status *s)
+static void take_change(const struct status *s)
 {
     bool online = map_get(&people, (uint64_t)s->user);
     bool news = fresh || s->online != online;
@@ -79,6 +79,14 @@ static void take_row(const struct status *s)
         confirm(s->user);
     else
         free(map_remove(&people, (uint64_t)s->user));
+}
+
+static void take_row(const struct status *s)
+{
+    if (s->view)
+        feed_status(s, NULL);
+    else
+        take_change(s);
     position = s->change;
     if (!fresh)
         known = position;

@@ -5,6 +5,9 @@
  * next reading makes up for any change missed. When the link comes up it reads, in pages, who came
  * or went since this host last looked, and who is online; not everybody who ever came.
  *
+ * A block changes what two users see of each other, not who is online: each is told of the other as
+ * of one who goes, or comes (a view).
+ *
  * A user who comes and goes between two readings was never here. But a client that attached between
  * the two may have found this user online, so it is told; perhaps of what it knows.
  */

@@ -45,8 +45,8 @@ static long long bulk_running;
 
 static void on_done(void *arg, const PGresult *result);
 
-/* Lists and histories, which may be long, accounts as their users see them, who is typing, and who
- * has read what: nobody is kept out by waiting for these. */
+/* Lists and histories, which may be long, accounts as their users see them, whom they block, who is
+ * typing, and who has read what: nobody is kept out by waiting for these. */
 static bool is_bulk(enum statement s)
 {
     static const bool bulk_ones[STATEMENT_COUNT] = {
@@ -54,6 +54,7 @@ static bool is_bulk(enum statement s)
         [STATEMENT_CONVERSATION_LIST] = true, [STATEMENT_CONVERSATION_HISTORY] = true,
         [STATEMENT_CONVERSATION_SHOW] = true, [STATEMENT_MEMBER_LIST] = true,
         [STATEMENT_USER_ME] = true,           [STATEMENT_USER_CHANGE] = true,
+        [STATEMENT_USER_BLOCK] = true,        [STATEMENT_USER_BLOCKS] = true,
         [STATEMENT_TYPING_TELL] = true,       [STATEMENT_RECEIPT_PUT] = true,
     };
     return bulk_ones[s];
@@ -63,7 +64,7 @@ static bool is_bulk(enum statement s)
 static bool changes_account(enum statement s)
 {
     return s == STATEMENT_USER_PASSWORD || s == STATEMENT_USER_REHASH ||
-           s == STATEMENT_USER_LOGOUT || s == STATEMENT_USER_CHANGE;
+           s == STATEMENT_USER_LOGOUT || s == STATEMENT_USER_CHANGE || s == STATEMENT_USER_BLOCK;
 }
 
 static struct turns *turns_of(enum statement s)

@@ -53,6 +53,9 @@
     S(USER_ME, DB_POOL, "select chatd_api.user_me($1::bigint)")                                    \
     S(USER_CHANGE, DB_POOL,                                                                        \
       "select * from chatd_api.user_change($1::bigint, $2::text, $3::text, $4::bigint)")           \
+    S(USER_BLOCK, DB_POOL, "select chatd_api.user_block($1::bigint, $2::bigint, $3::boolean)")     \
+    S(USER_BLOCKS, DB_POOL,                                                                        \
+      "select * from chatd_api.user_blocks($1::bigint, $2::bigint, $3::int)")                      \
     S(USER_LOGOUT, DB_POOL, "select * from chatd_api.user_logout($1::bigint)")                     \
     S(REVOCATION_READ, DB_LISTENER,                                                                \
       "select * from chatd_api.revocation_read($1::bigint, $2::int)")                              \

@@ -135,6 +135,24 @@ static uint64_t presence_sequence;
 static uint64_t presence_rung; /* a bell is on its way */
 static uint64_t presence_read; /* the last number that this host has read */
 
+/* The first strangers and each user: who blocks whom is the same both ways. */
+enum { BLOCKERS = 60 };
+static struct pair {
+    uint64_t change; /* of the last block, or end of one; 0: there was none */
+    bool blocked;
+} pairs[BLOCKERS][USERS + 1];
+
+static struct pair *pair_of(const struct stranger *s, int64_t user)
+{
+    return s - strangers < BLOCKERS ? &pairs[s - strangers][user] : NULL;
+}
+
+static bool is_blocked(const struct stranger *s, int64_t user, uint64_t below)
+{
+    const struct pair *p = pair_of(s, user);
+    return p && p->blocked && p->change < below;
+}
+
 static void flip(struct stranger *s, bool online)
 {
     *s = (struct stranger){true, online, ++presence_sequence};
@@ -146,18 +164,27 @@ void database_fill(void)
         flip(&strangers[i], chance(4) == 0);
 }
 
-bool database_shows_online(int64_t stranger)
+bool database_shows_online(int64_t stranger, int64_t user)
 {
     const struct stranger *s = &strangers[stranger - STRANGER];
-    return s->shown && s->online;
+    return s->shown && s->online && !is_blocked(s, user, UINT64_MAX);
 }
 
 void database_flip_elsewhere(void)
 {
-    struct stranger *s = &strangers[chance(STRANGERS)];
+    struct stranger *s = &strangers[chance(2) ? chance(STRANGERS) : chance(BLOCKERS)];
     if (!s->shown) /* only this host knows, and says so in a moment */
         return;
     flip(s, !s->online);
+    presence_rung = attached ? presence_sequence : 0;
+}
+
+void database_block_elsewhere(void)
+{
+    struct stranger *s = &strangers[chance(BLOCKERS)];
+    struct pair *p = pair_of(s, 1 + chance(USERS));
+    presence_sequence += 2; /* one number tells of the stranger */
+    *p = (struct pair){presence_sequence, !p->blocked};
     presence_rung = attached ? presence_sequence : 0;
 }
 
@@ -167,7 +194,18 @@ static uint64_t presence_last(void)
     for (unsigned i = 0; i < STRANGERS; i++)
         if (strangers[i].shown && strangers[i].change > found)
             found = strangers[i].change;
+    for (struct pair *p = pairs[0]; p < pairs[BLOCKERS]; p++)
+        if (p->change > found)
+            found = p->change;
     return found;
+}
+
+/* What came behind the last number is no more. */
+static void forget_blocks(void)
+{
+    for (struct pair *p = pairs[0]; p < pairs[BLOCKERS]; p++)
+        if (p->change > presence_sequence)
+            *p = (struct pair){0};
 }
 
 /* A crash empties the table. Who was online comes back, but for some of those whom this host knows.
@@ -176,10 +214,11 @@ static void forget_presence(bool back)
 {
     if (back)
         presence_sequence -= chance(200);
+    forget_blocks();
     uint64_t last = presence_sequence;
     for (unsigned i = 0; i < STRANGERS; i++) {
         struct stranger *s = &strangers[i];
-        if (s->online && s->change <= presence_read && chance(4) == 0)
+        if (s->online && s->change <= presence_read && i >= BLOCKERS && chance(4) == 0)
             *s = (struct stranger){0};
         else if (s->online || s->change > last)
             flip(s, s->online);
@@ -290,18 +329,22 @@ static void set_frame(PGresult *r, int row, int column, const struct message *m)
     PQsetvalue(r, row, column, text, size);
 }
 
-static void set_event(PGresult *r, int row, const struct message *m)
+static void set_users(PGresult *r, int row, int column, const int64_t *users, int count)
 {
-    int64_t users[] = {m->receiver, m->sender};
-    int count = m->sender == m->receiver ? 1 : 2;
     struct db_params p = {0};
     db_param_array(&p, DB_INT8_OID, (size_t)count);
     for (int i = 0; i < count; i++)
         db_array_int8(&p, users[i]);
     db_array_end(&p);
-    set_cursor(r, row, 0, (struct cursor){m->id, m->stamp});
-    PQsetvalue(r, row, 2, (char *)buf_head(&p.bytes), (int)buf_len(&p.bytes));
+    PQsetvalue(r, row, column, (char *)buf_head(&p.bytes), (int)buf_len(&p.bytes));
     buf_free(&p.bytes);
+}
+
+static void set_event(PGresult *r, int row, const struct message *m)
+{
+    int64_t users[] = {m->receiver, m->sender};
+    set_cursor(r, row, 0, (struct cursor){m->id, m->stamp});
+    set_users(r, row, 2, users, m->sender == m->receiver ? 1 : 2);
     if (m->sender != m->receiver)
         set_int(r, row, 3, (int64_t)m->origin);
     set_frame(r, row, 4, m);
@@ -456,16 +499,64 @@ static struct stranger *next_after(uint64_t change)
     return found;
 }
 
+/* The first change after this one by which a user sees a stranger otherwise; 0: there is none. */
+static uint64_t next_view(uint64_t change, struct stranger **s, int64_t *user)
+{
+    uint64_t found = 0;
+    for (int i = 0; i < BLOCKERS; i++)
+        for (int64_t u = 1; u <= USERS; u++) {
+            uint64_t at = pairs[i][u].change;
+            if (at <= change || (found && at > found))
+                continue;
+            found = at;
+            *s = &strangers[i];
+            *user = u;
+        }
+    return found;
+}
+
+static void set_status(PGresult *r, int row, uint64_t change, const struct stranger *s, bool online)
+{
+    set_int(r, row, 0, (int64_t)change);
+    set_int(r, row, 1, STRANGER + (s - strangers));
+    set_text(r, row, 2, "stranger");
+    set_bool(r, row, 3, online);
+}
+
+static void set_change(PGresult *r, int row, const struct stranger *s)
+{
+    int64_t hidden[USERS];
+    int count = 0;
+    set_status(r, row, s->change, s, s->online);
+    for (int64_t user = 1; user <= USERS; user++)
+        if (is_blocked(s, user, s->change))
+            hidden[count++] = user;
+    set_users(r, row, 5, hidden, count);
+}
+
+static void set_view(PGresult *r, int row, uint64_t change, const struct stranger *s, int64_t user)
+{
+    bool blocked = is_blocked(s, user, UINT64_MAX);
+    set_status(r, row, change, s, s->online && !blocked);
+    bool heard = s->online || (blocked && s->change > change);
+    set_users(r, row, 4, &user, heard ? 1 : 0);
+    set_bool(r, row, 6, true);
+}
+
 static PGresult *presence_page(int64_t after, int64_t most)
 {
-    PGresult *r = table(5);
-    struct stranger *s;
-    for (int row = 0; row < most && (s = next_after((uint64_t)after)); row++) {
-        after = (int64_t)s->change;
-        set_int(r, row, 0, after);
-        set_int(r, row, 1, STRANGER + (s - strangers));
-        set_text(r, row, 2, "stranger");
-        set_bool(r, row, 3, s->online);
+    PGresult *r = table(7);
+    for (int row = 0; row < most; row++) {
+        struct stranger *s = next_after((uint64_t)after), *other = NULL;
+        int64_t user = 0;
+        uint64_t view = next_view((uint64_t)after, &other, &user);
+        if (!s && !view)
+            break;
+        if (view && (!s || view < s->change))
+            set_view(r, row, view, other, user);
+        else
+            set_change(r, row, s);
+        after = big_endian((uint8_t *)PQgetvalue(r, row, 0), 8);
     }
     return r;
 }

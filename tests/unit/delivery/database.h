@@ -34,7 +34,8 @@ extern unsigned database_count;
  * have come and gone when a run begins. */
 enum { STRANGER = 1000, STRANGERS = 1500 };
 
-bool database_shows_online(int64_t stranger);
+/* As this user sees it. */
+bool database_shows_online(int64_t stranger, int64_t user);
 
 /* Were both there at one time? */
 bool message_coexists(const struct message *a, const struct message *b);
@@ -68,6 +69,9 @@ bool database_knows(int64_t user, int64_t other);
 
 /* A stranger comes or goes, and rings. */
 void database_flip_elsewhere(void);
+
+/* A stranger and a user block each other, or that is lifted; it rings. */
+void database_block_elsewhere(void);
 
 /* A doorbell arrives, or is lost. */
 void database_ring(bool arrives);

@@ -6,8 +6,9 @@
  * any line, this host is taken for dead, another server takes over that lacks the last changes. A
  * client must see each change that concerns it once and in order, without a hole; an answer to each
  * of its messages, in the order of changes; and be told when the database has lost what it knew. It
- * hears of who comes and goes in the order of those changes, and knows in the end who is online. It
- * sees who writes to it only between changes that are live, and only those whom it knows.
+ * hears of who comes and goes in the order of those changes, and knows in the end who is online,
+ * but for those whom a block hides. It sees who writes to it only between changes that are live,
+ * and only those whom it knows.
  *
  *   test_delivery [SEED [STEPS]]     one run, with the broker's log; otherwise RUNS of them
  */
@@ -232,7 +233,7 @@ static void take_attached(struct client *c, const struct ipc_message *got, struc
     struct cursor at = ipc_get_cursor(r);
     c->status = ipc_get_u64(r);
     for (int i = 0; i < STRANGERS; i++) /* it asks for the list of users */
-        c->online[i] = database_shows_online(STRANGER + i);
+        c->online[i] = database_shows_online(STRANGER + i, c->user);
     c->resuming = c->knows;
     c->resume_seq = 0;
     c->resume_at = at;
@@ -539,6 +540,8 @@ static void step(void)
             database_store_elsewhere();
         if (chance(3) == 0)
             database_flip_elsewhere();
+        if (chance(5) == 0)
+            database_block_elsewhere();
         if (chance(3) == 0)
             database_type_elsewhere();
         break;
@@ -570,7 +573,7 @@ static void require_all(void)
         REQUIRE(c->attached && !c->resuming, "user %lld is not attached", (long long)c->user);
         require_no_hole(c, UINT64_MAX, NULL, "the end");
         for (int i = 0; i < STRANGERS; i++)
-            REQUIRE(c->online[i] == database_shows_online(STRANGER + i),
+            REQUIRE(c->online[i] == database_shows_online(STRANGER + i, c->user),
                     "user %lld, told up to %llu, takes %d for %s", (long long)c->user,
                     (unsigned long long)c->status, STRANGER + i, c->online[i] ? "online" : "gone");
     }
