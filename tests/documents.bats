@@ -303,6 +303,24 @@ for line, code, status in zip(lines, (4403, None, 4401, 4403), (403, 200, 200, 4
 PY
 }
 
+@test "the lines of chatd(8) that block and lift do what is said of them" {
+    py - "$ROOT" <<'PY'
+from blocks import *
+import re
+page = open(f"{sys.argv[1]}/man/chatd.8").read()
+part = re.search(r"^\.Ss Messages and blocks by SQL\n(.*?)^\.S[hs] ", page, re.M | re.S)[1]
+insert, lift = [x for x in part.splitlines() if re.match("(insert|update) ", x)]
+alice, bob = user(), user()
+know(alice, bob)
+a, b = connect(alice.token), connect(bob.token)
+seen(b, alice)
+sql(insert.replace("(1, 2)", f"({alice.id}, {bob.id})"))
+assert seen(b, alice) == [(alice, False)] and refused(b, alice) and blocked(alice) == [bob.id]
+sql(lift.replace("user_id = 1", f"user_id = {alice.id}").replace("blocked_id = 2", f"blocked_id = {bob.id}"))
+assert seen(b, alice) == [(alice, True)] and not refused(b, alice) and blocked(alice) == []
+PY
+}
+
 @test "the lines of chatd(8) that change the key make files that chatd takes" {
     local folder=$T/changed
     mkdir "$folder"
@@ -377,6 +395,9 @@ for body in ({"display_name": "User One"}, change):
     described(body)
     described(api("PATCH", "/me", body, alice.token)[1])
 described(api("GET", "/me", token=alice.token)[1])
+carol = user()
+assert api("PUT", f"/users/{carol.id}/block", token=alice.token)[0] == 204
+described(api("GET", "/me/blocks", token=alice.token)[1])
 described({"receiver_id": bob.id, "content": "x"})
 described(api("POST", "/messages", {"receiver_id": bob.id, "content": "x"}, alice.token)[1])
 c = connect(bob.token, path="/ws?cursor=")

@@ -1115,7 +1115,7 @@ receipt_put() {
     api "select from chatd_api.session_close(2, '{1}')"
     equal "$(host_bells 1)/$(host_bells 2)" "p 2/p 2"
     equal "$(q 'select last_seen is not null from users where id = 1')" t
-    equal "$(api "select * from chatd_api.presence_read(1, 0, 9, 'all')")" "2|1|ann|f|"
+    equal "$(api "select * from chatd_api.presence_read(1, 0, 9, 'all')")" "2|1|ann|f|||f"
     equal "$(api "select * from chatd_api.presence_read(1, 2, 9, 'all')")" ""
 }
 
@@ -1315,4 +1315,223 @@ put_presence() {
     ((id > 1))
     equal "$(session_open "$id" 1 1 'cursor, presence > 1')" "1|t"
     equal "$(q 'select count(*) from messages')" 1
+}
+
+# Blocks ----------------------------------------------------------------------------------------
+
+# block USER OTHER [true, or false: it lifts]
+block() {
+    api "select chatd_api.user_block($1, $2, ${3:-true})"
+}
+
+# change, user, online, audience, hidden, view: of what came after a number
+presence() {
+    api "select change, user_id, online, coalesce(audience::text, 'all'), hidden, view
+           from chatd_api.presence_read($1, $2, ${4:-9}, '${3:-all}')" | xargs
+}
+
+@test "user_block: says what it did; again it changes nothing, and waits for nobody" {
+    equal "$(block 1 2)/$(block 1 1)/$(block 1 1 false)/$(block 1 99)/$(block 1 99 false)/$(block 99 1)" \
+        "ok/oneself/oneself/unknown_user/ok/gone"
+    local was
+    was=$(q "table blocks")
+    host_open 1 >/dev/null
+    host_ask 1 "begin; select chatd_api.session_close(1, '{}')"
+    equal "$(PGOPTIONS='-c lock_timeout=2s' block 1 2)/$(PGOPTIONS='-c lock_timeout=2s' block 2 1 false)" ok/ok
+    run env PGOPTIONS='-c lock_timeout=10ms' psql -XAtqc "select chatd_api.user_block(2, 1, true)"
+    [[ $status != 0 && $output == *'lock timeout'* ]]
+    host_ask 1 "commit"
+    equal "$(q "table blocks")" "$was"
+}
+
+@test "user_block: so many rows of one user are kept, and the oldest that was lifted makes room" {
+    q "insert into users (username, email, password_hash) select 'u' || n, 'u' || n, 'hash' from generate_series(5, 1003) n;
+       insert into blocks (user_id, blocked_id) select 1, id from users where id between 2 and 1000"
+    equal "$(block 1 1001)/$(block 1 1002)" ok/too_many_blocks
+    block 1 7 false
+    block 1 5 false
+    equal "$(block 1 1002)/$(q "select blocked_id from blocks where user_id = 1 and blocked_at is null")" ok/5
+    equal "$(block 1 1003)/$(block 1 7)" ok/too_many_blocks
+    equal "$(q "select count(*), count(blocked_at), bool_or(blocked_id in (5, 7)) from blocks where user_id = 1")" "1000|1000|f"
+    equal "$(block 2 1)" ok
+    # Two at once are one after the other.
+    host_open 1 >/dev/null
+    q "delete from blocks where user_id = 1 and blocked_id = 1001"
+    host_ask 1 "begin; select chatd_api.session_close(1, '{}')"
+    local n pids=
+    for n in 5 7; do
+        block 1 "$n" >"$BATS_TEST_TMPDIR/$n" 3>&- &
+        pids+=" $!"
+    done
+    until [[ $(q "select count(*) from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'") == 2 ]]; do
+        sleep 0.02
+    done
+    host_ask 1 "commit"
+    # shellcheck disable=SC2086
+    wait $pids
+    equal "$(sort "$BATS_TEST_TMPDIR/5" "$BATS_TEST_TMPDIR/7" | xargs)" "ok too_many_blocks"
+}
+
+@test "user_blocks: pages by id, of this user, as JSON" {
+    q "update users set display_name = '\"B\"' where id = 2; update users set display_name = null where id <> 2"
+    local b
+    # shellcheck disable=SC2086
+    for b in "1 4" "1 2" "1 3" "2 1"; do block $b >/dev/null; done
+    block 1 3 false
+    block 1 3
+    block 2 1 false
+    q "update blocks set blocked_at = '2026-01-31T12:00:00.1239Z'"
+    local at='"blocked_at":"2026-01-31T12:00:00.123Z"'
+    equal "$(api "select * from chatd_api.user_blocks(1, 0, 2)")" \
+        '[{"id":2,"username":"bob","display_name":"\"B\"",'"$at"'},{"id":3,"username":"cid","display_name":null,'"$at"'}]|3'
+    equal "$(api "select * from chatd_api.user_blocks(1, 3, 2)")" '[{"id":4,"username":"dan","display_name":null,'"$at"'}]|'
+    q "update blocks set blocked_at = null"
+    equal "$(api "select * from chatd_api.user_blocks(2, 0, 2)")" '[]|'
+}
+
+@test "message_send: between two of whom one has blocked the other a new message is refused, and makes no conversation" {
+    q "insert into messages (sender_id, receiver_id, client_id, content) values (1, 2, 'old', 'x')"
+    block 1 2
+    block 3 1
+    local sent="'{1,2,1,3,1,1,4,1,1}', '{2,1,3,1,4,2,1,2,4}', '{a,a,b,b,c,old,d,old,old}', '{8,8,8,8,8,8,8,8,8}', '{x,x,x,x,x,x,x,y,x}', null"
+    equal "$(api "select ordinal, status, duplicate, message_id > 1 from chatd_api.message_send(null, $sent)" | xargs)" \
+        "1|refused|f| 2|refused|f| 3|refused|f| 4|refused|f| 5|ok|f|t 6|ok|t|f 7|ok|f|t 8|refused|f| 9|conflict|f|"
+    equal "$(q "select user_id, contact_id, blocked from contacts order by 1, 2" | xargs)" "1|2|t 1|4|f 2|1|t 4|1|f"
+    # Of two under one id the one that may be stored is new, and not a duplicate of the other.
+    equal "$(api "select status, duplicate from chatd_api.message_send(null, '{1,1,1}', '{2,4,4}', '{e,e,e}', '{8,8,8}', '{x,x,x}', null)" | xargs)" \
+        "refused|f ok|f ok|t"
+    # One alone.
+    equal "$(api "select status from chatd_api.message_send(null, '{1}', '{2}', '{f}', '{8}', '{x}', null)")" refused
+    equal "$(api "select status from chatd_api.message_send(null, '{1}', '{3}', '{f}', '{8}', '{x}', null)")" refused
+    block 1 2 false
+    equal "$(api "select status from chatd_api.message_send(null, '{1}', '{2}', '{f}', '{8}', '{x}', null)")" ok
+}
+
+@test "a conversation is blocked while one of the two has blocked the other, whoever makes and removes the rows" {
+    flags() { q "select user_id, blocked from contacts order by 1" | xargs; }
+    q "insert into blocks (user_id, blocked_id) values (1, 2)"
+    q "insert into messages (sender_id, receiver_id, content) values (2, 1, 'by SQL')"
+    equal "$(flags)" "1|t 2|t"
+    q "insert into blocks (user_id, blocked_id) values (2, 1); update blocks set blocked_at = null where user_id = 1"
+    equal "$(flags)" "1|t 2|t"
+    q "update blocks set blocked_at = null"
+    equal "$(flags)" "1|f 2|f"
+    q "update blocks set blocked_at = now() where user_id = 1"
+    equal "$(flags)" "1|t 2|t"
+    q "delete from blocks where user_id = 1"
+    equal "$(flags)" "1|f 2|f"
+    equal "$(block 1 2)" ok
+    q "delete from messages; delete from contacts; delete from users where id = 2"
+    equal "$(q "select count(*) from blocks")" 0
+    run q "insert into blocks (user_id, blocked_id) values (1, 1)"
+    [[ $status != 0 && $output == *blocks_check* ]]
+}
+
+@test "typing_tell: nobody is told of one who is blocked, either way" {
+    host_open 1 >/dev/null
+    q "insert into messages (sender_id, receiver_id, content) values (1, 2, 'x'), (1, 3, 'x')"
+    session_open 1 1,2,3 1,2,3
+    block 2 1
+    equal "$(api "select receiver_id, user_id from chatd_api.typing_tell(1, '{1,2,1,3}', '{2,1,3,1}')" | xargs)" "3|1 1|3"
+}
+
+@test "presence_read: of two who are online each is told what a block changes, under numbers of their own, and the bell rings" {
+    host_open 1 >/dev/null
+    host_open 2 >/dev/null
+    q "insert into messages (sender_id, receiver_id, content) values (1, 2, 'x')"
+    session_open 1 1,2,3 1,2,3
+    host_bells 1 >/dev/null
+    host_bells 2 >/dev/null
+    block 1 2
+    equal "$(host_bells 1)/$(host_bells 2)" "p 5/p 5"
+    equal "$(presence 1 3)/$(presence 1 4)/$(presence 1 5)" "4|1|f|{2}||t 5|2|f|{1}||t/5|2|f|{1}||t/"
+    # A page may end between the two.
+    equal "$(presence 1 0 all 4)" "1|1|t|all|{}|f 2|2|t|all|{}|f 3|3|t|all||f 4|1|f|{2}||t"
+    equal "$(presence 1 3 contacts)/$(presence 1 3 off)" "4|1|f|{2}||t 5|2|f|{1}||t/"
+    # No contacts of each other: nothing is to be seen.
+    block 1 3
+    equal "$(host_bells 1)/$(host_bells 2)" "p 7/p 7"
+    equal "$(presence 1 5 contacts)" "6|1|f|{}||t 7|3|f|{}||t"
+    # Both have, and both lift: only the first and the last change anything.
+    block 2 1
+    block 1 2 false
+    equal "$(host_bells 2)" ""
+    equal "$(presence 1 7)" ""
+    block 2 1 false
+    equal "$(presence 1 7)" "8|2|t|{1}||t 9|1|t|{2}||t"
+    equal "$(host_bells 2)" "p 9"
+    equal "$(api "select presence from chatd_api.host_attach('x', 0, 0)")" 9
+}
+
+@test "presence_read: a change that came before a block is told, one that came later is hidden from the other" {
+    host_open 1 >/dev/null
+    host_open 2 >/dev/null
+    session_open 1 1,2,3 1,2,3
+    q "delete from sessions where user_id = 1"
+    # Of who is away nothing is told; but that somebody went is, though it is read only now. Who is away
+    # because the host is, learns what has changed meanwhile.
+    block 2 1
+    equal "$(presence 1 3)" "4|1|f|all|{}|f 5|2|f|{1}||t 6|1|f|{}||t"
+    session_open 1 4 1
+    equal "$(presence 1 6)/$(presence 2 6)" "7|1|t|all|{2}|f/7|1|t|all|{}|f"
+    # Who reads only now has not heard that the one was away meanwhile.
+    equal "$(presence 1 5)" "6|1|f|{2}||t 7|1|t|all|{2}|f"
+    # Where both have, the first one counts.
+    block 1 2
+    block 2 1 false
+    equal "$(presence 1 6)" "7|1|t|all|{2}|f"
+    equal "$(api "select change, user_id, hidden from chatd_api.presence_read_user(2, 6, 9, 'all')")" "7|1|{2}"
+    equal "$(api "select change, user_id, hidden from chatd_api.presence_read_user(3, 6, 9, 'all')")" "7|1|"
+    q "delete from sessions where user_id = 2"
+    # Lifted while one is away: told of when that one comes.
+    block 1 2 false
+    equal "$(presence 1 7)" "8|2|f|all|{}|f 9|1|t|{2}||t 10|2|f|{}||t"
+    session_open 1 5 2
+    equal "$(presence 1 10)" "11|2|t|all|{}|f"
+    # Who sees somebody again who has gone since is told nothing of it.
+    q "delete from sessions where user_id = 1"
+    equal "$(presence 1 8 all 3)" "9|1|f|{}||t 10|2|t|{1}||t 11|2|t|all|{}|f"
+}
+
+@test "presence_read: of one whom very many have blocked, those of this host are hidden from as of anybody" {
+    host_open 1 >/dev/null
+    host_open 2 >/dev/null
+    q "insert into users (username, email, password_hash) select 'u' || n, 'u' || n, 'hash' from generate_series(5, 1003) n;
+       insert into blocks (user_id, blocked_id) select id, 1 from users where id > 2"
+    session_open 1 1,2,3,4 1,2,3,7
+    session_open 2 1 4
+    equal "$(q "select count(*) from blocks where blocked_id = 1")" 1001
+    local last
+    last=$(q "select max(change) from blocks")
+    hidden() { api "select hidden from chatd_api.presence_read(1, $last, 9, 'all') where user_id = 1"; }
+    equal "$(hidden)" "{3,7}"
+    q "delete from blocks where user_id > 1000"
+    equal "$(hidden)" "{3,7}"
+}
+
+@test "presence_read_user: what blocks have changed, in its place among the others" {
+    host_open 1 >/dev/null
+    session_open 1 1,2,3 1,2,3
+    block 1 2
+    q "delete from sessions where user_id = 3"
+    read_user() { api "select change, user_id, username, online, audience, view from chatd_api.presence_read_user(2, $1, $2, '${3:-all}')" | xargs; }
+    equal "$(read_user 2 3)/$(read_user 5 3)" "4|1|ann|f|{2}|t 5|2|bob|f|{1}|t 6|3|cid|f||f/6|3|cid|f||f"
+    equal "$(read_user 2 2)/$(read_user 4 1)" "4|1|ann|f|{2}|t 5|2|bob|f|{1}|t/5|2|bob|f|{1}|t"
+    equal "$(read_user 2 9 off)" ""
+}
+
+@test "user_list: who is hidden by a block is shown as somebody who never came, to the two and to nobody else" {
+    host_open 1 >/dev/null
+    q "insert into messages (sender_id, receiver_id, content) values (1, 2, 'x'), (3, 2, 'x')"
+    session_open 1 1,2,3 1,2,3
+    block 2 1
+    list() {
+        api "select u->>'id', u->>'online', u->>'last_seen' is null
+               from chatd_api.user_list($1, '$2', 0, 3, '${3:-}') l, jsonb_array_elements(l.users::jsonb) u" | xargs
+    }
+    equal "$(list 1 all)/$(list 2 all)" "1|true|f 2|false|t 3|true|f/1|false|t 2|true|f 3|true|f"
+    equal "$(list 3 all)/$(list 2 all ann)" "1|true|f 2|true|f 3|true|f/1|false|t"
+    equal "$(list 2 contacts)/$(list 3 contacts)" "1|false|t 2|true|f 3|true|f/1|false|t 2|true|f 3|true|f"
+    block 2 1 false
+    equal "$(list 2 all)" "1|true|f 2|true|f 3|true|f"
 }
