@@ -46,13 +46,23 @@ begin
     return new;
 end $$;
 
+CREATE FUNCTION chatd.change_frame(tag text, change bigint, stamp integer, id bigint, conversation_id bigint, content text, edited_at timestamp with time zone, deleted boolean) RETURNS text
+    LANGUAGE sql STABLE
+    AS $$
+    select '{"type":"message_changed","content":' || to_json(content)::text
+        || ',"data":{"message_id":' || id || ',"conversation_id":' || conversation_id
+        || ',"edited_at":' || coalesce(json_time(edited_at), 'null')
+        || ',"deleted":' || case when deleted then 'true' else 'false' end
+        || ',"cursor":"' || tag || '-' || change || '-' || stamp || '"}}'
+$$;
+
 CREATE FUNCTION chatd.change_last() RETURNS bigint
     LANGUAGE plpgsql STABLE
     SET search_path TO 'chatd', 'pg_temp'
     SET enable_seqscan TO 'off'
     AS $$
 begin
-    return coalesce((select max(id) from messages), 0);
+    return greatest((select max(id) from messages), (select max(changed) from messages), 0);
 end $$;
 
 CREATE FUNCTION chatd.change_lock() RETURNS trigger
@@ -66,6 +76,113 @@ end $$;
 CREATE FUNCTION chatd.change_stamp(moment timestamp with time zone) RETURNS integer
     LANGUAGE sql STABLE
     AS $$ select date_part('microseconds', moment)::int $$;
+
+CREATE TABLE chatd.messages (
+    id bigint NOT NULL,
+    sender_id bigint NOT NULL,
+    receiver_id bigint NOT NULL,
+    client_id text DEFAULT (gen_random_uuid())::text NOT NULL,
+    origin bigint,
+    created_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    content text NOT NULL,
+    conversation_id bigint NOT NULL,
+    changed bigint,
+    edited_at timestamp with time zone,
+    deleted boolean,
+    CONSTRAINT messages_client_id_check CHECK (((char_length(client_id) >= 1) AND (char_length(client_id) <= 64))),
+    CONSTRAINT messages_content_created_at_check CHECK (((octet_length(content) >=
+CASE
+    WHEN deleted THEN 0
+    ELSE 1
+END) AND (octet_length(content) <= 65536) AND isfinite(created_at)))
+);
+
+CREATE FUNCTION chatd.changed_by_change(user_id bigint, after bigint, upto bigint, max_rows integer) RETURNS SETOF chatd.messages
+    LANGUAGE sql STABLE
+    AS $$
+    select *
+      from messages
+     where changed > after and changed <= upto and user_id in (sender_id, receiver_id)
+     order by changed
+     limit max_rows
+$$;
+
+CREATE FUNCTION chatd.changed_by_conversation(user_id bigint, after bigint, upto bigint, max_rows integer) RETURNS SETOF chatd.messages
+    LANGUAGE sql STABLE
+    AS $$
+    select m.*
+      from (select f.conversation_id
+              from (select c.conversation_id,
+                           (select m.changed from messages m
+                             where (m.conversation_id, m.changed) > (c.conversation_id, after)
+                               and m.conversation_id <= c.conversation_id and m.changed is not null
+                             order by m.conversation_id, m.changed
+                             limit 1) as first
+                      from contacts c
+                     where c.user_id = changed_by_conversation.user_id) f
+             where f.first <= upto
+             order by f.first
+             limit max_rows) c
+     cross join lateral (select * from messages m
+                          where (m.conversation_id, m.changed) > (c.conversation_id, after)
+                            and m.conversation_id <= c.conversation_id and m.changed is not null
+                          order by m.conversation_id, m.changed
+                          limit max_rows) m
+     where m.changed <= upto
+     order by m.changed
+     limit max_rows
+$$;
+
+CREATE FUNCTION chatd.changed_json(edited_at timestamp with time zone, deleted boolean) RETURNS text
+    LANGUAGE sql STABLE
+    AS $$
+    select coalesce(',"edited_at":' || json_time(edited_at), '')
+        || case when deleted then ',"deleted":true' else '' end
+$$;
+
+CREATE FUNCTION chatd.changes_judged(user_ids bigint[], conversation_ids bigint[], message_ids bigint[], contents text[], edit_time bigint, max_bytes bigint) RETURNS TABLE(n bigint, user_id bigint, status text, bytes bigint)
+    LANGUAGE sql STABLE
+    AS $$
+    select j.n, j.user_id,
+           case when j.bytes > 0 and j.bytes_today > max_bytes then 'quota' else j.status end, j.bytes
+      from (select r.*,
+                   coalesce(s.bytes, 0) + sum(r.bytes) over (partition by r.user_id order by r.n)
+                       as bytes_today
+              from (select c.n, c.user_id, c.status,
+                           case when c.status = 'ok' and not c.same
+                                then coalesce(octet_length(c.content), 0) else 0 end::bigint as bytes
+                      from (select i.n, i.user_id, i.content, m.content = i.content as same,
+                                   case when m.id is null then 'unknown_message'
+                                        when m.sender_id <> i.user_id then 'not_sender'
+                                        when i.content is null or m.content = i.content then 'ok'
+                                        when m.deleted
+                                             or bool_or(i.content is null and m.sender_id = i.user_id)
+                                                over (partition by i.message_id order by i.n
+                                                      rows between unbounded preceding and 1 preceding)
+                                            then 'deleted'
+                                        when m.created_at
+                                             < clock_timestamp() - edit_time * interval '1 millisecond'
+                                            then 'too_late'
+                                        when octet_length(i.content) between 1 and 65536 then 'ok'
+                                        else 'invalid' end as status
+                              from unnest(user_ids, conversation_ids, message_ids, contents) with ordinality
+                                   i (user_id, conversation_id, message_id, content, n)
+                              left join chatd.messages m
+                                on m.id = i.message_id and m.conversation_id = i.conversation_id
+                                   and i.user_id in (m.sender_id, m.receiver_id)) c) r
+              left join chatd.sent s on s.user_id = r.user_id and s.day = chatd.today()) j
+$$;
+
+CREATE FUNCTION chatd.changes_last(message_ids bigint[], contents text[], statuses text[]) RETURNS TABLE(message_id bigint, content text)
+    LANGUAGE sql STABLE
+    AS $$
+    select l.message_id, l.content
+      from (select distinct on (i.message_id) i.message_id, i.content, i.n
+              from unnest(message_ids, contents, statuses) with ordinality i (message_id, content, status, n)
+             where i.status = 'ok'
+             order by i.message_id, i.n desc) l
+     order by l.n
+$$;
 
 CREATE FUNCTION chatd.contact_make(user_id bigint, other_id bigint) RETURNS bigint
     LANGUAGE plpgsql
@@ -149,7 +266,7 @@ CREATE FUNCTION chatd.conversations_seen(caller_id bigint, mode text, conversati
            || ',"delivered_upto":' || me.delivered_upto || ',"last_message":'
            || coalesce(case when not careful or is_readable(m.id, m.content)
                             then message_json(m.id, m.conversation_id, m.sender_id, m.receiver_id, m.content,
-                                              m.created_at) end, 'null') || '}'
+                                              m.created_at, m.edited_at, m.deleted) end, 'null') || '}'
       from unnest(conversations, lasts) l (conversation_id, last)
      -- Not joins, which might begin with whole tables.
      cross join lateral (select * from conversations c where c.id = l.conversation_id offset 0) c
@@ -160,18 +277,25 @@ CREATE FUNCTION chatd.conversations_seen(caller_id bigint, mode text, conversati
                           order by m.user_id = caller_id limit 1) p
      cross join lateral (select * from users u where u.id = p.user_id offset 0) u
       left join lateral (select * from messages m where m.id = l.last offset 0) m on true
-     cross join lateral (select max(r.id) as id
+     cross join lateral (select greatest(me.read_upto, max(r.id)) as id
                            from (select r.id, r.sender_id from messages r
                                   where r.conversation_id = c.id and r.id > me.read_upto
                                   order by r.conversation_id desc, r.id desc
                                   limit 100) r
-                          where r.sender_id = caller_id) written
-     cross join lateral (select count(*) as unread
+                          where r.sender_id = caller_id) since
+     -- Of those that came since, which were deleted: among a thousand changes, the last ones.
+     cross join lateral (select count(*) as deleted
+                           from (select r.id, r.deleted from messages r
+                                  where r.conversation_id = c.id and r.changed > since.id
+                                    and r.changed is not null
+                                  order by r.conversation_id desc, r.changed desc
+                                  limit 1000) r
+                          where r.deleted and r.id > since.id) gone
+     cross join lateral (select least(100, count(*) - gone.deleted) as unread
                            from (select from messages r
-                                  where r.conversation_id = c.id
-                                    and r.id > greatest(me.read_upto, written.id)
+                                  where r.conversation_id = c.id and r.id > since.id
                                   order by r.conversation_id desc, r.id desc
-                                  limit 100) r) n
+                                  limit 100 + gone.deleted) r) n
 $$;
 
 CREATE FUNCTION chatd.cursor_honoured(change bigint, stamp integer) RETURNS boolean
@@ -181,6 +305,119 @@ CREATE FUNCTION chatd.cursor_honoured(change bigint, stamp integer) RETURNS bool
 begin
     return coalesce(change between 0 and change_last() and stamp_at(change) = stamp, false);
 end $$;
+
+CREATE FUNCTION chatd.event_frame(tag text, place bigint, id bigint, conversation_id bigint, sender_id bigint, sender text, receiver_id bigint, content text, created_at timestamp with time zone, edited_at timestamp with time zone, deleted boolean) RETURNS text
+    LANGUAGE sql STABLE
+    AS $$
+    select case when place = id
+                then message_frame(tag, id, conversation_id, sender_id, sender, receiver_id, content, created_at,
+                                   changed_json(edited_at, deleted))
+                else change_frame(tag, place, stamp_at(place), id, conversation_id, content, edited_at, deleted)
+                end
+$$;
+
+CREATE FUNCTION chatd.event_read_edited(here text, host_id bigint, after bigint, upto bigint, max_rows integer, careful boolean) RETURNS TABLE(cursor bigint, stamp integer, user_ids bigint[], origin bigint, frame text)
+    LANGUAGE plpgsql STABLE
+    AS $$
+#variable_conflict use_column
+declare
+    rows_left int := max_rows;
+    bytes_left int := page_bytes();
+begin
+    for cursor, stamp, user_ids, origin, frame in
+        select m.place, event_stamp(m.place, m.id, m.created_at),
+               case when m.sender_id = m.receiver_id then array[m.sender_id]
+                    else array[m.receiver_id, m.sender_id] end,
+               case when m.sender_id <> m.receiver_id and m.place = m.id then m.origin end,
+               case when not careful or is_readable(m.id, m.content)
+                    then event_frame(here, m.place, m.id, m.conversation_id, m.sender_id, u.username,
+                                     m.receiver_id, m.content, m.created_at, m.edited_at, m.deleted) end
+          from ((select c.id as place, c.*
+                   from messages c
+                  where c.id > after and c.id <= upto
+                    and ((select true from sessions s
+                           where s.user_id = c.receiver_id and s.host_id = event_read_edited.host_id limit 1)
+                         or (select true from sessions s
+                              where s.user_id = c.sender_id and s.host_id = event_read_edited.host_id limit 1))
+                  order by c.id
+                  limit max_rows)
+                union all
+                (select c.changed, c.*
+                   from messages c
+                  where c.changed > after and c.changed <= upto
+                    and ((select true from sessions s
+                           where s.user_id = c.receiver_id and s.host_id = event_read_edited.host_id limit 1)
+                         or (select true from sessions s
+                              where s.user_id = c.sender_id and s.host_id = event_read_edited.host_id limit 1))
+                  order by c.changed
+                  limit max_rows)) m
+          join users u on u.id = m.sender_id
+         order by m.place
+         limit max_rows
+    loop
+        return next;
+        rows_left := rows_left - 1;
+        bytes_left := bytes_left - coalesce(octet_length(frame), 0);
+        exit when bytes_left <= 0;
+    end loop;
+    if rows_left > 0 and bytes_left > 0 and upto > after then
+        return query select upto, stamp_at(upto), null::bigint[], null::bigint, null::text;
+    end if;
+end $$;
+
+CREATE FUNCTION chatd.event_read_user_edited(here text, user_id bigint, after bigint, upto bigint, few boolean, looked bigint, max_rows integer, careful boolean) RETURNS TABLE(cursor bigint, stamp integer, user_ids bigint[], origin bigint, frame text)
+    LANGUAGE plpgsql STABLE
+    AS $$
+#variable_conflict use_column
+declare
+    rows_left int := max_rows;
+    bytes_left int := page_bytes();
+begin
+    for cursor, stamp, user_ids, origin, frame in
+        select m.place, event_stamp(m.place, m.id, m.created_at),
+               case when m.sender_id = m.receiver_id then array[m.sender_id]
+                    else array[m.receiver_id, m.sender_id] end,
+               case when m.sender_id <> m.receiver_id and m.place = m.id then m.origin end,
+               case when not careful or is_readable(m.id, m.content)
+                    then event_frame(here, m.place, m.id, m.conversation_id, m.sender_id,
+                                     -- Not a join, which might begin with all users.
+                                     (select u.username from users u where u.id = m.sender_id),
+                                     m.receiver_id, m.content, m.created_at, m.edited_at, m.deleted) end
+          from ((select c.id as place, c.*
+                   from messages_by_conversation(event_read_user_edited.user_id, after, looked, max_rows) c
+                  where few)
+                union all
+                (select c.id, c.*
+                   from messages_by_change(event_read_user_edited.user_id, after, looked, max_rows) c
+                  where not few)
+                union all
+                (select c.changed, c.*
+                   from changed_by_conversation(event_read_user_edited.user_id, after, looked, max_rows) c
+                  where few)
+                union all
+                (select c.changed, c.*
+                   from changed_by_change(event_read_user_edited.user_id, after, looked, max_rows) c
+                  where not few)) m
+         order by m.place
+         limit max_rows
+    loop
+        return next;
+        rows_left := rows_left - 1;
+        bytes_left := bytes_left - coalesce(octet_length(frame), 0);
+        exit when bytes_left <= 0;
+    end loop;
+    if rows_left > 0 and bytes_left > 0 then
+        return query
+            select looked, case when looked < upto then stamp_at(looked) end,
+                   case when looked < upto then '{}'::bigint[] end, null::bigint, null::text;
+    end if;
+end $$;
+
+CREATE FUNCTION chatd.event_stamp(place bigint, id bigint, created_at timestamp with time zone) RETURNS integer
+    LANGUAGE sql STABLE
+    AS $$
+    select case when place = id then change_stamp(created_at) else stamp_at(place) end
+$$;
 
 CREATE FUNCTION chatd.is_blocked(one_id bigint, other_id bigint, below bigint DEFAULT '9223372036854775807'::bigint) RETURNS boolean
     LANGUAGE plpgsql STABLE
@@ -235,7 +472,20 @@ begin
     return new;
 end $$;
 
-CREATE FUNCTION chatd.message_frame(tag text, id bigint, conversation_id bigint, sender_id bigint, sender text, receiver_id bigint, content text, created_at timestamp with time zone) RETURNS text
+CREATE FUNCTION chatd.message_changing() RETURNS trigger
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'chatd', 'pg_temp'
+    AS $$
+begin
+    if new.deleted then
+        new.content := '';
+    end if;
+    new.changed := nextval('change_seq');
+    new.edited_at := clock_timestamp();
+    return new;
+end $$;
+
+CREATE FUNCTION chatd.message_frame(tag text, id bigint, conversation_id bigint, sender_id bigint, sender text, receiver_id bigint, content text, created_at timestamp with time zone, more text) RETURNS text
     LANGUAGE sql STABLE
     AS $$
     select '{"type":"message","content":' || to_json(content)::text
@@ -243,15 +493,15 @@ CREATE FUNCTION chatd.message_frame(tag text, id bigint, conversation_id bigint,
         || ',"sender_id":' || sender_id || ',"sender":"' || sender
         || '","receiver_id":' || receiver_id
         || ',"created_at":' || to_char(created_at at time zone 'UTC', '"\""YYYY-MM-DD"T"HH24:MI:SS.MS"Z\""')
-        || ',"cursor":"' || tag || '-' || id || '-' || date_part('microseconds', created_at)::int || '"}}'
+        || (more || ',"cursor":"') || tag || '-' || id || '-' || date_part('microseconds', created_at)::int || '"}}'
 $$;
 
-CREATE FUNCTION chatd.message_json(id bigint, conversation_id bigint, sender_id bigint, receiver_id bigint, content text, created_at timestamp with time zone) RETURNS text
+CREATE FUNCTION chatd.message_json(id bigint, conversation_id bigint, sender_id bigint, receiver_id bigint, content text, created_at timestamp with time zone, edited_at timestamp with time zone, deleted boolean) RETURNS text
     LANGUAGE sql STABLE
     AS $$
     select '{"id":' || id || ',"conversation_id":' || conversation_id || ',"sender_id":' || sender_id
         || ',"receiver_id":' || receiver_id || ',"content":' || to_json(content)::text
-        || ',"created_at":' || json_time(created_at) || '}'
+        || ',"created_at":' || json_time(created_at) || (changed_json(edited_at, deleted) || '}')
 $$;
 
 CREATE FUNCTION chatd.message_page(conversation bigint, before bigint, after bigint, max_rows integer, careful boolean, OUT page text, OUT next bigint) RETURNS record
@@ -269,7 +519,7 @@ begin
       from messages_between(conversation, before, after, max_rows + 1) m;
     if upto <= most then
         select string_agg(message_json(m.id, m.conversation_id, m.sender_id, m.receiver_id, m.content,
-                                       m.created_at),
+                                       m.created_at, m.edited_at, m.deleted),
                           ',' order by m.id)
                    filter (where not careful or is_readable(m.id, m.content)),
                case when found > max_rows then
@@ -290,7 +540,7 @@ begin
                   from (select r.id, r.n, r.wanted,
                                case when r.wanted and (not careful or is_readable(r.id, r.content))
                                     then message_json(r.id, r.conversation_id, r.sender_id, r.receiver_id,
-                                                      r.content, r.created_at) end as text
+                                                      r.content, r.created_at, r.edited_at, r.deleted) end as text
                           from (select m.*, row_number() over w as n,
                                        row_number() over w <= max_rows
                                        and sum(octet_length(m.content)) over w <= most as wanted
@@ -310,19 +560,6 @@ begin
              order by m.conversation_id desc, m.id desc
              limit 1);
 end $$;
-
-CREATE TABLE chatd.messages (
-    id bigint NOT NULL,
-    sender_id bigint NOT NULL,
-    receiver_id bigint NOT NULL,
-    client_id text DEFAULT (gen_random_uuid())::text NOT NULL,
-    origin bigint,
-    created_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
-    content text NOT NULL,
-    conversation_id bigint NOT NULL,
-    CONSTRAINT messages_client_id_check CHECK (((char_length(client_id) >= 1) AND (char_length(client_id) <= 64))),
-    CONSTRAINT messages_content_created_at_check CHECK ((((octet_length(content) >= 1) AND (octet_length(content) <= 65536)) AND isfinite(created_at)))
-);
 
 CREATE FUNCTION chatd.messages_between(conversation bigint, before bigint, after bigint, max_rows integer) RETURNS SETOF chatd.messages
     LANGUAGE sql STABLE
@@ -383,18 +620,13 @@ $$;
 CREATE FUNCTION chatd.messages_count(sender_ids bigint[], client_ids text[]) RETURNS void
     LANGUAGE sql
     AS $$
-    insert into chatd.sent as s (user_id, day, messages, bytes)
-    select m.sender_id, chatd.today(), count(*), sum(octet_length(m.content))
-      from (select distinct u.sender_id, u.client_id
-              from unnest(sender_ids, client_ids) u (sender_id, client_id)) i
-      join chatd.messages m on m.sender_id = i.sender_id and m.client_id = i.client_id
-     where m.xmin = pg_current_xact_id()::xid
-     group by m.sender_id
-     order by m.sender_id
-    on conflict (user_id) do update
-       set day = excluded.day,
-           messages = excluded.messages + case when s.day = excluded.day then s.messages else 0 end,
-           bytes = excluded.bytes + case when s.day = excluded.day then s.bytes else 0 end
+    select chatd.sent_add(array_agg(c.sender_id), array_agg(c.messages), array_agg(c.bytes))
+      from (select m.sender_id, count(*) as messages, sum(octet_length(m.content)) as bytes
+              from (select distinct u.sender_id, u.client_id
+                      from unnest(sender_ids, client_ids) u (sender_id, client_id)) i
+              join chatd.messages m on m.sender_id = i.sender_id and m.client_id = i.client_id
+             where m.xmin = pg_current_xact_id()::xid
+             group by m.sender_id) c
 $$;
 
 CREATE FUNCTION chatd.messages_inserted() RETURNS trigger
@@ -417,7 +649,7 @@ begin
         raise exception 'host % is not attached', storing using errcode = 'CH001';
     end if;
     if others then
-        perform pg_notify('chatd_' || h.id, 'e ' || (select max(id) from inserted))
+        perform pg_notify('chatd_' || h.id, 'e ' || (select max(coalesce(changed, id)) from inserted))
            from hosts h
           where h.id is distinct from storing
             and exists (select from inserted m
@@ -604,6 +836,19 @@ begin
                 when not exists (select from chatd.users u where u.id = receiver_id) then 'unknown_receiver'
                 when chatd.is_blocked(sender_id, receiver_id) then 'refused' end;
 end $$;
+
+CREATE FUNCTION chatd.sent_add(user_ids bigint[], messages bigint[], bytes bigint[]) RETURNS void
+    LANGUAGE sql
+    AS $$
+    insert into chatd.sent as s (user_id, day, messages, bytes)
+    select i.user_id, chatd.today(), i.messages, i.bytes
+      from unnest(user_ids, messages, bytes) i (user_id, messages, bytes)
+     order by i.user_id
+    on conflict (user_id) do update
+       set day = excluded.day,
+           messages = excluded.messages + case when s.day = excluded.day then s.messages else 0 end,
+           bytes = excluded.bytes + case when s.day = excluded.day then s.bytes else 0 end
+$$;
 
 CREATE FUNCTION chatd.sessions_deleted() RETURNS trigger
     LANGUAGE plpgsql SECURITY DEFINER
@@ -854,7 +1099,8 @@ CREATE FUNCTION chatd_api.event_read(host_id bigint, after bigint, max_rows inte
 declare
     -- However many changes concern other hosts only, one call is short; the caller goes on from
     -- the last row's cursor.
-    upto constant bigint := least(change_last(), after + 50000);
+    last_edit constant bigint := (select max(m.changed) from messages m);
+    upto constant bigint := least(greatest((select max(m.id) from messages m), last_edit, 0), after + 50000);
     here constant text := (select i.tag from instance i
                             where exists (select from hosts h where h.id = event_read.host_id));
     rows_left int := max_rows;
@@ -863,6 +1109,10 @@ begin
     if here is null then
         raise exception 'host % is not attached', event_read.host_id using errcode = 'CH001';
     end if;
+    if last_edit > after then
+        return query select * from event_read_edited(here, event_read.host_id, after, upto, max_rows, careful);
+        return;
+    end if;
     for cursor, stamp, user_ids, origin, frame in
         select m.id, change_stamp(m.created_at),
                case when m.sender_id = m.receiver_id then array[m.sender_id]
@@ -870,7 +1120,7 @@ begin
                case when m.sender_id <> m.receiver_id then m.origin end,
                case when not careful or is_readable(m.id, m.content)
                     then message_frame(here, m.id, m.conversation_id, m.sender_id, u.username,
-                                       m.receiver_id, m.content, m.created_at) end
+                                       m.receiver_id, m.content, m.created_at, '') end
           from messages m
           join users u on u.id = m.sender_id
          where m.id > after and m.id <= upto
@@ -911,6 +1161,11 @@ declare
     rows_left int := max_rows;
     bytes_left int := page_bytes();
 begin
+    if (select max(m.changed) from messages m) > after then
+        return query select * from event_read_user_edited(here, event_read_user.user_id, after, upto, few,
+                                                          looked, max_rows, careful);
+        return;
+    end if;
     for cursor, stamp, user_ids, origin, frame in
         select m.id, change_stamp(m.created_at),
                case when m.sender_id = m.receiver_id then array[m.sender_id]
@@ -920,7 +1175,7 @@ begin
                     then message_frame(here, m.id, m.conversation_id, m.sender_id,
                                        -- Not a join, which might begin with all users.
                                        (select u.username from users u where u.id = m.sender_id),
-                                       m.receiver_id, m.content, m.created_at) end
+                                       m.receiver_id, m.content, m.created_at, '') end
           from ((select * from messages_by_conversation(event_read_user.user_id, after, looked, max_rows)
                   where few)
                 union all
@@ -1036,6 +1291,54 @@ begin
          where m.conversation_id = member_list.conversation_id);
 end $$;
 
+CREATE FUNCTION chatd_api.message_change(host_id bigint, user_ids bigint[], conversation_ids bigint[], message_ids bigint[], contents text[], edit_time bigint DEFAULT NULL::bigint, max_bytes bigint DEFAULT NULL::bigint, audit boolean DEFAULT false) RETURNS TABLE(ordinal integer, status text, change bigint, stamp integer)
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'chatd', 'pg_temp'
+    SET enable_seqscan TO 'off'
+    SET enable_hashjoin TO 'off'
+    SET enable_mergejoin TO 'off'
+    SET jit TO 'off'
+    SET plan_cache_mode TO 'force_generic_plan'
+    AS $$
+#variable_conflict use_column
+declare
+    -- Read by messages_inserted().
+    storing constant text := set_config('chatd.host', host_id::text, true);
+    statuses text[];
+    sizes bigint[];
+begin
+    lock table change_lock in share update exclusive mode;
+    -- A transaction that writes nothing does not wait for a synchronous standby, see message_send().
+    perform pg_current_xact_id();
+    select array_agg(j.status order by j.n), array_agg(j.bytes order by j.n)
+      into statuses, sizes
+      from changes_judged(user_ids, conversation_ids, message_ids, contents, edit_time, max_bytes) j;
+    if max_bytes is not null then
+        perform sent_add(array_agg(c.user_id), array_agg(0::bigint), array_agg(c.bytes))
+           from (select i.user_id, sum(i.bytes)::bigint as bytes
+                   from unnest(user_ids, statuses, sizes) i (user_id, status, bytes)
+                  where i.status = 'ok' and i.bytes > 0
+                  group by i.user_id) c;
+    end if;
+    if audit then
+        insert into earlier_texts (message_id, content)
+        select m.id, m.content
+          from changes_last(message_ids, contents, statuses) c
+          join messages m on m.id = c.message_id
+         where m.content <> coalesce(c.content, '');
+    end if;
+    update messages m
+       set content = coalesce(c.content, ''), deleted = case when c.content is null then true else m.deleted end
+      from changes_last(message_ids, contents, statuses) c
+     where m.id = c.message_id and m.content <> coalesce(c.content, '');
+    return query
+        select i.n::int, i.status, case when i.status = 'ok' then coalesce(m.changed, m.id) end,
+               case when i.status = 'ok' then stamp_at(coalesce(m.changed, m.id)) end
+          from unnest(message_ids, statuses) with ordinality i (message_id, status, n)
+          left join messages m on m.id = i.message_id
+         order by i.n;
+end $$;
+
 CREATE FUNCTION chatd_api.message_history(user_id bigint, other_id bigint, before bigint, after bigint, max_rows integer, careful boolean DEFAULT false) RETURNS TABLE(known boolean, history text, next bigint)
     LANGUAGE plpgsql STABLE SECURITY DEFINER
     SET search_path TO 'chatd', 'pg_temp'
@@ -1109,7 +1412,7 @@ begin
                           message_frame((select tag from instance), m.id, m.conversation_id,
                                         m.sender_id,
                                         (select u.username from users u where u.id = m.sender_id),
-                                        m.receiver_id, m.content, m.created_at) end;
+                                        m.receiver_id, m.content, m.created_at, '') end;
     else
         -- The ids are drawn in the order of the input, so sorted they are in that order again.
         return query
@@ -1135,7 +1438,7 @@ begin
                        message_frame((select tag from instance), m.id, m.conversation_id,
                                      m.sender_id,
                                      (select u.username from users u where u.id = m.sender_id),
-                                     m.receiver_id, m.content, m.created_at) end
+                                     m.receiver_id, m.content, m.created_at, '') end
               from numbered m
              where (select count(*) from put) = cardinality(sender_ids)
              order by m.id;
@@ -1169,7 +1472,8 @@ begin
                    with ordinality i (sender_id, receiver_id, client_id, origin, content, n)
               left join lateral (
                    select m.id, m.created_at, m.origin, m.xmin,
-                          m.receiver_id = i.receiver_id and m.content = i.content as same
+                          m.receiver_id = i.receiver_id
+                          and (m.content = i.content or m.changed is not null) as same
                      from messages m
                     where m.sender_id = i.sender_id and m.client_id = i.client_id) m on true
         )
@@ -1178,6 +1482,20 @@ begin
                j.status = 'ok' and j.own, null
           from judged j
          order by j.n;
+end $$;
+
+CREATE FUNCTION chatd_api.message_show(user_id bigint, conversation_id bigint, message_id bigint) RETURNS text
+    LANGUAGE plpgsql STABLE SECURITY DEFINER
+    SET search_path TO 'chatd', 'pg_temp'
+    SET enable_seqscan TO 'off'
+    SET enable_bitmapscan TO 'off'
+    AS $$
+begin
+    return (select message_json(m.id, m.conversation_id, m.sender_id, m.receiver_id, m.content,
+                                m.created_at, m.edited_at, m.deleted)
+              from messages m
+             where m.id = message_show.message_id and m.conversation_id = message_show.conversation_id
+               and message_show.user_id in (m.sender_id, m.receiver_id));
 end $$;
 
 CREATE FUNCTION chatd_api.presence_check(user_ids bigint[]) RETURNS integer
@@ -1819,6 +2137,12 @@ CREATE TABLE chatd.conversations (
     CONSTRAINT conversations_kind_check CHECK ((kind = 'direct'::text))
 );
 
+CREATE TABLE chatd.earlier_texts (
+    message_id bigint NOT NULL,
+    replaced_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    content text NOT NULL
+);
+
 CREATE SEQUENCE chatd.host_seq
     AS integer
     START WITH 1
@@ -1968,13 +2292,19 @@ CREATE INDEX blocks_blocked ON chatd.blocks USING btree (blocked_id, user_id);
 
 CREATE UNIQUE INDEX blocks_told ON chatd.blocks USING btree (change) WHERE told;
 
+CREATE INDEX earlier_texts_message ON chatd.earlier_texts USING btree (message_id, replaced_at);
+
 CREATE UNIQUE INDEX instance_only_one ON chatd.instance USING btree ((true));
 
 CREATE INDEX members_user ON chatd.members USING btree (user_id, conversation_id);
 
+CREATE INDEX messages_changed ON chatd.messages USING btree (changed) WHERE (changed IS NOT NULL);
+
 CREATE UNIQUE INDEX messages_client_id ON chatd.messages USING btree (sender_id, client_id);
 
 CREATE INDEX messages_conversation ON chatd.messages USING btree (conversation_id, id) INCLUDE (sender_id);
+
+CREATE INDEX messages_conversation_changed ON chatd.messages USING btree (conversation_id, changed) INCLUDE (id, deleted) WHERE (changed IS NOT NULL);
 
 CREATE UNIQUE INDEX presence_change ON chatd.presence USING btree (change);
 
@@ -2002,9 +2332,15 @@ CREATE TRIGGER blocks_lock BEFORE INSERT OR DELETE OR UPDATE ON chatd.blocks FOR
 
 CREATE TRIGGER message_addressed BEFORE INSERT ON chatd.messages FOR EACH ROW WHEN ((new.conversation_id IS NULL)) EXECUTE FUNCTION chatd.message_addressed();
 
+CREATE TRIGGER message_changing BEFORE UPDATE OF content, deleted ON chatd.messages FOR EACH ROW WHEN (((old.content IS DISTINCT FROM new.content) OR (old.deleted IS DISTINCT FROM new.deleted))) EXECUTE FUNCTION chatd.message_changing();
+
 CREATE TRIGGER messages_inserted AFTER INSERT ON chatd.messages REFERENCING NEW TABLE AS inserted FOR EACH STATEMENT EXECUTE FUNCTION chatd.messages_inserted();
 
 CREATE TRIGGER messages_lock BEFORE INSERT ON chatd.messages FOR EACH STATEMENT EXECUTE FUNCTION chatd.change_lock();
+
+CREATE TRIGGER messages_update_lock BEFORE UPDATE OF content, deleted ON chatd.messages FOR EACH STATEMENT EXECUTE FUNCTION chatd.change_lock();
+
+CREATE TRIGGER messages_updated AFTER UPDATE ON chatd.messages REFERENCING NEW TABLE AS inserted FOR EACH STATEMENT EXECUTE FUNCTION chatd.messages_inserted();
 
 CREATE TRIGGER sessions_deleted AFTER DELETE ON chatd.sessions REFERENCING OLD TABLE AS deleted FOR EACH STATEMENT EXECUTE FUNCTION chatd.sessions_deleted();
 

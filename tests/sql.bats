@@ -856,8 +856,10 @@ revocations() {
 }
 
 @test "the text of a message is an expression in the plan, not a call for each row" {
-    equal "$(q "explain verbose select message_frame('t', id, conversation_id, sender_id, 'n', receiver_id, content, created_at),
-        message_json(id, conversation_id, sender_id, receiver_id, content, created_at) from messages" | grep -Ec 'message_(frame|json)')" 0
+    equal "$(q "explain verbose select message_frame('t', id, conversation_id, sender_id, 'n', receiver_id, content, created_at, ''),
+        message_json(id, conversation_id, sender_id, receiver_id, content, created_at, edited_at, deleted),
+        event_frame('t', id, id, conversation_id, sender_id, 'n', receiver_id, content, created_at, edited_at, deleted)
+        from messages" | grep -Ec '(message|event|change)_(frame|json)')" 0
 }
 
 @test "doorbells ring where a sender or receiver is connected, and nowhere else" {
@@ -881,6 +883,52 @@ revocations() {
     api "begin; select from chatd_api.message_send(1, '{1}', '{1}', '{d}', '{1}', '{x}', '{t}'); commit;
          select from chatd_api.message_send(null, '{1}', '{2}', '{e}', '{1}', '{x}', null)"
     equal "$(host_bells 1)/$(host_bells 2)" "e 8/e 8"
+}
+
+# Changes of messages ----------------------------------------------------------------------------
+
+# message_change USERS CONVERSATIONS MESSAGES CONTENTS [BOUNDS]: null in CONTENTS deletes.
+message_change() {
+    api "select status, change from chatd_api.message_change(1, '{$1}', '{$2}', '{$3}', '{$4}'${5:+, $5})" | xargs
+}
+
+@test "message_change: a batch counts in its order, each gets its own result, and of several texts of a message the last is stored" {
+    host_open 1 >/dev/null
+    host_open 2 >/dev/null
+    session_open 2 1,2 1,2
+    api "select from chatd_api.message_send(1, '{1,1,2}', '{2,2,1}', '{a,b,c}', '{1,1,1}', '{one,two,three}', null)"
+    c=$(q "select conversation_id from contacts where user_id = 1 and contact_id = 2")
+    host_bells 1
+    host_bells 2
+    equal "$(message_change 1,1,2,3,1,1,1 "$c,$c,$c,$c,$c,$c,$((c + 1))" 2,1,2,1,1,2,2 dos,null,x,x,uno,due,x)" \
+        "ok|5 ok|4 not_sender| unknown_message| deleted| ok|5 unknown_message|"
+    equal "$(host_bells 1)/$(host_bells 2)" "/e 5"
+    equal "$(q "select id, changed, content, deleted from messages order by id" | xargs)" "1|4||t 2|5|due| 3||three|"
+    # Once more: nothing changes, and nobody is rung.
+    equal "$(message_change 1,1 "$c,$c" 2,1 due,null)/$(host_bells 2)" "ok|5 ok|4/"
+    # What is changed by hand rings as well, where somebody of it is.
+    q "update messages set content = 'tre' where id = 3"
+    equal "$(host_bells 1)/$(host_bells 2)" "/e 6"
+    equal "$(message_change '' '' '' '')/$(host_bells 2)" /
+}
+
+@test "message_change: the quota takes what is new, in the order of the batch, and counts what was stored" {
+    host_open 1 >/dev/null
+    api "select from chatd_api.message_send(1, '{1,1}', '{2,2}', '{a,b}', '{1,1}', '{one,two}', null, null, 100)"
+    c=$(q "select conversation_id from contacts where user_id = 1 and contact_id = 2")
+    equal "$(message_change 1,1,1,1 "$c,$c,$c,$c" 1,2,1,1 1234,two,123,1 'null, 10')" "ok|3 ok|2 quota| quota|"
+    equal "$(q "select messages, bytes from sent where user_id = 1")/$(q "select content from messages where id = 1")" "2|10/1234"
+    equal "$(message_change 1,1 "$c,$c" 1,2 null,null 'null, 10')" "ok|4 ok|5"
+    equal "$(q "select messages, bytes from sent where user_id = 1")" "2|10"
+    equal "$(message_change 1 "$c" 1 x '0')" "deleted|"
+}
+
+@test "message_change: a host that is not attached changes nothing" {
+    api "select from chatd_api.message_send(null, '{1}', '{2}', '{a}', '{1}', '{one}', null)"
+    c=$(q "select conversation_id from contacts where user_id = 1 and contact_id = 2")
+    api "do \$\$ begin perform chatd_api.message_change(7, '{1}', array[$c], '{1}', '{x}');
+               exception when sqlstate 'CH001' then return; end \$\$"
+    equal "$(q "select content, changed from messages")" "one|"
 }
 
 # Typing ----------------------------------------------------------------------------------------
