@@ -54,7 +54,7 @@ with Innocents():
             elif not row.waiting:
                 seq = c.say("RESUME")   # it has no answer: the channel goes on
             kind, _ = c.answer(seq)
-            assert kind != "FAILED" or row.name in ("LOGIN", "PASSWORD", "SIGN"), (row.name, state, kind)
+            assert kind != "FAILED" or row.name in ("LOGIN", "PASSWORD", "SIGN", "EDIT"), (row.name, state, kind)
             c.close()
 PY
 }
@@ -105,7 +105,7 @@ with Innocents():
         bad |= {fits + b"\0", fits + b"more"}
         if row.name not in ("HISTORY", "LOGOUT", "ME", "TYPING", "BLOCK", "BLOCKS", "CONVERSATIONS", "CONVERSATION", "MEMBERS",
                             "RECEIPT") and good(row.name, who) is not None:
-            at = {"HELLO": 12, "SEND": 8, "SIGN": 4, "USERS": 12, "CHANGE_ME": 1}.get(row.name, 0)      # of its first text
+            at = {"HELLO": 12, "SEND": 8, "SIGN": 4, "USERS": 12, "CHANGE_ME": 1, "EDIT": 17}.get(row.name, 0)      # of its first text
             size = struct.unpack_from("=I", fits, at)[0]
             for n in (size + 1, 2**31, 2**32 - 1, len(fits)):
                 bad.add(fits[:at] + u32(n) + fits[at + 4:])
@@ -163,6 +163,10 @@ with Innocents() as them:
         c = Channel(BOUND, who)
         c.say("CHANGE_ME", change_me_payload(*change))
         c.ended(change)
+    for edit in ((b"nul\0",), (b"\xff\xfe",), (b"x" * 20000,), (b"text", 1), (b"x", 255)):
+        c = Channel(BOUND, who)
+        c.say("EDIT", edit_payload(1, 1, *edit))
+        c.ended(edit)
     for state, name, rest in ((BOUND, "ATTACH", u64(0)), (ATTACHED, "RESUME", b"")):
         c = Channel(state, who)
         c.say(name, text("c" * 65) + rest)
@@ -173,6 +177,8 @@ with Innocents() as them:
         assert c.ask("SEND", send_payload(nobody, "x"))[0] == "FAILED"
         assert c.ask("HISTORY", history_payload(nobody))[0] == "FAILED"
         assert c.ask("BLOCK", u64(nobody) + b"\1")[0] == "FAILED"
+        for edit in (edit_payload(nobody, 1), edit_payload(1, nobody), edit_payload(nobody, nobody, "", 1), edit_payload(1, 1, "")):
+            assert c.ask("EDIT", edit)[0] == "FAILED"
     c.close()
     c = Channel(ATTACHED, who)
     for nobody in (0, -1, 2**63 - 1, -2**63, who.id, to):

@@ -14,6 +14,7 @@
 #include "broker.h"
 #include "clock.h"
 #include "connections.h"
+#include "edits.h"
 #include "feed.h"
 #include "limits.h"
 #include "lists.h"
@@ -89,7 +90,7 @@ static const char *serve_sign(struct peer *p, const struct ipc_message *m)
     return NULL;
 }
 
-/* --- SEND, ATTACH --- */
+/* --- SEND, EDIT, ATTACH --- */
 
 static const char *serve_send(struct peer *p, const struct ipc_message *m)
 {
@@ -103,6 +104,20 @@ static const char *serve_send(struct peer *p, const struct ipc_message *m)
         !db_can_store(s.id.p, s.id.n) || !db_can_store(s.content.p, s.content.n))
         return malformed;
     sends_add(p, asker_of(p, m), &s);
+    return NULL;
+}
+
+static const char *serve_edit(struct peer *p, const struct ipc_message *m)
+{
+    struct ipc_reader r = ipc_read(m);
+    struct editing e = {.conversation = (int64_t)ipc_get_u64(&r)};
+    e.message = (int64_t)ipc_get_u64(&r);
+    e.deletes = ipc_get_u8(&r) != 0;
+    e.content = ipc_get_text(&r, IPC_MAX_CONTENT);
+    if (!ipc_read_end(&r) || e.content.n > (e.deletes ? 0 : broker.conf.max_content) ||
+        !db_can_store(e.content.p, e.content.n))
+        return malformed;
+    edits_add(p, asker_of(p, m), &e);
     return NULL;
 }
 
@@ -179,6 +194,7 @@ static const char *(*const handlers[IPC_TYPE_COUNT])(struct peer *, const struct
     [IPC_RECEIPT] = serve_receipt,
     [IPC_BLOCK] = me_block,
     [IPC_BLOCKS] = lists_blocks,
+    [IPC_EDIT] = serve_edit,
 };
 
 const char *request_serve(struct peer *p, const struct ipc_message *m)

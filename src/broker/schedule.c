@@ -5,6 +5,7 @@
 
 #include "answers.h"
 #include "broker.h"
+#include "edits.h"
 #include "events.h"
 #include "feed.h"
 #include "hosts.h"
@@ -39,6 +40,7 @@ static const struct part {
     {NULL, feed_link_lost, feed_retry, feed_free},
     {NULL, NULL, events_wanted, NULL},
     {NULL, sends_link_lost, NULL, sends_free},
+    {NULL, edits_link_lost, NULL, edits_free},
     {statuses_link_up, statuses_link_lost, statuses_wanted, statuses_free},
     {NULL, hosts_link_lost, NULL, hosts_free},
     {skew_link_up, NULL, skew_tick, NULL},
@@ -114,22 +116,35 @@ void schedule_init(int status_fd)
     rows_init(resume_opened);
     sends_init();
     receipts_init();
+    edits_init();
     link_init(status_fd, &owner);
+}
+
+typedef bool (*starter)(struct db *);
+
+/* Starts the first of these, after the last one that was started, that has something to do. In
+ * turn, so that none starves another: each does so much at once, and may have more to go. */
+static void start_next(struct db *db, const starter *kinds, size_t count, size_t *last)
+{
+    for (size_t i = 1; i <= count; i++) {
+        size_t next = (*last + i) % count;
+        if (kinds[next](db)) {
+            *last = next;
+            return;
+        }
+    }
 }
 
 static void next_write(struct db *writer)
 {
-    /* Alternate, so that neither rows nor messages starve the other. */
-    static bool turn;
-    turn = !turn;
-    if (link_is_up() && turn && sends_write(writer))
-        return;
-    if (rows_write(writer))
-        return;
-    if (!link_is_up())
+    static const starter kinds[] = {sends_write, rows_write, statuses_write, edits_write};
+    static size_t last;
+    if (!link_is_up()) {
+        if (rows_write(writer))
+            return;
         link_set_up();
-    if (!statuses_write(writer))
-        sends_write(writer);
+    }
+    start_next(writer, kinds, sizeof(kinds) / sizeof(kinds[0]), &last);
 }
 
 static void next_read(struct db *listener)
@@ -137,17 +152,9 @@ static void next_read(struct db *listener)
     /* Beat as soon as other hosts can see this one; read the revoked tokens before serving. */
     if (hosts_listen(listener) || revocations_read(listener) || !link_is_up())
         return;
-    /* In turn, so that none starves another: each reads a page, and may have many to go. */
-    static bool (*const kinds[])(struct db *) = {events_read, statuses_read, hosts_sweep};
-    enum { KINDS = sizeof(kinds) / sizeof(kinds[0]) };
+    static const starter kinds[] = {events_read, statuses_read, hosts_sweep};
     static size_t last;
-    for (size_t i = 1; i <= KINDS; i++) {
-        size_t next = (last + i) % KINDS;
-        if (kinds[next](listener)) {
-            last = next;
-            return;
-        }
-    }
+    start_next(listener, kinds, sizeof(kinds) / sizeof(kinds[0]), &last);
 }
 
 void schedule_turn(void)
@@ -164,8 +171,8 @@ void schedule_turn(void)
 
 bool schedule_is_quiet(void)
 {
-    return !link_is_up() ||
-           (link_writer() && !rows_has_work() && !sends_has_work() && !receipts_has_work());
+    return !link_is_up() || (link_writer() && !rows_has_work() && !sends_has_work() &&
+                             !edits_has_work() && !receipts_has_work());
 }
 
 void schedule_free(void)

@@ -122,7 +122,11 @@ enum ipc_named { IPC_NAMES_USER, IPC_NAMES_CONVERSATION };
                                                                                                    \
     M(BLOCK, SESSION, 9, IPC_IS_BOUND, 1) /* u64 user, u8: block, rather than lift -> REPLY */     \
     /* Whom the user blocks: u64 after, u32 limit -> REPLY */                                      \
-    M(BLOCKS, SESSION, 12, IPC_IS_BOUND, 1)
+    M(BLOCKS, SESSION, 12, IPC_IS_BOUND, 1)                                                        \
+                                                                                                   \
+    /* u64 conversation, message, u8 deletes, text content -> SENT, in its place, if the channel   \
+     * is attached; otherwise REPLY. To do it again does no harm. */                               \
+    M(EDIT, SESSION, 21 + IPC_MAX_CONTENT, IPC_USER, IPC_MAX_SENDS)
 
 /* What can go wrong with a request, a row each: name; code on a WebSocket; HTTP status; whether
  * trying again later makes sense; what the client is told. */
@@ -145,6 +149,13 @@ enum ipc_named { IPC_NAMES_USER, IPC_NAMES_CONVERSATION };
       "This account blocks as many users as it may; unblock one first")                            \
     E(BLOCKING, "too_many", 429, 1, "Too many blocks were set or lifted; try again in a minute")   \
     E(CONFLICT, "conflict", 409, 0, "This id was used before, for another message")                \
+    E(UNKNOWN_MESSAGE, "unknown_message", 404, 0,                                                  \
+      "There is no message with this message_id in a conversation of yours with this "             \
+      "conversation_id")                                                                           \
+    E(NOT_SENDER, "not_sender", 403, 0, "Only who sent a message may change or delete it")         \
+    E(DELETED, "deleted", 409, 0, "This message was deleted, so it cannot be edited")              \
+    E(TOO_LATE, "too_late", 403, 0,                                                                \
+      "This message was sent too long ago to be edited; it can still be deleted")                  \
     E(USERNAME_TAKEN, "username_taken", 409, 0, "This username is taken")                          \
     E(EMAIL_TAKEN, "email_taken", 409, 0, "This email is taken")                                   \
     E(INVALID, "invalid", 400, 0, "The database does not accept this content")                     \

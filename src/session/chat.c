@@ -65,6 +65,13 @@ static void take_auth(struct live *l, const struct chat_frame *f)
     bound_messages(chat_of(l));
 }
 
+/* Until it is answered, over a restart of the broker, too. */
+static bool is_kept(enum chat_type type)
+{
+    return type == CHAT_MESSAGE || type == CHAT_READ || type == CHAT_DELIVERED ||
+           type == CHAT_EDIT || type == CHAT_DELETE;
+}
+
 static void take_chat_frame(struct live *l, const struct ws_data *d)
 {
     struct chat_frame f;
@@ -73,7 +80,7 @@ static void take_chat_frame(struct live *l, const struct ws_data *d)
         take_auth(l, &f);
     } else if (f.type != CHAT_INVALID && signin_waits(l)) {
         complain(l, &f, "unauthorized", "Say first who you are, by an auth frame with a token");
-    } else if (f.type == CHAT_MESSAGE || f.type == CHAT_READ || f.type == CHAT_DELIVERED) {
+    } else if (is_kept(f.type)) {
         live_send(l, &f);
     } else if (f.type == CHAT_TYPING) {
         live_typing(l, &f);

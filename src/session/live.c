@@ -54,7 +54,8 @@ static void take_sent(struct live *l, const struct ipc_message *m)
     struct pending_item *item = take_answered(l, m->seq);
     if (item && item->has_id && ipc_read_end(&r)) {
         struct buf json = BUF_INIT;
-        chat_put_ack(&json, pending_id(item), message, cursor, duplicate);
+        chat_put_ack(&json, pending_id(item), message, cursor,
+                     item->type == CHAT_MESSAGE ? &duplicate : NULL);
         live_put_json(l, &json);
     }
     free(item);

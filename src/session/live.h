@@ -84,8 +84,8 @@ void live_init(struct live *l, const struct live_kind *kind, struct client *c, s
  * broker checks its first token. */
 bool live_may_send(const struct live *l);
 
-/* Sends a message or a receipt, now or once the channel is ready. An error follows, or an
- * acknowledgement if it is a message with an id. */
+/* Sends a message, a change of one, or a receipt, now or once the channel is ready. An error
+ * follows, or an acknowledgement if it has an id and is no receipt. */
 void live_send(struct live *l, const struct chat_frame *f);
 
 /* Says that the client's user writes to somebody, if that can be said at once. */

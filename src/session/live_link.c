@@ -29,17 +29,30 @@ static void put_receipt(struct buf *out, const struct pending_item *item)
     ipc_put_u8(out, item->type == CHAT_READ);
 }
 
+static void put_change(struct buf *out, const struct pending_item *item)
+{
+    ipc_put_u64(out, (uint64_t)item->conversation);
+    ipc_put_u64(out, (uint64_t)item->message);
+    ipc_put_u8(out, item->type == CHAT_DELETE);
+    ipc_put_text(out, item->text + item->id_size, item->content_size);
+}
+
+static const struct kind {
+    enum ipc_type request;
+    void (*put)(struct buf *out, const struct pending_item *item);
+} kinds[] = {
+    [CHAT_MESSAGE] = {IPC_SEND, put_message},      [CHAT_READ] = {IPC_RECEIPT, put_receipt},
+    [CHAT_DELIVERED] = {IPC_RECEIPT, put_receipt}, [CHAT_EDIT] = {IPC_EDIT, put_change},
+    [CHAT_DELETE] = {IPC_EDIT, put_change},
+};
+
 void live_link_post(struct live *l, struct pending_item *item)
 {
     struct buf *out = &l->ask->channel.out;
-    bool message = item->type == CHAT_MESSAGE;
-    size_t begin = ask_begin(l->ask, message ? IPC_SEND : IPC_RECEIPT);
+    size_t begin = ask_begin(l->ask, kinds[item->type].request);
     item->seq = l->ask->seq;
     l->posted++;
-    if (message)
-        put_message(out, item);
-    else
-        put_receipt(out, item);
+    kinds[item->type].put(out, item);
     ipc_end(out, begin);
     item->posted = true;
 }

@@ -1,6 +1,7 @@
 /*
- * Messages and receipts that the client has sent and the broker has not answered yet. They are kept
- * whole, so that none is lost if the broker dies: the next one gets them again, under the same id.
+ * Messages, changes of them, and receipts, which the client has sent and the broker has not
+ * answered yet. They are kept whole, so that none is lost if the broker dies: the next one gets
+ * them again, under the same id.
  */
 #ifndef PENDING_H
 #define PENDING_H
@@ -14,9 +15,9 @@ struct pending_item {
     uint32_t seq;     /* of the request that carries it now */
     int64_t deadline; /* clock_ms(): without an answer by then the client gets an error */
     bool posted;      /* already sent to a broker */
-    bool has_id;      /* the client named it; of a message it expects an ack */
+    bool has_id;      /* the client named it; unless it is a receipt it expects an ack */
     int64_t receiver; /* CHAT_MESSAGE */
-    int64_t conversation, message; /* CHAT_READ, CHAT_DELIVERED */
+    int64_t conversation, message; /* of the others */
     size_t id_size, content_size;
     char text[]; /* the id, then the content */
 };

@@ -52,27 +52,27 @@ static void read_receiver(struct chat_frame *f)
                      "\"data.receiver_id\" must be a user id, a whole number above zero");
 }
 
-static void read_message(struct chat_frame *f, size_t max_content)
+static bool read_content(struct chat_frame *f, size_t max_content)
 {
-    f->type = CHAT_MESSAGE;
     if (json_get_text(f->json, "content", &f->content) != JSON_OK) {
         refuse_frame(f, "bad_field", "\"content\" must be a string");
-        return;
+        return false;
     }
     const char *wrong = chat_content_error(f->content.n, max_content);
     if (wrong)
         refuse_frame(f, f->content.n ? "too_large" : "bad_field", wrong);
-    else
+    return !wrong;
+}
+
+static void read_message(struct chat_frame *f, size_t max_content)
+{
+    f->type = CHAT_MESSAGE;
+    if (read_content(f, max_content))
         read_receiver(f);
 }
 
-static void read_typing(struct chat_frame *f)
-{
-    f->type = CHAT_TYPING;
-    read_receiver(f);
-}
-
-static void read_receipt(struct chat_frame *f, enum chat_type type)
+/* Which message is meant. */
+static void read_place(struct chat_frame *f, enum chat_type type)
 {
     struct json_object *data;
     f->type = type;
@@ -86,6 +86,19 @@ static void read_receipt(struct chat_frame *f, enum chat_type type)
     else if (json_get_id(data, "message_id", &f->message) != JSON_OK)
         refuse_frame(f, "bad_field",
                      "\"data.message_id\" must be a message's id, a whole number above zero");
+}
+
+static void read_edit(struct chat_frame *f, size_t max_content)
+{
+    f->type = CHAT_EDIT;
+    if (read_content(f, max_content))
+        read_place(f, CHAT_EDIT);
+}
+
+static void read_typing(struct chat_frame *f)
+{
+    f->type = CHAT_TYPING;
+    read_receiver(f);
 }
 
 /* "data" and its "cursor" may be missing: then nothing is resumed, and the client learns where it
@@ -112,9 +125,9 @@ static void read_auth(struct chat_frame *f)
         refuse_frame(f, "bad_field", "\"data.token\" must be a string, a token as /login gives it");
 }
 
-static const char unknown_type[] = "Unknown \"type\"; known are \"message\", \"typing\", "
-                                   "\"read\", \"delivered\", \"resume\", \"auth\" and "
-                                   "\"ping\"";
+static const char unknown_type[] =
+    "Unknown \"type\"; known are \"message\", \"edit\", \"delete\", \"typing\", \"read\", "
+    "\"delivered\", \"resume\", \"auth\" and \"ping\"";
 
 void chat_frame_parse(struct chat_frame *f, const char *text, size_t n, size_t max_content)
 {
@@ -141,9 +154,13 @@ void chat_frame_parse(struct chat_frame *f, const char *text, size_t n, size_t m
     else if (type.n == 6 && memcmp(type.p, "typing", 6) == 0)
         read_typing(f);
     else if (type.n == 4 && memcmp(type.p, "read", 4) == 0)
-        read_receipt(f, CHAT_READ);
+        read_place(f, CHAT_READ);
     else if (type.n == 9 && memcmp(type.p, "delivered", 9) == 0)
-        read_receipt(f, CHAT_DELIVERED);
+        read_place(f, CHAT_DELIVERED);
+    else if (type.n == 4 && memcmp(type.p, "edit", 4) == 0)
+        read_edit(f, max_content);
+    else if (type.n == 6 && memcmp(type.p, "delete", 6) == 0)
+        read_place(f, CHAT_DELETE);
     else
         refuse_frame(f, "unknown_type", unknown_type);
 }
@@ -174,13 +191,15 @@ void chat_put_error(struct buf *out, struct text id, const char *code, bool temp
 }
 
 void chat_put_ack(struct buf *out, struct text id, uint64_t message, struct text cursor,
-                  bool duplicate)
+                  const bool *duplicate)
 {
     buf_puts(out, "{\"type\":\"ack\"");
     put_id(out, id);
     buf_printf(out, ",\"data\":{\"message_id\":%llu,\"cursor\":", (unsigned long long)message);
     json_put_string(out, cursor.p, cursor.n);
-    buf_printf(out, ",\"duplicate\":%s}}", duplicate ? "true" : "false");
+    if (duplicate)
+        buf_puts(out, *duplicate ? ",\"duplicate\":true" : ",\"duplicate\":false");
+    buf_puts(out, "}}");
 }
 
 void chat_put_resumed(struct buf *out, struct text id, struct text cursor, bool recovered)

@@ -24,7 +24,9 @@ enum chat_type {
     CHAT_PING,
     CHAT_TYPING,
     CHAT_READ,
-    CHAT_DELIVERED
+    CHAT_DELIVERED,
+    CHAT_EDIT,
+    CHAT_DELETE,
 };
 
 /* Views into the parsed object; they live until chat_frame_free(). */
@@ -33,11 +35,12 @@ struct chat_frame {
     struct text id; /* NULL: none given, or not usable */
     struct text content;
     int64_t receiver;
-    int64_t conversation, message; /* CHAT_READ, CHAT_DELIVERED: up to this message */
-    struct text cursor;            /* CHAT_RESUME: empty: from now on */
-    struct text token;             /* CHAT_AUTH: not empty */
-    const char *code;              /* CHAT_INVALID: what is wrong, as a word ... */
-    const char *error;             /* ... and as a sentence; static */
+    int64_t conversation,
+        message;        /* CHAT_READ, CHAT_DELIVERED: up to this; CHAT_EDIT, CHAT_DELETE */
+    struct text cursor; /* CHAT_RESUME: empty: from now on */
+    struct text token;  /* CHAT_AUTH: not empty */
+    const char *code;   /* CHAT_INVALID: what is wrong, as a word ... */
+    const char *error;  /* ... and as a sentence; static */
     struct json_object *json;
 };
 
@@ -56,9 +59,9 @@ const char *chat_content_error(size_t size, size_t max_content);
 void chat_put_error(struct buf *out, struct text id, const char *code, bool temporary,
                     const char *text);
 
-/* Appends {"type":"ack", ...}. */
+/* Appends {"type":"ack", ...}. duplicate: was the message there already? NULL: it is no new one. */
 void chat_put_ack(struct buf *out, struct text id, uint64_t message, struct text cursor,
-                  bool duplicate);
+                  const bool *duplicate);
 
 /* Appends {"type":"resumed", ...}. id: NULL for none. */
 void chat_put_resumed(struct buf *out, struct text id, struct text cursor, bool recovered);

@@ -18,6 +18,11 @@ static bool is_receipt(const struct chat_frame *f)
     return f->type == CHAT_READ || f->type == CHAT_DELIVERED;
 }
 
+static bool names_message(const struct chat_frame *f)
+{
+    return is_receipt(f) || f->type == CHAT_EDIT || f->type == CHAT_DELETE;
+}
+
 static void put_again(struct buf *out, const struct chat_frame *f)
 {
     buf_puts(out, f->type == CHAT_MESSAGE  ? "{\"type\":\"message\""
@@ -26,18 +31,20 @@ static void put_again(struct buf *out, const struct chat_frame *f)
                   : f->type == CHAT_TYPING ? "{\"type\":\"typing\""
                   : f->type == CHAT_READ   ? "{\"type\":\"read\""
                   : is_receipt(f)          ? "{\"type\":\"delivered\""
+                  : f->type == CHAT_EDIT   ? "{\"type\":\"edit\""
+                  : f->type == CHAT_DELETE ? "{\"type\":\"delete\""
                                            : "{\"type\":\"ping\"");
     if (f->id.p) {
         buf_puts(out, ",\"id\":");
         json_put_string(out, f->id.p, f->id.n);
     }
-    if (f->type == CHAT_MESSAGE) {
+    if (f->content.p) {
         buf_puts(out, ",\"content\":");
         json_put_string(out, f->content.p, f->content.n);
+    }
+    if (f->type == CHAT_MESSAGE || f->type == CHAT_TYPING) {
         buf_printf(out, ",\"data\":{\"receiver_id\":%lld}", (long long)f->receiver);
-    } else if (f->type == CHAT_TYPING) {
-        buf_printf(out, ",\"data\":{\"receiver_id\":%lld}", (long long)f->receiver);
-    } else if (is_receipt(f)) {
+    } else if (names_message(f)) {
         buf_printf(out, ",\"data\":{\"conversation_id\":%lld,\"message_id\":%lld}",
                    (long long)f->conversation, (long long)f->message);
     } else if (f->type == CHAT_RESUME) {
@@ -80,7 +87,7 @@ static void check_answers(const struct chat_frame *f)
     const char *error;
     chat_put_pong(&out[0], f->id);
     chat_put_error(&out[1], f->id, "code", true, f->error ? f->error : "text");
-    chat_put_ack(&out[2], f->id, UINT64_MAX, (struct text){"c", 1}, false);
+    chat_put_ack(&out[2], f->id, UINT64_MAX, (struct text){"c", 1}, &(bool){false});
     chat_put_resumed(&out[3], f->id, (struct text){"c", 1}, true);
     chat_put_authenticated(&out[4], f->id, INT64_MAX, INT64_MAX);
     for (int i = 0; i < 5; i++) {
@@ -100,8 +107,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
                 utf8_valid((const uint8_t *)f.content.p, f.content.n));
     if (f.type == CHAT_TYPING)
         REQUIRE(f.receiver > 0);
-    if (is_receipt(&f))
+    if (names_message(&f))
         REQUIRE(f.conversation > 0 && f.message > 0);
+    if (f.type == CHAT_EDIT)
+        REQUIRE(f.content.n >= 1 && f.content.n <= MAX_CONTENT);
     if (f.type == CHAT_AUTH)
         REQUIRE(f.token.n >= 1 && utf8_valid((const uint8_t *)f.token.p, f.token.n));
     if (f.type != CHAT_INVALID)

@@ -78,6 +78,10 @@ def change_me_payload(what=1, name="A name", email="", word=""):
     return bytes([what]) + text(name) + text(email) + text(word)
 
 
+def edit_payload(conversation, message, content="text", deletes=0):
+    return u64(conversation) + u64(message) + bytes([deletes]) + text(content)
+
+
 def hello(address="192.0.2.1", version=VERSION):
     return u32(version) + u64(dice.randrange(1, 2**62)) + text(address)
 
@@ -115,6 +119,7 @@ def good(name, who=None):
         "CONVERSATION": lambda: u64(own_conversation(somebody)),
         "MEMBERS": lambda: u64(own_conversation(somebody)),
         "RECEIPT": lambda: u64(own_conversation(somebody)) + u64(1) + b"\1",
+        "EDIT": lambda: edit_payload(1, 1),
     }.get(name, lambda: None)()
 
 

@@ -1,4 +1,4 @@
-/* Answers to messages; see answers.h. */
+/* Answers to messages and to changes of them; see answers.h. */
 #include "answers.h"
 
 #include <string.h>
@@ -10,6 +10,7 @@
 struct held_answer {
     struct cursor wait; /* send after all changes before this one; change 0: at once */
     uint64_t message;
+    uint32_t type; /* enum ipc_type of the request */
     uint32_t seq;
     uint32_t error; /* enum ipc_error */
     bool duplicate;
@@ -31,7 +32,7 @@ static void put_sent(struct peer *p, const struct held_answer *a)
 
 static void put_answer(struct peer *p, const struct held_answer *a)
 {
-    peer_answering((struct asker){p->id, IPC_SEND, a->seq});
+    peer_answering((struct asker){p->id, (enum ipc_type)a->type, a->seq});
     if (!a->error) {
         put_sent(p, a);
         return;
@@ -67,29 +68,33 @@ void answers_void(struct peer *p)
     }
 }
 
-static void put_or_hold(struct peer *p, const struct held_answer *a)
+static void put_or_hold(const struct asker *asker, struct held_answer a)
 {
-    if (p->state != IPC_IS_ATTACHED || (!a->wait.change && buf_len(&p->feed.answers) == 0)) {
-        put_answer(p, a);
+    struct peer *p = peer_find(asker->peer);
+    if (!p)
+        return;
+    a.type = asker->type;
+    a.seq = asker->seq;
+    if (p->state != IPC_IS_ATTACHED || (!a.wait.change && buf_len(&p->feed.answers) == 0)) {
+        put_answer(p, &a);
     } else {
         if (buf_len(&p->feed.answers) == 0)
             buf_append(&askers, &p->id, sizeof(p->id));
-        buf_append(&p->feed.answers, a, sizeof(*a));
+        buf_append(&p->feed.answers, &a, sizeof(a));
     }
     outbox_add(p);
 }
 
-void answers_ack(struct peer *p, uint32_t seq, struct answer_ack ack)
+void answers_ack(struct asker asker, struct answer_ack ack)
 {
-    put_or_hold(p, &(struct held_answer){.wait = ack.message,
-                                         .message = ack.message.change,
-                                         .seq = seq,
-                                         .duplicate = ack.duplicate});
+    put_or_hold(&asker, (struct held_answer){.wait = ack.change,
+                                             .message = ack.message,
+                                             .duplicate = ack.duplicate});
 }
 
-void answers_refuse(struct peer *p, uint32_t seq, enum ipc_error error)
+void answers_refuse(struct asker asker, enum ipc_error error)
 {
-    put_or_hold(p, &(struct held_answer){.seq = seq, .error = error});
+    put_or_hold(&asker, (struct held_answer){.error = error});
 }
 
 void answers_release(void)

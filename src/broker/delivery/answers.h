@@ -1,5 +1,6 @@
 /*
- * The answers to a peer's messages, each in its place among the changes.
+ * The answers to a peer's messages, and to its changes of them, each in its place among the
+ * changes.
  *
  * Acknowledgements follow the order of changes: the one for change 91 goes out after every change
  * before 91 that concerns the peer. So a client can resume from whatever it saw last. Refusals and
@@ -11,15 +12,16 @@
 #include "peer.h"
 
 struct answer_ack {
-    struct cursor message;
+    struct cursor change; /* its place; that of a message is the message's own */
+    uint64_t message;
     bool duplicate;
 };
 
-/* The peer's message is stored: it will get SENT. */
-void answers_ack(struct peer *p, uint32_t seq, struct answer_ack ack);
+/* What the asker wanted is stored: it will get SENT. */
+void answers_ack(struct asker asker, struct answer_ack ack);
 
-/* The peer's message was refused: it will get FAILED. */
-void answers_refuse(struct peer *p, uint32_t seq, enum ipc_error error);
+/* It was refused: the asker will get FAILED. */
+void answers_refuse(struct asker asker, enum ipc_error error);
 
 /* Queues the answers up to the first that waits for a change after this one. The caller has queued
  * all changes up to here that concern the peer. */

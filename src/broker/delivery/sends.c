@@ -125,13 +125,6 @@ static struct send *take_oldest(void)
     return leave_waiting(turns_take_of(&waiting, (uint64_t)TAILQ_FIRST(&arrivals)->sender));
 }
 
-static void fail_send(struct send *s, enum ipc_error error)
-{
-    struct peer *p = peer_find(s->asker.peer);
-    if (p)
-        answers_refuse(p, s->asker.seq, error);
-}
-
 static void on_expiry(void *arg)
 {
     (void)arg;
@@ -141,7 +134,7 @@ static void on_expiry(void *arg)
     struct send *s;
     while ((s = oldest()) && (link_is_hopeless() || s->since <= since)) {
         take_oldest();
-        fail_send(s, IPC_E_UNAVAILABLE);
+        answers_refuse(s->asker, IPC_E_UNAVAILABLE);
         free(s);
     }
     if (s)
@@ -255,21 +248,20 @@ static void answer_send(struct send *s, const PGresult *result, int row, bool ne
 {
     enum ipc_error error = status_of(result, row);
     if (error) {
-        fail_send(s, error);
+        answers_refuse(s->asker, error);
         return;
     }
-    struct answer_ack ack = {.message = db_cursor(result, row, 2),
+    struct answer_ack ack = {.change = db_cursor(result, row, 2),
                              .duplicate = is_duplicate(s, result, row)};
-    position_saw(ack.message);
+    ack.message = ack.change.change;
+    position_saw(ack.change);
     if (next) {
         struct event e = event_of(s, result, row);
         feed_hand_out(&e);
     } else {
-        position_rung(ack.message.change);
+        position_rung(ack.change.change);
     }
-    struct peer *p = peer_find(s->asker.peer);
-    if (p)
-        answers_ack(p, s->asker.seq, ack);
+    answers_ack(s->asker, ack);
 }
 
 static void on_sent(void *arg, const PGresult *result)
@@ -289,7 +281,7 @@ static void on_sent(void *arg, const PGresult *result)
         if (ok)
             answer_send(s, result, row++, next);
         else
-            fail_send(s, db_error(result));
+            answers_refuse(s->asker, db_error(result));
     }
     while (batch.count > 0)
         free(pop(&batch));
@@ -322,15 +314,6 @@ static bool wants_frames(void)
     return size <= FRAMES_BYTES && position_is_started() && !position_is_behind();
 }
 
-/* 0: none. */
-static void put_quota(struct db_params *params, long long quota)
-{
-    if (quota > 0)
-        db_param_int8(params, quota);
-    else
-        db_param_null(params);
-}
-
 static void put_batch(struct db_params *params)
 {
     size_t count = (size_t)batch.count;
@@ -360,8 +343,8 @@ static void put_batch(struct db_params *params)
     STAILQ_FOREACH (s, &batch.sends, next)
         db_array_bool(params, batch_framed && feed_awaits(s->sender, s->origin, s->receiver));
     db_array_end(params);
-    put_quota(params, broker.conf.quota_messages);
-    put_quota(params, (long long)broker.conf.quota_bytes);
+    db_param_bound(params, broker.conf.quota_messages);
+    db_param_bound(params, (int64_t)broker.conf.quota_bytes);
 }
 
 bool sends_has_work(void)

@@ -51,6 +51,9 @@ struct db_params {
 };
 void db_param_null(struct db_params *p);
 void db_param_int8(struct db_params *p, int64_t v);
+/* A bound, where 0 says that there is none, which is null in the database. */
+void db_param_bound(struct db_params *p, int64_t most);
+void db_param_bool(struct db_params *p, bool v);
 void db_param_int4(struct db_params *p, int32_t v);
 void db_param_bool(struct db_params *p, bool v);
 void db_param_text(struct db_params *p, const char *text, size_t n);
@@ -62,6 +65,7 @@ void db_param_array(struct db_params *p, Oid type, size_t count);
 void db_array_bool(struct db_params *p, bool v);
 void db_array_int8(struct db_params *p, int64_t v);
 void db_array_text(struct db_params *p, const char *text, size_t n);
+void db_array_null(struct db_params *p);
 void db_array_end(struct db_params *p);
 /* A bigint[] of the int64_t or uint64_t values in ids. */
 void db_param_ids(struct db_params *p, const struct buf *ids);

@@ -49,6 +49,21 @@ void db_param_int8(struct db_params *p, int64_t v)
     end_param(p);
 }
 
+void db_param_bound(struct db_params *p, int64_t most)
+{
+    if (most > 0)
+        db_param_int8(p, most);
+    else
+        db_param_null(p);
+}
+
+void db_param_bool(struct db_params *p, bool v)
+{
+    begin(p);
+    buf_append(&p->bytes, &(uint8_t){v}, 1);
+    end_param(p);
+}
+
 void db_param_int4(struct db_params *p, int32_t v)
 {
     begin(p);
@@ -101,6 +116,11 @@ void db_array_text(struct db_params *p, const char *text, size_t n)
 {
     put_int4(&p->bytes, (int32_t)n);
     buf_append(&p->bytes, text, n);
+}
+
+void db_array_null(struct db_params *p)
+{
+    put_int4(&p->bytes, -1);
 }
 
 void db_array_end(struct db_params *p)

@@ -55,7 +55,8 @@ static bool is_bulk(enum statement s)
         [STATEMENT_CONVERSATION_SHOW] = true, [STATEMENT_MEMBER_LIST] = true,
         [STATEMENT_USER_ME] = true,           [STATEMENT_USER_CHANGE] = true,
         [STATEMENT_USER_BLOCK] = true,        [STATEMENT_USER_BLOCKS] = true,
-        [STATEMENT_TYPING_TELL] = true,       [STATEMENT_RECEIPT_PUT] = true,
+        [STATEMENT_MESSAGE_SHOW] = true,      [STATEMENT_TYPING_TELL] = true,
+        [STATEMENT_RECEIPT_PUT] = true,
     };
     return bulk_ones[s];
 }

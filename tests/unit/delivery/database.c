@@ -75,7 +75,7 @@ const struct message *database_find(int64_t sender, const char *client_id)
 {
     for (unsigned i = database_count; i-- > 0;) {
         const struct message *m = &database_messages[i];
-        if (!m->lost && m->sender == sender && strcmp(m->client_id, client_id) == 0)
+        if (!m->lost && !m->of && m->sender == sender && strcmp(m->client_id, client_id) == 0)
             return m;
     }
     return NULL;
@@ -97,24 +97,67 @@ static struct message *store(int64_t sender, int64_t receiver, uint64_t origin, 
     return m;
 }
 
-/* The last one at or before this change. */
-static struct cursor cursor_at(uint64_t change)
+bool message_stands(const struct message *m)
 {
-    for (unsigned i = database_count; i-- > 0;)
-        if (!database_messages[i].lost && database_messages[i].id <= change)
-            return (struct cursor){database_messages[i].id, database_messages[i].stamp};
-    return (struct cursor){0, 0};
+    unsigned place = (unsigned)(m - database_messages) + 1;
+    return !m->lost && (!m->of || database_messages[m->of - 1].latest == place);
+}
+
+/* That of the last message at or before this change. */
+static uint32_t stamp_at(uint64_t change)
+{
+    for (unsigned i = database_count; i-- > 0;) {
+        const struct message *m = &database_messages[i];
+        if (!m->lost && !m->of && m->id <= change)
+            return m->stamp;
+    }
+    return 0;
 }
 
 static struct cursor last(void)
 {
-    return cursor_at(UINT64_MAX);
+    for (unsigned i = database_count; i-- > 0;)
+        if (message_stands(&database_messages[i]))
+            return (struct cursor){database_messages[i].id, stamp_at(database_messages[i].id)};
+    return (struct cursor){0, 0};
 }
 
 static bool honoured(int64_t change, int64_t stamp)
 {
-    return change >= 0 && (uint64_t)change <= last().change &&
-           cursor_at((uint64_t)change).stamp == stamp;
+    return change >= 0 && (uint64_t)change <= last().change && stamp_at((uint64_t)change) == stamp;
+}
+
+const struct message *database_message_of(int64_t user)
+{
+    unsigned skip = chance(5);
+    for (unsigned i = database_count; i-- > 0;) {
+        const struct message *m = &database_messages[i];
+        if (!m->lost && !m->of && m->sender == user && skip-- == 0)
+            return m;
+    }
+    return NULL;
+}
+
+static struct message *find_id(uint64_t id)
+{
+    for (unsigned i = database_count; i-- > 0;)
+        if (!database_messages[i].lost && !database_messages[i].of && database_messages[i].id == id)
+            return &database_messages[i];
+    return NULL;
+}
+
+/* The new state stands at the place of the change, in place of the one before. */
+static const struct message *edit(struct message *m)
+{
+    uint32_t stamp = stamp_at(UINT64_MAX);
+    struct message *change = store(m->sender, m->receiver, 0, "");
+    change->stamp = stamp;
+    change->of = (unsigned)(m - database_messages) + 1;
+    change->before = m->latest;
+    if (m->latest)
+        database_messages[m->latest - 1].replaced = true;
+    m->latest = (unsigned)(change - database_messages) + 1;
+    return change;
 }
 
 static bool has_session(int64_t host, int64_t user)
@@ -379,7 +422,7 @@ static PGresult *event_read(struct params *p)
     struct page page = {table(5), most, PAGE_BYTES};
     for (unsigned i = 0; i < database_count && has_room(&page); i++) {
         const struct message *m = &database_messages[i];
-        if (!m->lost && m->id > (uint64_t)after &&
+        if (message_stands(m) && m->id > (uint64_t)after &&
             (has_session(host, m->receiver) || has_session(host, m->sender)))
             put_event(&page, m);
     }
@@ -394,7 +437,7 @@ static PGresult *event_read_user(struct params *p)
     struct page page = {table(5), most, PAGE_BYTES};
     for (unsigned i = 0; i < database_count && has_room(&page); i++) {
         const struct message *m = &database_messages[i];
-        if (!m->lost && m->id > (uint64_t)after && m->id <= (uint64_t)upto &&
+        if (message_stands(m) && m->id > (uint64_t)after && m->id <= (uint64_t)upto &&
             (m->receiver == user || m->sender == user))
             put_event(&page, m);
     }
@@ -473,6 +516,30 @@ static PGresult *message_send(struct params *p)
     }
     for (int row = 0; !all_new && row < PQntuples(r); row++)
         PQsetvalue(r, row, 6, NULL, -1);
+    return r;
+}
+
+/* Now and then a change is none: the message is so already. */
+static PGresult *message_change(struct params *p)
+{
+    int64_t host = param_int(p);
+    if (host != attached)
+        return refused();
+    struct array users = param_array(p), conversations = param_array(p), ids = param_array(p);
+    (void)conversations;
+    PGresult *r = table(4);
+    for (int row = 0; row < users.count; row++) {
+        int64_t user = array_int(&users);
+        struct message *m = find_id((uint64_t)array_int(&ids));
+        set_int(r, row, 0, row + 1);
+        set_text(r, row, 1, m && m->sender == user ? "ok" : "unknown_message");
+        if (!m || m->sender != user)
+            continue;
+        const struct message *present = m->latest ? &database_messages[m->latest - 1] : m;
+        if (chance(4))
+            present = edit(m);
+        set_cursor(r, row, 2, (struct cursor){present->id, present->stamp});
+    }
     return r;
 }
 
@@ -641,6 +708,8 @@ static PGresult *execute(enum statement statement, const struct db_params *param
         return session_close(&p);
     case STATEMENT_MESSAGE_SEND:
         return message_send(&p);
+    case STATEMENT_MESSAGE_CHANGE:
+        return message_change(&p);
     case STATEMENT_CURSOR_HONOURED:
         return cursor_is_honoured(&p);
     case STATEMENT_TYPING_TELL:
@@ -891,16 +960,27 @@ void database_remove_host(void)
     row_count = 0;
 }
 
+static void ring_for(const struct message *m)
+{
+    if (attached && bell_count < ROWS &&
+        (has_session(attached, m->sender) || has_session(attached, m->receiver)))
+        bells[bell_count++] = m->id;
+}
+
 void database_store_elsewhere(void)
 {
     static unsigned count;
     char id[24];
     snprintf(id, sizeof(id), "elsewhere %u", ++count);
     int64_t sender = 1 + chance(USERS), receiver = 1 + chance(USERS);
-    const struct message *m = store(sender, receiver, 0, id);
-    if (attached && bell_count < ROWS &&
-        (has_session(attached, sender) || has_session(attached, receiver)))
-        bells[bell_count++] = m->id;
+    ring_for(store(sender, receiver, 0, id));
+}
+
+void database_edit_elsewhere(void)
+{
+    const struct message *m = database_message_of(1 + chance(USERS));
+    if (m)
+        ring_for(edit(&database_messages[m - database_messages]));
 }
 
 void database_type_elsewhere(void)
@@ -938,6 +1018,8 @@ void database_go_back(void)
         if (database_messages[i].lost)
             continue;
         database_messages[i].lost = life;
+        if (database_messages[i].of) /* the state before it is the latest again */
+            database_messages[database_messages[i].of - 1].latest = database_messages[i].before;
         n--;
     }
     sequence = last().change + chance(3);

@@ -18,13 +18,18 @@ unsigned chance(unsigned n);
 
 enum { USERS = 8 }; /* with the ids 1 to USERS */
 
-/* A message that was stored, once; the last one is database_messages[database_count - 1]. */
+/* A message that was stored, once, or what was done to one; the last one is
+ * database_messages[database_count - 1]. */
 struct message {
     uint64_t id; /* of the change */
     uint32_t stamp;
     int64_t sender, receiver;
     uint64_t origin;
     char client_id[24];
+    unsigned of;     /* a change of that message, by its place here, plus one; 0: it is a message */
+    unsigned latest; /* a message: its last change, likewise; 0: none */
+    unsigned before; /* a change: the one before, likewise */
+    bool replaced;   /* a change: there was a later one, so nobody need see it */
     unsigned born, lost; /* in which of the database's lives; lost 0: it is still there */
 };
 extern struct message database_messages[];
@@ -39,6 +44,9 @@ bool database_shows_online(int64_t stranger, int64_t user);
 
 /* Were both there at one time? */
 bool message_coexists(const struct message *a, const struct message *b);
+
+/* What stands there and was not replaced by a later change of the same message. */
+bool message_stands(const struct message *m);
 
 /* The message with this id in the client's numbering, or NULL. */
 const struct message *database_find(int64_t sender, const char *client_id);
@@ -58,8 +66,12 @@ void database_attach(void);
 /* The link is lost, before or after what was under way was committed; so are the readers. */
 void database_lose_link(void);
 
-/* Another host stores a message, and rings. */
+/* Another host stores a message, or changes one, and rings. */
 void database_store_elsewhere(void);
+void database_edit_elsewhere(void);
+
+/* One of this user's last messages; NULL: there is none. */
+const struct message *database_message_of(int64_t user);
 
 /* Somebody at another host writes to a user, who has exchanged a message with them. */
 void database_type_elsewhere(void);

@@ -2,13 +2,14 @@
  * The delivery of changes, held against a model: long random runs of the broker's own code on a
  * database that is none (database.h), every step checked.
  *
- * Users write, come, go and read slowly; other hosts write; doorbells are lost, the link is lost at
- * any line, this host is taken for dead, another server takes over that lacks the last changes. A
- * client must see each change that concerns it once and in order, without a hole; an answer to each
- * of its messages, in the order of changes; and be told when the database has lost what it knew. It
- * hears of who comes and goes in the order of those changes, and knows in the end who is online,
- * but for those whom a block hides. It sees who writes to it only between changes that are live,
- * and only those whom it knows.
+ * Users write, change what they wrote, come, go and read slowly; so do those of other hosts;
+ * doorbells are lost, the link is lost at any line, this host is taken for dead, another server
+ * takes over that lacks the last changes. A client must see each change that concerns it once and
+ * in order, without a hole, but for those that a later one of the same message has replaced; an
+ * answer to each of its messages and edits, in the order of changes; and be told when the database
+ * has lost what it knew. It hears of who comes and goes in the order of those changes, and knows in
+ * the end who is online, but for those whom a block hides. It sees who writes to it only between
+ * changes that are live, and only those whom it knows.
  *
  *   test_delivery [SEED [STEPS]]     one run, with the broker's log; otherwise RUNS of them
  */
@@ -34,7 +35,8 @@
 enum { RUNS = 120, STEPS = 4000, CLIENTS = 10, SENDS = 16, LIMIT = 8 * 1024, BURST = 150 };
 
 struct sent {
-    uint32_t seq; /* 0: a free place */
+    uint32_t seq;  /* 0: a free place */
+    uint64_t edit; /* the message that it changes; 0: it sends one */
     char id[24];
 };
 
@@ -56,7 +58,8 @@ static struct client {
 static struct sockaddr_un address = {.sun_family = AF_UNIX, .sun_path = "\0chatd-delivery-"};
 static uint64_t seed;
 static bool verbose; /* the broker's log is shown */
-static unsigned events_seen, acks_seen, resumes_seen, losses_told, statuses_seen, typing_seen;
+static unsigned events_seen, acks_seen, resumes_seen, losses_told, statuses_seen, typing_seen,
+    edits_seen;
 
 #define REQUIRE(condition, ...)                                                                    \
     do {                                                                                           \
@@ -139,7 +142,7 @@ static void require_no_hole(const struct client *c, uint64_t change, const struc
 {
     for (unsigned i = database_count; i-- > 0;) {
         const struct message *m = &database_messages[i];
-        if (m->id > c->last.change && m->id < change && concerns(c, m))
+        if (m->id > c->last.change && m->id < change && !m->replaced && concerns(c, m))
             REQUIRE(at ? !message_coexists(m, at) : m->lost,
                     "%s %llu: user %lld was at %llu and never got %llu", what,
                     (unsigned long long)change, (long long)c->user,
@@ -161,6 +164,7 @@ static void take_event(struct client *c, struct ipc_reader *r)
     require_no_hole(c, at.change, m, "event");
     c->last = at;
     events_seen++;
+    edits_seen += m->of > 0;
 }
 
 static void take_status(struct client *c, struct ipc_reader *r)
@@ -212,9 +216,9 @@ static void take_sent(struct client *c, const struct ipc_message *got, struct ip
     ipc_get_u8(r);
     struct text text = ipc_get_text(r, IPC_MAX_CURSOR);
     REQUIRE(s && got->seq, "an answer to nothing");
-    const struct message *m = database_find(c->user, s->id);
-    REQUIRE(m && m->id == id, "\"%s\" was acknowledged as %llu, which is not stored", s->id,
-            (unsigned long long)id);
+    const struct message *m = s->edit ? NULL : database_find(c->user, s->id);
+    REQUIRE(m ? m->id == id : s->edit == id, "\"%s\" was acknowledged as %llu, which is not stored",
+            s->id, (unsigned long long)id);
     s->seq = 0;
     acks_seen++;
     struct cursor place;
@@ -378,11 +382,27 @@ static void say(struct client *c)
         snprintf(s->id, sizeof(s->id), "m %u", ++count); /* otherwise the one before once more */
     size_t at = begin(c, IPC_SEND);
     s->seq = c->seq;
+    s->edit = 0;
     /* The receiver is part of the id, so that the same id means the same message. */
     ipc_put_u64(&c->channel.out, 1 + strtoul(s->id + 2, NULL, 10) % USERS);
     ipc_put_text(&c->channel.out, s->id, strlen(s->id));
     ipc_put_text(&c->channel.out, "hello", 5);
     ipc_put_u8(&c->channel.out, 0);
+    end(c, at);
+}
+
+static void edit(struct client *c)
+{
+    struct sent *s = find_sent(c, 0);
+    const struct message *m = database_message_of(c->user);
+    if (!c->attached || !s || !m)
+        return;
+    size_t at = begin(c, IPC_EDIT);
+    *s = (struct sent){.seq = c->seq, .edit = m->id};
+    ipc_put_u64(&c->channel.out, 7);
+    ipc_put_u64(&c->channel.out, m->id);
+    ipc_put_u8(&c->channel.out, chance(2) == 0);
+    ipc_put_text(&c->channel.out, "", 0);
     end(c, at);
 }
 
@@ -445,6 +465,10 @@ static void act(struct client *c)
     case 8:
     case 9:
         type(c);
+        break;
+    case 10:
+    case 11:
+        edit(c);
         break;
     default:
         break;
@@ -544,6 +568,8 @@ static void step(void)
             database_block_elsewhere();
         if (chance(3) == 0)
             database_type_elsewhere();
+        if (chance(3) == 0)
+            database_edit_elsewhere();
         break;
     default:
         turn();
@@ -594,9 +620,10 @@ static void run(uint64_t number, unsigned steps)
     loop_free(broker.loop);
     conf_free(&broker.conf);
     REQUIRE(events_seen > steps / 20 && acks_seen > 0 && resumes_seen > 0 && statuses_seen > 0 &&
-                typing_seen > 0,
-            "too little happened: %u events, %u acks, %u resumes, %u statuses, %u typing",
-            events_seen, acks_seen, resumes_seen, statuses_seen, typing_seen);
+                typing_seen > 0 && edits_seen > 0,
+            "too little happened: %u events, %u of them edits, %u acks, %u resumes, %u statuses, "
+            "%u typing",
+            events_seen, edits_seen, acks_seen, resumes_seen, statuses_seen, typing_seen);
 }
 
 /* A run in a process of its own: the broker's parts have their state in static variables. */

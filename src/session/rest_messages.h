@@ -1,0 +1,12 @@
+/* POST /messages, and changes of messages: PATCH and DELETE /conversations/:id/messages/:messageId.
+ */
+#ifndef REST_MESSAGES_H
+#define REST_MESSAGES_H
+
+#include "exchange.h"
+
+void rest_send(struct exchange *x);
+void rest_edit(struct exchange *x);
+void rest_delete(struct exchange *x);
+
+#endif
