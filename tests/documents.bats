@@ -369,6 +369,23 @@ for frame in [e for e in examples if isinstance(e, dict) and e.get("type") == "m
     described(b.expect("message"))
     if "id" in frame:
         described(a.expect("ack"))
+edit = next(e for e in examples if isinstance(e, dict) and e.get("type") == "edit")
+delete = next(e for e in examples if isinstance(e, dict) and e.get("type") == "delete")
+message = api("GET", f"/messages/{bob.id}", token=alice.token)[1][-1]
+body = {"content": "Other"}
+described(body)
+described(api("PATCH", f"/conversations/{message['conversation_id']}/messages/{message['id']}", body, alice.token)[1])
+for client in (a, b):
+    described(client.expect("message_changed"))
+for frame in (edit, delete):
+    frame["data"] = {"conversation_id": message["conversation_id"], "message_id": message["id"]}
+    a.send(frame)
+    described(a.expect("message_changed"))
+    described(a.expect("ack"))
+    described(b.expect("message_changed"))
+    described(api("GET", f"/messages/{bob.id}", token=alice.token)[1][-1])
+a.message(bob.id, "the last one")
+described(b.expect("message"))
 typing = {"type": "typing", "data": {"receiver_id": bob.id}}
 described(typing)
 a.send(typing)
