@@ -55,7 +55,6 @@ void db_param_int8(struct db_params *p, int64_t v);
 void db_param_bound(struct db_params *p, int64_t most);
 void db_param_bool(struct db_params *p, bool v);
 void db_param_int4(struct db_params *p, int32_t v);
-void db_param_bool(struct db_params *p, bool v);
 void db_param_text(struct db_params *p, const char *text, size_t n);
 /* Can PostgreSQL store this text? It has to be UTF-8 without NUL. */
 bool db_can_store(const char *text, size_t n);

@@ -71,14 +71,6 @@ void db_param_int4(struct db_params *p, int32_t v)
     end_param(p);
 }
 
-void db_param_bool(struct db_params *p, bool v)
-{
-    uint8_t byte = v;
-    begin(p);
-    buf_append(&p->bytes, &byte, 1);
-    end_param(p);
-}
-
 void db_param_text(struct db_params *p, const char *text, size_t n)
 {
     begin(p);
