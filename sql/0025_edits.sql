@@ -658,13 +658,33 @@ begin
     end if;
 end $$;
 
--- As before. What a message was that has been changed since is not known: one that comes again with its id
+-- Who gets a message that names its conversation, by its number: the other member, or the sender of a note
+-- to oneself; null: the sender may not see that conversation. 0 names none, and the receiver counts.
+create function chatd.receivers_named(sender_ids bigint[], receiver_ids bigint[], conversation_ids bigint[])
+returns bigint[]
+language plpgsql stable set search_path = chatd, pg_temp
+as $$
+begin
+    return array(select case when i.conversation_id = 0 then i.receiver_id
+                             when conversation_seen(i.conversation_id, i.sender_id) then
+                                 (select m.user_id from members m
+                                   where m.conversation_id = i.conversation_id
+                                   order by m.user_id = i.sender_id limit 1) end
+                   from unnest(sender_ids, receiver_ids, conversation_ids) with ordinality
+                        i (sender_id, receiver_id, conversation_id, n)
+                  order by i.n);
+end $$;
+
+drop function chatd_api.message_send(bigint, bigint[], bigint[], text[], bigint[], text[], boolean[], bigint, bigint);
+
+-- As before; a message may name its conversation instead of its receiver, who is told in any case. What a
+-- message was that has been changed since is not known: one that comes again with its id
 -- is taken for it.
-create or replace function chatd_api.message_send(host_id bigint, sender_ids bigint[], receiver_ids bigint[],
+create function chatd_api.message_send(host_id bigint, sender_ids bigint[], receiver_ids bigint[],
     client_ids text[], origins bigint[], contents text[], framed boolean[],
-    max_messages bigint default null, max_bytes bigint default null)
+    max_messages bigint default null, max_bytes bigint default null, conversation_ids bigint[] default null)
 returns table (ordinal int, status text, message_id bigint, stamp int, duplicate boolean,
-    own boolean, frame text)
+    own boolean, frame text, receiver_id bigint)
 language plpgsql security definer set search_path = chatd, pg_temp
     set enable_seqscan = off set enable_hashjoin = off set enable_mergejoin = off set jit = off
     set plan_cache_mode = force_generic_plan
@@ -684,6 +704,9 @@ begin
         foreach place in array over loop
             contents[place] := null;
         end loop;
+    end if;
+    if conversation_ids is not null then
+        receiver_ids := receivers_named(sender_ids, receiver_ids, conversation_ids);
     end if;
     loop
         conversations := array(select (select c.conversation_id from contacts c
@@ -712,7 +735,8 @@ begin
                           message_frame((select tag from instance), m.id, m.conversation_id,
                                         m.sender_id,
                                         (select u.username from users u where u.id = m.sender_id),
-                                        m.receiver_id, m.content, m.created_at, '') end;
+                                        m.receiver_id, m.content, m.created_at, '') end,
+                      m.receiver_id;
     else
         -- The ids are drawn in the order of the input, so sorted they are in that order again.
         return query
@@ -738,7 +762,8 @@ begin
                        message_frame((select tag from instance), m.id, m.conversation_id,
                                      m.sender_id,
                                      (select u.username from users u where u.id = m.sender_id),
-                                     m.receiver_id, m.content, m.created_at, '') end
+                                     m.receiver_id, m.content, m.created_at, '') end,
+                   m.receiver_id
               from numbered m
              where (select count(*) from put) = cardinality(sender_ids)
              order by m.id;
@@ -759,12 +784,13 @@ begin
     perform pg_current_xact_id();
     return query
         with judged as (
-            select i.n, m.id, change_stamp(m.created_at) as stamp,
+            select i.n, i.receiver_id, m.id, change_stamp(m.created_at) as stamp,
                    coalesce(m.origin = i.origin, false) as own,
                    case when i.n = any (over) then 'quota'
                         when (octet_length(i.content) between 1 and 65536
                               and char_length(i.client_id) between 1 and 64) is not true then 'invalid'
                         when m.same then 'ok'
+                        when i.receiver_id is null and conversation_ids[i.n] > 0 then 'unknown_conversation'
                         else coalesce(refusal(i.sender_id, i.receiver_id), 'conflict') end as status,
                    m.xmin = pg_current_xact_id()::xid
                    and row_number() over (partition by m.id, m.same order by i.n) = 1 as new
@@ -779,7 +805,7 @@ begin
         )
         select j.n::int, j.status, case when j.status = 'ok' then j.id end,
                case when j.status = 'ok' then j.stamp end, j.status = 'ok' and not j.new,
-               j.status = 'ok' and j.own, null
+               j.status = 'ok' and j.own, null, j.receiver_id
           from judged j
          order by j.n;
 end $$;

@@ -828,6 +828,21 @@ begin
                           and c.conversation_id = conversation and c.blocked);
 end $$;
 
+CREATE FUNCTION chatd.receivers_named(sender_ids bigint[], receiver_ids bigint[], conversation_ids bigint[]) RETURNS bigint[]
+    LANGUAGE plpgsql STABLE
+    SET search_path TO 'chatd', 'pg_temp'
+    AS $$
+begin
+    return array(select case when i.conversation_id = 0 then i.receiver_id
+                             when conversation_seen(i.conversation_id, i.sender_id) then
+                                 (select m.user_id from members m
+                                   where m.conversation_id = i.conversation_id
+                                   order by m.user_id = i.sender_id limit 1) end
+                   from unnest(sender_ids, receiver_ids, conversation_ids) with ordinality
+                        i (sender_id, receiver_id, conversation_id, n)
+                  order by i.n);
+end $$;
+
 CREATE FUNCTION chatd.refusal(sender_id bigint, receiver_id bigint) RETURNS text
     LANGUAGE plpgsql STABLE
     AS $$
@@ -1360,7 +1375,7 @@ begin
     end if;
 end $$;
 
-CREATE FUNCTION chatd_api.message_send(host_id bigint, sender_ids bigint[], receiver_ids bigint[], client_ids text[], origins bigint[], contents text[], framed boolean[], max_messages bigint DEFAULT NULL::bigint, max_bytes bigint DEFAULT NULL::bigint) RETURNS TABLE(ordinal integer, status text, message_id bigint, stamp integer, duplicate boolean, own boolean, frame text)
+CREATE FUNCTION chatd_api.message_send(host_id bigint, sender_ids bigint[], receiver_ids bigint[], client_ids text[], origins bigint[], contents text[], framed boolean[], max_messages bigint DEFAULT NULL::bigint, max_bytes bigint DEFAULT NULL::bigint, conversation_ids bigint[] DEFAULT NULL::bigint[]) RETURNS TABLE(ordinal integer, status text, message_id bigint, stamp integer, duplicate boolean, own boolean, frame text, receiver_id bigint)
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'chatd', 'pg_temp'
     SET enable_seqscan TO 'off'
@@ -1384,6 +1399,9 @@ begin
         foreach place in array over loop
             contents[place] := null;
         end loop;
+    end if;
+    if conversation_ids is not null then
+        receiver_ids := receivers_named(sender_ids, receiver_ids, conversation_ids);
     end if;
     loop
         conversations := array(select (select c.conversation_id from contacts c
@@ -1412,7 +1430,8 @@ begin
                           message_frame((select tag from instance), m.id, m.conversation_id,
                                         m.sender_id,
                                         (select u.username from users u where u.id = m.sender_id),
-                                        m.receiver_id, m.content, m.created_at, '') end;
+                                        m.receiver_id, m.content, m.created_at, '') end,
+                      m.receiver_id;
     else
         -- The ids are drawn in the order of the input, so sorted they are in that order again.
         return query
@@ -1438,7 +1457,8 @@ begin
                        message_frame((select tag from instance), m.id, m.conversation_id,
                                      m.sender_id,
                                      (select u.username from users u where u.id = m.sender_id),
-                                     m.receiver_id, m.content, m.created_at, '') end
+                                     m.receiver_id, m.content, m.created_at, '') end,
+                   m.receiver_id
               from numbered m
              where (select count(*) from put) = cardinality(sender_ids)
              order by m.id;
@@ -1459,12 +1479,13 @@ begin
     perform pg_current_xact_id();
     return query
         with judged as (
-            select i.n, m.id, change_stamp(m.created_at) as stamp,
+            select i.n, i.receiver_id, m.id, change_stamp(m.created_at) as stamp,
                    coalesce(m.origin = i.origin, false) as own,
                    case when i.n = any (over) then 'quota'
                         when (octet_length(i.content) between 1 and 65536
                               and char_length(i.client_id) between 1 and 64) is not true then 'invalid'
                         when m.same then 'ok'
+                        when i.receiver_id is null and conversation_ids[i.n] > 0 then 'unknown_conversation'
                         else coalesce(refusal(i.sender_id, i.receiver_id), 'conflict') end as status,
                    m.xmin = pg_current_xact_id()::xid
                    and row_number() over (partition by m.id, m.same order by i.n) = 1 as new
@@ -1479,7 +1500,7 @@ begin
         )
         select j.n::int, j.status, case when j.status = 'ok' then j.id end,
                case when j.status = 'ok' then j.stamp end, j.status = 'ok' and not j.new,
-               j.status = 'ok' and j.own, null
+               j.status = 'ok' and j.own, null, j.receiver_id
           from judged j
          order by j.n;
 end $$;

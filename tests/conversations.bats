@@ -100,7 +100,7 @@ PY
 from chats import *
 alice, bob = people(2)
 c = know(alice, bob)
-WHERE = "The conversation id in the path must be a whole number above zero"
+WHERE = "The id in the path must be a whole number above zero"
 for path in ("0", "x", "-1", "1.5", "1" * 19, "%31"):
     for method, what, says in (("GET", "", WHERE), ("GET", "/members", WHERE), ("PUT", "/read", WHERE),
                                ("GET", "/messages", "The id in the path must be a whole number above zero")):
@@ -113,7 +113,7 @@ for body in ({}, {"message_id": 0}, {"message_id": "1"}, {"message_id": None}, {
     assert api("PUT", f"/conversations/{c}/read", body, alice.token) == (
         400, {"error": '"message_id" must be a message\'s id, a whole number above zero'}), body
 for path, allow in (("", "GET, HEAD, OPTIONS"), (f"/{c}", "GET, HEAD, OPTIONS"), (f"/{c}/members", "GET, HEAD, OPTIONS"),
-                    (f"/{c}/messages", "GET, HEAD, OPTIONS"), (f"/{c}/read", "PUT, OPTIONS")):
+                    (f"/{c}/messages", "GET, HEAD, POST, OPTIONS"), (f"/{c}/read", "PUT, OPTIONS")):
     assert api("DELETE", f"/conversations{path}", token=alice.token)[0] == 405
 for path in ("/", f"/{c}/", f"/{c}/reads", f"/{c}/read/1", f"//read"):
     assert api("GET", f"/conversations{path}", token=alice.token)[0] == 404, path
@@ -170,6 +170,71 @@ assert [(m["read_upto"], m["delivered_upto"]) for m in members] == [(ids[3], ids
 # A stranger heard nothing of all that.
 mark(stranger, "read", other, late)
 assert stranger.until("receipt") == receipt(other, carol, late, late)
+PY
+}
+
+@test "a message may name its conversation in place of its receiver: it is the same message, for members alone" {
+    py - <<'PY'
+from chats import *
+alice, bob, carol = people(3)
+c, own = know(alice, bob), know(alice, alice)
+a, a2, b = connect(alice.token), connect(alice.token, "two"), connect(bob.token, "two")
+def say(client, conversation, content, id_, **more):
+    client.send({"type": "message", "id": id_, "content": content, "data": {"conversation_id": conversation, **more}})
+say(a, c, "by frame", "f")
+ack = a.until("ack")["data"]
+frame = b.until("message")
+assert frame == a2.until("message")
+assert (frame["content"], frame["data"]["message_id"], frame["data"]["conversation_id"], frame["data"]["sender_id"], frame["data"]["receiver_id"]) == (
+    "by frame", ack["message_id"], c, alice.id, bob.id), frame
+say(b, c, "back", "f")
+back = a.until("message")
+assert (back["content"], back["data"]["receiver_id"], back["data"]["sender_id"]) == ("back", alice.id, bob.id), back
+assert b.until("ack")["data"]["message_id"] == back["data"]["message_id"]
+say(a, own, "note", "n")
+assert a.until("message")["data"]["receiver_id"] == alice.id
+assert a.until("ack")["data"]["duplicate"] is False
+def post(conversation, content, token, key=None):
+    return api("POST", f"/conversations/{conversation}/messages", {"content": content}, token, headers={"Idempotency-Key": key} if key else {})
+status, answer = post(c, "by request", alice.token, "k")
+assert status == 201 and answer["duplicate"] is False, answer
+assert b.until("message")["content"] == "by request"
+# By whichever name, a key is that of one message.
+again = (200, {"message_id": answer["message_id"], "duplicate": True})
+assert post(c, "by request", alice.token, "k") == again
+assert api("POST", "/messages", {"receiver_id": bob.id, "content": "by request"}, alice.token, headers={"Idempotency-Key": "k"}) == again
+assert post(c, "another", alice.token, "k")[0] == 409 and post(own, "by request", alice.token, "k")[0] == 409
+say(a, c, "by request", "k")
+assert a.until("ack")["data"] | {"cursor": 0} == {"message_id": answer["message_id"], "duplicate": True, "cursor": 0}
+# Whoever is no member learns nothing, and stores nothing, also beside others in a batch.
+gone = {"error": "You are in no conversation with this id"}
+stranger = connect(carol.token)
+last = sql("select max(id) from messages")
+for id_ in (c, 2**53):
+    assert post(id_, "x", carol.token) == (404, gone)
+    say(stranger, id_, "x", "s")
+    assert stranger.until("error") == {"type": "error", "id": "s", **gone, "data": {"code": "unknown_conversation", "temporary": False}}
+assert sql("select max(id) from messages") == last
+with nothing_stored():
+    say(a, c, "first", "b-1")
+    writer_waits()
+    for n, (client, conversation) in enumerate(((a, c), (stranger, c), (b, c), (a, own), (stranger, own))):
+        say(client, conversation, f"many {n}", f"b{n}")
+    a.message(bob.id, "to a receiver", "b-r")
+assert [stranger.until("error")["data"]["code"] for _ in range(2)] == ["unknown_conversation"] * 2
+assert sorted(b.until("message")["content"] for _ in range(3)) == ["first", "many 0", "to a receiver"]
+assert sorted(a.until("message")["content"] for _ in range(2)) == ["many 2", "many 3"]
+assert sorted(m["content"] for m in history(bob, c)[-4:]) == ["first", "many 0", "many 2", "to a receiver"]
+# What is wrong with a frame.
+WHERE = '"data.conversation_id" must be a conversation\'s id, a whole number above zero'
+for data, says in (({"conversation_id": c, "receiver_id": bob.id}, '"data" must have "receiver_id" or "conversation_id", not both'),
+                   ({"conversation_id": c, "receiver_id": None}, '"data" must have "receiver_id" or "conversation_id", not both'),
+                   ({"conversation_id": "1"}, WHERE), ({"conversation_id": 0}, WHERE), ({"conversation_id": None}, WHERE)):
+    a.send({"type": "message", "id": "w", "content": "x", "data": data})
+    assert a.until("error") == {"type": "error", "id": "w", "error": says, "data": {"code": "bad_field", "temporary": False}}, data
+assert api("POST", "/conversations/x/messages", {"content": "x"}, alice.token) == (
+    400, {"error": "The id in the path must be a whole number above zero"})
+assert api("POST", f"/conversations/{c}/messages", {}, alice.token) == (400, {"error": '"content" must be a string'})
 PY
 }
 

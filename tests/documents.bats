@@ -399,6 +399,11 @@ for type_ in ("delivered", "read"):
 described(api("GET", "/conversations?limit=1", token=bob.token)[1] | {"next": "91"})
 described(api("GET", f"/conversations/{number}/members", token=bob.token)[1][:1])
 described({"message_id": 91})
+described({"content": "x"})
+there = {"type": "message", "content": "x", "data": {"conversation_id": number}}
+described(there)
+b.send(there)
+described(a.expect("message"))
 assert api("PUT", f"/conversations/{number}/read", {"message_id": 91}, bob.token)[0] == 204
 a.send({"type": "ping"})
 a.expect("pong")

@@ -105,7 +105,7 @@ with Innocents():
         bad |= {fits + b"\0", fits + b"more"}
         if row.name not in ("HISTORY", "LOGOUT", "ME", "TYPING", "BLOCK", "BLOCKS", "CONVERSATIONS", "CONVERSATION", "MEMBERS",
                             "RECEIPT") and good(row.name, who) is not None:
-            at = {"HELLO": 12, "SEND": 8, "SIGN": 4, "USERS": 12, "CHANGE_ME": 1, "EDIT": 17}.get(row.name, 0)      # of its first text
+            at = {"HELLO": 12, "SEND": 9, "SIGN": 4, "USERS": 12, "CHANGE_ME": 1, "EDIT": 17}.get(row.name, 0)      # of its first text
             size = struct.unpack_from("=I", fits, at)[0]
             for n in (size + 1, 2**31, 2**32 - 1, len(fits)):
                 bad.add(fits[:at] + u32(n) + fits[at + 4:])
@@ -128,11 +128,14 @@ with Innocents() as them:
     for id_, content in ((b"a", b"nul\0"), (b"a\0", b"x"), (b"a", b"\xff\xfe"), (b"\xff", b"x"), (b"a" * 65, b"x"),
                          (b"a", b"x" * 20000)):
         c = Channel(BOUND, who)
-        c.say("SEND", u64(to) + text(id_) + text(content) + b"\0")
+        c.say("SEND", u64(to) + b"\0" + text(id_) + text(content) + b"\0")
         c.ended((id_, content[:9]))
     c = Channel(BOUND, who)
-    c.say("SEND", u64(to) + text(b"") + text(b"x") + b"\0")
+    c.say("SEND", u64(to) + b"\0" + text(b"") + text(b"x") + b"\0")
     c.ended("no id")
+    c = Channel(BOUND, who)
+    c.say("SEND", send_payload(to, "x", which=2))
+    c.ended("neither a user nor a conversation")
     for bad in (b"nul\0", b"\xff\xfe", b"\xed\xa0\x80"):
         for name, texts in (("LOGIN", (bad, b"p")), ("REGISTER", (bad, b"e@x", b"p")), ("REGISTER", (b"n", bad, b"p"))):
             c = Channel(NEW)
@@ -297,7 +300,7 @@ with Innocents() as them:
     # A conversation is that of its members, and a watermark one's own.
     number = int(sql(f"select conversation_id from contacts where user_id = {a.id} and contact_id = {b.id}"))
     for name, payload in (("CONVERSATION", u64(number)), ("MEMBERS", u64(number)), ("HISTORY", history_payload(number, which=1)),
-                          ("RECEIPT", u64(number) + u64(2**50) + b"\1"), ("RECEIPT", u64(-1) + u64(-1) + b"\0")):
+                          ("SEND", send_payload(number, "x", which=1)), ("RECEIPT", u64(number) + u64(2**50) + b"\1"), ("RECEIPT", u64(-1) + u64(-1) + b"\0")):
         kind, payload = c.ask(name, payload)
         assert kind == "FAILED", (name, kind)
     assert [x["peer"]["id"] for x in reply(c.ask("CONVERSATIONS"))[1]["conversations"]] == [b.id]

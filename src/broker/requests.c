@@ -95,13 +95,17 @@ static const char *serve_sign(struct peer *p, const struct ipc_message *m)
 static const char *serve_send(struct peer *p, const struct ipc_message *m)
 {
     struct ipc_reader r = ipc_read(m);
-    struct sending s = {.receiver = (int64_t)ipc_get_u64(&r)};
+    struct sending s = {0};
+    int64_t named = (int64_t)ipc_get_u64(&r);
+    unsigned which = ipc_get_u8(&r);
+    *(which == IPC_NAMES_USER ? &s.receiver : &s.conversation) = named;
     s.id = ipc_get_text(&r, IPC_MAX_ID);
     s.content = ipc_get_text(&r, IPC_MAX_CONTENT);
     s.again = ipc_get_u8(&r) != 0;
     /* A single text that PostgreSQL refuses would fail the whole batch. */
-    if (!ipc_read_end(&r) || s.id.n == 0 || s.content.n > broker.conf.max_content ||
-        !db_can_store(s.id.p, s.id.n) || !db_can_store(s.content.p, s.content.n))
+    if (!ipc_read_end(&r) || which > IPC_NAMES_CONVERSATION || s.id.n == 0 ||
+        s.content.n > broker.conf.max_content || !db_can_store(s.id.p, s.id.n) ||
+        !db_can_store(s.content.p, s.content.n))
         return malformed;
     sends_add(p, asker_of(p, m), &s);
     return NULL;

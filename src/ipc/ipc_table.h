@@ -50,7 +50,7 @@
 #define IPC_MAX_CONVERSATIONS 100
 #define IPC_NO_BOUND          UINT64_MAX
 
-/* What the number in HISTORY names: a conversation, or the other user of it. */
+/* What the number in HISTORY or SEND names: a conversation, or the other user of it. */
 enum ipc_named { IPC_NAMES_USER, IPC_NAMES_CONVERSATION };
 
 /*   name      sent by  payload at most               when       waiting  fields */
@@ -68,8 +68,9 @@ enum ipc_named { IPC_NAMES_USER, IPC_NAMES_CONVERSATION };
     /* u64 user, or conversation; u8 which: enum ipc_named; u64 before, after, u32 limit -> REPLY  \
      */                                                                                            \
     M(HISTORY, SESSION, 29, IPC_USER, 1)                                                           \
-    /* u64 receiver, text id, text content, u8 again: it was sent to an earlier broker -> SENT */  \
-    M(SEND, SESSION, 17 + IPC_MAX_ID + IPC_MAX_CONTENT, IPC_USER, IPC_MAX_SENDS)                   \
+    /* u64 receiver, or conversation; u8 which: enum ipc_named; text id, text content, u8 again:   \
+     * it was sent to an earlier broker -> SENT */                                                 \
+    M(SEND, SESSION, 18 + IPC_MAX_ID + IPC_MAX_CONTENT, IPC_USER, IPC_MAX_SENDS)                   \
     /* From here on the user is online. With a cursor, everything after it follows, then RESUMED;  \
      * presence: up to here the client knows who came or went, 0: from now on. */                  \
     M(ATTACH, SESSION, 12 + IPC_MAX_CURSOR, IPC_IS_BOUND, 1) /* text cursor, u64 -> ATTACHED */    \

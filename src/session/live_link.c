@@ -16,7 +16,9 @@ void live_link_lose(struct live *l)
 
 static void put_message(struct buf *out, const struct pending_item *item)
 {
-    ipc_put_u64(out, (uint64_t)item->receiver);
+    bool user = item->receiver != 0;
+    ipc_put_u64(out, (uint64_t)(user ? item->receiver : item->conversation));
+    ipc_put_u8(out, user ? IPC_NAMES_USER : IPC_NAMES_CONVERSATION);
     ipc_put_text(out, item->text, item->id_size);
     ipc_put_text(out, item->text + item->id_size, item->content_size);
     ipc_put_u8(out, item->posted);

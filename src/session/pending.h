@@ -16,8 +16,8 @@ struct pending_item {
     int64_t deadline; /* clock_ms(): without an answer by then the client gets an error */
     bool posted;      /* already sent to a broker */
     bool has_id;      /* the client named it; unless it is a receipt it expects an ack */
-    int64_t receiver; /* CHAT_MESSAGE */
-    int64_t conversation, message; /* of the others */
+    int64_t receiver; /* CHAT_MESSAGE; 0: it names the conversation */
+    int64_t conversation, message;
     size_t id_size, content_size;
     char text[]; /* the id, then the content */
 };

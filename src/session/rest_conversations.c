@@ -36,10 +36,10 @@ void rest_conversations(struct exchange *x)
 /* The conversation that the path names; false when what is wrong was answered. */
 static bool take_conversation(struct exchange *x, uint64_t *id)
 {
-    bool right = rest_path_id(x, 1, id);
-    if (!right)
-        exchange_error(x, 400, "The conversation id in the path must be a whole number above zero");
-    return right;
+    const char *wrong = rest_path_named(x, id);
+    if (wrong)
+        exchange_error(x, 400, wrong);
+    return !wrong;
 }
 
 static void ask_about(struct exchange *x, enum ipc_type type)

@@ -35,7 +35,7 @@ static void refuse(struct exchange *x, struct text content, const char *wrong)
     exchange_error(x, content.n > x->conf->max_content ? 413 : 400, wrong);
 }
 
-/* --- POST /messages --- */
+/* --- POST /messages, /conversations/:id/messages --- */
 
 enum { MAX_KEY = IPC_MAX_ID };
 
@@ -43,12 +43,13 @@ struct message {
     char made_up[32];
     struct text id; /* the client's, or made_up */
     struct text content;
-    int64_t receiver;
+    enum ipc_named which;
+    uint64_t named; /* the receiver, or the conversation */
     struct ipc_message answer;
 };
 
-static const char *read_message(const struct exchange *x, struct json_object *object,
-                                struct message *m)
+/* The key, or one that nobody's other message has. NULL, or what is wrong. */
+static const char *read_key(const struct exchange *x, struct message *m)
 {
     const struct text *key = http_request_field(&x->request, "Idempotency-Key");
     if (key && (key->n < 1 || key->n > MAX_KEY))
@@ -56,13 +57,33 @@ static const char *read_message(const struct exchange *x, struct json_object *ob
     if (key && !utf8_valid((const uint8_t *)key->p, key->n))
         return "The field Idempotency-Key must be UTF-8";
     if (!key)
-        random_hex(m->made_up, sizeof(m->made_up) / 2); /* nobody's other message has it */
+        random_hex(m->made_up, sizeof(m->made_up) / 2);
     m->id = key ? *key : (struct text){m->made_up, sizeof(m->made_up)};
+    return NULL;
+}
+
+static const char *read_addressee(const struct exchange *x, struct json_object *object,
+                                  struct message *m)
+{
+    int64_t receiver;
+    if (m->which == IPC_NAMES_CONVERSATION)
+        return rest_path_named(x, &m->named);
+    if (json_get_id(object, "receiver_id", &receiver) != JSON_OK)
+        return "\"receiver_id\" must be a user id, a whole number above zero";
+    m->named = (uint64_t)receiver;
+    return NULL;
+}
+
+static const char *read_message(const struct exchange *x, struct json_object *object,
+                                struct message *m)
+{
+    const char *wrong = read_key(x, m);
+    if (wrong)
+        return wrong;
     if (json_get_text(object, "content", &m->content) != JSON_OK)
         return "\"content\" must be a string";
-    if (json_get_id(object, "receiver_id", &m->receiver) != JSON_OK)
-        return "\"receiver_id\" must be a user id, a whole number above zero";
-    return chat_content_error(m->content.n, x->conf->max_content);
+    wrong = read_addressee(x, object, m);
+    return wrong ? wrong : chat_content_error(m->content.n, x->conf->max_content);
 }
 
 /* Again: under the same id. */
@@ -71,16 +92,17 @@ static enum ipc_error ask_send(struct exchange *x, void *what, bool again)
     struct message *m = what;
     struct buf *out = &x->ask->channel.out;
     size_t begin = ask_begin(x->ask, IPC_SEND);
-    ipc_put_u64(out, (uint64_t)m->receiver);
+    ipc_put_u64(out, m->named);
+    ipc_put_u8(out, (uint8_t)m->which);
     ipc_put_text(out, m->id.p, m->id.n);
     ipc_put_text(out, m->content.p, m->content.n);
     ipc_put_u8(out, again);
     return ask_end(x->ask, begin, IPC_SENT, &m->answer);
 }
 
-static void send_with(struct exchange *x, struct json_object *object)
+static void send_to(struct exchange *x, struct json_object *object, enum ipc_named which)
 {
-    struct message m = {0};
+    struct message m = {.which = which};
     const char *wrong = read_message(x, object, &m);
     if (wrong) {
         refuse(x, m.content, wrong);
@@ -100,10 +122,26 @@ static void send_with(struct exchange *x, struct json_object *object)
     exchange_reply(x, duplicate ? 200 : 201, json, (size_t)n);
 }
 
+static void send_to_user(struct exchange *x, struct json_object *object)
+{
+    send_to(x, object, IPC_NAMES_USER);
+}
+
+static void send_to_conversation(struct exchange *x, struct json_object *object)
+{
+    send_to(x, object, IPC_NAMES_CONVERSATION);
+}
+
 void rest_send(struct exchange *x)
 {
     if (exchange_authenticated(x))
-        rest_with_body(x, send_with);
+        rest_with_body(x, send_to_user);
+}
+
+void rest_send_there(struct exchange *x)
+{
+    if (exchange_authenticated(x))
+        rest_with_body(x, send_to_conversation);
 }
 
 /* --- PATCH, DELETE /conversations/:id/messages/:messageId --- */

@@ -1,4 +1,5 @@
-/* POST /messages, and changes of messages: PATCH and DELETE /conversations/:id/messages/:messageId.
+/* POST /messages and /conversations/:id/messages, and changes of messages: PATCH and DELETE
+ * /conversations/:id/messages/:messageId.
  */
 #ifndef REST_MESSAGES_H
 #define REST_MESSAGES_H
@@ -6,6 +7,7 @@
 #include "exchange.h"
 
 void rest_send(struct exchange *x);
+void rest_send_there(struct exchange *x);
 void rest_edit(struct exchange *x);
 void rest_delete(struct exchange *x);
 

@@ -52,6 +52,23 @@ static void read_receiver(struct chat_frame *f)
                      "\"data.receiver_id\" must be a user id, a whole number above zero");
 }
 
+static const char bad_conversation[] =
+    "\"data.conversation_id\" must be a conversation's id, a whole number above zero";
+
+/* As read_receiver(), or the conversation. */
+static void read_addressee(struct chat_frame *f)
+{
+    struct json_object *data;
+    if (json_get_object(f->json, "data", &data) != JSON_OK ||
+        json_get_id(data, "conversation_id", &f->conversation) == JSON_ABSENT)
+        read_receiver(f);
+    else if (json_get_id(data, "receiver_id", &f->receiver) != JSON_ABSENT)
+        refuse_frame(f, "bad_field",
+                     "\"data\" must have \"receiver_id\" or \"conversation_id\", not both");
+    else if (f->conversation == 0)
+        refuse_frame(f, "bad_field", bad_conversation);
+}
+
 static bool read_content(struct chat_frame *f, size_t max_content)
 {
     if (json_get_text(f->json, "content", &f->content) != JSON_OK) {
@@ -68,7 +85,7 @@ static void read_message(struct chat_frame *f, size_t max_content)
 {
     f->type = CHAT_MESSAGE;
     if (read_content(f, max_content))
-        read_receiver(f);
+        read_addressee(f);
 }
 
 /* Which message is meant. */
@@ -80,9 +97,7 @@ static void read_place(struct chat_frame *f, enum chat_type type)
         refuse_frame(f, "bad_field",
                      "\"data\" must be an object with \"conversation_id\" and \"message_id\"");
     else if (json_get_id(data, "conversation_id", &f->conversation) != JSON_OK)
-        refuse_frame(
-            f, "bad_field",
-            "\"data.conversation_id\" must be a conversation's id, a whole number above zero");
+        refuse_frame(f, "bad_field", bad_conversation);
     else if (json_get_id(data, "message_id", &f->message) != JSON_OK)
         refuse_frame(f, "bad_field",
                      "\"data.message_id\" must be a message's id, a whole number above zero");

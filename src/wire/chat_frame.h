@@ -34,9 +34,9 @@ struct chat_frame {
     enum chat_type type;
     struct text id; /* NULL: none given, or not usable */
     struct text content;
-    int64_t receiver;
-    int64_t conversation,
-        message;        /* CHAT_READ, CHAT_DELIVERED: up to this; CHAT_EDIT, CHAT_DELETE */
+    int64_t receiver; /* of CHAT_MESSAGE; 0: it names the conversation */
+    int64_t conversation;
+    int64_t message;    /* CHAT_READ, CHAT_DELIVERED: up to this one; CHAT_EDIT, CHAT_DELETE */
     struct text cursor; /* CHAT_RESUME: empty: from now on */
     struct text token;  /* CHAT_AUTH: not empty */
     const char *code;   /* CHAT_INVALID: what is wrong, as a word ... */

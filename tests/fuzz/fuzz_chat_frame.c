@@ -43,7 +43,8 @@ static void put_again(struct buf *out, const struct chat_frame *f)
         json_put_string(out, f->content.p, f->content.n);
     }
     if (f->type == CHAT_MESSAGE || f->type == CHAT_TYPING) {
-        buf_printf(out, ",\"data\":{\"receiver_id\":%lld}", (long long)f->receiver);
+        buf_printf(out, ",\"data\":{\"%s\":%lld}", f->receiver ? "receiver_id" : "conversation_id",
+                   (long long)(f->receiver ? f->receiver : f->conversation));
     } else if (names_message(f)) {
         buf_printf(out, ",\"data\":{\"conversation_id\":%lld,\"message_id\":%lld}",
                    (long long)f->conversation, (long long)f->message);
@@ -103,7 +104,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     REQUIRE((f.type == CHAT_INVALID) == (f.error != NULL) && !f.code == !f.error);
     REQUIRE(f.id.p ? f.id.n >= 1 && f.id.n <= CHAT_MAX_ID : f.id.n == 0);
     if (f.type == CHAT_MESSAGE)
-        REQUIRE(f.content.n >= 1 && f.content.n <= MAX_CONTENT && f.receiver > 0 &&
+        REQUIRE(f.content.n >= 1 && f.content.n <= MAX_CONTENT &&
+                (f.receiver > 0) + (f.conversation > 0) == 1 &&
                 utf8_valid((const uint8_t *)f.content.p, f.content.n));
     if (f.type == CHAT_TYPING)
         REQUIRE(f.receiver > 0);

@@ -62,8 +62,8 @@ def text(t):
     return u32(len(t)) + t
 
 
-def send_payload(receiver, content, id_=None):
-    return u64(receiver) + text(id_ or some_name("id")) + text(content) + b"\0"
+def send_payload(named, content, id_=None, which=0):
+    return u64(named) + bytes([which]) + text(id_ or some_name("id")) + text(content) + b"\0"
 
 
 def history_payload(named, limit=50, before=-1, after=-1, which=0):

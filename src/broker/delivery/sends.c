@@ -39,7 +39,7 @@ struct send {
     TAILQ_ENTRY(send) arrived; /* the same in the order of arrival */
     STAILQ_ENTRY(send) next;   /* in a batch */
     struct asker asker;
-    int64_t sender, receiver;
+    int64_t sender, receiver, conversation; /* the latter as in struct sending */
     uint64_t origin;
     int64_t since; /* clock_ms() of its arrival */
     bool again;    /* it may be stored already without an answer */
@@ -162,7 +162,7 @@ static void pause_if_full(struct peer *p)
     peer_pause(p);
 }
 
-/* The connection that sends needs no copy. */
+/* The connection that sends needs no copy. Nor does a receiver who is not known yet. */
 static size_t cost_of(const struct send *s)
 {
     size_t own = connections_of(s->sender);
@@ -190,6 +190,7 @@ void sends_add(struct peer *p, struct asker asker, const struct sending *m)
     *s = (struct send){.asker = asker,
                        .sender = p->user,
                        .receiver = m->receiver,
+                       .conversation = m->conversation,
                        .origin = p->origin,
                        .since = clock_ms(),
                        .again = m->again,
@@ -213,10 +214,15 @@ static bool is_duplicate(const struct send *s, const PGresult *result, int row)
 static enum ipc_error status_of(const PGresult *result, int row)
 {
     static const struct db_status known[] = {
-        {"ok", IPC_E_NONE},           {"unknown_receiver", IPC_E_UNKNOWN_RECEIVER},
-        {"refused", IPC_E_REFUSED},   {"unknown_sender", IPC_E_UNAUTHORIZED},
-        {"conflict", IPC_E_CONFLICT}, {"invalid", IPC_E_INVALID},
-        {"quota", IPC_E_QUOTA},       {NULL, IPC_E_INTERNAL},
+        {"ok", IPC_E_NONE},
+        {"unknown_receiver", IPC_E_UNKNOWN_RECEIVER},
+        {"refused", IPC_E_REFUSED},
+        {"unknown_sender", IPC_E_UNAUTHORIZED},
+        {"unknown_conversation", IPC_E_UNKNOWN_CONVERSATION},
+        {"conflict", IPC_E_CONFLICT},
+        {"invalid", IPC_E_INVALID},
+        {"quota", IPC_E_QUOTA},
+        {NULL, IPC_E_INTERNAL},
     };
     return db_status(result, row, 1, known);
 }
@@ -242,6 +248,13 @@ static bool is_next(const PGresult *result)
     return batch_framed && position_is_next(db_cursor(result, 0, 2).change);
 }
 
+/* Only now it is known whose connections get copies. */
+static void learn_receiver(struct send *s, int64_t receiver)
+{
+    s->receiver = receiver;
+    turns_charge(&waiting, (uint64_t)s->sender, cost_of(s) - s->turn.cost);
+}
+
 /* next: the batch directly follows what this host has handed out, so hand it out here; otherwise
  * events.c reads it in its turn. */
 static void answer_send(struct send *s, const PGresult *result, int row, bool next)
@@ -251,6 +264,8 @@ static void answer_send(struct send *s, const PGresult *result, int row, bool ne
         answers_refuse(s->asker, error);
         return;
     }
+    if (s->conversation)
+        learn_receiver(s, db_int(result, row, 7));
     struct answer_ack ack = {.change = db_cursor(result, row, 2),
                              .duplicate = is_duplicate(s, result, row)};
     ack.message = ack.change.change;
@@ -314,6 +329,28 @@ static bool wants_frames(void)
     return size <= FRAMES_BYTES && position_is_started() && !position_is_behind();
 }
 
+static bool is_awaited(const struct send *s)
+{
+    return !s->receiver || feed_awaits(s->sender, s->origin, s->receiver);
+}
+
+/* Null: each names its receiver. */
+static void put_conversations(struct db_params *params)
+{
+    bool some = false;
+    const struct send *s;
+    STAILQ_FOREACH (s, &batch.sends, next)
+        some = some || s->conversation;
+    if (!some) {
+        db_param_null(params);
+        return;
+    }
+    db_param_array(params, DB_INT8_OID, (size_t)batch.count);
+    STAILQ_FOREACH (s, &batch.sends, next)
+        db_array_int8(params, s->conversation);
+    db_array_end(params);
+}
+
 static void put_batch(struct db_params *params)
 {
     size_t count = (size_t)batch.count;
@@ -341,10 +378,11 @@ static void put_batch(struct db_params *params)
     db_array_end(params);
     db_param_array(params, DB_BOOL_OID, count);
     STAILQ_FOREACH (s, &batch.sends, next)
-        db_array_bool(params, batch_framed && feed_awaits(s->sender, s->origin, s->receiver));
+        db_array_bool(params, batch_framed && is_awaited(s));
     db_array_end(params);
     db_param_bound(params, broker.conf.quota_messages);
     db_param_bound(params, (int64_t)broker.conf.quota_bytes);
+    put_conversations(params);
 }
 
 bool sends_has_work(void)
