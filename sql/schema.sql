@@ -277,25 +277,25 @@ CREATE FUNCTION chatd.conversations_seen(caller_id bigint, mode text, conversati
                           order by m.user_id = caller_id limit 1) p
      cross join lateral (select * from users u where u.id = p.user_id offset 0) u
       left join lateral (select * from messages m where m.id = l.last offset 0) m on true
+     -- Of the last thousand changes, what was deleted.
+     cross join lateral (select coalesce(array_agg(r.id) filter (where r.deleted), '{}') as ids
+                           from (select r.id, r.deleted from messages r
+                                  where r.conversation_id = c.id and r.changed > me.read_upto
+                                    and r.changed is not null
+                                  order by r.conversation_id desc, r.changed desc
+                                  limit 1000) r) gone
      cross join lateral (select greatest(me.read_upto, max(r.id)) as id
                            from (select r.id, r.sender_id from messages r
                                   where r.conversation_id = c.id and r.id > me.read_upto
                                   order by r.conversation_id desc, r.id desc
-                                  limit 100) r
+                                  limit 100 + cardinality(gone.ids)) r
                           where r.sender_id = caller_id) since
-     -- Of those that came since, which were deleted: among a thousand changes, the last ones.
-     cross join lateral (select count(*) as deleted
-                           from (select r.id, r.deleted from messages r
-                                  where r.conversation_id = c.id and r.changed > since.id
-                                    and r.changed is not null
-                                  order by r.conversation_id desc, r.changed desc
-                                  limit 1000) r
-                          where r.deleted and r.id > since.id) gone
-     cross join lateral (select least(100, count(*) - gone.deleted) as unread
+     cross join lateral (select least(100, count(*) - (select count(*) from unnest(gone.ids) g (id)
+                                                        where g.id > since.id)) as unread
                            from (select from messages r
                                   where r.conversation_id = c.id and r.id > since.id
                                   order by r.conversation_id desc, r.id desc
-                                  limit 100 + gone.deleted) r) n
+                                  limit 100 + cardinality(gone.ids)) r) n
 $$;
 
 CREATE FUNCTION chatd.cursor_honoured(change bigint, stamp integer) RETURNS boolean

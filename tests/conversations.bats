@@ -273,7 +273,16 @@ write(bob, alice, "answer")
 assert unread(bob) == (0, ids[1]) and unread(alice) == (1, begin)
 more = [write(alice, bob, f"more {n}") for n in range(2)]
 assert unread(bob) == (2, ids[1])
-# A message that is removed is not unread any more.
+# A message that is deleted, or removed by hand, is not unread any more; one that is edited is.
+more.append(write(alice, bob, "more"))
+for method, id_, body in (("PATCH", more[0], {"content": "edited"}), ("PATCH", ids[0], {"content": "edited"}), ("DELETE", ids[1], None)):
+    assert api(method, f"/conversations/{c}/messages/{id_}", body, alice.token)[0] in (200, 204)
+    assert unread(bob) == (3, ids[1])
+assert api("DELETE", f"/conversations/{c}/messages/{more[2]}", token=alice.token)[0] == 204
+assert unread(bob) == (2, ids[1])
+assert listed(bob)[0]["last_message"] | {"created_at": 0, "edited_at": 0} == {
+    "id": more[2], "conversation_id": c, "sender_id": alice.id, "receiver_id": bob.id, "content": "", "deleted": True,
+    "created_at": 0, "edited_at": 0}
 sql(f"delete from messages where id = {more[1]}")
 assert unread(bob) == (1, ids[1])
 # A hundred stands for that many and more.

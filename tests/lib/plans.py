@@ -117,8 +117,9 @@ CASES = {
     "who is writing to whom": (f"typing_tell({HERE}, array_fill(1::bigint, array[40]), array(select n * 100 from generate_series(1, 40) n))", {}),
     "who is writing to strangers": (f"typing_tell({HERE}, array(select n from generate_series(101, 140) n), array_fill(1::bigint, array[40]))", {}),
     "conversations of one who has a few": ("conversation_list(2, 'all', 9223372036854775807, 50)",
-                                           {"messages_conversation": 101, "messages_pkey": 2}),
-    "a conversation": (f"conversation_show(2, {OF_1_AND_2}, 'all')", {"messages_conversation": 101, "messages_pkey": 1}),
+                                           {"messages_conversation": 101, "messages_pkey": 2, "messages_conversation_changed": 1000}),
+    "a conversation": (f"conversation_show(2, {OF_1_AND_2}, 'all')",
+                       {"messages_conversation": 101, "messages_pkey": 1, "messages_conversation_changed": 1000}),
     "who is in a conversation": (f"member_list(2, {OF_1_AND_2}, 'contacts')", {}),
     "the last page of a conversation": (f"conversation_history(1, {OF_1_AND_2}, null, null, 50)", {"messages_conversation": PAGE + 1}),
     "who has read what": (f"receipt_put({HERE}, array_fill(1::bigint, array[40]), array(select conversation_id from chatd.contacts"
