@@ -267,7 +267,7 @@ a = user()
 for unknown in (10**9, 999999999999999999):
     ask("GET", f"/messages/{unknown}", token=a.token).error(404)
 for bad in ("0", "-1", "x", a.name, "1.5", "1x", "%31", "+1", "1%20", "9" * 19, "9" * 500):
-    ask("GET", f"/messages/{bad}", token=a.token).error(400, "user id")
+    ask("GET", f"/messages/{bad}", token=a.token).error(400, "id in the path")
 ask("GET", "/messages", token=a.token).error(405)
 for path in ("/messages/", f"/messages/{a.id}/", f"/messages/{a.id}/x", "/messages//"):
     ask("GET", path, token=a.token).error(404)
