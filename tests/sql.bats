@@ -624,8 +624,8 @@ revocations() {
     api "select from chatd_api.message_send(null, '{1}', '{2}', '{a}', '{7}', '{x}', null)"
     equal "$(api "select * from chatd_api.message_send(null, '{1}', '{2}', '{a}', '{8}', '{x}', null)")" "1|ok|1|$(q 'select stamp_at(1)')|t|f||2"
     equal "$(api "select * from chatd_api.message_send(null, '{1}', '{2}', '{a}', '{7}', '{x}', null)")" "1|ok|1|$(q 'select stamp_at(1)')|t|t||2"
-    equal "$(api "select * from chatd_api.message_send(null, '{1}', '{2}', '{a}', '{8}', '{y}', null)")" "1|conflict|||f|f|"
-    equal "$(api "select * from chatd_api.message_send(null, '{1}', '{3}', '{a}', '{8}', '{x}', null)")" "1|conflict|||f|f|"
+    equal "$(api "select * from chatd_api.message_send(null, '{1}', '{2}', '{a}', '{8}', '{y}', null)")" "1|conflict|||f|f||2"
+    equal "$(api "select * from chatd_api.message_send(null, '{1}', '{3}', '{a}', '{8}', '{x}', null)")" "1|conflict|||f|f||3"
     equal "$(api "select status, duplicate from chatd_api.message_send(null, '{2}', '{1}', '{a}', '{8}', '{x}', null)")" "ok|f"
     equal "$(api "select stamp from chatd_api.message_send(null, '{2}', '{1}', '{b}', '{8}', '{x}', null)")" "$(q 'select stamp_at(change_last())')"
 }
