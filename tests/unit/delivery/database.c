@@ -484,6 +484,13 @@ static PGresult *session_close(struct params *p)
     return table(1);
 }
 
+/* The last parameter: which conversations are named; null: none. */
+static struct array param_conversations(struct params *p)
+{
+    p->next += 2; /* the quota */
+    return p->p->length[p->next] < 0 ? (struct array){NULL, 0} : param_array(p);
+}
+
 static PGresult *message_send(struct params *p)
 {
     int64_t host = param_int(p);
@@ -491,12 +498,16 @@ static PGresult *message_send(struct params *p)
         return refused();
     struct array senders = param_array(p), receivers = param_array(p), ids = param_array(p),
                  origins = param_array(p), contents = param_array(p), framed = param_array(p);
+    struct array conversations = param_conversations(p);
     (void)contents;
-    PGresult *r = table(7);
+    PGresult *r = table(8);
     bool all_new = true;
     for (int row = 0; row < senders.count; row++) {
         int size;
         int64_t sender = array_int(&senders), receiver = array_int(&receivers);
+        int64_t conversation = conversations.count > 0 ? array_int(&conversations) : 0;
+        if (conversation)
+            receiver = conversation - CONVERSATION;
         uint64_t origin = (uint64_t)array_int(&origins);
         char id[24];
         const uint8_t *text = array_next(&ids, &size);
@@ -511,6 +522,7 @@ static PGresult *message_send(struct params *p)
         set_cursor(r, row, 2, (struct cursor){m->id, m->stamp});
         set_bool(r, row, 4, !new);
         set_bool(r, row, 5, m->origin == origin);
+        set_int(r, row, 7, receiver);
         if (array_int(&framed) && new)
             set_frame(r, row, 6, m);
     }

@@ -35,6 +35,9 @@ struct message {
 extern struct message database_messages[];
 extern unsigned database_count;
 
+/* Of each user's conversations the one with user N has this number and N more. */
+enum { CONVERSATION = 1000000 };
+
 /* Users of other hosts, from this id on: what is announced of who is online is about them. Many
  * have come and gone when a run begins. */
 enum { STRANGER = 1000, STRANGERS = 1500 };

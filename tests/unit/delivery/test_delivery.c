@@ -384,7 +384,10 @@ static void say(struct client *c)
     s->seq = c->seq;
     s->edit = 0;
     /* The receiver is part of the id, so that the same id means the same message. */
-    ipc_put_u64(&c->channel.out, 1 + strtoul(s->id + 2, NULL, 10) % USERS);
+    uint64_t receiver = 1 + strtoul(s->id + 2, NULL, 10) % USERS;
+    bool by_conversation = chance(2);
+    ipc_put_u64(&c->channel.out, by_conversation ? CONVERSATION + receiver : receiver);
+    ipc_put_u8(&c->channel.out, by_conversation ? IPC_NAMES_CONVERSATION : IPC_NAMES_USER);
     ipc_put_text(&c->channel.out, s->id, strlen(s->id));
     ipc_put_text(&c->channel.out, "hello", 5);
     ipc_put_u8(&c->channel.out, 0);
