@@ -95,6 +95,47 @@ assert api("GET", "/conversations")[0] == 401
 PY
 }
 
+@test "every route and frame that names a conversation: to whoever is no member it is as if there were none" {
+    py - "$ROOT" <<'PY'
+from chats import *
+import re
+alice, bob, carol = people(3)
+c, other = know(alice, bob), know(alice, carol)
+id_ = write(alice, bob, "one")
+theirs = write(alice, carol, "to carol")
+source = open(f"{sys.argv[1]}/src/session/rest.c").read().split("routes[] = {")[1].split("};")[0]
+routes = [r for r in re.findall(r'\{"(/[^"]*)", "(\w+)"', source) if r[0].startswith("/conversations/:")]
+types = re.findall(r'memcmp\(type\.p, "(\w+)"', open(f"{sys.argv[1]}/src/wire/chat_frame.c").read())
+# What names no conversation; whatever comes later must be tried here.
+types = set(types) - {"typing", "resume", "auth", "ping"}
+assert len(routes) >= 7 and types >= {"message", "read", "delivered", "edit", "delete"}, (routes, types)
+def state():
+    return sql("select (select md5(string_agg(m::text, ',' order by id)) from messages m),"
+               " (select md5(string_agg(m::text, ',' order by conversation_id, user_id)) from members m)")
+before, body = state(), {"content": "x", "message_id": id_}
+b, s = connect(bob.token, "two"), connect(carol.token)
+# With the ids of a conversation that carol is not in, of none, and of a message that is in another one.
+for conversation, message in ((c, id_), (2**53, id_), (2**53, theirs), (c, theirs)):
+    for path, method in routes:
+        path = path.replace(":", str(conversation), 1).replace(":", str(message))
+        status, answer = api(method, path, None if method in ("GET", "DELETE") else body, carol.token)
+        assert status == 404 and set(answer) == {"error"}, (method, path, status, answer)
+        nobody = api(method, path.replace(str(conversation), str(2**52)), None if method in ("GET", "DELETE") else body, carol.token)
+        assert nobody == (404, answer), (method, path, nobody, answer)
+    for type_ in types:
+        s.send({"type": type_, "id": "i", "content": "x", "data": {"conversation_id": conversation, "message_id": message}})
+        error = s.recv()
+        assert error["type"] == "error" and error["data"]["code"] in ("unknown_conversation", "unknown_message"), (type_, error)
+# A message of another conversation of one's own is not in this one, either.
+for method in ("PATCH", "DELETE"):
+    assert api(method, f"/conversations/{c}/messages/{theirs}", body if method == "PATCH" else None, alice.token)[0] == 404
+assert state() == before
+# And nobody heard of anything.
+mark(b, "delivered", c, id_)
+assert b.recv() == receipt(c, bob, 0, id_)
+PY
+}
+
 @test "bad requests are told what is wrong" {
     py - <<'PY'
 from chats import *
