@@ -339,8 +339,29 @@ begin
          order by j.n;
 end $$;
 
--- As before, without those of whom one has blocked the other.
-create or replace function chatd_api.typing_tell(host_id bigint, sender_ids bigint[], receiver_ids bigint[])
+-- Who gets a message, or is written to, where a conversation is named by its number: the other member, or
+-- the sender of a note to oneself; null: the sender may not see that conversation. 0 names none, and the
+-- receiver counts.
+create function chatd.receivers_named(sender_ids bigint[], receiver_ids bigint[], conversation_ids bigint[])
+returns bigint[]
+language plpgsql stable set search_path = chatd, pg_temp
+as $$
+begin
+    return array(select case when i.conversation_id = 0 then i.receiver_id
+                             when conversation_seen(i.conversation_id, i.sender_id) then
+                                 (select m.user_id from members m
+                                   where m.conversation_id = i.conversation_id
+                                   order by m.user_id = i.sender_id limit 1) end
+                   from unnest(sender_ids, receiver_ids, conversation_ids) with ordinality
+                        i (sender_id, receiver_id, conversation_id, n)
+                  order by i.n);
+end $$;
+
+drop function chatd_api.typing_tell(bigint, bigint[], bigint[]);
+
+-- As before, without those of whom one has blocked the other. Conversations may be named in place of receivers.
+create function chatd_api.typing_tell(host_id bigint, sender_ids bigint[], receiver_ids bigint[],
+    conversation_ids bigint[] default null)
 returns table (receiver_id bigint, conversation_id bigint, user_id bigint, username text)
 language plpgsql security definer set search_path = chatd, pg_temp
     set enable_seqscan = off set enable_hashjoin = off set enable_mergejoin = off set jit = off
@@ -354,10 +375,13 @@ declare
     conversations bigint[];
     names text[];
 begin
+    if conversation_ids is not null then
+        receiver_ids := receivers_named(sender_ids, receiver_ids, conversation_ids);
+    end if;
     select array_agg(p.sender_id order by p.n), array_agg(p.receiver_id order by p.n),
            array_agg((select c.conversation_id from contacts c
                        where c.user_id = p.sender_id and c.contact_id = p.receiver_id
-                         and not c.blocked)
+                         and not c.blocked and c.contact_id <> c.user_id)
                      order by p.n),
            array_agg((select u.username from users u where u.id = p.sender_id and not u.disabled)
                      order by p.n)

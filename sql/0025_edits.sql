@@ -658,23 +658,6 @@ begin
     end if;
 end $$;
 
--- Who gets a message that names its conversation, by its number: the other member, or the sender of a note
--- to oneself; null: the sender may not see that conversation. 0 names none, and the receiver counts.
-create function chatd.receivers_named(sender_ids bigint[], receiver_ids bigint[], conversation_ids bigint[])
-returns bigint[]
-language plpgsql stable set search_path = chatd, pg_temp
-as $$
-begin
-    return array(select case when i.conversation_id = 0 then i.receiver_id
-                             when conversation_seen(i.conversation_id, i.sender_id) then
-                                 (select m.user_id from members m
-                                   where m.conversation_id = i.conversation_id
-                                   order by m.user_id = i.sender_id limit 1) end
-                   from unnest(sender_ids, receiver_ids, conversation_ids) with ordinality
-                        i (sender_id, receiver_id, conversation_id, n)
-                  order by i.n);
-end $$;
-
 drop function chatd_api.message_send(bigint, bigint[], bigint[], text[], bigint[], text[], boolean[], bigint, bigint);
 
 -- As before; a message may name its conversation instead of its receiver, who is told in any case. What a

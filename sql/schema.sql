@@ -1771,7 +1771,7 @@ begin
          order by i.n;
 end $$;
 
-CREATE FUNCTION chatd_api.typing_tell(host_id bigint, sender_ids bigint[], receiver_ids bigint[]) RETURNS TABLE(receiver_id bigint, conversation_id bigint, user_id bigint, username text)
+CREATE FUNCTION chatd_api.typing_tell(host_id bigint, sender_ids bigint[], receiver_ids bigint[], conversation_ids bigint[] DEFAULT NULL::bigint[]) RETURNS TABLE(receiver_id bigint, conversation_id bigint, user_id bigint, username text)
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'chatd', 'pg_temp'
     SET enable_seqscan TO 'off'
@@ -1788,10 +1788,13 @@ declare
     conversations bigint[];
     names text[];
 begin
+    if conversation_ids is not null then
+        receiver_ids := receivers_named(sender_ids, receiver_ids, conversation_ids);
+    end if;
     select array_agg(p.sender_id order by p.n), array_agg(p.receiver_id order by p.n),
            array_agg((select c.conversation_id from contacts c
                        where c.user_id = p.sender_id and c.contact_id = p.receiver_id
-                         and not c.blocked)
+                         and not c.blocked and c.contact_id <> c.user_id)
                      order by p.n),
            array_agg((select u.username from users u where u.id = p.sender_id and not u.disabled)
                      order by p.n)

@@ -386,11 +386,12 @@ for frame in (edit, delete):
     described(api("GET", f"/messages/{bob.id}", token=alice.token)[1][-1])
 a.message(bob.id, "the last one")
 described(b.expect("message"))
-typing = {"type": "typing", "data": {"receiver_id": bob.id}}
-described(typing)
-a.send(typing)
-described(b.expect("typing"))
 number = int(sql(f"select conversation_id from contacts where user_id = {alice.id} and contact_id = {bob.id}"))
+for data in ({"receiver_id": bob.id}, {"conversation_id": number}):
+    typing = {"type": "typing", "data": data}
+    described(typing)
+    a.send(typing)
+    described(b.expect("typing"))
 for type_ in ("delivered", "read"):
     mark = {"type": type_, "data": {"conversation_id": number, "message_id": 2**50}}
     assert shape(mark) in [shape(json.loads(line)) for block in blocks for line in block.splitlines() if line.startswith(f'{{"type":"{type_}"')]

@@ -133,6 +133,9 @@ with Innocents() as them:
     c = Channel(BOUND, who)
     c.say("SEND", u64(to) + b"\0" + text(b"") + text(b"x") + b"\0")
     c.ended("no id")
+    c = Channel(ATTACHED, who)
+    c.say("TYPING", u64(to) + b"\2")
+    c.ended("typing, neither to a user nor in a conversation")
     c = Channel(BOUND, who)
     c.say("SEND", send_payload(to, "x", which=2))
     c.ended("neither a user nor a conversation")
@@ -185,7 +188,7 @@ with Innocents() as them:
     c.close()
     c = Channel(ATTACHED, who)
     for nobody in (0, -1, 2**63 - 1, -2**63, who.id, to):
-        c.say("TYPING", u64(nobody))
+        c.say("TYPING", u64(nobody) + b"\0"), c.say("TYPING", u64(nobody) + b"\1")
     assert c.ask("RESUME")[0] == "RESUMED"
     c.close()
 PY

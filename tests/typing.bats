@@ -76,6 +76,39 @@ assert a.recv() == a2.recv() == seen_of(bob, alice)
 PY
 }
 
+@test "a frame may name the conversation in place of the receiver: whoever is no member, or alone there, says it to nobody" {
+    py - <<'PY'
+from typists import *
+alice, bob, carol, dave = (user() for _ in range(4))
+know(alice, bob)
+know(carol, bob)
+know(carol, dave)
+sql(f"insert into messages (sender_id, receiver_id, content) values ({alice.id}, {alice.id}, 'note')")
+def number(one, other):
+    return int(sql(f"select conversation_id from contacts where user_id = {one.id} and contact_id = {other.id}"))
+a, a2, b, c, d = connect(alice.token), connect(alice.token, "two"), connect(bob.token, "two"), connect(carol.token), connect(dave.token)
+def there(client, conversation):
+    client.send({"type": "typing", "data": {"conversation_id": conversation}})
+there(a, number(alice, bob))
+assert b.recv() == seen_of(alice, bob)
+there(b, number(alice, bob))
+assert a.recv() == a2.recv() == seen_of(bob, alice)
+# Carol is no member of it, nobody else of a note to oneself, and nobody at all of what is not there.
+for client, conversation in ((c, number(alice, bob)), (a, number(alice, alice)), (a, number(carol, dave)), (a, 2**53), (d, number(carol, bob))):
+    there(client, conversation)
+for client in (a, c, d):
+    client.send({"type": "resume", "id": "r"})
+    assert client.recv()["id"] == "r"
+there(c, number(carol, bob)), there(c, number(carol, dave))
+assert b.recv() == seen_of(carol, bob) and d.recv() == seen_of(carol, dave)
+say(b, alice)
+assert a.recv() == a2.recv() == seen_of(bob, alice)
+for data in ({"conversation_id": 1, "receiver_id": bob.id}, {"conversation_id": 0}):
+    a.send({"type": "typing", "id": "t", "data": data})
+    assert a.expect("error")["data"]["code"] == "bad_field"
+PY
+}
+
 @test "an event stream shows it, too: as a line, or as an event without an id" {
     py - <<'PY'
 from typists import *

@@ -92,13 +92,20 @@ static const char *serve_sign(struct peer *p, const struct ipc_message *m)
 
 /* --- SEND, EDIT, ATTACH --- */
 
+/* Sets the one that is named, and returns which: enum ipc_named, if that is right. */
+static unsigned get_addressee(struct ipc_reader *r, int64_t *receiver, int64_t *conversation)
+{
+    int64_t named = (int64_t)ipc_get_u64(r);
+    unsigned which = ipc_get_u8(r);
+    *(which == IPC_NAMES_USER ? receiver : conversation) = named;
+    return which;
+}
+
 static const char *serve_send(struct peer *p, const struct ipc_message *m)
 {
     struct ipc_reader r = ipc_read(m);
     struct sending s = {0};
-    int64_t named = (int64_t)ipc_get_u64(&r);
-    unsigned which = ipc_get_u8(&r);
-    *(which == IPC_NAMES_USER ? &s.receiver : &s.conversation) = named;
+    unsigned which = get_addressee(&r, &s.receiver, &s.conversation);
     s.id = ipc_get_text(&r, IPC_MAX_ID);
     s.content = ipc_get_text(&r, IPC_MAX_CONTENT);
     s.again = ipc_get_u8(&r) != 0;
@@ -155,11 +162,12 @@ static const char *serve_resume(struct peer *p, const struct ipc_message *m)
 static const char *serve_typing(struct peer *p, const struct ipc_message *m)
 {
     struct ipc_reader r = ipc_read(m);
-    int64_t receiver = (int64_t)ipc_get_u64(&r);
-    if (!ipc_read_end(&r))
+    struct typist t = {.sender = p->user};
+    unsigned which = get_addressee(&r, &t.receiver, &t.conversation);
+    if (!ipc_read_end(&r) || which > IPC_NAMES_CONVERSATION)
         return malformed;
     if (limits_typing(p->user, clock_ms()))
-        typing_add(p->user, receiver);
+        typing_add(&t);
     return NULL;
 }
 

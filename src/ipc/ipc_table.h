@@ -50,7 +50,7 @@
 #define IPC_MAX_CONVERSATIONS 100
 #define IPC_NO_BOUND          UINT64_MAX
 
-/* What the number in HISTORY or SEND names: a conversation, or the other user of it. */
+/* What the number in HISTORY, SEND or TYPING names: a conversation, or the other user of it. */
 enum ipc_named { IPC_NAMES_USER, IPC_NAMES_CONVERSATION };
 
 /*   name      sent by  payload at most               when       waiting  fields */
@@ -110,7 +110,8 @@ enum ipc_named { IPC_NAMES_USER, IPC_NAMES_CONVERSATION };
     /* u8 set of IPC_CHANGES_*, text display name (empty: none), email, password -> REPLY */       \
     M(CHANGE_ME, SESSION, 13 + 3 * IPC_MAX_NAME, IPC_IS_BOUND, 1)                                  \
                                                                                                    \
-    M(TYPING, SESSION, 8, IPC_IS_ATTACHED, 0) /* u64 receiver; may be dropped */                   \
+    /* u64 receiver, or conversation; u8 which: enum ipc_named; may be dropped */                  \
+    M(TYPING, SESSION, 9, IPC_IS_ATTACHED, 0)                                                      \
     /* text frame: of the moment, such as who is typing; may be dropped */                         \
     M(EPHEMERAL, BROKER, 4 + IPC_MAX_EPHEMERAL, 0, 0)                                              \
                                                                                                    \

@@ -303,7 +303,7 @@ void live_send(struct live *l, const struct chat_frame *f)
 void live_typing(struct live *l, const struct chat_frame *f)
 {
     if (l->channel == CHANNEL_READY && !ipc_channel_lags(&l->ask->channel))
-        live_link_typing(l, f->receiver);
+        live_link_typing(l, f);
 }
 
 void live_resume(struct live *l, const struct chat_frame *f)

@@ -14,11 +14,16 @@ void live_link_lose(struct live *l)
     l->reconnect_at = clock_ms() + backoff_failed(&l->backoff);
 }
 
+/* Of the receiver and the conversation one is named, and the other 0. */
+static void put_addressee(struct buf *out, int64_t receiver, int64_t conversation)
+{
+    ipc_put_u64(out, (uint64_t)(receiver ? receiver : conversation));
+    ipc_put_u8(out, receiver ? IPC_NAMES_USER : IPC_NAMES_CONVERSATION);
+}
+
 static void put_message(struct buf *out, const struct pending_item *item)
 {
-    bool user = item->receiver != 0;
-    ipc_put_u64(out, (uint64_t)(user ? item->receiver : item->conversation));
-    ipc_put_u8(out, user ? IPC_NAMES_USER : IPC_NAMES_CONVERSATION);
+    put_addressee(out, item->receiver, item->conversation);
     ipc_put_text(out, item->text, item->id_size);
     ipc_put_text(out, item->text + item->id_size, item->content_size);
     ipc_put_u8(out, item->posted);
@@ -59,10 +64,10 @@ void live_link_post(struct live *l, struct pending_item *item)
     item->posted = true;
 }
 
-void live_link_typing(struct live *l, int64_t receiver)
+void live_link_typing(struct live *l, const struct chat_frame *f)
 {
     size_t begin = ask_begin(l->ask, IPC_TYPING);
-    ipc_put_u64(&l->ask->channel.out, (uint64_t)receiver);
+    put_addressee(&l->ask->channel.out, f->receiver, f->conversation);
     ipc_end(&l->ask->channel.out, begin);
 }
 

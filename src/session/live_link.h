@@ -14,7 +14,7 @@ void live_link_ready(struct live *l);
 
 /* Sends one request to the broker. The channel is ready. */
 void live_link_post(struct live *l, struct pending_item *item);
-void live_link_typing(struct live *l, int64_t receiver);
+void live_link_typing(struct live *l, const struct chat_frame *f);
 void live_link_resume(struct live *l);
 void live_link_renew(struct live *l);
 

@@ -113,7 +113,7 @@ static void read_edit(struct chat_frame *f, size_t max_content)
 static void read_typing(struct chat_frame *f)
 {
     f->type = CHAT_TYPING;
-    read_receiver(f);
+    read_addressee(f);
 }
 
 /* "data" and its "cursor" may be missing: then nothing is resumed, and the client learns where it

@@ -34,7 +34,7 @@ struct chat_frame {
     enum chat_type type;
     struct text id; /* NULL: none given, or not usable */
     struct text content;
-    int64_t receiver; /* of CHAT_MESSAGE; 0: it names the conversation */
+    int64_t receiver; /* CHAT_MESSAGE, CHAT_TYPING; 0: it names the conversation */
     int64_t conversation;
     int64_t message;    /* CHAT_READ, CHAT_DELIVERED: up to this one; CHAT_EDIT, CHAT_DELETE */
     struct text cursor; /* CHAT_RESUME: empty: from now on */

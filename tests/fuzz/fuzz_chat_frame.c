@@ -108,7 +108,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
                 (f.receiver > 0) + (f.conversation > 0) == 1 &&
                 utf8_valid((const uint8_t *)f.content.p, f.content.n));
     if (f.type == CHAT_TYPING)
-        REQUIRE(f.receiver > 0);
+        REQUIRE((f.receiver > 0) + (f.conversation > 0) == 1);
     if (names_message(&f))
         REQUIRE(f.conversation > 0 && f.message > 0);
     if (f.type == CHAT_EDIT)

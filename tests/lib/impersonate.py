@@ -112,7 +112,7 @@ def good(name, who=None):
         "SEND": lambda: send_payload(somebody, "content"),
         "ATTACH": lambda: text("") + u64(0),
         "RESUME": lambda: text(""),
-        "TYPING": lambda: u64(somebody),
+        "TYPING": lambda: u64(somebody) + b"\0",
         "BLOCK": lambda: u64(somebody + 1) + b"\0",
         "BLOCKS": lambda: u64(0) + u32(1000),
         "CONVERSATIONS": lambda: u64(-1) + u32(50),

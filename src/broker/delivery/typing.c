@@ -16,11 +16,7 @@ enum {
     PAUSE_MS = 20, /* between two statements: nobody sees it, and more go together */
 };
 
-struct pair {
-    int64_t sender, receiver;
-};
-
-static struct pair waiting[MOST];
+static struct typist waiting[MOST];
 static size_t count;
 static bool asking; /* a statement is under way */
 static struct loop_timer rest;
@@ -44,15 +40,14 @@ static void show(const struct typing *t)
 
 /* --- to the database, and from it --- */
 
-void typing_add(int64_t sender, int64_t receiver)
+void typing_add(const struct typist *t)
 {
-    struct pair pair = {sender, receiver};
-    if (!link_is_up() || sender == receiver || count == MOST)
+    if (!link_is_up() || count == MOST)
         return;
     for (size_t i = 0; i < count; i++)
-        if (memcmp(&waiting[i], &pair, sizeof(pair)) == 0)
+        if (memcmp(&waiting[i], t, sizeof(*t)) == 0)
             return;
-    waiting[count++] = pair;
+    waiting[count++] = *t;
 }
 
 static void on_rested(void *arg)
@@ -88,6 +83,10 @@ static void put_pairs(struct db_params *params, size_t n)
     db_param_array(params, DB_INT8_OID, n);
     for (size_t i = 0; i < n; i++)
         db_array_int8(params, waiting[i].receiver);
+    db_array_end(params);
+    db_param_array(params, DB_INT8_OID, n);
+    for (size_t i = 0; i < n; i++)
+        db_array_int8(params, waiting[i].conversation);
     db_array_end(params);
 }
 

@@ -11,8 +11,12 @@
 
 #include <stdint.h>
 
-/* The sender, who has a peer here, writes to the receiver, who may be anybody. */
-void typing_add(int64_t sender, int64_t receiver);
+/* The sender, who has a peer here, writes to anybody, or in any conversation; of these two one is
+ * 0. */
+struct typist {
+    int64_t sender, receiver, conversation;
+};
+void typing_add(const struct typist *t);
 
 /* Asks the database about what waits, if it is time. */
 void typing_tell(void);

@@ -65,7 +65,8 @@
       "select * from chatd_api.revocation_read($1::bigint, $2::int)")                              \
     S(CLOCK, DB_POOL, "select (extract(epoch from clock_timestamp()) * 1000)::bigint")             \
     S(TYPING_TELL, DB_POOL,                                                                        \
-      "select * from chatd_api.typing_tell($1::bigint, $2::bigint[], $3::bigint[])")               \
+      "select * from chatd_api.typing_tell($1::bigint, $2::bigint[], $3::bigint[],"                \
+      " $4::bigint[])")                                                                            \
     S(RECEIPT_PUT, DB_POOL,                                                                        \
       "select * from chatd_api.receipt_put($1::bigint, $2::bigint[], $3::bigint[], $4::bigint[],"  \
       " $5::boolean[])")                                                                           \

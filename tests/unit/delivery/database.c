@@ -692,11 +692,15 @@ bool database_knows(int64_t user, int64_t other)
 static PGresult *typing_tell(struct params *p)
 {
     int64_t here = param_int(p);
-    struct array senders = param_array(p), receivers = param_array(p);
+    struct array senders = param_array(p), receivers = param_array(p),
+                 conversations = param_array(p);
     PGresult *r = table(4);
     for (int64_t i = 0, row = 0; i < senders.count; i++) {
-        int64_t sender = array_int(&senders), receiver = array_int(&receivers);
-        if (!database_knows(sender, receiver) || !has_session(here, receiver))
+        int64_t sender = array_int(&senders), receiver = array_int(&receivers),
+                conversation = array_int(&conversations);
+        if (conversation)
+            receiver = conversation - CONVERSATION;
+        if (sender == receiver || !database_knows(sender, receiver) || !has_session(here, receiver))
             continue;
         set_int(r, (int)row, 0, receiver);
         set_int(r, (int)row, 1, 7);

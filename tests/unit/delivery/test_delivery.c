@@ -372,6 +372,14 @@ static void come(struct client *c)
     attach(c);
 }
 
+/* By the user's id, or the conversation's. */
+static void put_addressee(struct client *c, uint64_t receiver)
+{
+    bool by_conversation = chance(2);
+    ipc_put_u64(&c->channel.out, by_conversation ? CONVERSATION + receiver : receiver);
+    ipc_put_u8(&c->channel.out, by_conversation ? IPC_NAMES_CONVERSATION : IPC_NAMES_USER);
+}
+
 static void say(struct client *c)
 {
     static unsigned count;
@@ -384,10 +392,7 @@ static void say(struct client *c)
     s->seq = c->seq;
     s->edit = 0;
     /* The receiver is part of the id, so that the same id means the same message. */
-    uint64_t receiver = 1 + strtoul(s->id + 2, NULL, 10) % USERS;
-    bool by_conversation = chance(2);
-    ipc_put_u64(&c->channel.out, by_conversation ? CONVERSATION + receiver : receiver);
-    ipc_put_u8(&c->channel.out, by_conversation ? IPC_NAMES_CONVERSATION : IPC_NAMES_USER);
+    put_addressee(c, 1 + strtoul(s->id + 2, NULL, 10) % USERS);
     ipc_put_text(&c->channel.out, s->id, strlen(s->id));
     ipc_put_text(&c->channel.out, "hello", 5);
     ipc_put_u8(&c->channel.out, 0);
@@ -414,7 +419,7 @@ static void type(struct client *c)
     if (!c->attached)
         return;
     size_t at = begin(c, IPC_TYPING);
-    ipc_put_u64(&c->channel.out, 1 + chance(USERS));
+    put_addressee(c, 1 + chance(USERS));
     end(c, at);
 }
 
