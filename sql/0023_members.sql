@@ -5,8 +5,9 @@
 -- change, and whoever reconnects reads them with the list. A conversation's last message is asked for
 -- when the list is read, so that a plain message costs nothing for it; so is how many are unread.
 --
--- Fills the tables from contacts: 200,000 members of 100,000 conversations in a few seconds, during which
--- nobody sends. The table of messages stays as it is.
+-- Fills the tables from contacts, and makes the index of messages by conversation anew, during which chatd
+-- is stopped and nobody reads messages: with ten million of them between 100,000 pairs of users some ten
+-- seconds. The index grows from 301 MB to 387. The table of messages stays as it is.
 
 create table chatd.conversations (
     id bigint primary key,
@@ -31,8 +32,11 @@ select c.id, coalesce((select m.created_at from chatd.messages m
                         where m.conversation_id = c.id order by m.conversation_id, m.id limit 1), clock_timestamp())
   from (select distinct conversation_id as id from chatd.contacts) c;
 
+-- Both, also where the row of one side was removed by hand.
 insert into chatd.members (conversation_id, user_id)
-select conversation_id, user_id from chatd.contacts;
+select conversation_id, user_id from chatd.contacts
+union
+select c.conversation_id, u.id from chatd.contacts c join chatd.users u on u.id = c.contact_id;
 
 -- With the sender, so that what is unread is counted in the index alone.
 drop index chatd.messages_conversation;
@@ -45,15 +49,14 @@ create or replace function chatd.contact_make(user_id bigint, other_id bigint) r
 language plpgsql set search_path = chatd, pg_temp
 as $$
 declare
-    conversation bigint := coalesce(conversation_of(user_id, other_id), conversation_of(other_id, user_id));
+    conversation constant bigint := coalesce(conversation_of(user_id, other_id),
+        conversation_of(other_id, user_id), nextval('conversation_seq'));
 begin
-    if conversation is null then
-        conversation := nextval('conversation_seq');
-        insert into conversations (id) values (conversation);
-        insert into members (conversation_id, user_id)
-        select distinct conversation, m.id
-          from unnest(array[contact_make.user_id, other_id]) m (id);
-    end if;
+    insert into conversations (id) values (conversation) on conflict do nothing;
+    insert into members (conversation_id, user_id)
+    select distinct conversation, m.id
+      from unnest(array[contact_make.user_id, other_id]) m (id)
+        on conflict do nothing;
     insert into contacts (user_id, contact_id, conversation_id)
     values (contact_make.user_id, other_id, conversation), (other_id, contact_make.user_id, conversation)
     on conflict do nothing;
@@ -305,7 +308,8 @@ end $$;
 -- Moves watermarks: these users have got these messages of these conversations, and read them where read is
 -- true. An id beyond the last message stands for that one. Nothing moves back.
 --
--- Of what names no conversation of its user the answer has the place in the input, and nothing else. Of each
+-- For each input whose user is no member of its conversation the answer has a row with its place in the
+-- input, and nothing else. Of each
 -- watermark that moved it has a row for each member connected to this host, the one who moved it included.
 -- Each other host where a member is connected gets bells that say the same: receiver, conversation, user and
 -- both watermarks.

@@ -170,16 +170,15 @@ create or replace function chatd.contact_make(user_id bigint, other_id bigint) r
 language plpgsql set search_path = chatd, pg_temp
 as $$
 declare
-    conversation bigint := coalesce(conversation_of(user_id, other_id), conversation_of(other_id, user_id));
+    conversation constant bigint := coalesce(conversation_of(user_id, other_id),
+        conversation_of(other_id, user_id), nextval('conversation_seq'));
     blocked constant boolean := is_blocked(user_id, other_id);
 begin
-    if conversation is null then
-        conversation := nextval('conversation_seq');
-        insert into conversations (id) values (conversation);
-        insert into members (conversation_id, user_id)
-        select distinct conversation, m.id
-          from unnest(array[contact_make.user_id, other_id]) m (id);
-    end if;
+    insert into conversations (id) values (conversation) on conflict do nothing;
+    insert into members (conversation_id, user_id)
+    select distinct conversation, m.id
+      from unnest(array[contact_make.user_id, other_id]) m (id)
+        on conflict do nothing;
     insert into contacts (user_id, contact_id, conversation_id, blocked)
     values (contact_make.user_id, other_id, conversation, blocked),
            (other_id, contact_make.user_id, conversation, blocked)
@@ -351,7 +350,8 @@ begin
                              when conversation_seen(i.conversation_id, i.sender_id) then
                                  (select m.user_id from members m
                                    where m.conversation_id = i.conversation_id
-                                   order by m.user_id = i.sender_id limit 1) end
+                                     and conversation_of(i.sender_id, m.user_id) = i.conversation_id
+                                   limit 1) end
                    from unnest(sender_ids, receiver_ids, conversation_ids) with ordinality
                         i (sender_id, receiver_id, conversation_id, n)
                   order by i.n);
@@ -614,10 +614,10 @@ as $$
            || ',"online":'
            || case when (mode <> 'off' or p.user_id = caller_id)
                         and exists (select from sessions s where s.user_id = p.user_id)
-                        and not exists (select from contacts k
-                                         where k.user_id = caller_id and k.contact_id = p.user_id and k.blocked)
+                        and not b.blocked
                    then 'true' else 'false' end
-           || ',"read_upto":' || p.read_upto || ',"delivered_upto":' || p.delivered_upto
+           || ',"read_upto":' || case when b.blocked then 0 else p.read_upto end
+           || ',"delivered_upto":' || case when b.blocked then 0 else p.delivered_upto end
            || '},"unread":' || n.unread || ',"read_upto":' || me.read_upto
            || ',"delivered_upto":' || me.delivered_upto || ',"last_message":'
            || coalesce(case when not careful or is_readable(m.id, m.content)
@@ -631,6 +631,9 @@ as $$
      cross join lateral (select * from members m
                           where m.conversation_id = c.id
                           order by m.user_id = caller_id limit 1) p
+     cross join lateral (select exists (select from contacts k
+                                         where k.user_id = caller_id and k.contact_id = p.user_id
+                                           and k.blocked) as blocked) b
      cross join lateral (select * from users u where u.id = p.user_id offset 0) u
       left join lateral (select * from messages m where m.id = l.last offset 0) m on true
      cross join lateral (select max(r.id) as id
@@ -664,14 +667,16 @@ begin
                                  || ',"online":'
                                  || case when (mode <> 'off' or m.user_id = caller_id)
                                               and exists (select from sessions s where s.user_id = m.user_id)
-                                              and not exists (select from contacts k
-                                                               where k.user_id = caller_id
-                                                                 and k.contact_id = m.user_id and k.blocked)
+                                              and not b.blocked
                                          then 'true' else 'false' end
-                                 || ',"read_upto":' || m.read_upto || ',"delivered_upto":' || m.delivered_upto
+                                 || ',"read_upto":' || case when b.blocked then 0 else m.read_upto end
+                                 || ',"delivered_upto":' || case when b.blocked then 0 else m.delivered_upto end
                                  || '}', ',' order by m.user_id) || ']'
           from members m
          cross join lateral (select * from conversations c where c.id = m.conversation_id offset 0) c
+         cross join lateral (select exists (select from contacts k
+                                             where k.user_id = caller_id and k.contact_id = m.user_id
+                                               and k.blocked) as blocked) b
          cross join lateral (select * from users u where u.id = m.user_id offset 0) u
          where m.conversation_id = member_list.conversation_id);
 end $$;

@@ -40,7 +40,8 @@ end $$;
 
 -- Changes --------------------------------------------------------------------------------------
 
--- Any update of a text is a change, also one that is typed into psql. Of a deleted message nothing is left.
+-- Any update of a text is a change, also one that is typed into psql. Of the text of a
+-- deleted message nothing is left.
 create function chatd.message_changing() returns trigger
 language plpgsql security definer set search_path = chatd, pg_temp
 as $$
@@ -122,27 +123,32 @@ $$;
 -- May these users change these messages so? A content that is null deletes. bytes: what counts for the
 -- quota, which is only text that is new. Whoever is not of the conversation learns of no message there.
 create function chatd.changes_judged(user_ids bigint[], conversation_ids bigint[], message_ids bigint[],
-    contents text[], edit_time bigint, max_bytes bigint)
+    contents text[], edit_time bigint, max_bytes bigint, max_messages bigint)
 returns table (n bigint, user_id bigint, status text, bytes bigint)
 language sql stable
 as $$
     select j.n, j.user_id,
-           case when j.bytes > 0 and j.bytes_today > max_bytes then 'quota' else j.status end, j.bytes
+           case when j.bytes > 0 and (j.bytes_today > max_bytes or j.texts_today > max_messages) then 'quota'
+                else j.status end, j.bytes
       from (select r.*,
                    coalesce(s.bytes, 0) + sum(r.bytes) over (partition by r.user_id order by r.n)
-                       as bytes_today
+                       as bytes_today,
+                   coalesce(s.messages, 0) + count(*) filter (where r.bytes > 0)
+                       over (partition by r.user_id order by r.n) as texts_today
               from (select c.n, c.user_id, c.status,
                            case when c.status = 'ok' and not c.same
                                 then coalesce(octet_length(c.content), 0) else 0 end::bigint as bytes
                       from (select i.n, i.user_id, i.content, m.content = i.content as same,
                                    case when m.id is null then 'unknown_message'
                                         when m.sender_id <> i.user_id then 'not_sender'
-                                        when i.content is null or m.content = i.content then 'ok'
+                                        when i.content is null then 'ok'
                                         when m.deleted
                                              or bool_or(i.content is null and m.sender_id = i.user_id)
                                                 over (partition by i.message_id order by i.n
                                                       rows between unbounded preceding and 1 preceding)
                                             then 'deleted'
+                                        when m.content = i.content then 'ok'
+                                        when is_blocked(m.sender_id, m.receiver_id) then 'refused'
                                         when m.created_at
                                              < clock_timestamp() - edit_time * interval '1 millisecond'
                                             then 'too_late'
@@ -175,11 +181,11 @@ $$;
 -- only the last text is ever stored. Each gets its own result: `change` is the one by which the message
 -- got its present state, which is an earlier one if it was so already. Hence a repeat does no harm.
 --
--- edit_time: so many milliseconds after it was sent the text of a message may still be changed; max_bytes:
--- the quota; null: no bound. audit: keep the texts that were there.
+-- edit_time: so many milliseconds after it was sent the text of a message may still be changed; max_bytes and
+-- max_messages: the quota, for which a new text counts as a message does; null: no bound. audit: keep the texts that were there.
 create function chatd_api.message_change(host_id bigint, user_ids bigint[], conversation_ids bigint[],
     message_ids bigint[], contents text[], edit_time bigint default null,
-    max_bytes bigint default null, audit boolean default false)
+    max_bytes bigint default null, audit boolean default false, max_messages bigint default null)
 returns table (ordinal int, status text, change bigint, stamp int)
 language plpgsql security definer set search_path = chatd, pg_temp
     set enable_seqscan = off set enable_hashjoin = off set enable_mergejoin = off set jit = off
@@ -197,10 +203,11 @@ begin
     perform pg_current_xact_id();
     select array_agg(j.status order by j.n), array_agg(j.bytes order by j.n)
       into statuses, sizes
-      from changes_judged(user_ids, conversation_ids, message_ids, contents, edit_time, max_bytes) j;
-    if max_bytes is not null then
-        perform sent_add(array_agg(c.user_id), array_agg(0::bigint), array_agg(c.bytes))
-           from (select i.user_id, sum(i.bytes)::bigint as bytes
+      from changes_judged(user_ids, conversation_ids, message_ids, contents, edit_time, max_bytes,
+                          max_messages) j;
+    if max_bytes is not null or max_messages is not null then
+        perform sent_add(array_agg(c.user_id), array_agg(c.texts), array_agg(c.bytes))
+           from (select i.user_id, count(*) as texts, sum(i.bytes)::bigint as bytes
                    from unnest(user_ids, statuses, sizes) i (user_id, status, bytes)
                   where i.status = 'ok' and i.bytes > 0
                   group by i.user_id) c;
@@ -346,10 +353,10 @@ as $$
            || ',"online":'
            || case when (mode <> 'off' or p.user_id = caller_id)
                         and exists (select from sessions s where s.user_id = p.user_id)
-                        and not exists (select from contacts k
-                                         where k.user_id = caller_id and k.contact_id = p.user_id and k.blocked)
+                        and not b.blocked
                    then 'true' else 'false' end
-           || ',"read_upto":' || p.read_upto || ',"delivered_upto":' || p.delivered_upto
+           || ',"read_upto":' || case when b.blocked then 0 else p.read_upto end
+           || ',"delivered_upto":' || case when b.blocked then 0 else p.delivered_upto end
            || '},"unread":' || n.unread || ',"read_upto":' || me.read_upto
            || ',"delivered_upto":' || me.delivered_upto || ',"last_message":'
            || coalesce(case when not careful or is_readable(m.id, m.content)
@@ -363,6 +370,9 @@ as $$
      cross join lateral (select * from members m
                           where m.conversation_id = c.id
                           order by m.user_id = caller_id limit 1) p
+     cross join lateral (select exists (select from contacts k
+                                         where k.user_id = caller_id and k.contact_id = p.user_id
+                                           and k.blocked) as blocked) b
      cross join lateral (select * from users u where u.id = p.user_id offset 0) u
       left join lateral (select * from messages m where m.id = l.last offset 0) m on true
      -- Of the last thousand changes, what was deleted.

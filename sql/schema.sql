@@ -140,26 +140,31 @@ CREATE FUNCTION chatd.changed_json(edited_at timestamp with time zone, deleted b
         || case when deleted then ',"deleted":true' else '' end
 $$;
 
-CREATE FUNCTION chatd.changes_judged(user_ids bigint[], conversation_ids bigint[], message_ids bigint[], contents text[], edit_time bigint, max_bytes bigint) RETURNS TABLE(n bigint, user_id bigint, status text, bytes bigint)
+CREATE FUNCTION chatd.changes_judged(user_ids bigint[], conversation_ids bigint[], message_ids bigint[], contents text[], edit_time bigint, max_bytes bigint, max_messages bigint) RETURNS TABLE(n bigint, user_id bigint, status text, bytes bigint)
     LANGUAGE sql STABLE
     AS $$
     select j.n, j.user_id,
-           case when j.bytes > 0 and j.bytes_today > max_bytes then 'quota' else j.status end, j.bytes
+           case when j.bytes > 0 and (j.bytes_today > max_bytes or j.texts_today > max_messages) then 'quota'
+                else j.status end, j.bytes
       from (select r.*,
                    coalesce(s.bytes, 0) + sum(r.bytes) over (partition by r.user_id order by r.n)
-                       as bytes_today
+                       as bytes_today,
+                   coalesce(s.messages, 0) + count(*) filter (where r.bytes > 0)
+                       over (partition by r.user_id order by r.n) as texts_today
               from (select c.n, c.user_id, c.status,
                            case when c.status = 'ok' and not c.same
                                 then coalesce(octet_length(c.content), 0) else 0 end::bigint as bytes
                       from (select i.n, i.user_id, i.content, m.content = i.content as same,
                                    case when m.id is null then 'unknown_message'
                                         when m.sender_id <> i.user_id then 'not_sender'
-                                        when i.content is null or m.content = i.content then 'ok'
+                                        when i.content is null then 'ok'
                                         when m.deleted
                                              or bool_or(i.content is null and m.sender_id = i.user_id)
                                                 over (partition by i.message_id order by i.n
                                                       rows between unbounded preceding and 1 preceding)
                                             then 'deleted'
+                                        when m.content = i.content then 'ok'
+                                        when is_blocked(m.sender_id, m.receiver_id) then 'refused'
                                         when m.created_at
                                              < clock_timestamp() - edit_time * interval '1 millisecond'
                                             then 'too_late'
@@ -189,16 +194,15 @@ CREATE FUNCTION chatd.contact_make(user_id bigint, other_id bigint) RETURNS bigi
     SET search_path TO 'chatd', 'pg_temp'
     AS $$
 declare
-    conversation bigint := coalesce(conversation_of(user_id, other_id), conversation_of(other_id, user_id));
+    conversation constant bigint := coalesce(conversation_of(user_id, other_id),
+        conversation_of(other_id, user_id), nextval('conversation_seq'));
     blocked constant boolean := is_blocked(user_id, other_id);
 begin
-    if conversation is null then
-        conversation := nextval('conversation_seq');
-        insert into conversations (id) values (conversation);
-        insert into members (conversation_id, user_id)
-        select distinct conversation, m.id
-          from unnest(array[contact_make.user_id, other_id]) m (id);
-    end if;
+    insert into conversations (id) values (conversation) on conflict do nothing;
+    insert into members (conversation_id, user_id)
+    select distinct conversation, m.id
+      from unnest(array[contact_make.user_id, other_id]) m (id)
+        on conflict do nothing;
     insert into contacts (user_id, contact_id, conversation_id, blocked)
     values (contact_make.user_id, other_id, conversation, blocked),
            (other_id, contact_make.user_id, conversation, blocked)
@@ -258,10 +262,10 @@ CREATE FUNCTION chatd.conversations_seen(caller_id bigint, mode text, conversati
            || ',"online":'
            || case when (mode <> 'off' or p.user_id = caller_id)
                         and exists (select from sessions s where s.user_id = p.user_id)
-                        and not exists (select from contacts k
-                                         where k.user_id = caller_id and k.contact_id = p.user_id and k.blocked)
+                        and not b.blocked
                    then 'true' else 'false' end
-           || ',"read_upto":' || p.read_upto || ',"delivered_upto":' || p.delivered_upto
+           || ',"read_upto":' || case when b.blocked then 0 else p.read_upto end
+           || ',"delivered_upto":' || case when b.blocked then 0 else p.delivered_upto end
            || '},"unread":' || n.unread || ',"read_upto":' || me.read_upto
            || ',"delivered_upto":' || me.delivered_upto || ',"last_message":'
            || coalesce(case when not careful or is_readable(m.id, m.content)
@@ -275,6 +279,9 @@ CREATE FUNCTION chatd.conversations_seen(caller_id bigint, mode text, conversati
      cross join lateral (select * from members m
                           where m.conversation_id = c.id
                           order by m.user_id = caller_id limit 1) p
+     cross join lateral (select exists (select from contacts k
+                                         where k.user_id = caller_id and k.contact_id = p.user_id
+                                           and k.blocked) as blocked) b
      cross join lateral (select * from users u where u.id = p.user_id offset 0) u
       left join lateral (select * from messages m where m.id = l.last offset 0) m on true
      -- Of the last thousand changes, what was deleted.
@@ -837,7 +844,8 @@ begin
                              when conversation_seen(i.conversation_id, i.sender_id) then
                                  (select m.user_id from members m
                                    where m.conversation_id = i.conversation_id
-                                   order by m.user_id = i.sender_id limit 1) end
+                                     and conversation_of(i.sender_id, m.user_id) = i.conversation_id
+                                   limit 1) end
                    from unnest(sender_ids, receiver_ids, conversation_ids) with ordinality
                         i (sender_id, receiver_id, conversation_id, n)
                   order by i.n);
@@ -1294,19 +1302,21 @@ begin
                                  || ',"online":'
                                  || case when (mode <> 'off' or m.user_id = caller_id)
                                               and exists (select from sessions s where s.user_id = m.user_id)
-                                              and not exists (select from contacts k
-                                                               where k.user_id = caller_id
-                                                                 and k.contact_id = m.user_id and k.blocked)
+                                              and not b.blocked
                                          then 'true' else 'false' end
-                                 || ',"read_upto":' || m.read_upto || ',"delivered_upto":' || m.delivered_upto
+                                 || ',"read_upto":' || case when b.blocked then 0 else m.read_upto end
+                                 || ',"delivered_upto":' || case when b.blocked then 0 else m.delivered_upto end
                                  || '}', ',' order by m.user_id) || ']'
           from members m
          cross join lateral (select * from conversations c where c.id = m.conversation_id offset 0) c
+         cross join lateral (select exists (select from contacts k
+                                             where k.user_id = caller_id and k.contact_id = m.user_id
+                                               and k.blocked) as blocked) b
          cross join lateral (select * from users u where u.id = m.user_id offset 0) u
          where m.conversation_id = member_list.conversation_id);
 end $$;
 
-CREATE FUNCTION chatd_api.message_change(host_id bigint, user_ids bigint[], conversation_ids bigint[], message_ids bigint[], contents text[], edit_time bigint DEFAULT NULL::bigint, max_bytes bigint DEFAULT NULL::bigint, audit boolean DEFAULT false) RETURNS TABLE(ordinal integer, status text, change bigint, stamp integer)
+CREATE FUNCTION chatd_api.message_change(host_id bigint, user_ids bigint[], conversation_ids bigint[], message_ids bigint[], contents text[], edit_time bigint DEFAULT NULL::bigint, max_bytes bigint DEFAULT NULL::bigint, audit boolean DEFAULT false, max_messages bigint DEFAULT NULL::bigint) RETURNS TABLE(ordinal integer, status text, change bigint, stamp integer)
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'chatd', 'pg_temp'
     SET enable_seqscan TO 'off'
@@ -1327,10 +1337,11 @@ begin
     perform pg_current_xact_id();
     select array_agg(j.status order by j.n), array_agg(j.bytes order by j.n)
       into statuses, sizes
-      from changes_judged(user_ids, conversation_ids, message_ids, contents, edit_time, max_bytes) j;
-    if max_bytes is not null then
-        perform sent_add(array_agg(c.user_id), array_agg(0::bigint), array_agg(c.bytes))
-           from (select i.user_id, sum(i.bytes)::bigint as bytes
+      from changes_judged(user_ids, conversation_ids, message_ids, contents, edit_time, max_bytes,
+                          max_messages) j;
+    if max_bytes is not null or max_messages is not null then
+        perform sent_add(array_agg(c.user_id), array_agg(c.texts), array_agg(c.bytes))
+           from (select i.user_id, count(*) as texts, sum(i.bytes)::bigint as bytes
                    from unnest(user_ids, statuses, sizes) i (user_id, status, bytes)
                   where i.status = 'ok' and i.bytes > 0
                   group by i.user_id) c;

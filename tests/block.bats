@@ -165,7 +165,14 @@ finally:
     sql(f"grant connect on database {db} to {db}")
 eventually(lambda: served() == 204)
 assert blocked(alice) == [bob.id]
-eventually(lambda: api("GET", "/users", token=alice.token, name="two")[0] == 200)
+def comes(name):
+    try:
+        connect(alice.token, name).close()
+    except Refused:
+        return False
+    return True
+for name in ("main", "two", "contacts", "off"):
+    eventually(lambda: comes(name))
 PY
 }
 
@@ -326,6 +333,7 @@ def shown(who, other):
     c = conversation(who, other)
     [m] = [m for m in api("GET", f"/conversations/{c['id']}/members", token=who.token, name="two")[1] if m["user_id"] == other.id]
     assert api("GET", f"/conversations/{c['id']}", token=who.token)[1] == c
+    assert (c["peer"]["read_upto"], c["peer"]["delivered_upto"]) == (m["read_upto"], m["delivered_upto"])
     return c["peer"]["online"], m["online"]
 def read(who, other):
     c = conversation(who, other)
@@ -339,10 +347,43 @@ block(alice, bob)
 assert shown(alice, bob) == shown(bob, alice) == (False, False) and shown(carol, alice) == shown(bob, carol) == (True, True)
 # Told in this order: what the other must not hear first.
 told = {who: [read(who, other), read(who, carol)] for who, other in ((alice, bob), (bob, alice))}
+last = {who: read(carol, who) for who in (alice, bob)}
 for (u, n), c in clients.items():
-    got = [c.until("receipt")["data"] for _ in range(2)]
-    wanted = [(x, u.id) for x in told[u]] if u in told else [(told[w][1], w.id) for w in told]
+    wanted = [(x, u.id) for x in told[u]] + [(last[u], carol.id)] if u in told else \
+        [(told[w][1], w.id) for w in told] + [(x, carol.id) for x in last.values()]
+    got = [c.until("receipt")["data"] for _ in wanted]
     assert [(d["conversation_id"], d["user_id"]) for d in got] == wanted, (u.name, got)
+# What was read meanwhile is hidden as well, until the block is lifted.
+def upto(who, other):
+    return conversation(who, other)["peer"]["read_upto"]
+assert shown(alice, bob) == shown(bob, alice) == (False, False)
+assert upto(alice, bob) == upto(bob, alice) == 0 and upto(carol, alice) > 0 and upto(alice, carol) > 0
+unblock(alice, bob)
+assert upto(alice, bob) > 0 and upto(bob, alice) > 0
+PY
+}
+
+@test "a message that was sent before cannot be changed any more, by neither; deleting it is possible" {
+    py - <<'PY'
+from blocks import *
+alice, bob = user(), user()
+know(alice, bob)
+a, b = connect(alice.token), connect(bob.token, "two")
+c = int(sql(f"select conversation_id from contacts where user_id = {alice.id} and contact_id = {bob.id}"))
+ids = {client: send(client, other, "old")["data"]["message_id"] for client, other in ((a, bob), (b, alice))}
+block(alice, bob)
+for client, who in ((a, alice), (b, bob)):
+    client.send({"type": "edit", "id": "e", "content": "new", "data": {"conversation_id": c, "message_id": ids[client]}})
+    error = client.until("error")
+    assert (error["error"], error["data"]) == (NEUTRAL, {"code": "refused", "temporary": False}), error
+    path = f"/conversations/{c}/messages/{ids[client]}"
+    assert api("PATCH", path, {"content": "new"}, who.token) == (403, {"error": NEUTRAL})
+    assert api("PATCH", path, {"content": "old"}, who.token)[0] == 200
+assert api("DELETE", f"/conversations/{c}/messages/{ids[b]}", token=bob.token)[0] == 204
+assert a.until("message_changed")["data"]["deleted"] is True
+assert sql(f"select string_agg(content, ',' order by id) from messages where id in ({ids[a]}, {ids[b]})") == "old,"
+unblock(alice, bob)
+assert api("PATCH", f"/conversations/{c}/messages/{ids[a]}", {"content": "new"}, alice.token)[0] == 200
 PY
 }
 
@@ -356,15 +397,17 @@ know(alice, bob, carol)
 block(alice, bob)
 for n in ("main", "contacts", "off"):
     a, b, a2, b2 = connect(alice.token, n), connect(bob.token, n), connect(alice.token, "two"), connect(bob.token, "two")
-    c = connect(carol.token, "two")
+    c, c2 = connect(carol.token, n), connect(carol.token, "two")
     for client, receiver in ((a, bob), (a2, bob), (b, alice), (b2, alice)):
         say(client, receiver)
         client.send({"type": "resume", "id": "r"}) # its broker is done with that
         client.until("resumed")
-    say(c, alice), say(c, bob)
+    # Each host tells in the order in which it was told.
+    for client in (c, c2):
+        say(client, alice), say(client, bob)
     for client, who in ((a, alice), (a2, alice), (b, bob), (b2, bob)):
-        assert client.until("typing") == seen_of(carol, who)
-    for client in (a, b, a2, b2, c):
+        assert [client.until("typing") for _ in range(2)] == [seen_of(carol, who)] * 2
+    for client in (a, b, a2, b2, c, c2):
         client.close()
 unblock(alice, bob)
 a, b = connect(alice.token), connect(bob.token, "two")
@@ -441,8 +484,10 @@ b = connect(bob.token)
 block(alice, bob), unblock(alice, bob), block(alice, bob)
 assert seen(b, alice) == []
 unblock(alice, bob)
-connect(alice.token).close()
-assert [f for f in seen(b, alice) if not f[1]] == [(alice, False)]
+a = connect(alice.token)
+assert seen(b, alice) == [(alice, True)]
+a.close()
+assert seen(b, alice) == [(alice, False)]
 block(alice, bob), unblock(alice, bob), block(alice, bob)
 assert seen(b, alice) == []
 PY
@@ -548,7 +593,7 @@ for n in range(80):
     c.until("ack")
 block(alice, bob)
 got, statuses = [], []
-while len(got) < 80 or not statuses:
+while len(got) < 80 or statuses[-1:] != [False]:
     f = b.json()
     if f["type"] == "message":
         got.append(int(f["content"][:5]))

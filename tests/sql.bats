@@ -720,6 +720,29 @@ revocations() {
     q "delete from contacts where user_id = 2"
     q "insert into messages (sender_id, receiver_id, content) values (2, 1, 'd')"
     equal "$(q "select conversation_id, count(*) from messages group by 1 order by 1" | xargs)" "1|3 2|2 3|1"
+    # Who is missing among the members comes back as well, and until then nobody else gets what is meant for them.
+    q "delete from members where user_id = 2"
+    send() { api "select status from chatd_api.message_send(null, '{1}', '{$1}', '{$2}', '{1}', '{x}', null, null, null, '{$3}')"; }
+    equal "$(send 0 e 1)" unknown_conversation
+    q "delete from contacts where user_id = 2"
+    equal "$(send 2 f 0)/$(send 2 g 0)" ok/ok
+    q "delete from contacts where 2 in (user_id, contact_id)"
+    equal "$(send 0 h 1)" unknown_conversation
+}
+
+@test "migrate: of a contact whose row on one side was removed by hand both become members" {
+    psql -Xqd postgres -c "create database m$BATS_TEST_NUMBER"
+    local PGDATABASE=m$BATS_TEST_NUMBER
+    mkdir "$BATS_TEST_TMPDIR/sql"
+    cp "$root"/sql/migrate "$root"/sql/00[01]*.sql "$root"/sql/002[0-2]*.sql "$BATS_TEST_TMPDIR/sql"
+    "$BATS_TEST_TMPDIR/sql/migrate" >"$BATS_TEST_TMPDIR/migrate"
+    q "set search_path = chatd, pg_temp;
+       insert into users (username, email, password_hash) select n, n || '@example.com', 'hash' from unnest('{ann,bob,cid}'::text[]) n;
+       insert into messages (sender_id, receiver_id, content) values (1, 2, 'a'), (3, 3, 'b');
+       delete from contacts where user_id = 2"
+    "$root/sql/migrate" >"$BATS_TEST_TMPDIR/migrate"
+    equal "$(q "select conversation_id, user_id from chatd.members order by 1, 2" | xargs)" "1|1 1|2 2|3"
+    psql -Xqd postgres -c "drop database m$BATS_TEST_NUMBER"
 }
 
 @test "what is not stored makes nobody a contact" {
@@ -917,10 +940,23 @@ message_change() {
     api "select from chatd_api.message_send(1, '{1,1}', '{2,2}', '{a,b}', '{1,1}', '{one,two}', null, null, 100)"
     c=$(q "select conversation_id from contacts where user_id = 1 and contact_id = 2")
     equal "$(message_change 1,1,1,1 "$c,$c,$c,$c" 1,2,1,1 1234,two,123,1 'null, 10')" "ok|3 ok|2 quota| quota|"
-    equal "$(q "select messages, bytes from sent where user_id = 1")/$(q "select content from messages where id = 1")" "2|10/1234"
+    equal "$(q "select messages, bytes from sent where user_id = 1")/$(q "select content from messages where id = 1")" "3|10/1234"
     equal "$(message_change 1,1 "$c,$c" 1,2 null,null 'null, 10')" "ok|4 ok|5"
-    equal "$(q "select messages, bytes from sent where user_id = 1")" "2|10"
+    equal "$(q "select messages, bytes from sent where user_id = 1")" "3|10"
     equal "$(message_change 1 "$c" 1 x '0')" "deleted|"
+    # A new text counts as a message does.
+    api "select from chatd_api.message_send(1, '{2,2}', '{1,1}', '{a,b}', '{1,1}', '{one,two}', null, 4)"
+    equal "$(message_change 2,2,2,2 "$c,$c,$c,$c" 6,6,7,6 x,x,two,y 'null, null, false, 4' | sed 's/|[0-9]*//g')" "ok ok ok quota"
+    equal "$(message_change 2,2 "$c,$c" 6,7 z,null 'null, null, false, 4' | sed 's/|[0-9]*//g')" "quota ok"
+    equal "$(q "select messages from sent where user_id = 2")" 4
+}
+
+@test "message_change: in a batch a deletion stands, whatever text comes behind it" {
+    host_open 1 >/dev/null
+    api "select from chatd_api.message_send(1, '{1}', '{2}', '{a}', '{1}', '{one}', null)"
+    c=$(q "select conversation_id from contacts where user_id = 1 and contact_id = 2")
+    equal "$(message_change 1,1,1 "$c,$c,$c" 1,1,1 null,one,two)" "ok|2 deleted| deleted|"
+    equal "$(q "select content, deleted from messages")" "|t"
 }
 
 @test "message_change: a host that is not attached changes nothing" {
@@ -1056,7 +1092,7 @@ receipt_put() {
     local i
     for i in {1..10}; do
         q "update members set read_upto = 0, delivered_upto = 0"
-        api "${put//(1, 200)/(1, 200)}" >"$BATS_TEST_TMPDIR/one" &
+        api "$put" >"$BATS_TEST_TMPDIR/one" &
         api "${put//generate_series(1, 200) n/generate_series(200, 1, -1) n}" >"$BATS_TEST_TMPDIR/other"
         wait $!
     done

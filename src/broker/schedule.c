@@ -90,8 +90,9 @@ static void on_link_down(void)
 }
 
 /* "e 91": a change with this id was committed; "p 17": somebody came or went; "r": tokens became
- * void; "t 2 7 1 user1": somebody writes to a user here (typing.h); "w 2 7 1 90 91": somebody has
- * read, or got, what a user here sent (receipts.h). */
+ * void; "t 2 7 1 user1": somebody writes to a user here (typing.h); "w 2 7 1 90 91": user 1
+ * has read conversation 7 up to 90, and got it up to 91, which user 2 here is to see (receipts.h).
+ */
 static void on_bell(const char *payload)
 {
     unsigned long long number = 0;

@@ -47,7 +47,7 @@ struct live {
     struct backoff backoff;
     int64_t reconnect_at; /* CHANNEL_AWAY: the next attempt */
     uint32_t step_seq;    /* CHANNEL_AUTH, CHANNEL_ATTACH: the request that awaits its answer */
-    unsigned posted;      /* messages and receipts that the broker has not answered */
+    unsigned posted;      /* messages, changes and receipts that the broker has not answered */
     struct buf token;     /* proves to the next broker who the client is */
 
     int64_t sign_in_by;    /* clock_ms(): deadline for coming online; 0: it is online */

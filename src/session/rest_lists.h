@@ -1,4 +1,5 @@
-/* GET /users, /messages/:userId and /conversations/:id/messages: lists, which come in pages. */
+/* GET /users, /me/blocks, /messages/:userId and /conversations/:id/messages: lists, which come in
+ * pages. */
 #ifndef REST_LISTS_H
 #define REST_LISTS_H
 

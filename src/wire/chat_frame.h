@@ -59,7 +59,8 @@ const char *chat_content_error(size_t size, size_t max_content);
 void chat_put_error(struct buf *out, struct text id, const char *code, bool temporary,
                     const char *text);
 
-/* Appends {"type":"ack", ...}. duplicate: was the message there already? NULL: it is no new one. */
+/* Appends {"type":"ack", ...}. duplicate: was the message there already? NULL: this
+ * acknowledges a change, which has no such member. */
 void chat_put_ack(struct buf *out, struct text id, uint64_t message, struct text cursor,
                   const bool *duplicate);
 

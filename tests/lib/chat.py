@@ -233,7 +233,8 @@ def nothing_stored():
 def writer_waits():
     """Until a batch is under way and waits for the change lock."""
     eventually(lambda: sql("select count(*) from pg_stat_activity where datname = current_database()"
-                           " and application_name = 'chatd writer' and wait_event_type = 'Lock'") == "1")
+                           " and application_name = 'chatd writer' and wait_event_type = 'Lock'"
+                           r" and query like '%chatd_api.message\_%'") != "0")
 
 
 def cursor_of(who):

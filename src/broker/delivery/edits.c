@@ -142,6 +142,7 @@ static enum ipc_error status_of(const PGresult *result, int row)
         {"unknown_message", IPC_E_UNKNOWN_MESSAGE},
         {"not_sender", IPC_E_NOT_SENDER},
         {"deleted", IPC_E_DELETED},
+        {"refused", IPC_E_REFUSED},
         {"too_late", IPC_E_TOO_LATE},
         {"quota", IPC_E_QUOTA},
         {"invalid", IPC_E_INVALID},
@@ -218,6 +219,7 @@ static void put_batch(struct db_params *params)
     db_param_bound(params, broker.conf.edit_time);
     db_param_bound(params, (int64_t)broker.conf.quota_bytes);
     db_param_bool(params, broker.conf.audit == CONF_ON);
+    db_param_bound(params, broker.conf.quota_messages);
 }
 
 bool edits_has_work(void)

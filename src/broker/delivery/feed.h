@@ -43,7 +43,7 @@ void feed_hand_out(const struct event *e);
  * database what was so after this change; NULL: to all. */
 void feed_status(const struct status *s, const uint64_t *after);
 
-/* Hands out the frame that says that somebody writes to this user; not to peers that are behind. */
+/* Hands a frame of the moment to this user's peers; not to those that are behind. */
 void feed_ephemeral(int64_t receiver, struct text frame);
 
 /* The numbers of presence changes went back: whatever comes now is new to every peer. */

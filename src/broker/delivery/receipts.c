@@ -13,10 +13,11 @@
 #include "turns.h"
 
 enum {
-    BATCH = 200, /* in a statement */
-    SHARE = 8,   /* of each account in its turn */
-    EACH = 256,  /* that may wait of one account */
-    MOST = 8192, /* that may wait in all */
+    BATCH = 200,  /* in a statement */
+    SHARE = 8,    /* of each account in its turn */
+    EACH = 256,   /* that may wait of one account */
+    MOST = 8192,  /* that may wait in all */
+    PAUSE_MS = 5, /* between two statements: each holds up whoever rings other hosts */
 };
 
 struct receipt {
@@ -28,6 +29,7 @@ struct receipt {
 static struct turns waiting; /* by user */
 static struct receipt *batch[BATCH];
 static size_t batch_count; /* 0: no statement is under way */
+static struct loop_timer rest;
 
 /* --- to the members here --- */
 
@@ -64,20 +66,6 @@ void receipts_init(void)
     turns_init(&waiting, SHARE);
 }
 
-void receipts_add(struct asker asker, const struct watermark *w)
-{
-    uint64_t user = (uint64_t)w->user;
-    if (!link_is_up()) {
-        peer_fail(asker, IPC_E_UNAVAILABLE);
-    } else if (waiting.count >= MOST || turns_count(&waiting, user) >= EACH) {
-        peer_fail(asker, IPC_E_OVERLOADED);
-    } else {
-        struct receipt *r = xcalloc(1, sizeof(*r));
-        *r = (struct receipt){.asker = asker, .mark = *w};
-        turns_add(&waiting, user, &r->turn, 1);
-    }
-}
-
 static void answer(struct receipt *r, enum ipc_error error)
 {
     if (error)
@@ -85,6 +73,34 @@ static void answer(struct receipt *r, enum ipc_error error)
     else
         peer_reply(r->asker, 204, "", 0);
     free(r);
+}
+
+/* Where too many wait, the last one of whoever has the most makes room. False: that is this user.
+ */
+static bool make_room(uint64_t user)
+{
+    uint64_t most;
+    if (turns_count(&waiting, user) >= EACH)
+        return false;
+    if (waiting.count < MOST)
+        return true;
+    struct turn *last = turns_last_of_most(&waiting, &most);
+    if (most == user)
+        return false;
+    turns_remove(&waiting, most, last);
+    answer((struct receipt *)last, IPC_E_OVERLOADED);
+    return true;
+}
+
+void receipts_add(struct asker asker, const struct watermark *w)
+{
+    if (!link_is_up() || !make_room((uint64_t)w->user)) {
+        peer_fail(asker, link_is_up() ? IPC_E_OVERLOADED : IPC_E_UNAVAILABLE);
+        return;
+    }
+    struct receipt *r = xcalloc(1, sizeof(*r));
+    *r = (struct receipt){.asker = asker, .mark = *w};
+    turns_add(&waiting, (uint64_t)w->user, &r->turn, 1);
 }
 
 /* Answers those that named no conversation of theirs, which have a row with their place. */
@@ -108,9 +124,16 @@ static void answer_batch(enum ipc_error error)
             answer(batch[i], error);
 }
 
+static void on_rested(void *arg)
+{
+    (void)arg; /* waking the loop is enough: schedule_turn() calls receipts_store() */
+}
+
 static void on_stored(void *arg, const PGresult *result)
 {
     (void)arg;
+    rest.call = on_rested;
+    loop_timer_set(broker.loop, &rest, PAUSE_MS);
     if (!db_ok(result)) {
         answer_batch(db_error(result));
         return;
@@ -144,7 +167,7 @@ static void put_batch(struct db_params *params)
 void receipts_store(void)
 {
     struct turn *turn;
-    if (batch_count > 0 || waiting.count == 0)
+    if (batch_count > 0 || waiting.count == 0 || rest.armed)
         return;
     while (batch_count < BATCH && (turn = turns_take(&waiting)))
         batch[batch_count++] = (struct receipt *)turn;
@@ -173,6 +196,7 @@ void receipts_link_lost(void)
 void receipts_free(void)
 {
     refuse_all();
+    loop_timer_stop(broker.loop, &rest);
     turns_free(&waiting);
 }
 

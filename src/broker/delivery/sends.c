@@ -162,7 +162,8 @@ static void pause_if_full(struct peer *p)
     peer_pause(p);
 }
 
-/* The connection that sends needs no copy. Nor does a receiver who is not known yet. */
+/* The connection that sends needs no copy. Copies to a receiver who is
+ * not known yet are charged later, by learn_receiver(). */
 static size_t cost_of(const struct send *s)
 {
     size_t own = connections_of(s->sender);

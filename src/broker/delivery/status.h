@@ -26,7 +26,7 @@ struct status {
     bool online; /* as the audience sees it */
     bool view;   /* only that has changed, by a block; the user has neither come nor gone */
     bool to_all;
-    struct user_set audience, hidden; /* those of the first whom a block hides it from */
+    struct user_set audience, hidden; /* the latter: from whom a block hides it nevertheless */
     const char *frame;                /* as the client sees it */
     size_t size;
 };

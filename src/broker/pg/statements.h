@@ -37,7 +37,7 @@
       " $5::bigint[], $6::text[], $7::boolean[], $8::bigint, $9::bigint, $10::bigint[])")          \
     S(MESSAGE_CHANGE, DB_WRITER,                                                                   \
       "select * from chatd_api.message_change($1::bigint, $2::bigint[], $3::bigint[],"             \
-      " $4::bigint[], $5::text[], $6::bigint, $7::bigint, $8::boolean)")                           \
+      " $4::bigint[], $5::text[], $6::bigint, $7::bigint, $8::boolean, $9::bigint)")               \
     S(MESSAGE_SHOW, DB_POOL, "select chatd_api.message_show($1::bigint, $2::bigint, $3::bigint)")  \
     S(CURSOR_HONOURED, DB_POOL, "select chatd_api.cursor_honoured($1::bigint, $2::int)")           \
     S(EVENT_READ_USER, DB_POOL,                                                                    \
