@@ -69,7 +69,7 @@ def waiting(u):
     """Connections whose token was good, and that are to be registered as online."""
     connections = [raw(request(u), n) for request in REQUESTS]
     eventually(lambda: len(children(f"session {u.name} ", n)) == len(connections))
-    writer_waits()
+    writer_waits("session")
     return connections
 def statuses(connections):
     return [Answer(c).status for c in connections]

@@ -230,11 +230,11 @@ def nothing_stored():
     return locked("change_lock", "share update exclusive")
 
 
-def writer_waits():
-    """Until a batch is under way and waits for the change lock."""
+def writer_waits(kind="message"):
+    """Until a statement of the writer waits for a lock: a batch of messages or changes, or one of sessions."""
     eventually(lambda: sql("select count(*) from pg_stat_activity where datname = current_database()"
                            " and application_name = 'chatd writer' and wait_event_type = 'Lock'"
-                           r" and query like '%chatd_api.message\_%'") != "0")
+                           rf" and query like '%chatd_api.{kind}\_%'") != "0")
 
 
 def cursor_of(who):
