@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "answers.h"
 #include "pool.h"
 #include "status.h"
 
@@ -148,17 +149,7 @@ const char *lists_history(struct peer *p, const struct ipc_message *m)
 /* JSON; null: the user is no member. */
 static void on_conversation(void *arg, const PGresult *result)
 {
-    if (!db_ok(result) || PQntuples(result) != 1) {
-        asker_fail(arg, db_error(result));
-    } else if (PQgetisnull(result, 0, 0)) {
-        asker_fail(arg, IPC_E_UNKNOWN_CONVERSATION);
-    } else {
-        struct asker *a = arg;
-        size_t n;
-        const char *json = db_text(result, 0, 0, &n);
-        peer_reply(*a, 200, json, n);
-        free(a);
-    }
+    answers_json(arg, result, IPC_E_UNKNOWN_CONVERSATION);
 }
 
 const char *lists_conversations(struct peer *p, const struct ipc_message *m)

@@ -1,6 +1,7 @@
 /* Answers to messages and to changes of them; see answers.h. */
 #include "answers.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 #include "link.h"
@@ -112,6 +113,20 @@ void answers_release(void)
         }
         if (buf_len(&p->feed.answers) > 0)
             buf_append(&askers, &id, sizeof(id));
+    }
+}
+
+void answers_json(struct asker *a, const PGresult *result, enum ipc_error null)
+{
+    if (!db_ok(result) || PQntuples(result) != 1) {
+        asker_fail(a, db_error(result));
+    } else if (db_is_null(result, 0, 0)) {
+        asker_fail(a, null);
+    } else {
+        size_t n;
+        const char *json = db_text(result, 0, 0, &n);
+        peer_reply(*a, 200, json, n);
+        free(a);
     }
 }
 

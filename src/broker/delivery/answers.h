@@ -9,6 +9,7 @@
 #ifndef ANSWERS_H
 #define ANSWERS_H
 
+#include "db.h"
 #include "peer.h"
 
 struct answer_ack {
@@ -33,6 +34,10 @@ void answers_release(void);
 /* The database lost changes, perhaps the messages whose acknowledgements wait: tells the senders to
  * send them again. */
 void answers_void(struct peer *p);
+
+/* Answers with the JSON that is the only value of this result, and frees the asker; null: with this
+ * error. */
+void answers_json(struct asker *a, const PGresult *result, enum ipc_error null);
 
 void answers_free(void);
 

@@ -110,17 +110,7 @@ void edits_add(struct peer *p, struct asker asker, const struct editing *m)
 
 static void on_shown(void *arg, const PGresult *result)
 {
-    struct asker *a = arg;
-    size_t n;
-    if (!db_ok(result) || PQntuples(result) != 1)
-        peer_fail(*a, db_error(result));
-    else if (db_is_null(result, 0, 0))
-        peer_fail(*a, IPC_E_UNKNOWN_MESSAGE); /* it was removed by hand a moment ago */
-    else {
-        const char *json = db_text(result, 0, 0, &n);
-        peer_reply(*a, 200, json, n);
-    }
-    free(a);
+    answers_json(arg, result, IPC_E_UNKNOWN_MESSAGE); /* null: removed by hand a moment ago */
 }
 
 /* Shows the message to the peer that changed it. Reading it takes a statement of its own: an answer

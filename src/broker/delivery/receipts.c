@@ -181,21 +181,16 @@ bool receipts_has_work(void)
     return waiting.count > 0 || batch_count > 0;
 }
 
-static void refuse_all(void)
+void receipts_link_lost(void)
 {
     struct turn *turn;
     while ((turn = turns_take(&waiting)))
         answer((struct receipt *)turn, IPC_E_UNAVAILABLE);
 }
 
-void receipts_link_lost(void)
-{
-    refuse_all();
-}
-
 void receipts_free(void)
 {
-    refuse_all();
+    receipts_link_lost();
     loop_timer_stop(broker.loop, &rest);
     turns_free(&waiting);
 }
