@@ -46,6 +46,17 @@ begin
     return new;
 end $$;
 
+CREATE FUNCTION chatd.caller_refusal(conversation bigint, caller_id bigint, doing text, other_id bigint DEFAULT NULL::bigint, wanted text DEFAULT NULL::text) RETURNS text
+    LANGUAGE plpgsql STABLE
+    SET search_path TO 'chatd', 'pg_temp'
+    AS $$
+begin
+    return case when group_role(conversation, caller_id) is null and conversation_seen(conversation, caller_id)
+                then 'role'
+                else group_refusal(group_role(conversation, caller_id), doing, group_role(conversation, other_id),
+                                   wanted) end;
+end $$;
+
 CREATE FUNCTION chatd.change_frame(tag text, change bigint, stamp integer, id bigint, conversation_id bigint, content text, edited_at timestamp with time zone, deleted boolean) RETURNS text
     LANGUAGE sql STABLE
     AS $$
@@ -62,7 +73,8 @@ CREATE FUNCTION chatd.change_last() RETURNS bigint
     SET enable_seqscan TO 'off'
     AS $$
 begin
-    return greatest((select max(id) from messages), (select max(changed) from messages), 0);
+    return greatest((select max(id) from messages), (select max(changed) from messages),
+                    (select max(change) from group_changes), 0);
 end $$;
 
 CREATE FUNCTION chatd.change_lock() RETURNS trigger
@@ -73,65 +85,18 @@ begin
     return null;
 end $$;
 
+CREATE FUNCTION chatd.change_seen(conversation bigint, who bigint, change bigint) RETURNS boolean
+    LANGUAGE plpgsql STABLE
+    AS $$
+begin
+    return exists (select from chatd.members m
+                    where m.conversation_id = conversation and m.user_id = who
+                      and change > m.since and change <= coalesce(m.until, 9223372036854775807));
+end $$;
+
 CREATE FUNCTION chatd.change_stamp(moment timestamp with time zone) RETURNS integer
     LANGUAGE sql STABLE
     AS $$ select date_part('microseconds', moment)::int $$;
-
-CREATE TABLE chatd.messages (
-    id bigint NOT NULL,
-    sender_id bigint NOT NULL,
-    receiver_id bigint NOT NULL,
-    client_id text DEFAULT (gen_random_uuid())::text NOT NULL,
-    origin bigint,
-    created_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
-    content text NOT NULL,
-    conversation_id bigint NOT NULL,
-    changed bigint,
-    edited_at timestamp with time zone,
-    deleted boolean,
-    CONSTRAINT messages_client_id_check CHECK (((char_length(client_id) >= 1) AND (char_length(client_id) <= 64))),
-    CONSTRAINT messages_content_created_at_check CHECK (((octet_length(content) >=
-CASE
-    WHEN deleted THEN 0
-    ELSE 1
-END) AND (octet_length(content) <= 65536) AND isfinite(created_at)))
-);
-
-CREATE FUNCTION chatd.changed_by_change(user_id bigint, after bigint, upto bigint, max_rows integer) RETURNS SETOF chatd.messages
-    LANGUAGE sql STABLE
-    AS $$
-    select *
-      from messages
-     where changed > after and changed <= upto and user_id in (sender_id, receiver_id)
-     order by changed
-     limit max_rows
-$$;
-
-CREATE FUNCTION chatd.changed_by_conversation(user_id bigint, after bigint, upto bigint, max_rows integer) RETURNS SETOF chatd.messages
-    LANGUAGE sql STABLE
-    AS $$
-    select m.*
-      from (select f.conversation_id
-              from (select c.conversation_id,
-                           (select m.changed from messages m
-                             where (m.conversation_id, m.changed) > (c.conversation_id, after)
-                               and m.conversation_id <= c.conversation_id and m.changed is not null
-                             order by m.conversation_id, m.changed
-                             limit 1) as first
-                      from contacts c
-                     where c.user_id = changed_by_conversation.user_id) f
-             where f.first <= upto
-             order by f.first
-             limit max_rows) c
-     cross join lateral (select * from messages m
-                          where (m.conversation_id, m.changed) > (c.conversation_id, after)
-                            and m.conversation_id <= c.conversation_id and m.changed is not null
-                          order by m.conversation_id, m.changed
-                          limit max_rows) m
-     where m.changed <= upto
-     order by m.changed
-     limit max_rows
-$$;
 
 CREATE FUNCTION chatd.changed_json(edited_at timestamp with time zone, deleted boolean) RETURNS text
     LANGUAGE sql STABLE
@@ -156,10 +121,11 @@ CREATE FUNCTION chatd.changes_judged(user_ids bigint[], conversation_ids bigint[
                                 then coalesce(octet_length(c.content), 0) else 0 end::bigint as bytes
                       from (select i.n, i.user_id, i.content, m.content = i.content as same,
                                    case when m.id is null then 'unknown_message'
-                                        when m.sender_id <> i.user_id then 'not_sender'
+                                        when not m.may_delete or m.sender_id <> i.user_id and i.content is not null
+                                            then 'not_sender'
                                         when i.content is null then 'ok'
                                         when m.deleted
-                                             or bool_or(i.content is null and m.sender_id = i.user_id)
+                                             or bool_or(i.content is null and m.may_delete)
                                                 over (partition by i.message_id order by i.n
                                                       rows between unbounded preceding and 1 preceding)
                                             then 'deleted'
@@ -172,9 +138,18 @@ CREATE FUNCTION chatd.changes_judged(user_ids bigint[], conversation_ids bigint[
                                         else 'invalid' end as status
                               from unnest(user_ids, conversation_ids, message_ids, contents) with ordinality
                                    i (user_id, conversation_id, message_id, content, n)
-                              left join chatd.messages m
-                                on m.id = i.message_id and m.conversation_id = i.conversation_id
-                                   and i.user_id in (m.sender_id, m.receiver_id)) c) r
+                              left join lateral (
+                                   select m.*,
+                                          m.sender_id = i.user_id
+                                          or m.receiver_id is null
+                                             and chatd.group_refusal(
+                                                 chatd.group_role(m.conversation_id, i.user_id), 'delete') is null
+                                              as may_delete
+                                     from chatd.messages m
+                                    where m.id = i.message_id and m.conversation_id = i.conversation_id
+                                      and chatd.message_seen(m, i.user_id)
+                                      and (m.receiver_id is not null
+                                           or chatd.conversation_seen(m.conversation_id, i.user_id))) m on true) c) r
               left join chatd.sent s on s.user_id = r.user_id and s.day = chatd.today()) j
 $$;
 
@@ -210,6 +185,34 @@ begin
     return conversation;
 end $$;
 
+CREATE FUNCTION chatd.conversation_changed() RETURNS trigger
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'chatd', 'pg_temp'
+    AS $$
+begin
+    perform group_changed(new.id, null, null, new.changed, tg_op = 'INSERT');
+    return null;
+end $$;
+
+CREATE FUNCTION chatd.conversation_changing() RETURNS trigger
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'chatd', 'pg_temp'
+    AS $$
+begin
+    new.changed := nextval('change_seq');
+    return new;
+end $$;
+
+CREATE FUNCTION chatd.conversation_frame(tag text, change bigint, conversation bigint) RETURNS text
+    LANGUAGE sql STABLE
+    AS $$
+    select '{"type":"conversation","data":{"conversation_id":' || c.id || ',"kind":"' || c.kind || '","name":'
+        || to_json(c.name)::text || ',"created_at":' || json_time(c.created_at)
+        || ',"member_count":' || c.member_count
+        || ',"cursor":"' || tag || '-' || change || '-' || stamp_at(change) || '"}}'
+      from conversations c where c.id = conversation
+$$;
+
 CREATE FUNCTION chatd.conversation_of(user_id bigint, other_id bigint) RETURNS bigint
     LANGUAGE plpgsql STABLE
     AS $$
@@ -224,7 +227,7 @@ CREATE FUNCTION chatd.conversation_seen(conversation bigint, who bigint) RETURNS
     AS $$
 begin
     return exists (select from chatd.members m
-                    where m.conversation_id = conversation and m.user_id = who);
+                    where m.conversation_id = conversation and m.user_id = who and m.until is null);
 end $$;
 
 CREATE FUNCTION chatd.conversations_make(known bigint[], sender_ids bigint[], receiver_ids bigint[], client_ids text[], contents text[]) RETURNS boolean
@@ -253,36 +256,41 @@ begin
     return found;
 end $$;
 
-CREATE FUNCTION chatd.conversations_seen(caller_id bigint, mode text, conversations bigint[], lasts bigint[], careful boolean) RETURNS TABLE(last bigint, line text)
+CREATE FUNCTION chatd.conversations_seen(caller_id bigint, mode text, conversations bigint[], lasts bigint[], places bigint[], careful boolean) RETURNS TABLE(place bigint, line text)
     LANGUAGE sql STABLE
     AS $$
-    select l.last,
-           '{"id":' || c.id || ',"kind":"' || c.kind || '","name":null,"created_at":' || json_time(c.created_at)
-           || ',"peer":{"id":' || p.user_id || ',' || name_json(u.username, u.display_name)
-           || ',"online":'
-           || case when (mode <> 'off' or p.user_id = caller_id)
-                        and exists (select from sessions s where s.user_id = p.user_id)
-                        and not b.blocked
-                   then 'true' else 'false' end
-           || ',"read_upto":' || case when b.blocked then 0 else p.read_upto end
-           || ',"delivered_upto":' || case when b.blocked then 0 else p.delivered_upto end
-           || '},"unread":' || n.unread || ',"read_upto":' || me.read_upto
+    select l.place,
+           '{"id":' || c.id || ',"kind":"' || c.kind || '","name":' || coalesce(to_json(c.name)::text, 'null')
+           || ',"created_at":' || json_time(c.created_at)
+           || case when me.role is null then p.peer
+                   else ',"role":"' || me.role || '","member_count":' || c.member_count
+                        || ',"history":"' || case when c.full_history then 'all' else 'joined' end || '"' end
+           || ',"unread":' || n.unread || ',"read_upto":' || me.read_upto
            || ',"delivered_upto":' || me.delivered_upto || ',"last_message":'
            || coalesce(case when not careful or is_readable(m.id, m.content)
                             then message_json(m.id, m.conversation_id, m.sender_id, m.receiver_id, m.content,
                                               m.created_at, m.edited_at, m.deleted) end, 'null') || '}'
-      from unnest(conversations, lasts) l (conversation_id, last)
+      from unnest(conversations, lasts, places) l (conversation_id, last, place)
      -- Not joins, which might begin with whole tables.
      cross join lateral (select * from conversations c where c.id = l.conversation_id offset 0) c
      cross join lateral (select * from members m
-                          where m.conversation_id = c.id and m.user_id = caller_id offset 0) me
-     cross join lateral (select * from members m
-                          where m.conversation_id = c.id
-                          order by m.user_id = caller_id limit 1) p
-     cross join lateral (select exists (select from contacts k
-                                         where k.user_id = caller_id and k.contact_id = p.user_id
-                                           and k.blocked) as blocked) b
-     cross join lateral (select * from users u where u.id = p.user_id offset 0) u
+                          where m.conversation_id = c.id and m.user_id = caller_id and m.until is null offset 0) me
+      left join lateral (
+           select ',"peer":{"id":' || p.user_id || ',' || name_json(u.username, u.display_name)
+                  || ',"online":'
+                  || case when (mode <> 'off' or p.user_id = caller_id)
+                               and exists (select from sessions s where s.user_id = p.user_id)
+                               and not b.blocked
+                          then 'true' else 'false' end
+                  || ',"read_upto":' || case when b.blocked then 0 else p.read_upto end
+                  || ',"delivered_upto":' || case when b.blocked then 0 else p.delivered_upto end || '}' as peer
+             from (select * from members m
+                    where m.conversation_id = c.id and me.role is null
+                    order by m.user_id = caller_id limit 1) p
+            cross join lateral (select exists (select from contacts k
+                                                where k.user_id = caller_id and k.contact_id = p.user_id
+                                                  and k.blocked) as blocked) b
+            cross join lateral (select * from users u where u.id = p.user_id offset 0) u) p on true
       left join lateral (select * from messages m where m.id = l.last offset 0) m on true
      -- Of the last thousand changes, what was deleted.
      cross join lateral (select coalesce(array_agg(r.id) filter (where r.deleted), '{}') as ids
@@ -303,7 +311,12 @@ CREATE FUNCTION chatd.conversations_seen(caller_id bigint, mode text, conversati
                                   where r.conversation_id = c.id and r.id > since.id
                                   order by r.conversation_id desc, r.id desc
                                   limit 100 + cardinality(gone.ids)) r) n
+     where me.role is not null or p.peer is not null
 $$;
+
+CREATE FUNCTION chatd.crowd() RETURNS integer
+    LANGUAGE sql IMMUTABLE
+    AS $$ select 50 $$;
 
 CREATE FUNCTION chatd.cursor_honoured(change bigint, stamp integer) RETURNS boolean
     LANGUAGE plpgsql STABLE
@@ -323,7 +336,7 @@ CREATE FUNCTION chatd.event_frame(tag text, place bigint, id bigint, conversatio
                 end
 $$;
 
-CREATE FUNCTION chatd.event_read_edited(here text, host_id bigint, after bigint, upto bigint, max_rows integer, careful boolean) RETURNS TABLE(cursor bigint, stamp integer, user_ids bigint[], origin bigint, frame text)
+CREATE FUNCTION chatd.event_read_changed(here text, host_id bigint, after bigint, upto bigint, max_rows integer, careful boolean) RETURNS TABLE(cursor bigint, stamp integer, user_ids bigint[], origin bigint, frame text, group_id bigint, subject bigint, membership bigint)
     LANGUAGE plpgsql STABLE
     AS $$
 #variable_conflict use_column
@@ -331,36 +344,47 @@ declare
     rows_left int := max_rows;
     bytes_left int := page_bytes();
 begin
-    for cursor, stamp, user_ids, origin, frame in
-        select m.place, event_stamp(m.place, m.id, m.created_at),
-               case when m.sender_id = m.receiver_id then array[m.sender_id]
+    for cursor, stamp, user_ids, origin, frame, group_id, subject, membership in
+        select e.place,
+               case when e.place = m.id then change_stamp(m.created_at) else stamp_at(e.place) end,
+               case when m.id is null then g.user_ids
+                    when m.receiver_id is null then '{}'
+                    when m.sender_id = m.receiver_id then array[m.sender_id]
                     else array[m.receiver_id, m.sender_id] end,
-               case when m.sender_id <> m.receiver_id and m.place = m.id then m.origin end,
-               case when not careful or is_readable(m.id, m.content)
-                    then event_frame(here, m.place, m.id, m.conversation_id, m.sender_id, u.username,
-                                     m.receiver_id, m.content, m.created_at, m.edited_at, m.deleted) end
-          from ((select c.id as place, c.*
-                   from messages c
-                  where c.id > after and c.id <= upto
-                    and ((select true from sessions s
-                           where s.user_id = c.receiver_id and s.host_id = event_read_edited.host_id limit 1)
-                         or (select true from sessions s
-                              where s.user_id = c.sender_id and s.host_id = event_read_edited.host_id limit 1))
-                  order by c.id
-                  limit max_rows)
-                union all
-                (select c.changed, c.*
-                   from messages c
-                  where c.changed > after and c.changed <= upto
-                    and ((select true from sessions s
-                           where s.user_id = c.receiver_id and s.host_id = event_read_edited.host_id limit 1)
-                         or (select true from sessions s
-                              where s.user_id = c.sender_id and s.host_id = event_read_edited.host_id limit 1))
-                  order by c.changed
-                  limit max_rows)) m
-          join users u on u.id = m.sender_id
-         order by m.place
-         limit max_rows
+               case when m.sender_id is distinct from m.receiver_id and e.place = m.id then m.origin end,
+               case when m.id is null then g.frame
+                    when not careful or is_readable(m.id, m.content)
+                    then event_frame(here, e.place, m.id, m.conversation_id, m.sender_id,
+                                     (select u.username from users u where u.id = m.sender_id),
+                                     m.receiver_id, m.content, m.created_at, m.edited_at, m.deleted) end,
+               case when m.id is null then g.conversation_id
+                    when m.receiver_id is null then m.conversation_id end,
+               coalesce(m.id, e.place), g.membership
+          from (select p.place, p.message_id
+                  from ((select c.id as place, c.id as message_id
+                           from messages c
+                          where c.id > after and c.id <= upto and message_is_here(c, event_read_changed.host_id)
+                          order by c.id
+                          limit max_rows)
+                        union all
+                        (select c.changed, c.id
+                           from messages c
+                          where c.changed > after and c.changed <= upto
+                            and message_is_here(c, event_read_changed.host_id)
+                          order by c.changed
+                          limit max_rows)
+                        union all
+                        (select g.change, null
+                           from group_changes g
+                          where g.change > after and g.change <= upto
+                          order by g.change
+                          limit max_rows)) p
+                 order by p.place
+                 limit max_rows) e
+          left join lateral (select * from messages m where m.id = e.message_id offset 0) m on true
+          left join lateral (select * from group_event(here, event_read_changed.host_id, e.place)
+                              where e.message_id is null offset 0) g on true
+         order by e.place
     loop
         return next;
         rows_left := rows_left - 1;
@@ -368,63 +392,122 @@ begin
         exit when bytes_left <= 0;
     end loop;
     if rows_left > 0 and bytes_left > 0 and upto > after then
-        return query select upto, stamp_at(upto), null::bigint[], null::bigint, null::text;
+        return query select upto, stamp_at(upto), null::bigint[], null::bigint, null::text, null::bigint,
+                            null::bigint, null::bigint;
     end if;
 end $$;
 
-CREATE FUNCTION chatd.event_read_user_edited(here text, user_id bigint, after bigint, upto bigint, few boolean, looked bigint, max_rows integer, careful boolean) RETURNS TABLE(cursor bigint, stamp integer, user_ids bigint[], origin bigint, frame text)
+CREATE FUNCTION chatd.group_changed(conversation bigint, who bigint, role text, change bigint, made boolean DEFAULT false) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path TO 'chatd', 'pg_temp'
+    AS $$
+begin
+    insert into group_changes (change, conversation_id, user_id, role, made)
+    values (group_changed.change, conversation, who, group_changed.role, group_changed.made);
+    perform pg_notify('chatd_' || h.id, 'e ' || group_changed.change) from hosts h;
+end $$;
+
+CREATE FUNCTION chatd.group_event(here text, host_id bigint, change bigint) RETURNS TABLE(conversation_id bigint, user_ids bigint[], frame text, membership bigint)
     LANGUAGE plpgsql STABLE
     AS $$
 #variable_conflict use_column
 declare
-    rows_left int := max_rows;
-    bytes_left int := page_bytes();
+    g constant group_changes := (select g from group_changes g where g.change = group_event.change);
 begin
-    for cursor, stamp, user_ids, origin, frame in
-        select m.place, event_stamp(m.place, m.id, m.created_at),
-               case when m.sender_id = m.receiver_id then array[m.sender_id]
-                    else array[m.receiver_id, m.sender_id] end,
-               case when m.sender_id <> m.receiver_id and m.place = m.id then m.origin end,
-               case when not careful or is_readable(m.id, m.content)
-                    then event_frame(here, m.place, m.id, m.conversation_id, m.sender_id,
-                                     -- Not a join, which might begin with all users.
-                                     (select u.username from users u where u.id = m.sender_id),
-                                     m.receiver_id, m.content, m.created_at, m.edited_at, m.deleted) end
-          from ((select c.id as place, c.*
-                   from messages_by_conversation(event_read_user_edited.user_id, after, looked, max_rows) c
-                  where few)
-                union all
-                (select c.id, c.*
-                   from messages_by_change(event_read_user_edited.user_id, after, looked, max_rows) c
-                  where not few)
-                union all
-                (select c.changed, c.*
-                   from changed_by_conversation(event_read_user_edited.user_id, after, looked, max_rows) c
-                  where few)
-                union all
-                (select c.changed, c.*
-                   from changed_by_change(event_read_user_edited.user_id, after, looked, max_rows) c
-                  where not few)) m
-         order by m.place
-         limit max_rows
-    loop
-        return next;
-        rows_left := rows_left - 1;
-        bytes_left := bytes_left - coalesce(octet_length(frame), 0);
-        exit when bytes_left <= 0;
-    end loop;
-    if rows_left > 0 and bytes_left > 0 then
+    if g.user_id is not null then
         return query
-            select looked, case when looked < upto then stamp_at(looked) end,
-                   case when looked < upto then '{}'::bigint[] end, null::bigint, null::text;
+            select g.conversation_id, array[g.user_id],
+                   member_frame(here, g.change, g.conversation_id, g.user_id, g.role),
+                   case when g.role is null then -1
+                        else coalesce((select m.since from members m
+                                        where m.conversation_id = g.conversation_id and m.user_id = g.user_id),
+                                      g.change) end;
+    else
+        return query
+            select g.conversation_id,
+                   case when g.made then
+                       array(select m.user_id from members m
+                              where m.conversation_id = g.conversation_id and m.joined = g.change
+                                and (select true from sessions s
+                                      where s.user_id = m.user_id and s.host_id = group_event.host_id limit 1))
+                   else '{}' end,
+                   conversation_frame(here, g.change, g.conversation_id),
+                   case when g.made then
+                       (select case when c.full_history then 0 else g.change end
+                          from conversations c where c.id = g.conversation_id) end;
     end if;
 end $$;
 
-CREATE FUNCTION chatd.event_stamp(place bigint, id bigint, created_at timestamp with time zone) RETURNS integer
-    LANGUAGE sql STABLE
+CREATE FUNCTION chatd.group_is_here(conversation bigint, host bigint, message bigint) RETURNS boolean
+    LANGUAGE plpgsql STABLE
     AS $$
-    select case when place = id then change_stamp(created_at) else stamp_at(place) end
+begin
+    return (select c.member_count > chatd.crowd() from chatd.conversations c where c.id = conversation)
+        or exists (select from chatd.members m
+                    where m.conversation_id = conversation and (m.until is null or m.until > message)
+                      and (select true from chatd.sessions s
+                            where s.user_id = m.user_id and s.host_id = host limit 1));
+end $$;
+
+CREATE FUNCTION chatd.group_make(name text, owner_id bigint, user_ids bigint[] DEFAULT '{}'::bigint[], full_history boolean DEFAULT false) RETURNS bigint
+    LANGUAGE plpgsql
+    SET search_path TO 'chatd', 'pg_temp'
+    AS $$
+declare
+    made conversations;
+begin
+    insert into conversations as c (kind, name, full_history)
+    values ('group', group_make.name, group_make.full_history)
+    returning c.* into made;
+    insert into members (conversation_id, user_id, role, joined)
+    select made.id, i.id, case when i.id = owner_id then 'owner' else 'member' end, made.changed
+      from (select distinct unnest(user_ids || owner_id)) i (id)
+     order by i.id;
+    return made.id;
+end $$;
+
+CREATE FUNCTION chatd.group_pass_on(conversation bigint) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path TO 'chatd', 'pg_temp'
+    AS $$
+begin
+    update members m set role = 'owner'
+     where m.conversation_id = conversation
+       and m.user_id = (select s.user_id from members s
+                         where s.conversation_id = conversation and s.until is null
+                         order by s.role = 'admin' desc, s.joined, s.user_id limit 1);
+end $$;
+
+CREATE FUNCTION chatd.group_refusal(caller text, doing text, other text DEFAULT NULL::text, wanted text DEFAULT NULL::text) RETURNS text
+    LANGUAGE sql IMMUTABLE
+    AS $$
+    select case when caller is null then 'unknown_conversation'
+                when doing = 'role' and caller = 'owner' and other = 'owner' then 'owner'
+                when caller = 'owner' then null
+                when caller = 'admin' and (doing in ('name', 'delete') or doing = 'add' and wanted = 'member'
+                                           or doing = 'remove' and other = 'member') then null
+                else 'role' end
 $$;
+
+CREATE FUNCTION chatd.group_role(conversation bigint, who bigint) RETURNS text
+    LANGUAGE plpgsql STABLE
+    AS $$
+begin
+    return (select m.role from chatd.members m
+             where m.conversation_id = conversation and m.user_id = who and m.until is null);
+end $$;
+
+CREATE FUNCTION chatd.is_acquainted(one_id bigint, other_id bigint) RETURNS boolean
+    LANGUAGE plpgsql STABLE
+    AS $$
+begin
+    return exists (select from chatd.contacts c where c.user_id = one_id and c.contact_id = other_id)
+        or exists (select from chatd.members a
+                    where a.user_id = one_id and a.role is not null and a.until is null
+                      and (select true from chatd.members b
+                            where b.conversation_id = a.conversation_id and b.user_id = other_id
+                              and b.until is null));
+end $$;
 
 CREATE FUNCTION chatd.is_blocked(one_id bigint, other_id bigint, below bigint DEFAULT '9223372036854775807'::bigint) RETURNS boolean
     LANGUAGE plpgsql STABLE
@@ -469,11 +552,203 @@ CREATE FUNCTION chatd.me_json(id bigint, username text, display_name text, email
         || ',"created_at":' || json_time(created_at) || '}'
 $$;
 
+CREATE FUNCTION chatd.member_changed() RETURNS trigger
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'chatd', 'pg_temp'
+    AS $$
+begin
+    perform group_changed(new.conversation_id, new.user_id, case when new.until is null then new.role end,
+                          new.changed);
+    if (old.until is null) <> (new.until is null) then
+        update conversations c set member_count = c.member_count + case when new.until is null then 1 else -1 end
+         where c.id = new.conversation_id;
+    end if;
+    if old.role = 'owner' and old.until is null and new.until is not null then
+        perform group_pass_on(new.conversation_id);
+    end if;
+    return null;
+end $$;
+
+CREATE FUNCTION chatd.member_changing() RETURNS trigger
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'chatd', 'pg_temp'
+    AS $$
+begin
+    if new.role is null then
+        raise exception 'a member of a group has a role' using errcode = 'check_violation';
+    elsif old.until is not null and new.until is null then
+        new.changed := 0; -- one of its own is drawn
+        return member_come(new);
+    end if;
+    if old.until is null and (new.until is not null or new.role <> old.role) then
+        new.changed := nextval('change_seq');
+    end if;
+    if new.until is not null then
+        new.role := 'member'; -- as which they come back
+    end if;
+    new.until := case when new.until is not null then coalesce(old.until, new.changed) end;
+    return new;
+end $$;
+
+CREATE TABLE chatd.members (
+    conversation_id bigint NOT NULL,
+    user_id bigint NOT NULL,
+    read_upto bigint DEFAULT 0 NOT NULL,
+    delivered_upto bigint DEFAULT 0 NOT NULL,
+    role text,
+    joined bigint DEFAULT 0 NOT NULL,
+    joined_at timestamp with time zone,
+    since bigint DEFAULT 0 NOT NULL,
+    until bigint,
+    changed bigint,
+    CONSTRAINT members_role_check CHECK ((role = ANY (ARRAY['owner'::text, 'admin'::text, 'member'::text])))
+)
+WITH (fillfactor='80');
+
+CREATE FUNCTION chatd.member_come(m chatd.members) RETURNS chatd.members
+    LANGUAGE plpgsql
+    SET search_path TO 'chatd', 'pg_temp'
+    AS $$
+declare
+    c conversations;
+begin
+    select * into c from conversations k where k.id = m.conversation_id and k.kind = 'group';
+    if c.id is null then
+        raise exception 'conversation % is no group: its members have no role', m.conversation_id
+            using errcode = 'check_violation';
+    end if;
+    -- Those that group_make() puts there have come with the group.
+    if m.joined <> c.changed or m.changed is not null then
+        m.changed := nextval('change_seq');
+        m.joined := m.changed;
+    end if;
+    m.joined_at := clock_timestamp();
+    m.since := case when c.full_history then 0 else m.joined end;
+    m.until := null;
+    m.read_upto := m.joined;
+    m.delivered_upto := m.joined;
+    return m;
+end $$;
+
+CREATE FUNCTION chatd.member_coming() RETURNS trigger
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'chatd', 'pg_temp'
+    AS $$
+begin
+    return member_come(new);
+end $$;
+
+CREATE FUNCTION chatd.member_frame(tag text, change bigint, conversation_id bigint, user_id bigint, role text) RETURNS text
+    LANGUAGE sql STABLE
+    AS $$
+    select '{"type":"member","data":{"conversation_id":' || conversation_id || ',"user_id":' || user_id || ','
+        || coalesce((select name_json(u.username, u.display_name) from users u where u.id = user_id),
+                    '"username":null')
+        || ',"role":' || coalesce('"' || role || '"', 'null')
+        || ',"cursor":"' || tag || '-' || change || '-' || stamp_at(change) || '"}}'
+$$;
+
+CREATE FUNCTION chatd.member_json(caller_id bigint, mode text, conversation bigint, who bigint) RETURNS text
+    LANGUAGE plpgsql STABLE
+    SET search_path TO 'chatd', 'pg_temp'
+    AS $$
+begin
+    return (select m.line from members_seen(caller_id, mode, conversation, who, who, 1) m);
+end $$;
+
+CREATE FUNCTION chatd.member_refusal(caller_id bigint, conversation bigint, who bigint, most integer) RETURNS text
+    LANGUAGE plpgsql STABLE
+    AS $$
+declare
+    most_groups constant int := 1000; -- of a user
+begin
+    return case when not exists (select from chatd.users u where u.id = who) then 'unknown_user'
+                when chatd.is_blocked(caller_id, who) then 'refused'
+                when (select c.member_count >= most from chatd.conversations c where c.id = conversation)
+                    then 'too_many_members'
+                when (select count(*) from (select from chatd.members m
+                                             where m.user_id = who and m.role is not null and m.until is null
+                                             limit most_groups) g) >= most_groups
+                    then 'too_many_groups' end;
+end $$;
+
+CREATE FUNCTION chatd.member_removed() RETURNS trigger
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'chatd', 'pg_temp'
+    AS $$
+declare
+    drawn constant bigint := nextval('change_seq');
+begin
+    update conversations c set member_count = c.member_count - 1, changed = drawn
+     where c.id = old.conversation_id;
+    perform group_changed(old.conversation_id, case when not found then old.user_id end, null, drawn);
+    if old.role = 'owner' then
+        perform group_pass_on(old.conversation_id);
+    end if;
+    return null;
+end $$;
+
+CREATE FUNCTION chatd.member_removing() RETURNS trigger
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'chatd', 'pg_temp'
+    AS $$
+begin
+    if not exists (select from users u where u.id = old.user_id)
+       or not exists (select from conversations c where c.id = old.conversation_id) then
+        return old;
+    end if;
+    update members m set until = 0
+     where m.conversation_id = old.conversation_id and m.user_id = old.user_id and m.until is null;
+    return null;
+end $$;
+
+CREATE FUNCTION chatd.members_came() RETURNS trigger
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'chatd', 'pg_temp'
+    AS $$
+begin
+    perform group_changed(i.conversation_id, i.user_id, i.role, i.changed)
+       from inserted i
+      where i.changed is not null
+      order by i.changed;
+    update conversations c set member_count = c.member_count + i.count
+      from (select conversation_id, count(*) from inserted where role is not null group by 1) i
+     where c.id = i.conversation_id;
+    return null;
+end $$;
+
+CREATE FUNCTION chatd.members_seen(caller_id bigint, mode text, conversation bigint, low bigint, high bigint, max_rows integer) RETURNS TABLE(user_id bigint, line text)
+    LANGUAGE sql STABLE
+    AS $$
+    select m.user_id,
+           '{"user_id":' || m.user_id || ',' || name_json(u.username, u.display_name)
+           || ',"role":"' || coalesce(m.role, 'member')
+           || '","since":' || json_time(coalesce(m.joined_at, c.created_at))
+           || ',"online":'
+           || case when (mode <> 'off' or m.user_id = caller_id)
+                        and exists (select from sessions s where s.user_id = m.user_id)
+                        and not b.blocked
+                   then 'true' else 'false' end
+           || ',"read_upto":' || case when b.blocked and m.role is null then 0 else m.read_upto end
+           || ',"delivered_upto":' || case when b.blocked and m.role is null then 0 else m.delivered_upto end
+           || '}'
+      from (select * from members m
+             where m.conversation_id = conversation and m.user_id between low and high and m.until is null
+             order by m.user_id
+             limit max_rows) m
+     cross join lateral (select * from conversations c where c.id = m.conversation_id offset 0) c
+     cross join lateral (select is_blocked(caller_id, m.user_id) as blocked) b
+     cross join lateral (select * from users u where u.id = m.user_id offset 0) u
+$$;
+
 CREATE FUNCTION chatd.message_addressed() RETURNS trigger
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'chatd', 'pg_temp'
     AS $$
 begin
+    if new.receiver_id is null then
+        raise exception 'a message needs a receiver_id or a conversation_id' using errcode = 'not_null_violation';
+    end if;
     new.conversation_id := coalesce(conversation_of(new.sender_id, new.receiver_id),
                                     contact_make(new.sender_id, new.receiver_id));
     return new;
@@ -498,20 +773,51 @@ CREATE FUNCTION chatd.message_frame(tag text, id bigint, conversation_id bigint,
     select '{"type":"message","content":' || to_json(content)::text
         || ',"data":{"message_id":' || id || ',"conversation_id":' || conversation_id
         || ',"sender_id":' || sender_id || ',"sender":"' || sender
-        || '","receiver_id":' || receiver_id
-        || ',"created_at":' || to_char(created_at at time zone 'UTC', '"\""YYYY-MM-DD"T"HH24:MI:SS.MS"Z\""')
+        || (coalesce('","receiver_id":' || receiver_id, '"') || ',"created_at":')
+        || to_char(created_at at time zone 'UTC', '"\""YYYY-MM-DD"T"HH24:MI:SS.MS"Z\""')
         || (more || ',"cursor":"') || tag || '-' || id || '-' || date_part('microseconds', created_at)::int || '"}}'
 $$;
+
+CREATE TABLE chatd.messages (
+    id bigint NOT NULL,
+    sender_id bigint NOT NULL,
+    receiver_id bigint,
+    client_id text DEFAULT (gen_random_uuid())::text NOT NULL,
+    origin bigint,
+    created_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    content text NOT NULL,
+    conversation_id bigint NOT NULL,
+    changed bigint,
+    edited_at timestamp with time zone,
+    deleted boolean,
+    CONSTRAINT messages_client_id_check CHECK (((char_length(client_id) >= 1) AND (char_length(client_id) <= 64))),
+    CONSTRAINT messages_content_created_at_check CHECK (((octet_length(content) >=
+CASE
+    WHEN deleted THEN 0
+    ELSE 1
+END) AND (octet_length(content) <= 65536) AND isfinite(created_at)))
+);
+
+CREATE FUNCTION chatd.message_is_here(m chatd.messages, host bigint) RETURNS boolean
+    LANGUAGE plpgsql STABLE
+    AS $$
+begin
+    return case when m.receiver_id is null then chatd.group_is_here(m.conversation_id, host, m.id)
+                else (select true from chatd.sessions s
+                       where s.user_id = m.receiver_id and s.host_id = host limit 1)
+                     or (select true from chatd.sessions s
+                          where s.user_id = m.sender_id and s.host_id = host limit 1) end;
+end $$;
 
 CREATE FUNCTION chatd.message_json(id bigint, conversation_id bigint, sender_id bigint, receiver_id bigint, content text, created_at timestamp with time zone, edited_at timestamp with time zone, deleted boolean) RETURNS text
     LANGUAGE sql STABLE
     AS $$
     select '{"id":' || id || ',"conversation_id":' || conversation_id || ',"sender_id":' || sender_id
-        || ',"receiver_id":' || receiver_id || ',"content":' || to_json(content)::text
+        || coalesce(',"receiver_id":' || receiver_id, '') || ',"content":' || to_json(content)::text
         || ',"created_at":' || json_time(created_at) || (changed_json(edited_at, deleted) || '}')
 $$;
 
-CREATE FUNCTION chatd.message_page(conversation bigint, before bigint, after bigint, max_rows integer, careful boolean, OUT page text, OUT next bigint) RETURNS record
+CREATE FUNCTION chatd.message_page(conversation bigint, since bigint, until bigint, before bigint, after bigint, max_rows integer, careful boolean, OUT page text, OUT next bigint) RETURNS record
     LANGUAGE plpgsql STABLE
     SET search_path TO 'chatd', 'pg_temp'
     AS $$
@@ -523,7 +829,7 @@ declare
 begin
     select count(*), coalesce(sum(octet_length(m.content)), 0) * 6 + 200 * count(*)
       into found, upto
-      from messages_between(conversation, before, after, max_rows + 1) m;
+      from messages_between(conversation, since, until, before, after, max_rows + 1) m;
     if upto <= most then
         select string_agg(message_json(m.id, m.conversation_id, m.sender_id, m.receiver_id, m.content,
                                        m.created_at, m.edited_at, m.deleted),
@@ -532,7 +838,7 @@ begin
                case when found > max_rows then
                     case when forward then max(m.id) else min(m.id) end end
           into page, next
-          from messages_between(conversation, before, after, max_rows) m;
+          from messages_between(conversation, since, until, before, after, max_rows) m;
     else
         -- Contents are read only as far as they fit themselves, and of their JSON what fits is
         -- taken, which is longer where a character must be escaped.
@@ -551,10 +857,34 @@ begin
                           from (select m.*, row_number() over w as n,
                                        row_number() over w <= max_rows
                                        and sum(octet_length(m.content)) over w <= most as wanted
-                                  from messages_between(conversation, before, after, max_rows + 1) m
+                                  from messages_between(conversation, since, until, before, after, max_rows + 1) m
                                 window w as (order by case when forward then m.id else -m.id end)) r) s) t;
     end if;
     page := '[' || coalesce(page, '') || ']';
+end $$;
+
+CREATE FUNCTION chatd.message_seen(m chatd.messages, who bigint) RETURNS boolean
+    LANGUAGE plpgsql STABLE
+    AS $$
+begin
+    return case when m.receiver_id is null then chatd.change_seen(m.conversation_id, who, m.id)
+                else who in (m.sender_id, m.receiver_id) end;
+end $$;
+
+CREATE FUNCTION chatd.message_to_conversation() RETURNS trigger
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'chatd', 'pg_temp'
+    AS $$
+begin
+    if group_role(new.conversation_id, new.sender_id) is null then
+        new.receiver_id := (receivers_named(array[new.sender_id], array[null::bigint],
+                                            array[new.conversation_id]))[1];
+        if new.receiver_id is null then
+            raise exception 'user % is not in conversation %', new.sender_id, new.conversation_id
+                using errcode = 'check_violation';
+        end if;
+    end if;
+    return new;
 end $$;
 
 CREATE FUNCTION chatd.message_upto(conversation bigint, upto bigint) RETURNS bigint
@@ -568,60 +898,24 @@ begin
              limit 1);
 end $$;
 
-CREATE FUNCTION chatd.messages_between(conversation bigint, before bigint, after bigint, max_rows integer) RETURNS SETOF chatd.messages
+CREATE FUNCTION chatd.messages_between(conversation bigint, since bigint, until bigint, before bigint, after bigint, max_rows integer) RETURNS SETOF chatd.messages
     LANGUAGE sql STABLE
     AS $$
     select m.*
       from ((select * from messages
               where after is not null and before is null
-                and (conversation_id, id) > (conversation, after)
-                and conversation_id <= conversation
+                and (conversation_id, id) > (conversation, greatest(after, since))
+                and (conversation_id, id) <= (conversation, coalesce(until, 9223372036854775807))
               order by conversation_id, id
               limit max_rows)
             union all
             (select * from messages
               where not (after is not null and before is null)
-                and (conversation_id, id) < (conversation, coalesce(before, 9223372036854775807))
+                and (conversation_id, id) < (conversation, least(coalesce(before, 9223372036854775807), until + 1))
                 and conversation_id >= conversation
               order by conversation_id desc, id desc
               limit max_rows)) m
-     where m.id > coalesce(after, 0)
-$$;
-
-CREATE FUNCTION chatd.messages_by_change(user_id bigint, after bigint, upto bigint, max_rows integer) RETURNS SETOF chatd.messages
-    LANGUAGE sql STABLE
-    AS $$
-    select *
-      from messages
-     where id > after and id <= upto and user_id in (sender_id, receiver_id)
-     order by id
-     limit max_rows
-$$;
-
-CREATE FUNCTION chatd.messages_by_conversation(user_id bigint, after bigint, upto bigint, max_rows integer) RETURNS SETOF chatd.messages
-    LANGUAGE sql STABLE
-    AS $$
-    select m.*
-      from (select f.conversation_id
-              from (select c.conversation_id,
-                           (select m.id from messages m
-                             where (m.conversation_id, m.id) > (c.conversation_id, after)
-                               and m.conversation_id <= c.conversation_id
-                             order by m.conversation_id, m.id
-                             limit 1) as first
-                      from contacts c
-                     where c.user_id = messages_by_conversation.user_id) f
-             where f.first <= upto
-             order by f.first
-             limit max_rows) c
-     cross join lateral (select * from messages m
-                          where (m.conversation_id, m.id) > (c.conversation_id, after)
-                            and m.conversation_id <= c.conversation_id
-                          order by m.conversation_id, m.id
-                          limit max_rows) m
-     where m.id <= upto
-     order by m.id
-     limit max_rows
+     where m.id > greatest(coalesce(after, 0), since)
 $$;
 
 CREATE FUNCTION chatd.messages_count(sender_ids bigint[], client_ids text[]) RETURNS void
@@ -660,10 +954,12 @@ begin
            from hosts h
           where h.id is distinct from storing
             and exists (select from inserted m
-                         where (select true from sessions s
-                                 where s.user_id = m.sender_id and s.host_id = h.id limit 1)
-                            or (select true from sessions s
-                                 where s.user_id = m.receiver_id and s.host_id = h.id limit 1));
+                         where case when m.receiver_id is null
+                                    then group_is_here(m.conversation_id, h.id, m.id)
+                                    else (select true from sessions s
+                                           where s.user_id = m.sender_id and s.host_id = h.id limit 1)
+                                         or (select true from sessions s
+                                              where s.user_id = m.receiver_id and s.host_id = h.id limit 1) end);
     end if;
     return null;
 end $$;
@@ -693,22 +989,144 @@ CREATE FUNCTION chatd.page_bytes() RETURNS integer
     LANGUAGE sql IMMUTABLE
     AS $$ select 262144 $$;
 
+CREATE FUNCTION chatd.places_by_change(user_id bigint, after bigint, upto bigint, max_rows integer, changes boolean) RETURNS TABLE(place bigint, message_id bigint, group_id bigint, member_id bigint)
+    LANGUAGE sql STABLE
+    AS $$
+    select p.place, p.message_id, p.group_id, p.member_id
+      from ((select m.id as place, m.id as message_id, null::bigint as group_id, null::bigint as member_id
+               from messages m
+              where m.id > after and m.id <= upto and message_seen(m, places_by_change.user_id)
+              order by m.id
+              limit max_rows)
+            union all
+            (select m.changed, m.id, null, null
+               from messages m
+              where m.changed > after and m.changed <= upto and changes
+                and message_seen(m, places_by_change.user_id)
+                and (m.receiver_id is not null
+                     or change_seen(m.conversation_id, places_by_change.user_id, m.changed))
+              order by m.changed
+              limit max_rows)
+            union all
+            (select g.change, null, g.conversation_id, g.user_id
+               from group_changes g
+              cross join lateral (select * from members c
+                                   where c.conversation_id = g.conversation_id
+                                     and c.user_id = places_by_change.user_id offset 0) c
+              where g.change > after and g.change <= upto and changes
+                and g.change >= c.joined and g.change <= coalesce(c.until, g.change)
+                -- The latest of its row.
+                and g.change = case when g.user_id is null
+                                    then (select k.changed from conversations k where k.id = g.conversation_id)
+                                    else (select o.changed from members o
+                                           where o.conversation_id = g.conversation_id
+                                             and o.user_id = g.user_id) end
+              order by g.change
+              limit max_rows)) p
+     order by p.place
+     limit max_rows
+$$;
+
+CREATE FUNCTION chatd.places_by_conversation(user_id bigint, after bigint, upto bigint, max_rows integer, changes boolean) RETURNS TABLE(place bigint, message_id bigint, group_id bigint, member_id bigint)
+    LANGUAGE sql STABLE
+    AS $$
+    select p.place, p.message_id, p.group_id, p.member_id
+      from ((select m.id as place, m.id as message_id, null::bigint as group_id, null::bigint as member_id
+               from (select f.conversation_id, f.low, f.high
+                       from (select r.*,
+                                    (select m.id from messages m
+                                      where (m.conversation_id, m.id) > (r.conversation_id, r.low)
+                                        and m.conversation_id <= r.conversation_id
+                                      order by m.conversation_id, m.id
+                                      limit 1) as first
+                               from (select c.conversation_id, greatest(c.since, after) as low,
+                                            least(c.until, upto) as high
+                                       from members c
+                                      where c.user_id = places_by_conversation.user_id) r) f
+                      where f.first <= f.high
+                      order by f.first
+                      limit max_rows) c
+              cross join lateral (select m.id from messages m
+                                   where (m.conversation_id, m.id) > (c.conversation_id, c.low)
+                                     and (m.conversation_id, m.id) <= (c.conversation_id, c.high)
+                                   order by m.conversation_id, m.id
+                                   limit max_rows) m
+              order by m.id
+              limit max_rows)
+            union all
+            (select m.changed, m.id, null, null
+               from (select f.conversation_id, f.since, f.until
+                       from (select c.conversation_id, c.since, c.until,
+                                    (select m.changed from messages m
+                                      where (m.conversation_id, m.changed) > (c.conversation_id, after)
+                                        and m.conversation_id <= c.conversation_id and m.changed is not null
+                                      order by m.conversation_id, m.changed
+                                      limit 1) as first
+                               from members c
+                              where c.user_id = places_by_conversation.user_id and changes) f
+                      where f.first <= upto
+                      order by f.first
+                      limit max_rows) c
+              cross join lateral (select m.changed, m.id from messages m
+                                   where (m.conversation_id, m.changed) > (c.conversation_id, after)
+                                     and m.conversation_id <= c.conversation_id and m.changed is not null
+                                     and m.id > c.since and m.changed <= coalesce(c.until, m.changed)
+                                   order by m.conversation_id, m.changed
+                                   limit max_rows) m
+              where m.changed <= upto
+              order by m.changed
+              limit max_rows)
+            union all
+            (select g.changed, null, g.id, null
+               from members c
+              cross join lateral (select k.id, k.changed from conversations k
+                                   where k.id = c.conversation_id offset 0) g
+              where c.user_id = places_by_conversation.user_id and c.role is not null and changes
+                and g.changed > after and g.changed <= least(c.until, upto) and g.changed >= c.joined
+              order by g.changed
+              limit max_rows)
+            union all
+            (select o.changed, null, o.conversation_id, o.user_id
+               from members c
+              cross join lateral (select o.changed, o.conversation_id, o.user_id from members o
+                                   where (o.conversation_id, o.changed) > (c.conversation_id, greatest(after, c.joined - 1))
+                                     and (o.conversation_id, o.changed) <= (c.conversation_id, least(c.until, upto))
+                                     and o.changed is not null
+                                   order by o.conversation_id, o.changed
+                                   limit max_rows) o
+              where c.user_id = places_by_conversation.user_id and c.role is not null and changes
+              order by o.changed
+              limit max_rows)) p
+     order by p.place
+     limit max_rows
+$$;
+
 CREATE FUNCTION chatd.presence_audience(who bigint, host bigint) RETURNS bigint[]
     LANGUAGE plpgsql STABLE
     SET enable_sort TO 'on'
     AS $$
 begin
-    if (select count(*) from (select from contacts c where c.user_id = who limit 1001) few) <= 1000 then
-        return array(select c.contact_id from contacts c
-                      where c.user_id = who
-                        and (select true from sessions s
-                              where s.user_id = c.contact_id and s.host_id = host limit 1)
-                      order by c.contact_id);
+    if (select count(*) from (select from contacts c where c.user_id = who limit 1001) few)
+       + (select coalesce(sum(c.member_count), 0)
+            from members m
+           cross join lateral (select k.member_count from conversations k
+                                where k.id = m.conversation_id offset 0) c
+           where m.user_id = who and m.role is not null and m.until is null) <= 1000 then
+        return array(select distinct o.id
+                       from (select c.contact_id as id from contacts c where c.user_id = who
+                             union all
+                             select b.user_id
+                               from members a
+                              cross join lateral (select b.user_id from members b
+                                                   where b.conversation_id = a.conversation_id
+                                                     and b.until is null offset 0) b
+                              where a.user_id = who and a.role is not null and a.until is null) o
+                      where (select true from sessions s
+                              where s.user_id = o.id and s.host_id = host limit 1)
+                      order by o.id);
     end if;
     return array(select distinct s.user_id from sessions s
-                  where s.host_id = host
-                    and (select true from contacts c
-                          where c.user_id = who and c.contact_id = s.user_id)
+                  where s.host_id = host and is_acquainted(who, s.user_id)
                   order by s.user_id);
 end $$;
 
@@ -809,8 +1227,7 @@ begin
         select v.change, v.user_id, coalesce(v.online and not v.hidden, false),
                case when (v.online or v.hidden and v.last > v.change)
                          and (mode = 'all'
-                              or exists (select from contacts c
-                                          where c.user_id = v.viewer_id and c.contact_id = v.user_id))
+                              or is_acquainted(v.user_id, v.viewer_id))
                     then array[v.viewer_id] else '{}' end
           from (select s.*, p.online, p.change as last, is_blocked(s.user_id, s.viewer_id) as hidden
                   from (select * from blocks b
@@ -824,6 +1241,19 @@ begin
                  where s.change > after
                  order by s.change
                  limit max_rows) v;
+end $$;
+
+CREATE FUNCTION chatd.receipt_audience(conversation bigint, of_id bigint) RETURNS bigint[]
+    LANGUAGE plpgsql STABLE
+    SET search_path TO 'chatd', 'pg_temp'
+    AS $$
+begin
+    if (select c.member_count > crowd() from conversations c where c.id = conversation) then
+        return array[of_id];
+    end if;
+    return array(select m.user_id from members m
+                  where m.conversation_id = conversation and m.until is null
+                    and receipt_shown(conversation, of_id, m.user_id));
 end $$;
 
 CREATE FUNCTION chatd.receipt_shown(conversation bigint, of_id bigint, viewer_id bigint) RETURNS boolean
@@ -841,7 +1271,8 @@ CREATE FUNCTION chatd.receivers_named(sender_ids bigint[], receiver_ids bigint[]
     AS $$
 begin
     return array(select case when i.conversation_id = 0 then i.receiver_id
-                             when conversation_seen(i.conversation_id, i.sender_id) then
+                             when group_role(i.conversation_id, i.sender_id) is null
+                                  and conversation_seen(i.conversation_id, i.sender_id) then
                                  (select m.user_id from members m
                                    where m.conversation_id = i.conversation_id
                                      and conversation_of(i.sender_id, m.user_id) = i.conversation_id
@@ -914,6 +1345,19 @@ CREATE FUNCTION chatd.token_birth() RETURNS bigint
 CREATE FUNCTION chatd.token_step() RETURNS bigint
     LANGUAGE sql
     AS $$ select 1 + ('x' || right(gen_random_uuid()::text, 8))::bit(32)::bigint $$;
+
+CREATE FUNCTION chatd.typing_audience(conversation bigint, of_id bigint) RETURNS bigint[]
+    LANGUAGE plpgsql STABLE
+    SET search_path TO 'chatd', 'pg_temp'
+    AS $$
+begin
+    if group_role(conversation, of_id) is null
+       or (select c.member_count > crowd() from conversations c where c.id = conversation) then
+        return '{}';
+    end if;
+    return array(select m.user_id from members m
+                  where m.conversation_id = conversation and m.until is null and m.user_id <> of_id);
+end $$;
 
 CREATE FUNCTION chatd.unix_time(moment timestamp with time zone) RETURNS bigint
     LANGUAGE sql STABLE
@@ -1027,9 +1471,14 @@ CREATE FUNCTION chatd_api.conversation_history(caller_id bigint, conversation_id
     SET plan_cache_mode TO 'force_generic_plan'
     AS $$
 #variable_conflict use_column
+declare
+    me constant members := (select m from members m
+                             where m.conversation_id = conversation_history.conversation_id
+                               and m.user_id = caller_id);
 begin
-    if conversation_seen(conversation_id, caller_id) then
-        return query select true, p.* from message_page(conversation_id, before, after, max_rows, careful) p;
+    if me.user_id is not null then
+        return query select true, p.* from message_page(conversation_id, me.since, me.until, before, after,
+                                                        max_rows, careful) p;
     else
         return query select false, null::text, null::bigint;
     end if;
@@ -1050,18 +1499,20 @@ declare
     room constant int := 1500; -- for a conversation, beside the content of its last message
     conversations bigint[];
     lasts bigint[];
+    places bigint[];
     some_left boolean;
 begin
-    select array_agg(s.conversation_id order by s.last desc) filter (where s.fits),
-           array_agg(s.last order by s.last desc) filter (where s.fits), not bool_and(s.fits)
-      into conversations, lasts, some_left
-      from (select l.conversation_id, l.last,
+    select array_agg(s.conversation_id order by s.place desc) filter (where s.fits),
+           array_agg(s.id order by s.place desc) filter (where s.fits),
+           array_agg(s.place order by s.place desc) filter (where s.fits), not bool_and(s.fits)
+      into conversations, lasts, places, some_left
+      from (select l.conversation_id, l.place, m.id,
                    row_number() over w <= max_rows
                    and (row_number() over w = 1
                         -- JSON may write a byte as \u00XX.
-                        or sum(6 * octet_length(m.content) + room) over w <= most) as fits
-              from (select c.conversation_id, c.last
-                      from (select s.conversation_id,
+                        or sum(6 * coalesce(octet_length(m.content), 0) + room) over w <= most) as fits
+              from (select c.conversation_id, c.last, greatest(c.last, nullif(c.joined, 0)) as place
+                      from (select s.conversation_id, s.joined, s.since,
                                    -- The fewer entries of the index may fit, the fewer are looked at.
                                    coalesce((select m.id from messages m
                                               where m.conversation_id = s.conversation_id
@@ -1070,17 +1521,17 @@ begin
                                               limit 1),
                                             message_upto(s.conversation_id, s.delivered_upto)) as last
                               from members s
-                             where s.user_id = caller_id
+                             where s.user_id = caller_id and s.until is null
                             offset 0) c -- asks for each once
-                     where c.last < conversation_list.before
-                     order by c.last desc
+                     where greatest(c.last, nullif(c.joined, 0)) < conversation_list.before
+                     order by greatest(c.last, nullif(c.joined, 0)) desc
                      limit max_rows + 1) l
-              join messages m on m.id = l.last
-            window w as (order by l.last desc)) s;
+              left join messages m on m.id = l.last and message_seen(m, caller_id)
+            window w as (order by l.place desc)) s;
     return (
-        select '{"conversations":[' || coalesce(string_agg(c.line, ',' order by c.last desc), '') || '],"next":'
-               || case when some_left then '"' || min(c.last) || '"' else 'null' end || '}'
-          from conversations_seen(caller_id, mode, conversations, lasts, careful) c);
+        select '{"conversations":[' || coalesce(string_agg(c.line, ',' order by c.place desc), '') || '],"next":'
+               || case when some_left then '"' || min(c.place) || '"' else 'null' end || '}'
+          from conversations_seen(caller_id, mode, conversations, lasts, places, careful) c);
 end $$;
 
 CREATE FUNCTION chatd_api.conversation_show(caller_id bigint, conversation_id bigint, mode text, careful boolean DEFAULT false) RETURNS text
@@ -1093,10 +1544,13 @@ CREATE FUNCTION chatd_api.conversation_show(caller_id bigint, conversation_id bi
     SET jit TO 'off'
     SET plan_cache_mode TO 'force_generic_plan'
     AS $$
+declare
+    last bigint := message_upto(conversation_id, 9223372036854775807);
 begin
     return (select c.line
               from conversations_seen(caller_id, mode, array[conversation_id],
-                                      array[message_upto(conversation_id, 9223372036854775807)], careful) c);
+                                      array[case when change_seen(conversation_id, caller_id, last) then last end],
+                                      array[last], careful) c);
 end $$;
 
 CREATE FUNCTION chatd_api.cursor_honoured(change bigint, stamp integer) RETURNS boolean
@@ -1107,7 +1561,30 @@ begin
     return chatd.cursor_honoured(change, stamp);
 end $$;
 
-CREATE FUNCTION chatd_api.event_read(host_id bigint, after bigint, max_rows integer, careful boolean DEFAULT false) RETURNS TABLE(cursor bigint, stamp integer, user_ids bigint[], origin bigint, frame text)
+CREATE FUNCTION chatd_api.direct_make(caller_id bigint, other_id bigint, mode text) RETURNS TABLE(status text, line text)
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'chatd', 'pg_temp'
+    SET enable_seqscan TO 'off'
+    AS $$
+declare
+    conversation bigint := conversation_of(caller_id, other_id);
+begin
+    status := 'ok';
+    if conversation is null then
+        status := refusal(caller_id, other_id);
+        if status is not null then
+            return next;
+            return;
+        end if;
+        lock table change_lock in share update exclusive mode;
+        conversation := contact_make(caller_id, other_id);
+        status := 'made';
+    end if;
+    line := chatd_api.conversation_show(caller_id, conversation, mode);
+    return next;
+end $$;
+
+CREATE FUNCTION chatd_api.event_read(host_id bigint, after bigint, max_rows integer, careful boolean DEFAULT false) RETURNS TABLE(cursor bigint, stamp integer, user_ids bigint[], origin bigint, frame text, group_id bigint, subject bigint, membership bigint)
     LANGUAGE plpgsql STABLE SECURITY DEFINER
     SET search_path TO 'chatd', 'pg_temp'
     SET enable_seqscan TO 'off'
@@ -1122,8 +1599,9 @@ CREATE FUNCTION chatd_api.event_read(host_id bigint, after bigint, max_rows inte
 declare
     -- However many changes concern other hosts only, one call is short; the caller goes on from
     -- the last row's cursor.
-    last_edit constant bigint := (select max(m.changed) from messages m);
-    upto constant bigint := least(greatest((select max(m.id) from messages m), last_edit, 0), after + 50000);
+    last_change constant bigint := greatest((select max(m.changed) from messages m),
+                                            (select max(g.change) from group_changes g));
+    upto constant bigint := least(greatest((select max(m.id) from messages m), last_change, 0), after + 50000);
     here constant text := (select i.tag from instance i
                             where exists (select from hosts h where h.id = event_read.host_id));
     rows_left int := max_rows;
@@ -1132,25 +1610,28 @@ begin
     if here is null then
         raise exception 'host % is not attached', event_read.host_id using errcode = 'CH001';
     end if;
-    if last_edit > after then
-        return query select * from event_read_edited(here, event_read.host_id, after, upto, max_rows, careful);
+    if last_change > after then
+        return query select * from event_read_changed(here, event_read.host_id, after, upto, max_rows, careful);
         return;
     end if;
-    for cursor, stamp, user_ids, origin, frame in
+    for cursor, stamp, user_ids, origin, frame, group_id, subject in
         select m.id, change_stamp(m.created_at),
-               case when m.sender_id = m.receiver_id then array[m.sender_id]
+               case when m.receiver_id is null then '{}'
+                    when m.sender_id = m.receiver_id then array[m.sender_id]
                     else array[m.receiver_id, m.sender_id] end,
-               case when m.sender_id <> m.receiver_id then m.origin end,
+               case when m.sender_id is distinct from m.receiver_id then m.origin end,
                case when not careful or is_readable(m.id, m.content)
                     then message_frame(here, m.id, m.conversation_id, m.sender_id, u.username,
-                                       m.receiver_id, m.content, m.created_at, '') end
+                                       m.receiver_id, m.content, m.created_at, '') end,
+               case when m.receiver_id is null then m.conversation_id end, m.id
           from messages m
           join users u on u.id = m.sender_id
          where m.id > after and m.id <= upto
-           and ((select true from sessions s
-                  where s.user_id = m.receiver_id and s.host_id = event_read.host_id limit 1)
-                or (select true from sessions s
-                     where s.user_id = m.sender_id and s.host_id = event_read.host_id limit 1))
+           and case when m.receiver_id is null then group_is_here(m.conversation_id, event_read.host_id, m.id)
+                    else (select true from sessions s
+                           where s.user_id = m.receiver_id and s.host_id = event_read.host_id limit 1)
+                         or (select true from sessions s
+                              where s.user_id = m.sender_id and s.host_id = event_read.host_id limit 1) end
          order by m.id
          limit max_rows
     loop
@@ -1160,11 +1641,12 @@ begin
         exit when bytes_left <= 0;
     end loop;
     if rows_left > 0 and bytes_left > 0 and upto > after then
-        return query select upto, stamp_at(upto), null::bigint[], null::bigint, null::text;
+        return query select upto, stamp_at(upto), null::bigint[], null::bigint, null::text, null::bigint,
+                            null::bigint, null::bigint;
     end if;
 end $$;
 
-CREATE FUNCTION chatd_api.event_read_user(user_id bigint, after bigint, upto bigint, max_rows integer, careful boolean DEFAULT false) RETURNS TABLE(cursor bigint, stamp integer, user_ids bigint[], origin bigint, frame text)
+CREATE FUNCTION chatd_api.event_read_user(user_id bigint, after bigint, upto bigint, max_rows integer, careful boolean DEFAULT false) RETURNS TABLE(cursor bigint, stamp integer, user_ids bigint[], origin bigint, frame text, group_id bigint, subject bigint, membership bigint)
     LANGUAGE plpgsql STABLE SECURITY DEFINER
     SET search_path TO 'chatd', 'pg_temp'
     SET enable_seqscan TO 'off'
@@ -1178,33 +1660,40 @@ CREATE FUNCTION chatd_api.event_read_user(user_id bigint, after bigint, upto big
 declare
     here constant text := (select i.tag from instance i);
     few constant boolean := (select count(*) <= 1000
-                               from (select from contacts c
+                               from (select from members c
                                       where c.user_id = event_read_user.user_id limit 1001) c);
     looked constant bigint := case when few then upto else least(upto, after + 20000) end;
+    changes constant boolean := (select max(m.changed) from messages m) > after
+                                or (select max(g.change) from group_changes g) > after;
     rows_left int := max_rows;
     bytes_left int := page_bytes();
 begin
-    if (select max(m.changed) from messages m) > after then
-        return query select * from event_read_user_edited(here, event_read_user.user_id, after, upto, few,
-                                                          looked, max_rows, careful);
-        return;
-    end if;
-    for cursor, stamp, user_ids, origin, frame in
-        select m.id, change_stamp(m.created_at),
-               case when m.sender_id = m.receiver_id then array[m.sender_id]
-                    else array[m.receiver_id, m.sender_id] end,
-               case when m.sender_id <> m.receiver_id then m.origin end,
-               case when not careful or is_readable(m.id, m.content)
-                    then message_frame(here, m.id, m.conversation_id, m.sender_id,
-                                       -- Not a join, which might begin with all users.
-                                       (select u.username from users u where u.id = m.sender_id),
-                                       m.receiver_id, m.content, m.created_at, '') end
-          from ((select * from messages_by_conversation(event_read_user.user_id, after, looked, max_rows)
+    for cursor, stamp, user_ids, origin, frame, group_id, subject in
+        select p.place,
+               case when p.place = m.id then change_stamp(m.created_at) else stamp_at(p.place) end,
+               array[event_read_user.user_id],
+               case when m.sender_id is distinct from m.receiver_id and p.place = m.id then m.origin end,
+               case when p.member_id is not null
+                    then (select member_frame(here, p.place, p.group_id, p.member_id,
+                                              case when o.until is null then o.role end)
+                            from members o
+                           where o.conversation_id = p.group_id and o.user_id = p.member_id)
+                    when m.id is null then conversation_frame(here, p.place, p.group_id)
+                    when not careful or is_readable(m.id, m.content)
+                    then event_frame(here, p.place, m.id, m.conversation_id, m.sender_id,
+                                     -- Not a join, which might begin with all users.
+                                     (select u.username from users u where u.id = m.sender_id),
+                                     m.receiver_id, m.content, m.created_at, m.edited_at, m.deleted) end,
+               p.group_id, coalesce(m.id, p.place)
+          from ((select * from places_by_conversation(event_read_user.user_id, after, looked, max_rows,
+                                                      coalesce(changes, false))
                   where few)
                 union all
-                (select * from messages_by_change(event_read_user.user_id, after, looked, max_rows)
-                  where not few)) m
-         order by m.id
+                (select * from places_by_change(event_read_user.user_id, after, looked, max_rows,
+                                                coalesce(changes, false))
+                  where not few)) p
+          left join lateral (select * from messages m where m.id = p.message_id offset 0) m on true
+         order by p.place
     loop
         return next;
         rows_left := rows_left - 1;
@@ -1214,8 +1703,76 @@ begin
     if rows_left > 0 and bytes_left > 0 then
         return query
             select looked, case when looked < upto then stamp_at(looked) end,
-                   case when looked < upto then '{}'::bigint[] end, null::bigint, null::text;
+                   case when looked < upto then '{}'::bigint[] end, null::bigint, null::text, null::bigint,
+                   null::bigint, null::bigint;
     end if;
+end $$;
+
+CREATE FUNCTION chatd_api.group_change(caller_id bigint, conversation_id bigint, name text, full_history boolean, mode text) RETURNS TABLE(status text, line text)
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'chatd', 'pg_temp'
+    SET enable_seqscan TO 'off'
+    AS $$
+#variable_conflict use_variable
+begin
+    lock table change_lock in share update exclusive mode;
+    status := coalesce(caller_refusal(conversation_id, caller_id, 'name'), 'ok');
+    if status = 'ok' then
+        update conversations c
+           set name = coalesce(group_change.name, c.name),
+               full_history = coalesce(group_change.full_history, c.full_history)
+         where c.id = group_change.conversation_id;
+        line := chatd_api.conversation_show(caller_id, conversation_id, mode);
+    end if;
+    return next;
+exception
+    when check_violation then
+        return query select 'invalid', null::text;
+end $$;
+
+CREATE FUNCTION chatd_api.group_list(user_ids bigint[], after bigint) RETURNS TABLE(user_id bigint, group_id bigint, since bigint, until bigint)
+    LANGUAGE plpgsql STABLE SECURITY DEFINER
+    SET search_path TO 'chatd', 'pg_temp'
+    SET enable_seqscan TO 'off'
+    SET enable_bitmapscan TO 'off'
+    SET jit TO 'off'
+    SET plan_cache_mode TO 'force_generic_plan'
+    AS $$
+#variable_conflict use_column
+begin
+    return query
+        select i.id, m.conversation_id, m.since, m.until
+          from unnest(group_list.user_ids) i (id)
+          left join lateral (select * from members m
+                              where m.user_id = i.id and m.role is not null
+                                and (m.until is null or m.until > group_list.after) offset 0) m on true;
+end $$;
+
+CREATE FUNCTION chatd_api.group_make(caller_id bigint, name text, user_ids bigint[], full_history boolean, most integer, mode text) RETURNS TABLE(status text, line text)
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'chatd', 'pg_temp'
+    SET enable_seqscan TO 'off'
+    AS $$
+declare
+    made bigint;
+begin
+    lock table change_lock in share update exclusive mode;
+    status := (select member_refusal(caller_id, null, i.id, most)
+                 from unnest(caller_id || user_ids) with ordinality i (id, n)
+                where member_refusal(caller_id, null, i.id, most) is not null
+                order by i.n limit 1);
+    if status is null and (select count(distinct i.id) from unnest(caller_id || user_ids) i (id)) > most then
+        status := 'too_many_members';
+    end if;
+    if status is null then
+        made := group_make(name, caller_id, user_ids, full_history);
+        status := 'made';
+        line := chatd_api.conversation_show(caller_id, made, mode);
+    end if;
+    return next;
+exception
+    when check_violation then
+        return query select 'invalid', null::text;
 end $$;
 
 CREATE FUNCTION chatd_api.host_attach(name text, change bigint, stamp integer) RETURNS TABLE(host_id bigint, tag text, honoured boolean, cursor bigint, cursor_stamp integer, presence bigint)
@@ -1281,7 +1838,59 @@ begin
     return next;
 end $$;
 
-CREATE FUNCTION chatd_api.member_list(caller_id bigint, conversation_id bigint, mode text) RETURNS text
+CREATE FUNCTION chatd_api.member_add(caller_id bigint, conversation_id bigint, other_id bigint, role text, most integer, mode text) RETURNS TABLE(status text, line text)
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'chatd', 'pg_temp'
+    SET enable_seqscan TO 'off'
+    AS $$
+#variable_conflict use_variable
+begin
+    lock table change_lock in share update exclusive mode;
+    status := caller_refusal(conversation_id, caller_id, 'add', other_id, role);
+    if status is null and conversation_seen(conversation_id, other_id) then
+        status := 'ok';
+    end if;
+    status := coalesce(status, member_refusal(caller_id, conversation_id, other_id, most), 'made');
+    if status = 'made' then
+        insert into members as m (conversation_id, user_id, role)
+        values (member_add.conversation_id, other_id, member_add.role)
+            on conflict on constraint members_pkey do update set role = excluded.role, until = null;
+    end if;
+    if status in ('ok', 'made') then
+        line := member_json(caller_id, mode, conversation_id, other_id);
+    end if;
+    return next;
+end $$;
+
+CREATE FUNCTION chatd_api.member_change(caller_id bigint, conversation_id bigint, other_id bigint, role text, mode text) RETURNS TABLE(status text, line text)
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'chatd', 'pg_temp'
+    SET enable_seqscan TO 'off'
+    AS $$
+#variable_conflict use_variable
+begin
+    lock table change_lock in share update exclusive mode;
+    status := caller_refusal(conversation_id, caller_id, 'role', other_id, role);
+    if status is null and not conversation_seen(conversation_id, other_id) then
+        status := 'unknown_member';
+    elsif status = 'owner' and role = 'owner' then
+        status := null; -- is so already
+    elsif status is null then
+        if role = 'owner' then
+            update members m set role = 'admin'
+             where m.conversation_id = member_change.conversation_id and m.user_id = caller_id;
+        end if;
+        update members m set role = member_change.role
+         where m.conversation_id = member_change.conversation_id and m.user_id = other_id;
+    end if;
+    status := coalesce(status, 'ok');
+    if status = 'ok' then
+        line := member_json(caller_id, mode, conversation_id, other_id);
+    end if;
+    return next;
+end $$;
+
+CREATE FUNCTION chatd_api.member_list(caller_id bigint, conversation_id bigint, mode text, after_id bigint, max_rows integer) RETURNS TABLE(members text, next bigint)
     LANGUAGE plpgsql STABLE SECURITY DEFINER
     SET search_path TO 'chatd', 'pg_temp'
     SET enable_seqscan TO 'off'
@@ -1294,26 +1903,40 @@ CREATE FUNCTION chatd_api.member_list(caller_id bigint, conversation_id bigint, 
 #variable_conflict use_variable
 begin
     if not conversation_seen(conversation_id, caller_id) then
-        return null;
+        return query select null::text, null::bigint;
+        return;
     end if;
-    return (
-        select '[' || string_agg('{"user_id":' || m.user_id || ',' || name_json(u.username, u.display_name)
-                                 || ',"role":"member","since":' || json_time(c.created_at)
-                                 || ',"online":'
-                                 || case when (mode <> 'off' or m.user_id = caller_id)
-                                              and exists (select from sessions s where s.user_id = m.user_id)
-                                              and not b.blocked
-                                         then 'true' else 'false' end
-                                 || ',"read_upto":' || case when b.blocked then 0 else m.read_upto end
-                                 || ',"delivered_upto":' || case when b.blocked then 0 else m.delivered_upto end
-                                 || '}', ',' order by m.user_id) || ']'
-          from members m
-         cross join lateral (select * from conversations c where c.id = m.conversation_id offset 0) c
-         cross join lateral (select exists (select from contacts k
-                                             where k.user_id = caller_id and k.contact_id = m.user_id
-                                               and k.blocked) as blocked) b
-         cross join lateral (select * from users u where u.id = m.user_id offset 0) u
-         where m.conversation_id = member_list.conversation_id);
+    return query
+        select '[' || coalesce(string_agg(p.line, ',' order by p.n) filter (where p.n <= max_rows), '') || ']',
+               case when count(*) > max_rows then max(p.user_id) filter (where p.n = max_rows) end
+          from (select m.user_id, m.line, row_number() over (order by m.user_id) as n
+                  from members_seen(caller_id, mode, conversation_id, after_id + 1, 9223372036854775807,
+                                    max_rows + 1) m) p;
+end $$;
+
+CREATE FUNCTION chatd_api.member_remove(caller_id bigint, conversation_id bigint, other_id bigint) RETURNS text
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'chatd', 'pg_temp'
+    SET enable_seqscan TO 'off'
+    AS $$
+#variable_conflict use_variable
+declare
+    refused text;
+begin
+    lock table change_lock in share update exclusive mode;
+    if caller_id = other_id and group_role(conversation_id, caller_id) is not null then
+        refused := null;
+    elsif group_role(conversation_id, caller_id) is not null
+          and not conversation_seen(conversation_id, other_id) then
+        refused := 'unknown_member';
+    else
+        refused := caller_refusal(conversation_id, caller_id, 'remove', other_id);
+    end if;
+    if refused is null then
+        update members m set until = 0 -- the trigger knows the change
+         where m.conversation_id = member_remove.conversation_id and m.user_id = other_id;
+    end if;
+    return coalesce(refused, 'ok');
 end $$;
 
 CREATE FUNCTION chatd_api.message_change(host_id bigint, user_ids bigint[], conversation_ids bigint[], message_ids bigint[], contents text[], edit_time bigint DEFAULT NULL::bigint, max_bytes bigint DEFAULT NULL::bigint, audit boolean DEFAULT false, max_messages bigint DEFAULT NULL::bigint) RETURNS TABLE(ordinal integer, status text, change bigint, stamp integer)
@@ -1382,7 +2005,7 @@ begin
     if conversation is null and not exists (select from users u where u.id = other_id) then
         return query select false, null::text, null::bigint;
     else
-        return query select true, p.* from message_page(conversation, before, after, max_rows, careful) p;
+        return query select true, p.* from message_page(conversation, 0, null, before, after, max_rows, careful) p;
     end if;
 end $$;
 
@@ -1403,6 +2026,7 @@ declare
     over int[] := '{}'; -- those beyond the quota, by their place
     place int;
     conversations bigint[]; -- of each message; null: there is none yet, or it will not be stored
+    groups bigint[]; -- of those that name a group of the sender's
 begin
     lock table change_lock in share update exclusive mode;
     if max_messages is not null or max_bytes is not null then
@@ -1413,13 +2037,20 @@ begin
     end if;
     if conversation_ids is not null then
         receiver_ids := receivers_named(sender_ids, receiver_ids, conversation_ids);
+        groups := array(select case when i.receiver_id is null
+                                         and group_role(i.conversation_id, i.sender_id) is not null
+                                    then i.conversation_id end
+                          from unnest(sender_ids, receiver_ids, conversation_ids)
+                               with ordinality i (sender_id, receiver_id, conversation_id, n)
+                         order by i.n);
     end if;
     loop
-        conversations := array(select (select c.conversation_id from contacts c
-                                        where c.user_id = i.sender_id and c.contact_id = i.receiver_id
-                                          and not c.blocked)
-                                 from unnest(sender_ids, receiver_ids)
-                                      with ordinality i (sender_id, receiver_id, n)
+        conversations := array(select coalesce(i.group_id,
+                                               (select c.conversation_id from contacts c
+                                                 where c.user_id = i.sender_id and c.contact_id = i.receiver_id
+                                                   and not c.blocked))
+                                 from unnest(sender_ids, receiver_ids, groups)
+                                      with ordinality i (sender_id, receiver_id, group_id, n)
                                 order by i.n);
         exit when array_position(conversations, null) is null
                   or not conversations_make(conversations, sender_ids, receiver_ids, client_ids,
@@ -1504,7 +2135,8 @@ begin
                    with ordinality i (sender_id, receiver_id, client_id, origin, content, n)
               left join lateral (
                    select m.id, m.created_at, m.origin, m.xmin,
-                          m.receiver_id = i.receiver_id
+                          (m.receiver_id = i.receiver_id
+                           or m.receiver_id is null and m.conversation_id = conversation_ids[i.n])
                           and (m.content = i.content or m.changed is not null) as same
                      from messages m
                     where m.sender_id = i.sender_id and m.client_id = i.client_id) m on true
@@ -1527,7 +2159,7 @@ begin
                                 m.created_at, m.edited_at, m.deleted)
               from messages m
              where m.id = message_show.message_id and m.conversation_id = message_show.conversation_id
-               and message_show.user_id in (m.sender_id, m.receiver_id));
+               and message_seen(m, message_show.user_id));
 end $$;
 
 CREATE FUNCTION chatd_api.presence_check(user_ids bigint[]) RETURNS integer
@@ -1612,8 +2244,8 @@ begin
     return query
         select c.change, c.user_id, c.username, c.online,
                case when mode = 'contacts' and not c.view
-                    then array(select k.contact_id from contacts k
-                                where k.user_id = c.user_id and k.contact_id = reader_id)
+                    then case when is_acquainted(c.user_id, reader_id)
+                              then array[reader_id] else '{}' end
                     else c.audience end,
                case when not (free or c.view) and is_blocked(c.user_id, reader_id, c.change)
                     then array[reader_id] end,
@@ -1657,7 +2289,7 @@ begin
         update members m
            set read_upto = greatest(m.read_upto, asked.read_upto),
                delivered_upto = greatest(m.delivered_upto, asked.delivered_upto)
-         where m.conversation_id = asked.conversation_id and m.user_id = asked.user_id
+         where m.conversation_id = asked.conversation_id and m.user_id = asked.user_id and m.until is null
            and (asked.read_upto > m.read_upto or asked.delivered_upto > m.delivered_upto)
         returning m.* into moved;
         if found then
@@ -1678,9 +2310,7 @@ begin
                    from hosts h,
                         unnest(conversations, users, reads, delivereds)
                         r (conversation_id, user_id, read_upto, delivered_upto)
-                  cross join lateral (select m.user_id from members m
-                                       where m.conversation_id = r.conversation_id
-                                         and receipt_shown(r.conversation_id, r.user_id, m.user_id) offset 0) t
+                  cross join lateral unnest(receipt_audience(r.conversation_id, r.user_id)) t (user_id)
                   where h.id <> receipt_put.host_id
                     and (select true from sessions s
                           where s.user_id = t.user_id and s.host_id = h.id limit 1)) b
@@ -1690,9 +2320,7 @@ begin
         select null::int, t.user_id, r.conversation_id, r.user_id, r.read_upto, r.delivered_upto
           from unnest(conversations, users, reads, delivereds)
                r (conversation_id, user_id, read_upto, delivered_upto)
-         cross join lateral (select m.user_id from members m
-                              where m.conversation_id = r.conversation_id
-                                and receipt_shown(r.conversation_id, r.user_id, m.user_id) offset 0) t
+         cross join lateral unnest(receipt_audience(r.conversation_id, r.user_id)) t (user_id)
          where (select true from sessions s
                  where s.user_id = t.user_id and s.host_id = receipt_put.host_id limit 1);
 end $$;
@@ -1748,7 +2376,7 @@ begin
     return closed;
 end $$;
 
-CREATE FUNCTION chatd_api.session_open(host_id bigint, session_ids bigint[], user_ids bigint[], changes bigint[], stamps bigint[]) RETURNS TABLE(session_id bigint, known boolean, cursor bigint, cursor_stamp integer, presence bigint, honoured boolean)
+CREATE FUNCTION chatd_api.session_open(host_id bigint, session_ids bigint[], user_ids bigint[], changes bigint[], stamps bigint[]) RETURNS TABLE(session_id bigint, known boolean, cursor bigint, cursor_stamp integer, presence bigint, honoured boolean, grouped boolean)
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'chatd', 'pg_temp'
     SET enable_seqscan TO 'off'
@@ -1776,7 +2404,9 @@ begin
     return query
         select i.session_id, exists (select from users u where u.id = i.user_id), last, last_stamp,
                announced,
-               case when i.change >= 0 then cursor_honoured(i.change, i.stamp::int) else false end
+               case when i.change >= 0 then cursor_honoured(i.change, i.stamp::int) else false end,
+               exists (select from members m
+                        where m.user_id = i.user_id and m.role is not null and m.until is null)
           from unnest(session_ids, user_ids, changes, stamps)
                with ordinality i (session_id, user_id, change, stamp, n)
          order by i.n;
@@ -1793,7 +2423,8 @@ CREATE FUNCTION chatd_api.typing_tell(host_id bigint, sender_ids bigint[], recei
     AS $$
 #variable_conflict use_column
 declare
-    -- Without a conversation, or without a name, nobody is told of a pair.
+    each constant int := 80; -- in a bell, which has less than 8000 bytes
+    -- Without a name, nobody is told of a pair.
     senders bigint[];
     receivers bigint[];
     conversations bigint[];
@@ -1802,27 +2433,34 @@ begin
     if conversation_ids is not null then
         receiver_ids := receivers_named(sender_ids, receiver_ids, conversation_ids);
     end if;
-    select array_agg(p.sender_id order by p.n), array_agg(p.receiver_id order by p.n),
-           array_agg((select c.conversation_id from contacts c
-                       where c.user_id = p.sender_id and c.contact_id = p.receiver_id
-                         and not c.blocked and c.contact_id <> c.user_id)
-                     order by p.n),
+    select array_agg(p.sender_id order by p.n), array_agg(t.receiver_id order by p.n),
+           array_agg(t.conversation_id order by p.n),
            array_agg((select u.username from users u where u.id = p.sender_id and not u.disabled)
                      order by p.n)
       into senders, receivers, conversations, names
-      from unnest(sender_ids, receiver_ids) with ordinality p (sender_id, receiver_id, n);
+      from unnest(sender_ids, receiver_ids, conversation_ids) with ordinality
+           p (sender_id, receiver_id, conversation_id, n)
+     cross join lateral (select p.receiver_id, c.conversation_id
+                           from contacts c
+                          where c.user_id = p.sender_id and c.contact_id = p.receiver_id
+                            and not c.blocked and c.contact_id <> c.user_id
+                         union all
+                         select a.id, p.conversation_id
+                           from unnest(case when p.receiver_id is null
+                                            then typing_audience(p.conversation_id, p.sender_id) end) a (id)) t;
     if exists (select from hosts h where h.id <> typing_tell.host_id) then
         perform pg_notify('chatd_' || b.id, b.bell)
-           from (select h.id,
-                        't' || string_agg(' ' || t.receiver || ' ' || t.conversation || ' ' || t.sender
-                                          || ' ' || t.name, '' order by t.n) as bell
-                   from hosts h, unnest(receivers, conversations, senders, names) with ordinality
-                                 t (receiver, conversation, sender, name, n)
-                  where h.id <> typing_tell.host_id
-                    and t.conversation is not null and t.name is not null
-                    and (select true from sessions s
-                          where s.user_id = t.receiver and s.host_id = h.id limit 1)
-                  group by h.id) b;
+           from (select w.id, 't' || string_agg(w.words, '' order by w.n) as bell
+                   from (select h.id, t.n,
+                                ' ' || t.receiver || ' ' || t.conversation || ' ' || t.sender || ' ' || t.name
+                                    as words,
+                                (row_number() over (partition by h.id order by t.n) - 1) / each as part
+                           from hosts h, unnest(receivers, conversations, senders, names) with ordinality
+                                         t (receiver, conversation, sender, name, n)
+                          where h.id <> typing_tell.host_id and t.name is not null
+                            and (select true from sessions s
+                                  where s.user_id = t.receiver and s.host_id = h.id limit 1)) w
+                  group by w.id, w.part) b;
         -- A crash may lose a bell: no need to wait for the disk.
         if found then
             perform set_config('synchronous_commit', 'off', true);
@@ -1832,7 +2470,7 @@ begin
         select t.receiver, t.conversation, t.sender, t.name
           from unnest(receivers, conversations, senders, names) with ordinality
                t (receiver, conversation, sender, name, n)
-         where t.conversation is not null and t.name is not null
+         where t.name is not null
            and (select true from sessions s
                  where s.user_id = t.receiver and s.host_id = typing_tell.host_id limit 1)
          order by t.n;
@@ -2021,9 +2659,7 @@ begin
                   from (select u.id, u.username, u.display_name, u.last_seen, u.n,
                                (mode = 'all' or u.id = caller_id
                                 or mode = 'contacts'
-                                   and exists (select from contacts c
-                                                where c.user_id = caller_id
-                                                  and c.contact_id = u.id))
+                                   and is_acquainted(u.id, caller_id))
                                and (free or not is_blocked(caller_id, u.id)) as shown
                           from ((select id, username, display_name, last_seen,
                                         row_number() over (order by id) as n
@@ -2166,16 +2802,29 @@ CREATE SEQUENCE chatd.conversation_seq
     CACHE 1;
 
 CREATE TABLE chatd.conversations (
-    id bigint NOT NULL,
+    id bigint DEFAULT nextval('chatd.conversation_seq'::regclass) NOT NULL,
     kind text DEFAULT 'direct'::text NOT NULL,
     created_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
-    CONSTRAINT conversations_kind_check CHECK ((kind = 'direct'::text))
+    name text,
+    changed bigint,
+    member_count integer DEFAULT 0 NOT NULL,
+    full_history boolean DEFAULT false NOT NULL,
+    CONSTRAINT conversations_kind_check CHECK ((((kind = 'direct'::text) AND (name IS NULL)) OR ((kind = 'group'::text) AND ((char_length(name) >= 1) AND (char_length(name) <= 64)) AND ((name COLLATE "C") !~ '[\u0001-\u001F\u007F-\u009F\u2028-\u202E\u2066-\u2069]|^ | $'::text))))
 );
 
 CREATE TABLE chatd.earlier_texts (
     message_id bigint NOT NULL,
     replaced_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
     content text NOT NULL
+);
+
+CREATE TABLE chatd.group_changes (
+    change bigint NOT NULL,
+    changed_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    conversation_id bigint NOT NULL,
+    user_id bigint,
+    role text,
+    made boolean NOT NULL
 );
 
 CREATE SEQUENCE chatd.host_seq
@@ -2198,14 +2847,6 @@ CREATE TABLE chatd.instance (
     tag text NOT NULL,
     CONSTRAINT instance_tag_check CHECK ((tag ~ '^[0-9a-f]{12}$'::text))
 );
-
-CREATE TABLE chatd.members (
-    conversation_id bigint NOT NULL,
-    user_id bigint NOT NULL,
-    read_upto bigint DEFAULT 0 NOT NULL,
-    delivered_upto bigint DEFAULT 0 NOT NULL
-)
-WITH (fillfactor='80');
 
 CREATE UNLOGGED TABLE chatd.presence (
     user_id bigint NOT NULL,
@@ -2293,6 +2934,9 @@ ALTER TABLE ONLY chatd.contacts
 ALTER TABLE ONLY chatd.conversations
     ADD CONSTRAINT conversations_pkey PRIMARY KEY (id);
 
+ALTER TABLE ONLY chatd.group_changes
+    ADD CONSTRAINT group_changes_pkey PRIMARY KEY (change);
+
 ALTER TABLE ONLY chatd.hosts
     ADD CONSTRAINT hosts_pkey PRIMARY KEY (id);
 
@@ -2331,6 +2975,12 @@ CREATE INDEX earlier_texts_message ON chatd.earlier_texts USING btree (message_i
 
 CREATE UNIQUE INDEX instance_only_one ON chatd.instance USING btree ((true));
 
+CREATE INDEX members_changed ON chatd.members USING btree (conversation_id, changed) WHERE (changed IS NOT NULL);
+
+CREATE INDEX members_groups ON chatd.members USING btree (user_id, conversation_id) WHERE (role IS NOT NULL);
+
+CREATE UNIQUE INDEX members_owner ON chatd.members USING btree (conversation_id) WHERE ((role = 'owner'::text) AND (until IS NULL));
+
 CREATE INDEX members_user ON chatd.members USING btree (user_id, conversation_id);
 
 CREATE INDEX messages_changed ON chatd.messages USING btree (changed) WHERE (changed IS NOT NULL);
@@ -2365,9 +3015,37 @@ CREATE TRIGGER blocks_changing BEFORE INSERT OR UPDATE ON chatd.blocks FOR EACH 
 
 CREATE TRIGGER blocks_lock BEFORE INSERT OR DELETE OR UPDATE ON chatd.blocks FOR EACH STATEMENT EXECUTE FUNCTION chatd.change_lock();
 
+CREATE TRIGGER conversation_changed AFTER UPDATE OF name ON chatd.conversations FOR EACH ROW WHEN ((old.changed IS DISTINCT FROM new.changed)) EXECUTE FUNCTION chatd.conversation_changed();
+
+CREATE TRIGGER conversation_changing BEFORE UPDATE OF name ON chatd.conversations FOR EACH ROW WHEN ((old.name IS DISTINCT FROM new.name)) EXECUTE FUNCTION chatd.conversation_changing();
+
+CREATE TRIGGER conversations_lock BEFORE INSERT OR UPDATE OF name ON chatd.conversations FOR EACH STATEMENT EXECUTE FUNCTION chatd.change_lock();
+
+CREATE TRIGGER group_made AFTER INSERT ON chatd.conversations FOR EACH ROW WHEN ((new.kind = 'group'::text)) EXECUTE FUNCTION chatd.conversation_changed();
+
+CREATE TRIGGER group_making BEFORE INSERT ON chatd.conversations FOR EACH ROW WHEN ((new.kind = 'group'::text)) EXECUTE FUNCTION chatd.conversation_changing();
+
+CREATE TRIGGER member_changed AFTER UPDATE OF role, until ON chatd.members FOR EACH ROW WHEN ((old.changed IS DISTINCT FROM new.changed)) EXECUTE FUNCTION chatd.member_changed();
+
+CREATE TRIGGER member_changing BEFORE UPDATE OF role, until ON chatd.members FOR EACH ROW WHEN ((old.role IS NOT NULL)) EXECUTE FUNCTION chatd.member_changing();
+
+CREATE TRIGGER member_coming BEFORE INSERT ON chatd.members FOR EACH ROW WHEN ((new.role IS NOT NULL)) EXECUTE FUNCTION chatd.member_coming();
+
+CREATE TRIGGER member_removed AFTER DELETE ON chatd.members FOR EACH ROW WHEN (((old.role IS NOT NULL) AND (old.until IS NULL))) EXECUTE FUNCTION chatd.member_removed();
+
+CREATE TRIGGER member_removing BEFORE DELETE ON chatd.members FOR EACH ROW WHEN (((old.role IS NOT NULL) AND (old.until IS NULL))) EXECUTE FUNCTION chatd.member_removing();
+
+CREATE TRIGGER members_came AFTER INSERT ON chatd.members REFERENCING NEW TABLE AS inserted FOR EACH STATEMENT EXECUTE FUNCTION chatd.members_came();
+
+CREATE TRIGGER members_come_lock BEFORE INSERT ON chatd.members FOR EACH STATEMENT EXECUTE FUNCTION chatd.change_lock();
+
+CREATE TRIGGER members_lock BEFORE DELETE OR UPDATE OF role, until ON chatd.members FOR EACH STATEMENT EXECUTE FUNCTION chatd.change_lock();
+
 CREATE TRIGGER message_addressed BEFORE INSERT ON chatd.messages FOR EACH ROW WHEN ((new.conversation_id IS NULL)) EXECUTE FUNCTION chatd.message_addressed();
 
 CREATE TRIGGER message_changing BEFORE UPDATE OF content, deleted ON chatd.messages FOR EACH ROW WHEN (((old.content IS DISTINCT FROM new.content) OR (old.deleted IS DISTINCT FROM new.deleted))) EXECUTE FUNCTION chatd.message_changing();
+
+CREATE TRIGGER message_to_conversation BEFORE INSERT ON chatd.messages FOR EACH ROW WHEN (((new.receiver_id IS NULL) AND (new.conversation_id IS NOT NULL))) EXECUTE FUNCTION chatd.message_to_conversation();
 
 CREATE TRIGGER messages_inserted AFTER INSERT ON chatd.messages REFERENCING NEW TABLE AS inserted FOR EACH STATEMENT EXECUTE FUNCTION chatd.messages_inserted();
 
@@ -2409,7 +3087,7 @@ ALTER TABLE ONLY chatd.contacts
     ADD CONSTRAINT contacts_user_id_fkey FOREIGN KEY (user_id) REFERENCES chatd.users(id);
 
 ALTER TABLE ONLY chatd.members
-    ADD CONSTRAINT members_conversation_id_fkey FOREIGN KEY (conversation_id) REFERENCES chatd.conversations(id);
+    ADD CONSTRAINT members_conversation_id_fkey FOREIGN KEY (conversation_id) REFERENCES chatd.conversations(id) ON DELETE CASCADE;
 
 ALTER TABLE ONLY chatd.members
     ADD CONSTRAINT members_user_id_fkey FOREIGN KEY (user_id) REFERENCES chatd.users(id) ON DELETE CASCADE;

@@ -95,14 +95,17 @@ assert api("GET", "/conversations")[0] == 401
 PY
 }
 
-@test "every route and frame that names a conversation: to whoever is no member it is as if there were none" {
+@test "every route and frame that names a conversation: to whoever is no member, or no more, it is as if there were none" {
     py - "$ROOT" <<'PY'
-from chats import *
+from groups import *
 import re
-alice, bob, carol = people(3)
+alice, bob, carol, dave = people(4)
 c, other = know(alice, bob), know(alice, carol)
 id_ = write(alice, bob, "one")
 theirs = write(alice, carol, "to carol")
+g = group(alice, "Team", bob, dave)
+in_g = post(alice, g, "one")
+assert remove(alice, g, dave)[0] == 204
 source = open(f"{sys.argv[1]}/src/session/rest.c").read().split("routes[] = {")[1].split("};")[0]
 routes = [r for r in re.findall(r'\{"(/[^"]*)", "(\w+)"', source) if r[0].startswith("/conversations/:")]
 types = re.findall(r'memcmp\(type\.p, "(\w+)"', open(f"{sys.argv[1]}/src/wire/chat_frame.c").read())
@@ -112,19 +115,23 @@ assert len(routes) >= 7 and types >= {"message", "read", "delivered", "edit", "d
 def state():
     return sql("select (select md5(string_agg(m::text, ',' order by id)) from messages m),"
                " (select md5(string_agg(m::text, ',' order by conversation_id, user_id)) from members m)")
-before, body = state(), {"content": "x", "message_id": id_}
-b, s = connect(bob.token, "two"), connect(carol.token)
+before, body = state(), {"content": "x", "message_id": id_, "name": "x", "user_id": carol.id, "role": "member"}
+b, s, d = connect(bob.token, "two"), connect(carol.token), connect(dave.token)
 # With the ids of a conversation that carol is not in, of none, and of a message that is in another one.
-for conversation, message in ((c, id_), (2**53, id_), (2**53, theirs), (c, theirs)):
+for who, w, conversation, message in (
+        (carol, s, c, id_), (carol, s, 2**53, id_), (carol, s, 2**53, theirs), (carol, s, c, theirs), (carol, s, g, in_g),
+        (carol, s, g, id_), (dave, d, g, in_g), (dave, d, c, id_), (dave, d, c, in_g)):
     for path, method in routes:
+        if (who, conversation, method, path) == (dave, g, "GET", "/conversations/:/messages"):
+            continue # what there was is still theirs
         path = path.replace(":", str(conversation), 1).replace(":", str(message))
-        status, answer = api(method, path, None if method in ("GET", "DELETE") else body, carol.token)
+        status, answer = api(method, path, None if method in ("GET", "DELETE") else body, who.token)
         assert status == 404 and set(answer) == {"error"}, (method, path, status, answer)
-        nobody = api(method, path.replace(str(conversation), str(2**52), 1), None if method in ("GET", "DELETE") else body, carol.token)
+        nobody = api(method, path.replace(str(conversation), str(2**52), 1), None if method in ("GET", "DELETE") else body, who.token)
         assert nobody == (404, answer), (method, path, nobody, answer)
     for type_ in types:
-        s.send({"type": type_, "id": "i", "content": "x", "data": {"conversation_id": conversation, "message_id": message}})
-        error = s.recv()
+        w.send({"type": type_, "id": "i", "content": "x", "data": {"conversation_id": conversation, "message_id": message}})
+        error = w.recv()
         assert error["type"] == "error" and error["data"]["code"] in ("unknown_conversation", "unknown_message"), (type_, error)
 # A message of another conversation of one's own is not in this one, either.
 for method in ("PATCH", "DELETE"):
@@ -153,7 +160,7 @@ for query, says in (("before=x", '"before" must be the "next" of an earlier page
 for body in ({}, {"message_id": 0}, {"message_id": "1"}, {"message_id": None}, {"message_id": 2**63}, {"message_id": 1.5}):
     assert api("PUT", f"/conversations/{c}/read", body, alice.token) == (
         400, {"error": '"message_id" must be a message\'s id, a whole number above zero'}), body
-for path, allow in (("", "GET, HEAD, OPTIONS"), (f"/{c}", "GET, HEAD, OPTIONS"), (f"/{c}/members", "GET, HEAD, OPTIONS"),
+for path, allow in (("", "GET, HEAD, POST, OPTIONS"), (f"/{c}", "GET, HEAD, PATCH, OPTIONS"), (f"/{c}/members", "GET, HEAD, POST, OPTIONS"),
                     (f"/{c}/messages", "GET, HEAD, POST, OPTIONS"), (f"/{c}/read", "PUT, OPTIONS")):
     assert api("DELETE", f"/conversations{path}", token=alice.token)[0] == 405
 for path in ("/", f"/{c}/", f"/{c}/reads", f"/{c}/read/1", f"//read"):

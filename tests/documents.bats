@@ -410,12 +410,33 @@ b.send(there)
 described(a.expect("message"))
 assert api("PUT", f"/conversations/{number}/read", {"message_id": 2**50}, bob.token)[0] == 204
 described(a.expect("receipt"))
+group = {"name": "Team", "members": [bob.id]}
+described(group)
+made = api("POST", "/conversations", group, alice.token)[1]
+described(made)
+described(a.until("conversation"))
+described(b.until("conversation"))
+one, there = {"user_id": bob.id}, f"/conversations/{made['id']}"
+described(one)
+assert api("POST", "/conversations", one, alice.token)[0] == 200
+described({"name": "Crew"})
+described(api("PATCH", there, {"name": "Crew"}, alice.token)[1])
+described(a.expect("conversation"))
+new = {"user_id": user().id, "role": "member"}
+described(new)
+described([api("POST", f"{there}/members", new, alice.token)[1]])
+described(a.expect("member"))
+described({"role": "admin"})
+described([api("PATCH", f"{there}/members/{bob.id}", {"role": "admin"}, alice.token)[1]])
+described(b.until("member"))
+described(a.expect("member"))
+assert b.until("member")["data"]["role"] == "admin"
 a.send({"type": "ping"})
 a.expect("pong")
 described({"type": "ping"})
 a.message(2**50, "nobody", "c-x")
 described(a.expect("error"))
-described(api("GET", "/users", token=alice.token)[1][-1:])
+described(api("GET", "/users", token=alice.token)[1][:1])
 described(api("GET", f"/messages/{bob.id}", token=alice.token)[1])
 change = {"email": f"{alice.name}@example.org", "password": password()}
 for body in ({"display_name": "User One"}, change):

@@ -104,8 +104,8 @@ with Innocents():
         bad = {fits[:n] for n in {0, 1, 3, 4, len(fits) // 2, len(fits) - 1} if 0 <= n < len(fits)}
         bad |= {fits + b"\0", fits + b"more"}
         if row.name not in ("HISTORY", "LOGOUT", "ME", "TYPING", "BLOCK", "BLOCKS", "CONVERSATIONS", "CONVERSATION", "MEMBERS",
-                            "RECEIPT") and good(row.name, who) is not None:
-            at = {"HELLO": 12, "SEND": 9, "SIGN": 4, "USERS": 12, "CHANGE_ME": 1, "EDIT": 17}.get(row.name, 0)      # of its first text
+                            "RECEIPT", "DIRECT", "MEMBER") and good(row.name, who) is not None:
+            at = {"HELLO": 12, "SEND": 9, "SIGN": 4, "USERS": 12, "CHANGE_ME": 1, "EDIT": 17, "GROUP": 1, "GROUP_CHANGE": 10}.get(row.name, 0)      # of its first text
             size = struct.unpack_from("=I", fits, at)[0]
             for n in (size + 1, 2**31, 2**32 - 1, len(fits)):
                 bad.add(fits[:at] + u32(n) + fits[at + 4:])
@@ -169,6 +169,22 @@ with Innocents() as them:
         c = Channel(BOUND, who)
         c.say("CHANGE_ME", change_me_payload(*change))
         c.ended(change)
+    for after, limit in ((0, 0), (0, 1001), (2**63, 1)):
+        c = Channel(BOUND, who)
+        c.say("MEMBERS", u64(1) + u64(after) + u32(limit))
+        c.ended((after, limit))
+    for name, ids in ((b"nul\0", u64(1)), (b"\xff\xfe", u64(1)), ("x", u64(1) + b"\1"), ("n" * 257, b"")):
+        c = Channel(BOUND, who)
+        c.say("GROUP", b"\0" + text(name) + text(ids))
+        c.ended((name, ids))
+    for what, name in ((0, "x"), (4, "x"), (1, b"nul\0"), (3, b"\xff")):
+        c = Channel(BOUND, who)
+        c.say("GROUP_CHANGE", u64(1) + bytes([what, 0]) + text(name))
+        c.ended((what, name))
+    for what, role in ((3, 0), (255, 0), (0, 2), (1, 3), (2, 255)):
+        c = Channel(BOUND, who)
+        c.say("MEMBER", u64(1) + u64(1) + bytes([what, role]))
+        c.ended((what, role))
     for edit in ((b"nul\0",), (b"\xff\xfe",), (b"x" * 20000,), (b"text", 1), (b"x", 255)):
         c = Channel(BOUND, who)
         c.say("EDIT", edit_payload(1, 1, *edit))
@@ -302,7 +318,7 @@ with Innocents() as them:
     assert [m["content"] for m in history] == ["as whom?"], history
     # A conversation is that of its members, and a watermark one's own.
     number = int(sql(f"select conversation_id from contacts where user_id = {a.id} and contact_id = {b.id}"))
-    for name, payload in (("CONVERSATION", u64(number)), ("MEMBERS", u64(number)), ("HISTORY", history_payload(number, which=1)),
+    for name, payload in (("CONVERSATION", u64(number)), ("MEMBERS", u64(number) + u64(0) + u32(10)), ("GROUP_CHANGE", u64(number) + b"\1\0" + text("x")), ("MEMBER", u64(number) + u64(mallory.id) + b"\0\0"), ("HISTORY", history_payload(number, which=1)),
                           ("SEND", send_payload(number, "x", which=1)), ("RECEIPT", u64(number) + u64(2**50) + b"\1"), ("RECEIPT", u64(-1) + u64(-1) + b"\0")):
         kind, payload = c.ask(name, payload)
         assert kind == "FAILED", (name, kind)

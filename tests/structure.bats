@@ -99,7 +99,7 @@ import re, sys
 table = open(sys.argv[1] + "/src/ipc/ipc_table.h").read()
 table = re.sub(r"/\*.*?\*/", "", table, flags=re.S)
 senders = dict(re.findall(r"\bM\(\s*([A-Z_]+)\s*,\s*([A-Z]+)\s*,", table))
-served = set(re.findall(r"\[IPC_([A-Z_]+)\]\s*=\s*(?:serve|accounts|me|lists)_", open(sys.argv[1] + "/src/broker/requests.c").read()))
+served = set(re.findall(r"\[IPC_([A-Z_]+)\]\s*=\s*(?:serve|accounts|me|lists|conversations)_", open(sys.argv[1] + "/src/broker/requests.c").read()))
 mine = {name for name, who in senders.items() if who == "SESSION"}
 assert len(mine) >= 8 and {"AUTH", "SEND"} <= mine, senders
 assert mine == served, mine ^ served

@@ -28,14 +28,20 @@ static void reply_page(struct asker *a, const PGresult *result, int column)
 
 /* --- users --- */
 
-static void on_users(void *arg, const PGresult *result)
+/* A page; null: what it is a page of is not there. */
+static void on_page(struct asker *a, const PGresult *result, enum ipc_error null)
 {
     if (!db_ok(result) || PQntuples(result) != 1)
-        asker_fail(arg, db_error(result));
+        asker_fail(a, db_error(result));
     else if (PQgetisnull(result, 0, 0))
-        asker_fail(arg, IPC_E_UNKNOWN_USER);
+        asker_fail(a, null);
     else
-        reply_page(arg, result, 0);
+        reply_page(a, result, 0);
+}
+
+static void on_users(void *arg, const PGresult *result)
+{
+    on_page(arg, result, IPC_E_UNKNOWN_USER);
 }
 
 /* A page of users: those behind this one, and how many. */
@@ -168,7 +174,7 @@ const char *lists_conversations(struct peer *p, const struct ipc_message *m)
     return NULL;
 }
 
-static const char *ask_about(struct peer *p, const struct ipc_message *m, enum statement statement)
+const char *lists_conversation(struct peer *p, const struct ipc_message *m)
 {
     struct ipc_reader r = ipc_read(m);
     int64_t conversation = (int64_t)ipc_get_u64(&r);
@@ -178,16 +184,27 @@ static const char *ask_about(struct peer *p, const struct ipc_message *m, enum s
     db_param_int8(&params, p->user);
     db_param_int8(&params, conversation);
     param_mode(&params);
-    pool_run(p, statement, &params, on_conversation, asker_new(p, m));
+    pool_run(p, STATEMENT_CONVERSATION_SHOW, &params, on_conversation, asker_new(p, m));
     return NULL;
 }
 
-const char *lists_conversation(struct peer *p, const struct ipc_message *m)
+static void on_members(void *arg, const PGresult *result)
 {
-    return ask_about(p, m, STATEMENT_CONVERSATION_SHOW);
+    on_page(arg, result, IPC_E_UNKNOWN_CONVERSATION);
 }
 
 const char *lists_members(struct peer *p, const struct ipc_message *m)
 {
-    return ask_about(p, m, STATEMENT_MEMBER_LIST);
+    struct ipc_reader r = ipc_read(m);
+    int64_t conversation = (int64_t)ipc_get_u64(&r);
+    struct page page = get_page(&r);
+    if (!ipc_read_end(&r) || !page_fits(&page))
+        return malformed;
+    struct db_params params = {0};
+    db_param_int8(&params, p->user);
+    db_param_int8(&params, conversation);
+    param_mode(&params);
+    param_page(&params, &page);
+    pool_run(p, STATEMENT_MEMBER_LIST, &params, on_members, asker_new(p, m));
+    return NULL;
 }

@@ -1,6 +1,6 @@
 /*
  * The requests of sessions; see requests.h. Those about accounts are in accounts.c and me.c, those
- * for lists in lists.c.
+ * for lists in lists.c, those that change conversations in conversations.c.
  *
  * Most answers come later, from the database or the signer; the peer may be gone by then.
  */
@@ -14,6 +14,7 @@
 #include "broker.h"
 #include "clock.h"
 #include "connections.h"
+#include "conversations.h"
 #include "edits.h"
 #include "feed.h"
 #include "limits.h"
@@ -207,6 +208,10 @@ static const char *(*const handlers[IPC_TYPE_COUNT])(struct peer *, const struct
     [IPC_BLOCK] = me_block,
     [IPC_BLOCKS] = lists_blocks,
     [IPC_EDIT] = serve_edit,
+    [IPC_DIRECT] = conversations_direct,
+    [IPC_GROUP] = conversations_group,
+    [IPC_GROUP_CHANGE] = conversations_group_change,
+    [IPC_MEMBER] = conversations_member,
 };
 
 const char *request_serve(struct peer *p, const struct ipc_message *m)

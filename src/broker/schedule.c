@@ -114,6 +114,7 @@ void schedule_init(int status_fd)
 {
     static const struct link_owner owner = {on_attached, on_link_up, on_link_down, on_bell};
     tick_timer.call = on_tick;
+    feed_init();
     rows_init(resume_opened);
     sends_init();
     receipts_init();

@@ -147,6 +147,8 @@ KEY(DURATION, edit_time, "0", RANGE(0, 3650 * DAY), BROKER, NULL,
     "how long after it was sent the text of a message may be changed; 0: always")
 KEY(ENUM, audit, "off", WORDS("off", "on"), BROKER, NULL,
     "keep the texts of messages that were changed or deleted")
+KEY(INT, max_members, "10000", RANGE(2, 1000000), BROKER, NULL,
+    "members that a group may have")
 KEY(INT, quota_messages, "0", RANGE(0, 1000000000), BROKER, NULL,
     "messages that an account may send in a day (UTC); 0: any number")
 KEY(SIZE, quota_bytes, "0", RANGE(0, 1024LL * 1024 * MIB), BROKER, NULL,

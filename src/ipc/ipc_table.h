@@ -50,8 +50,20 @@
 #define IPC_MAX_CONVERSATIONS 100
 #define IPC_NO_BOUND          UINT64_MAX
 
+/* Members of a group in one request or page; bytes of their ids. */
+#define IPC_MAX_MEMBERS 1000
+#define IPC_MAX_IDS     (8 * IPC_MAX_MEMBERS)
+
 /* What the number in HISTORY, SEND or TYPING names: a conversation, or the other user of it. */
 enum ipc_named { IPC_NAMES_USER, IPC_NAMES_CONVERSATION };
+
+/* What MEMBER does, and the role that it gives. */
+enum ipc_member { IPC_MEMBER_ADD, IPC_MEMBER_CHANGE, IPC_MEMBER_REMOVE };
+enum ipc_member_role { IPC_IS_MEMBER, IPC_IS_ADMIN, IPC_IS_OWNER };
+
+/* What GROUP_CHANGE changes, as a set. */
+#define IPC_CHANGES_GROUP_NAME    1u
+#define IPC_CHANGES_GROUP_HISTORY 2u
 
 /*   name      sent by  payload at most               when       waiting  fields */
 #define IPC_MESSAGES(M)                                                                            \
@@ -117,7 +129,8 @@ enum ipc_named { IPC_NAMES_USER, IPC_NAMES_CONVERSATION };
                                                                                                    \
     M(CONVERSATIONS, SESSION, 12, IPC_USER, 1) /* u64 before, u32 limit -> REPLY */                \
     M(CONVERSATION, SESSION, 8, IPC_USER, 1)   /* u64 conversation -> REPLY */                     \
-    M(MEMBERS, SESSION, 8, IPC_USER, 1)        /* u64 conversation -> REPLY */                     \
+    /* u64 conversation, u64 after, u32 limit -> REPLY */                                          \
+    M(MEMBERS, SESSION, 20, IPC_USER, 1)                                                           \
     /* Up to this message the user has got the conversation, or read it. u64 conversation, u64     \
      * message, u8 read -> REPLY */                                                                \
     M(RECEIPT, SESSION, 17, IPC_USER, IPC_MAX_SENDS)                                               \
@@ -128,7 +141,16 @@ enum ipc_named { IPC_NAMES_USER, IPC_NAMES_CONVERSATION };
                                                                                                    \
     /* u64 conversation, message, u8 deletes, text content -> SENT, in its place, if the channel   \
      * is attached; otherwise REPLY. To do it again does no harm. */                               \
-    M(EDIT, SESSION, 21 + IPC_MAX_CONTENT, IPC_USER, IPC_MAX_SENDS)
+    M(EDIT, SESSION, 21 + IPC_MAX_CONTENT, IPC_USER, IPC_MAX_SENDS)                                \
+                                                                                                   \
+    M(DIRECT, SESSION, 8, IPC_IS_BOUND, 1) /* u64 user: the conversation with them -> REPLY */     \
+    /* u8 new members see the history, text name, text ids of members (u64 each) -> REPLY */       \
+    M(GROUP, SESSION, 9 + IPC_MAX_NAME + IPC_MAX_IDS, IPC_IS_BOUND, 1)                             \
+    /* u64 conversation, u8 set of IPC_CHANGES_GROUP_*, u8 new members see the history, text name  \
+     * -> REPLY */                                                                                 \
+    M(GROUP_CHANGE, SESSION, 14 + IPC_MAX_NAME, IPC_IS_BOUND, 1)                                   \
+    /* u64 conversation, u64 user, u8 enum ipc_member, u8 enum ipc_member_role -> REPLY */         \
+    M(MEMBER, SESSION, 18, IPC_IS_BOUND, 1)
 
 /* What can go wrong with a request, a row each: name; code on a WebSocket; HTTP status; whether
  * trying again later makes sense; what the client is told. */
@@ -150,6 +172,16 @@ enum ipc_named { IPC_NAMES_USER, IPC_NAMES_CONVERSATION };
     E(TOO_MANY_BLOCKS, "too_many_blocks", 409, 0,                                                  \
       "This account blocks as many users as it may; unblock one first")                            \
     E(BLOCKING, "too_many", 429, 1, "Too many blocks were set or lifted; try again in a minute")   \
+    E(ROLE, "forbidden", 403, 0, "Your role in this conversation does not permit this")            \
+    E(OWNER, "owner", 409, 0,                                                                      \
+      "A group keeps its owner until another member becomes it: give somebody the role \"owner\"") \
+    E(UNKNOWN_MEMBER, "unknown_member", 404, 0,                                                    \
+      "There is no member of this conversation with this user id")                                 \
+    E(TOO_MANY_MEMBERS, "too_many_members", 409, 0,                                                \
+      "A group may not have so many members (max_members)")                                        \
+    E(TOO_MANY_GROUPS, "too_many_groups", 409, 0,                                                  \
+      "A user may not be in so many groups; one of them must be left first")                       \
+    E(GROUPS, "too_many", 429, 1, "Too many groups were made or changed; try again in a minute")   \
     E(CONFLICT, "conflict", 409, 0, "This id was used before, for another message")                \
     E(UNKNOWN_MESSAGE, "unknown_message", 404, 0,                                                  \
       "There is no message with this message_id in a conversation of yours with this "             \

@@ -10,7 +10,7 @@
 #include "username.h"
 #include "utf8.h"
 
-enum { MAX_EMAIL = 254, MAX_PASSWORD = 72, MAX_DISPLAY_NAME = 64 };
+enum { MAX_EMAIL = 254, MAX_PASSWORD = 72 };
 
 static const char *username_error(struct text t)
 {
@@ -142,13 +142,6 @@ struct change {
     struct text display_name, email, password;
 };
 
-static bool display_name_fits(struct text t)
-{
-    size_t count = utf8_count(t.p, t.n);
-    return count >= 1 && count <= MAX_DISPLAY_NAME && utf8_inline(t.p, t.n) && t.p[0] != ' ' &&
-           t.p[t.n - 1] != ' ';
-}
-
 /* NULL, or what is wrong. */
 static const char *read_display_name(struct json_object *object, struct change *c)
 {
@@ -160,7 +153,7 @@ static const char *read_display_name(struct json_object *object, struct change *
         return NULL;
     if (got != JSON_OK)
         return "\"display_name\" must be a string, or null for none";
-    if (!display_name_fits(c->display_name))
+    if (!rest_name_fits(c->display_name))
         return "\"display_name\" must have 1 to 64 characters, no control characters, and no space "
                "at either end; null is for none";
     return NULL;

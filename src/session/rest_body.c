@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "json.h"
+#include "utf8.h"
 
 enum ipc_error rest_take_reply(struct exchange *x, size_t begin, struct rest_reply *r)
 {
@@ -36,6 +37,14 @@ void rest_forward_reply(struct exchange *x, size_t begin)
         exchange_failure(x, error);
     else
         rest_pass_on(x, &r);
+}
+
+bool rest_name_fits(struct text t)
+{
+    enum { MAX_NAME = 64 };
+    size_t count = utf8_count(t.p, t.n);
+    return count >= 1 && count <= MAX_NAME && utf8_inline(t.p, t.n) && t.p[0] != ' ' &&
+           t.p[t.n - 1] != ' ';
 }
 
 static bool is_json(const struct http_request *r)

@@ -20,6 +20,10 @@ void rest_with_body(struct exchange *x, void (*handle)(struct exchange *, struct
 bool rest_take_fields(struct exchange *x, struct json_object *object, struct field *fields,
                       size_t count);
 
+/* Is this a name to show, of a user or a group: 1 to 64 characters on one line, no space at either
+ * end? */
+bool rest_name_fits(struct text t);
+
 /* An answer of the broker. */
 struct rest_reply {
     int status;

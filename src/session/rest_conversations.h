@@ -1,4 +1,5 @@
-/* The routes below /conversations, but for the history, which is in rest_lists.h. */
+/* The routes below /conversations, but for histories and members, which are in rest_lists.h, and
+ * messages. */
 #ifndef REST_CONVERSATIONS_H
 #define REST_CONVERSATIONS_H
 
@@ -7,9 +8,17 @@
 /* GET /conversations: a page, with "next" for the next one. */
 void rest_conversations(struct exchange *x);
 
-/* GET /conversations/:id and /conversations/:id/members */
+/* GET /conversations/:id */
 void rest_conversation(struct exchange *x);
-void rest_members(struct exchange *x);
+
+/* POST /conversations: a group, or the conversation with one user. PATCH /conversations/:id */
+void rest_make_conversation(struct exchange *x);
+void rest_change_conversation(struct exchange *x);
+
+/* POST /conversations/:id/members; PATCH and DELETE /conversations/:id/members/:userId */
+void rest_add_member(struct exchange *x);
+void rest_change_member(struct exchange *x);
+void rest_remove_member(struct exchange *x);
 
 /* PUT /conversations/:id/read */
 void rest_read(struct exchange *x);

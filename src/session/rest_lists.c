@@ -141,9 +141,9 @@ static bool read_prefix(struct text t, char *prefix)
 }
 
 /* False when what is wrong was answered. */
-static bool read_page(struct exchange *x, struct users *u)
+static bool read_page(struct exchange *x, struct users *u, uint64_t limit)
 {
-    u->limit = DEFAULT_USERS;
+    u->limit = limit;
     const struct bound bounds[] = {
         {"after", &u->after, 0, INT64_MAX, "\"after\" must be a user id, or 0"},
         {"limit", &u->limit, 1, IPC_MAX_USERS, "\"limit\" must be a number from 1 to 1000"},
@@ -172,7 +172,7 @@ static void serve_page(struct exchange *x)
 {
     struct users u = {0};
     struct rest_reply r;
-    if (!read_page(x, &u))
+    if (!read_page(x, &u, DEFAULT_USERS))
         return;
     if (read_prefix(exchange_query(x, "q"), u.prefix))
         answer_page(x, &u, ask_users(x, &u, &r), &r);
@@ -194,8 +194,34 @@ void rest_blocks(struct exchange *x)
 {
     struct users u = {0};
     struct rest_reply r;
-    if (exchange_authenticated(x) && read_page(x, &u))
+    if (exchange_authenticated(x) && read_page(x, &u, DEFAULT_USERS))
         answer_page(x, &u, ask_blocks(x, &u, &r), &r);
+}
+
+/* --- GET /conversations/:id/members --- */
+
+static enum ipc_error ask_members(struct exchange *x, uint64_t conversation, const struct users *u,
+                                  struct rest_reply *r)
+{
+    size_t begin = ask_begin(x->ask, IPC_MEMBERS);
+    ipc_put_u64(&x->ask->channel.out, conversation);
+    ipc_put_u64(&x->ask->channel.out, u->after);
+    ipc_put_u32(&x->ask->channel.out, (uint32_t)u->limit);
+    return rest_take_reply(x, begin, r);
+}
+
+void rest_members(struct exchange *x)
+{
+    uint64_t conversation;
+    struct users u = {0};
+    struct rest_reply r;
+    if (!exchange_authenticated(x))
+        return;
+    const char *wrong = rest_path_named(x, &conversation);
+    if (wrong)
+        exchange_error(x, 400, wrong);
+    else if (read_page(x, &u, IPC_MAX_USERS))
+        answer_page(x, &u, ask_members(x, conversation, &u, &r), &r);
 }
 
 /* --- GET /users without a query --- */

@@ -1,5 +1,5 @@
-/* GET /users, /me/blocks, /messages/:userId and /conversations/:id/messages: lists, which come in
- * pages. */
+/* GET /users, /me/blocks, /messages/:userId, and below /conversations/:id members and messages:
+ * lists, which come in pages. */
 #ifndef REST_LISTS_H
 #define REST_LISTS_H
 
@@ -8,8 +8,9 @@
 /* Without a query everybody, in as many pages as it takes; with one a page. */
 void rest_users(struct exchange *x);
 
-/* GET /me/blocks */
+/* GET /me/blocks, /conversations/:id/members */
 void rest_blocks(struct exchange *x);
+void rest_members(struct exchange *x);
 
 /* One page; the field Link says where the next one is. */
 void rest_history(struct exchange *x);

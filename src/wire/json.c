@@ -338,17 +338,39 @@ bool json_is_null(struct json_object *object, const char *key)
     return json_object_object_get_ex(object, key, &value) && !value;
 }
 
+/* json-c turns every larger number into INT64_MAX, so that value is refused too. */
+static bool is_id(struct json_object *value, int64_t *id)
+{
+    int64_t number = json_object_is_type(value, json_type_int) ? json_object_get_int64(value) : 0;
+    if (number <= 0 || number == INT64_MAX)
+        return false;
+    *id = number;
+    return true;
+}
+
 enum json_get json_get_id(struct json_object *object, const char *key, int64_t *id)
 {
     struct json_object *value;
     enum json_get found = get(object, key, json_type_int, &value);
     if (found != JSON_OK)
         return found;
-    int64_t number = json_object_get_int64(value);
-    /* json-c turns every larger number into INT64_MAX, so that value is refused too. */
-    if (number <= 0 || number == INT64_MAX)
+    return is_id(value, id) ? JSON_OK : JSON_WRONG_TYPE;
+}
+
+enum json_get json_get_ids(struct json_object *object, const char *key, int64_t *ids, size_t most,
+                           size_t *count)
+{
+    struct json_object *array;
+    enum json_get found = get(object, key, json_type_array, &array);
+    *count = 0;
+    if (found != JSON_OK)
+        return found;
+    size_t size = json_object_array_length(array);
+    if (size > most)
         return JSON_WRONG_TYPE;
-    *id = number;
+    for (; *count < size; ++*count)
+        if (!is_id(json_object_array_get_idx(array, *count), &ids[*count]))
+            return JSON_WRONG_TYPE;
     return JSON_OK;
 }
 

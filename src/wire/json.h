@@ -45,6 +45,10 @@ bool json_is_null(struct json_object *object, const char *key);
  * type. */
 enum json_get json_get_id(struct json_object *object, const char *key, int64_t *id);
 
+/* An array of at most most ids; *count is how many there are. */
+enum json_get json_get_ids(struct json_object *object, const char *key, int64_t *ids, size_t most,
+                           size_t *count);
+
 /* An object; *child belongs to the one that it was found in. */
 enum json_get json_get_object(struct json_object *object, const char *key,
                               struct json_object **child);

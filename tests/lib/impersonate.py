@@ -117,7 +117,11 @@ def good(name, who=None):
         "BLOCKS": lambda: u64(0) + u32(1000),
         "CONVERSATIONS": lambda: u64(-1) + u32(50),
         "CONVERSATION": lambda: u64(own_conversation(somebody)),
-        "MEMBERS": lambda: u64(own_conversation(somebody)),
+        "MEMBERS": lambda: u64(own_conversation(somebody)) + u64(0) + u32(1000),
+        "DIRECT": lambda: u64(somebody),
+        "GROUP": lambda: b"\0" + text("Team") + text(u64(somebody)),
+        "GROUP_CHANGE": lambda: u64(own_conversation(somebody)) + b"\1\0" + text("New"),
+        "MEMBER": lambda: u64(own_conversation(somebody)) + u64(somebody) + b"\2\0",
         "RECEIPT": lambda: u64(own_conversation(somebody)) + u64(1) + b"\1",
         "EDIT": lambda: edit_payload(1, 1),
     }.get(name, lambda: None)()

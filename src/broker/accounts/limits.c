@@ -18,6 +18,7 @@ enum {
     HOUR_MS = 3600 * 1000,
     MINUTE_MS = 60 * 1000,
     BLOCKS_A_MINUTE = 60,
+    GROUPS_A_MINUTE = 120,
     LOOKED_AT = 8, /* records compared to choose one to evict */
 };
 
@@ -248,18 +249,18 @@ bool limits_register(uint64_t address, int64_t now)
                        1);
 }
 
-/* --- users who type, or block --- */
+/* --- users who type, block, or change groups --- */
 
 struct user {
     uint64_t key;
-    struct bucket typing, blocks;
+    struct bucket typing, blocks, groups;
 };
 
 static int64_t user_worth(const void *record)
 {
     const struct user *u = record;
-    int64_t one = u->typing.full_at, other = u->blocks.full_at;
-    return one > other ? one : other;
+    int64_t worth = u->typing.full_at > u->blocks.full_at ? u->typing.full_at : u->blocks.full_at;
+    return worth > u->groups.full_at ? worth : u->groups.full_at;
 }
 
 static struct shelf users = {.size = sizeof(struct user), .worth = user_worth};
@@ -275,6 +276,12 @@ bool limits_block(int64_t user, int64_t now)
 {
     struct user *u = get(&users, (uint64_t)user);
     return bucket_take(&u->blocks, (struct bucket_rate){BLOCKS_A_MINUTE, MINUTE_MS}, now, 1);
+}
+
+bool limits_group(int64_t user, int64_t now)
+{
+    struct user *u = get(&users, (uint64_t)user);
+    return bucket_take(&u->groups, (struct bucket_rate){GROUPS_A_MINUTE, MINUTE_MS}, now, 1);
 }
 
 void limits_init(const struct conf *the_conf, size_t records)

@@ -1,6 +1,6 @@
 /*
- * Rate limits for logins and registrations, to slow down password guessing; for typing, and for
- * blocks.
+ * Rate limits for logins and registrations, to slow down password guessing; for typing, for blocks,
+ * and for changes of groups.
  *
  * For each account: how many wrong passwords came from unknown addresses of late, and the known
  * addresses, from which the right one came, each with its own failures. A login's delay follows
@@ -11,9 +11,9 @@
  * For each address: so many failed logins and registrations an hour. Addresses are those of
  * netaddr_owner(); 0, the peer of a Unix socket, is never limited by address.
  *
- * For each user: so many typing frames a second, and so many blocks set or lifted a minute, over
- * all connections. Each of the latter holds up all who store messages for as long as a commit
- * takes.
+ * For each user: so many typing frames a second, and so many blocks set or lifted and changes of
+ * groups a minute, over all connections. Each of the latter holds up all who store messages for as
+ * long as a commit takes, and a change of a group goes to all its members.
  *
  * Memory is bounded. When it is full, the record that would expire first is evicted, so a flood of
  * made-up names evicts its own records and not those of an account under attack; accounts with
@@ -60,5 +60,8 @@ bool limits_typing(int64_t user, int64_t now);
 
 /* May this user set or lift a block now? */
 bool limits_block(int64_t user, int64_t now);
+
+/* May this user make or change a group now, or its members? */
+bool limits_group(int64_t user, int64_t now);
 
 #endif

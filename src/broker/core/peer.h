@@ -36,6 +36,8 @@ struct feed {
     enum feed_state state;
     uint32_t attach_seq;    /* the ATTACH to be answered; 0: none */
     char *named;            /* owned; the cursor in ATTACH; NULL: none */
+    bool placed;            /* has its cursor, and waits for the groups of its user */
+    bool missed;            /* the same: there is something to catch up with */
     struct cursor opened;   /* the database's last change when its row was made */
     struct cursor cursor;   /* it has everything up to here */
     uint64_t presence;      /* it knows who is online up to here */

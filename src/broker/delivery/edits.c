@@ -6,7 +6,9 @@
 #include <sys/queue.h>
 
 #include "answers.h"
+#include "attached.h"
 #include "broker.h"
+#include "groups.h"
 #include "link.h"
 #include "log.h"
 #include "pool.h"
@@ -15,7 +17,8 @@
 
 enum {
     /* In bytes of content. */
-    CHANGE_COST = 1024,      /* beside twice the content: it is stored, and goes to two users */
+    CHANGE_COST = 1024,      /* beside twice the content: it is stored, and goes to two users;
+                              * of a group, to its members */
     SHARE = 8192,            /* of each account in a transaction */
     BATCH_COST = 256 * 1024, /* of a transaction, and of what waits of one account */
     ACCOUNT_MOST = 128,      /* that wait of one account */
@@ -101,7 +104,9 @@ void edits_add(struct peer *p, struct asker asker, const struct editing *m)
                        .deletes = m->deletes,
                        .size = m->content.n};
     memcpy(e->content, m->content.p, m->content.n);
-    turns_add(&waiting, (uint64_t)p->user, &e->turn, CHANGE_COST + 2 * e->size);
+    size_t copies = groups_count(m->conversation);
+    turns_add(&waiting, (uint64_t)p->user, &e->turn,
+              CHANGE_COST + 2 * e->size + attached_cost(copies, e->size));
     if (!link_is_up() && !patience.armed)
         loop_timer_set(broker.loop, &patience, PATIENCE_MS);
 }

@@ -5,11 +5,12 @@
 #include <string.h>
 
 #include "answers.h"
+#include "attached.h"
 #include "broker.h"
 #include "connections.h"
+#include "groups.h"
 #include "link.h"
 #include "log.h"
-#include "map.h"
 #include "outbox.h"
 #include "pool.h"
 #include "position.h"
@@ -18,33 +19,9 @@
 /* Read at once for a peer that catches up: changes may be long, statuses are short. */
 enum { PAGE = 50, STATUS_PAGE = 500 };
 
-static struct map users; /* user id -> its first attached peer on this host */
-
 static void catch_up(struct peer *p);
 
-/* --- who is attached --- */
-
-static void list_add(struct peer *p)
-{
-    p->feed.same_user = map_get(&users, (uint64_t)p->user);
-    map_put(&users, (uint64_t)p->user, p);
-}
-
-static void list_remove(struct peer *p)
-{
-    struct peer *first = map_get(&users, (uint64_t)p->user);
-    if (first == p) {
-        if (p->feed.same_user)
-            map_put(&users, (uint64_t)p->user, p->feed.same_user);
-        else
-            map_remove(&users, (uint64_t)p->user);
-        return;
-    }
-    while (first && first->feed.same_user != p)
-        first = first->feed.same_user;
-    if (first)
-        first->feed.same_user = p->feed.same_user;
-}
+/* --- to attach --- */
 
 void feed_attach(struct peer *p, uint32_t seq, struct text named, uint64_t presence)
 {
@@ -58,7 +35,7 @@ void feed_attach(struct peer *p, uint32_t seq, struct text named, uint64_t prese
     free(p->feed.named);
     p->feed.named = named.n > 0 ? xstrndup(named.p, named.n) : NULL;
     p->feed.presence = presence;
-    list_add(p);
+    attached_add(p);
     rows_open(p);
 }
 
@@ -66,7 +43,7 @@ void feed_detach(struct peer *p)
 {
     if (p->feed.state == FEED_OFF)
         return;
-    list_remove(p);
+    attached_remove(p);
     connections_drop(p);
     rows_close(p);
     buf_wipe(&p->feed.held);
@@ -140,7 +117,7 @@ static bool may_feed(struct peer *p)
 }
 
 /* Skip the sending connection: it gets the acknowledgement. A frame without text was not asked for;
- * a peer that attached later starts past this change, or reads it, see feed_awaits(). */
+ * a peer that attached later starts past this change, or reads it, see attached_awaits(). */
 static bool wants_frame(const struct peer *p, const struct event *e)
 {
     return e->size > 0 && (!e->origin || e->origin != p->origin);
@@ -161,22 +138,30 @@ static void give_event(struct peer *p, const struct event *e)
     }
 }
 
-void feed_hand_out(const struct event *e)
+static void give_user(int64_t user, const struct event *e)
 {
-    for (size_t i = 0; i < e->user_count; i++)
-        for (struct peer *p = map_get(&users, (uint64_t)e->users[i]); p; p = p->feed.same_user)
-            give_event(p, e);
-    position_advance(e->cursor);
+    for (struct peer *p = attached_first(user); p; p = p->feed.same_user)
+        give_event(p, e);
 }
 
-bool feed_awaits(int64_t sender, uint64_t origin, int64_t receiver)
+static void give_group(const struct event *e)
 {
-    if (map_get(&users, (uint64_t)receiver))
-        return true;
-    for (struct peer *p = map_get(&users, (uint64_t)sender); p; p = p->feed.same_user)
-        if (p->origin != origin)
-            return true;
-    return false;
+    const struct group_member *members;
+    size_t n = groups_members(e->group, &members);
+    for (size_t i = 0; i < n; i++)
+        if (members[i].since <= e->subject)
+            give_user(members[i].user, e);
+}
+
+void feed_hand_out(const struct event *e)
+{
+    groups_before(e);
+    if (e->group)
+        give_group(e);
+    for (size_t i = 0; i < e->user_count; i++)
+        give_user(e->users[i], e);
+    groups_after(e);
+    position_advance(e->cursor);
 }
 
 /* What a peer without its place yet will have learned from the database is not known: it is told.
@@ -197,7 +182,7 @@ static void give_status(struct peer *p, const struct status *s, const uint64_t *
 void feed_presence_back(void)
 {
     struct peer *p;
-    for (size_t at = 0; (p = map_next(&users, &at));)
+    for (size_t at = 0; (p = attached_next(&at));)
         for (; p; p = p->feed.same_user)
             if (p->feed.state != FEED_OPENING) /* its row will tell (resume.c) */
                 p->feed.presence = p->feed.listed = 0;
@@ -214,10 +199,10 @@ static void give_user_status(struct peer *p, const struct status *s, const uint6
 void feed_status(const struct status *s, const uint64_t *after)
 {
     struct peer *p;
-    for (size_t at = 0; s->to_all && (p = map_next(&users, &at));)
+    for (size_t at = 0; s->to_all && (p = attached_next(&at));)
         give_user_status(p, s, after);
     for (size_t i = 0; !s->to_all && i < s->audience.count; i++)
-        give_user_status(map_get(&users, (uint64_t)s->audience.ids[i]), s, after);
+        give_user_status(attached_first(s->audience.ids[i]), s, after);
 }
 
 /* It is never held, nor does it make a queue longer: later it would be wrong. */
@@ -233,7 +218,7 @@ static void give_ephemeral(struct peer *p, struct text frame)
 
 void feed_ephemeral(int64_t receiver, struct text frame)
 {
-    for (struct peer *p = map_get(&users, (uint64_t)receiver); p; p = p->feed.same_user)
+    for (struct peer *p = attached_first(receiver); p; p = p->feed.same_user)
         give_ephemeral(p, frame);
 }
 
@@ -298,6 +283,7 @@ static void go_live(struct peer *p)
 void feed_start_over(struct peer *p)
 {
     p->feed.round++;
+    p->feed.placed = false;
     p->feed.held_overflow = false;
     buf_free(&p->feed.held);
     fall_behind(p);
@@ -358,7 +344,7 @@ static void on_missed_events(void *arg, const PGresult *result)
     while (taken < rows && ipc_channel_queued(&p->channel) <= queue_limit()) {
         struct event e = event_from_row(result, taken++);
         answers_put(p, e.cursor.change - 1);
-        if (e.user_count && (!e.origin || e.origin != p->origin))
+        if (wants_frame(p, &e))
             put_event(&p->channel.out, &e);
         p->feed.cursor = e.cursor;
     }
@@ -383,6 +369,10 @@ static void on_missed_events(void *arg, const PGresult *result)
  * least up to the change at which the row was made. */
 static void catch_up(struct peer *p)
 {
+    if (!groups_known(p->user)) {
+        p->feed.state = FEED_BEHIND; /* on_groups() goes on */
+        return;
+    }
     struct cursor upto = position();
     if (p->feed.opened.change > upto.change)
         upto = p->feed.opened;
@@ -398,12 +388,42 @@ static void catch_up(struct peer *p)
     pool_run(p, STATEMENT_EVENT_READ_USER, &params, on_missed_events, c);
 }
 
-void feed_begin(struct peer *p, bool missed)
+static void begin(struct peer *p, bool missed)
 {
     if (missed)
         catch_up(p);
     else
         go_live(p);
+}
+
+void feed_begin(struct peer *p, bool missed, bool grouped)
+{
+    if (groups_opened(p->user, grouped)) {
+        begin(p, missed);
+    } else {
+        p->feed.placed = true;
+        p->feed.missed = missed;
+    }
+}
+
+/* The groups of the user are known. What was handed out to them before was not held. */
+static void on_groups(int64_t user)
+{
+    struct peer *next;
+    for (struct peer *p = attached_first(user); p; p = next) {
+        next = p->feed.same_user; /* this one may end */
+        bool waits = p->feed.placed;
+        p->feed.placed = false;
+        if (waits)
+            begin(p, p->feed.missed || position().change > p->feed.opened.change);
+        else
+            feed_drained(p);
+    }
+}
+
+void feed_init(void)
+{
+    groups_init(on_groups);
 }
 
 void feed_drained(struct peer *p)
@@ -414,6 +434,7 @@ void feed_drained(struct peer *p)
 
 void feed_retry(void)
 {
+    groups_retry();
     struct peer *p;
     for (size_t at = 0; (p = peer_next(&at));)
         feed_drained(p);
@@ -421,5 +442,6 @@ void feed_retry(void)
 
 void feed_free(void)
 {
-    map_free(&users);
+    attached_free();
+    groups_free();
 }

@@ -13,13 +13,16 @@
 #include "peer.h"
 #include "status.h"
 
+void feed_init(void);
+
 /* Attaches a bound peer; answers the ATTACH numbered seq once its row is committed. named: the
  * client's cursor; everything after it is delivered first; empty: none. presence: the client knows
  * who is online up to here; 0: only from now on. */
 void feed_attach(struct peer *p, uint32_t seq, struct text named, uint64_t presence);
 
-/* Starts a peer whose cursor is set: live, or with what it missed. */
-void feed_begin(struct peer *p, bool missed);
+/* Starts a peer whose cursor is set: live, or with what it missed; once the groups of its user are
+ * known, if it is in any. */
+void feed_begin(struct peer *p, bool missed, bool grouped);
 
 /* Drops what is under way; reads again from the peer's cursor once its queue is empty. */
 void feed_start_over(struct peer *p);
@@ -29,10 +32,6 @@ void feed_put_resumed(struct peer *p);
 
 /* Forgets the peer and has its row removed. Harmless if it is not attached. */
 void feed_detach(struct peer *p);
-
-/* Will any peer attached here, other than the connection origin, get a message from sender to
- * receiver? A peer that attaches later reads it, or starts past it. */
-bool feed_awaits(int64_t sender, uint64_t origin, int64_t receiver);
 
 /* Hands the next change to the peers that it concerns, and advances this host's position. Ignores
  * one that was handed out before. */

@@ -6,6 +6,7 @@
 
 #include "answers.h"
 #include "feed.h"
+#include "groups.h"
 #include "link.h"
 #include "log.h"
 #include "outbox.h"
@@ -64,11 +65,12 @@ void resume_opened(struct peer *p, const struct row *row)
         return;
     }
     p->feed.row = true;
-    if (p->feed.state != FEED_OPENING)
+    if (p->feed.state != FEED_OPENING || p->feed.placed)
         return; /* only a row under the new host number: it was attached before */
     place(p, row);
     answer_attach(p);
-    feed_begin(p, p->feed.cursor.change < row->cursor.change || p->feed.presence < row->presence);
+    feed_begin(p, p->feed.cursor.change < row->cursor.change || p->feed.presence < row->presence,
+               row->grouped);
 }
 
 struct resuming {
@@ -131,9 +133,10 @@ void resume_all(struct cursor now)
              "going on from %llu",
              (unsigned long long)position_known().change, (unsigned long long)now.change);
     position_restart(now);
+    groups_forget();
     struct peer *p;
     for (size_t at = 0; (p = peer_next(&at));) {
-        if (p->feed.state == FEED_OPENING) {
+        if (p->feed.state == FEED_OPENING && !p->feed.placed) {
             buf_free(&p->feed.held);
             p->feed.held_overflow = false;
         } else if (p->feed.state != FEED_OFF) {

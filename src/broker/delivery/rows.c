@@ -120,7 +120,8 @@ static void on_opened(void *arg, const PGresult *result)
         struct row row = {.known = db_bool(result, i, 1),
                           .cursor = db_cursor(result, i, 2),
                           .presence = (uint64_t)db_int(result, i, 4),
-                          .honoured = db_bool(result, i, 5)};
+                          .honoured = db_bool(result, i, 5),
+                          .grouped = db_bool(result, i, 6)};
         uint64_t id = (uint64_t)db_int(result, i, 0);
         position_start(row.cursor);
         position_saw(row.cursor);

@@ -16,6 +16,7 @@ struct row {
     bool honoured;        /* the named cursor is good */
     struct cursor cursor; /* the bell rings here for every change after it */
     uint64_t presence;
+    bool grouped; /* the user is in a group */
 };
 
 /* opened: called for each new row whose peer is still attached. */

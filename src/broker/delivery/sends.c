@@ -6,10 +6,12 @@
 #include <sys/queue.h>
 
 #include "answers.h"
+#include "attached.h"
 #include "broker.h"
 #include "clock.h"
 #include "connections.h"
 #include "feed.h"
+#include "groups.h"
 #include "link.h"
 #include "log.h"
 #include "position.h"
@@ -17,12 +19,8 @@
 
 enum {
 
-    /* In bytes of content. Each copy costs: those that go to the connections of sender and receiver
-     * are more work than the one that is stored. */
+    /* In bytes of content. */
     STORE_COST = 512,        /* beside the content */
-    COPY_COST = 256,         /* the same */
-    FEW = 8,                 /* copies; the processes that get more wait for each other */
-    CROWD_COST = 768,        /* of each beyond */
     SHARE = 8192,            /* of each account in its turn */
     BATCH_COST = 256 * 1024, /* of a transaction, and of what waits of one account */
     PATIENCE_MS = 2000,      /* how long a message waits while the database is away */
@@ -168,11 +166,11 @@ static size_t cost_of(const struct send *s)
 {
     size_t own = connections_of(s->sender);
     size_t copies = own > 0 ? own - 1 : 0;
-    if (s->receiver != s->sender)
+    if (s->receiver && s->receiver != s->sender)
         copies += connections_of(s->receiver);
-    size_t beyond = copies > FEW ? copies - FEW : 0;
-    return STORE_COST + s->content_size + copies * (COPY_COST + s->content_size) +
-           beyond * CROWD_COST;
+    if (!s->receiver)
+        copies += groups_count(s->conversation);
+    return STORE_COST + s->content_size + attached_cost(copies, s->content_size);
 }
 
 void sends_init(void)
@@ -235,6 +233,11 @@ static struct event event_of(const struct send *s, const PGresult *result, int r
                       .users = {s->receiver, s->sender},
                       .user_count = s->receiver == s->sender ? 1 : 2,
                       .origin = s->receiver == s->sender ? 0 : s->origin};
+    if (!s->receiver) {
+        e.user_count = 0;
+        e.group = s->conversation;
+        e.subject = e.cursor.change;
+    }
     e.frame = db_text(result, row, 6, &e.size);
     return e;
 }
@@ -265,7 +268,7 @@ static void answer_send(struct send *s, const PGresult *result, int row, bool ne
         answers_refuse(s->asker, error);
         return;
     }
-    if (s->conversation)
+    if (s->conversation && !db_is_null(result, row, 7))
         learn_receiver(s, db_int(result, row, 7));
     struct answer_ack ack = {.change = db_cursor(result, row, 2),
                              .duplicate = is_duplicate(s, result, row)};
@@ -332,7 +335,10 @@ static bool wants_frames(void)
 
 static bool is_awaited(const struct send *s)
 {
-    return !s->receiver || feed_awaits(s->sender, s->origin, s->receiver);
+    if (s->receiver)
+        return attached_awaits(s->sender, s->origin, s->receiver);
+    return groups_count(s->conversation) == 0 || /* of a direct one nothing is known */
+           attached_group_awaits(s->sender, s->origin, s->conversation);
 }
 
 /* Null: each names its receiver. */

@@ -13,7 +13,7 @@
 #include "peer.h"
 
 struct sending {
-    int64_t receiver;     /* 0: the other member of the conversation */
+    int64_t receiver;     /* 0: the members of the conversation */
     int64_t conversation; /* 0: that of sender and receiver */
     struct text id, content;
     bool again; /* the session sent it to an earlier broker and got no answer; finding it stored

@@ -56,7 +56,10 @@ static bool is_bulk(enum statement s)
         [STATEMENT_USER_ME] = true,           [STATEMENT_USER_CHANGE] = true,
         [STATEMENT_USER_BLOCK] = true,        [STATEMENT_USER_BLOCKS] = true,
         [STATEMENT_MESSAGE_SHOW] = true,      [STATEMENT_TYPING_TELL] = true,
-        [STATEMENT_RECEIPT_PUT] = true,
+        [STATEMENT_RECEIPT_PUT] = true,       [STATEMENT_DIRECT_MAKE] = true,
+        [STATEMENT_GROUP_MAKE] = true,        [STATEMENT_GROUP_CHANGE] = true,
+        [STATEMENT_MEMBER_ADD] = true,        [STATEMENT_MEMBER_CHANGE] = true,
+        [STATEMENT_MEMBER_REMOVE] = true,
     };
     return bulk_ones[s];
 }

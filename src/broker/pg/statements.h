@@ -40,6 +40,7 @@
       " $4::bigint[], $5::text[], $6::bigint, $7::bigint, $8::boolean, $9::bigint)")               \
     S(MESSAGE_SHOW, DB_POOL, "select chatd_api.message_show($1::bigint, $2::bigint, $3::bigint)")  \
     S(CURSOR_HONOURED, DB_POOL, "select chatd_api.cursor_honoured($1::bigint, $2::int)")           \
+    S(GROUP_LIST, DB_POOL, "select * from chatd_api.group_list($1::bigint[], $2::bigint)")         \
     S(EVENT_READ_USER, DB_POOL,                                                                    \
       "select * from chatd_api.event_read_user($1::bigint, $2::bigint, $3::bigint, $4::int)")      \
     S(EVENT_READ_USER_CAREFUL, DB_POOL,                                                            \
@@ -70,7 +71,25 @@
     S(RECEIPT_PUT, DB_POOL,                                                                        \
       "select * from chatd_api.receipt_put($1::bigint, $2::bigint[], $3::bigint[], $4::bigint[],"  \
       " $5::boolean[])")                                                                           \
-    S(MEMBER_LIST, DB_POOL, "select chatd_api.member_list($1::bigint, $2::bigint, $3::text)")      \
+    S(MEMBER_LIST, DB_POOL,                                                                        \
+      "select * from chatd_api.member_list($1::bigint, $2::bigint, $3::text, $4::bigint, "         \
+      "$5::int)")                                                                                  \
+    S(DIRECT_MAKE, DB_POOL,                                                                        \
+      "select * from chatd_api.direct_make($1::bigint, $2::bigint, $3::text)")                     \
+    S(GROUP_MAKE, DB_POOL,                                                                         \
+      "select * from chatd_api.group_make($1::bigint, $2::text, $3::bigint[], $4::boolean,"        \
+      " $5::int, $6::text)")                                                                       \
+    S(GROUP_CHANGE, DB_POOL,                                                                       \
+      "select * from chatd_api.group_change($1::bigint, $2::bigint, $3::text, $4::boolean,"        \
+      " $5::text)")                                                                                \
+    S(MEMBER_ADD, DB_POOL,                                                                         \
+      "select * from chatd_api.member_add($1::bigint, $2::bigint, $3::bigint, $4::text, $5::int,"  \
+      " $6::text)")                                                                                \
+    S(MEMBER_CHANGE, DB_POOL,                                                                      \
+      "select * from chatd_api.member_change($1::bigint, $2::bigint, $3::bigint, $4::text,"        \
+      " $5::text)")                                                                                \
+    S(MEMBER_REMOVE, DB_POOL,                                                                      \
+      "select * from chatd_api.member_remove($1::bigint, $2::bigint, $3::bigint)")                 \
     S(CONVERSATION_LIST, DB_POOL,                                                                  \
       "select chatd_api.conversation_list($1::bigint, $2::text, $3::bigint, $4::int)")             \
     S(CONVERSATION_LIST_CAREFUL, DB_POOL,                                                          \

@@ -419,7 +419,7 @@ static PGresult *event_read(struct params *p)
     int64_t host = param_int(p), after = param_int(p), most = param_int(p);
     if (host != attached)
         return refused();
-    struct page page = {table(5), most, PAGE_BYTES};
+    struct page page = {table(8), most, PAGE_BYTES};
     for (unsigned i = 0; i < database_count && has_room(&page); i++) {
         const struct message *m = &database_messages[i];
         if (message_stands(m) && m->id > (uint64_t)after &&
@@ -434,7 +434,7 @@ static PGresult *event_read(struct params *p)
 static PGresult *event_read_user(struct params *p)
 {
     int64_t user = param_int(p), after = param_int(p), upto = param_int(p), most = param_int(p);
-    struct page page = {table(5), most, PAGE_BYTES};
+    struct page page = {table(8), most, PAGE_BYTES};
     for (unsigned i = 0; i < database_count && has_room(&page); i++) {
         const struct message *m = &database_messages[i];
         if (message_stands(m) && m->id > (uint64_t)after && m->id <= (uint64_t)upto &&
@@ -453,7 +453,7 @@ static PGresult *session_open(struct params *p)
         return refused();
     struct array ids = param_array(p), users = param_array(p), changes = param_array(p),
                  stamps = param_array(p);
-    PGresult *r = table(6);
+    PGresult *r = table(7);
     for (int row = 0; row < ids.count; row++) {
         int64_t id = array_int(&ids), user = array_int(&users);
         rows[row_count++] = (struct row){host, id, user};
@@ -465,6 +465,7 @@ static PGresult *session_open(struct params *p)
         set_int(r, row, 4, (int64_t)presence_sequence);
         int64_t change = array_int(&changes), stamp = array_int(&stamps);
         set_bool(r, row, 5, honoured(change, stamp));
+        set_bool(r, row, 6, false); /* nobody is in a group */
     }
     return r;
 }
