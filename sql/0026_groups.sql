@@ -54,6 +54,13 @@ create table chatd.group_changes (
 
 alter table chatd.messages alter column receiver_id drop not null; -- null: of a group
 
+-- A transaction that has written nothing to the log does not wait for a synchronous standby when it ends. Whatever
+-- answers for what an earlier one has stored, perhaps one that was cut off while it waited, calls this: then it is
+-- committed, and waits, behind that.
+create function chatd.must_wait() returns void
+language sql
+as $$ select pg_logical_emit_message(true, 'chatd', '') $$;
+
 -- Who may see and do what ---------------------------------------------------------------------------
 
 -- Is this user in the conversation now?
@@ -620,6 +627,7 @@ begin
         conversation := contact_make(caller_id, other_id);
         status := 'made';
     end if;
+    perform must_wait();
     line := chatd_api.conversation_show(caller_id, conversation, mode);
     return next;
 end $$;
@@ -703,6 +711,7 @@ begin
         values (member_add.conversation_id, other_id, member_add.role)
             on conflict on constraint members_pkey do update set role = excluded.role, until = null;
     end if;
+    perform must_wait();
     if status in ('ok', 'made') then
         line := member_json(caller_id, mode, conversation_id, other_id);
     end if;
@@ -952,11 +961,7 @@ begin
     end if;
     -- Something is not plainly new. Now the stored rows tell which is which.
     --
-    -- A transaction that writes nothing does not wait for a synchronous standby. This one answers
-    -- for messages that an earlier one stored, perhaps one that was cut off while it waited: with
-    -- a number of its own it is committed, and waits, behind that. The rows that it wrote carry
-    -- that number.
-    perform pg_current_xact_id();
+    perform must_wait();
     return query
         with judged as (
             select i.n, i.receiver_id, m.id, change_stamp(m.created_at) as stamp,
@@ -1048,6 +1053,96 @@ begin
               from messages m
              where m.id = message_show.message_id and m.conversation_id = message_show.conversation_id
                and message_seen(m, message_show.user_id));
+end $$;
+
+-- As before, but that it waits for a standby in any case.
+create or replace function chatd_api.message_change(host_id bigint, user_ids bigint[], conversation_ids bigint[],
+    message_ids bigint[], contents text[], edit_time bigint default null,
+    max_bytes bigint default null, audit boolean default false, max_messages bigint default null)
+returns table (ordinal int, status text, change bigint, stamp int)
+language plpgsql security definer set search_path = chatd, pg_temp
+    set enable_seqscan = off set enable_hashjoin = off set enable_mergejoin = off set jit = off
+    set plan_cache_mode = force_generic_plan
+as $$
+#variable_conflict use_column
+declare
+    -- Read by messages_inserted().
+    storing constant text := set_config('chatd.host', host_id::text, true);
+    statuses text[];
+    sizes bigint[];
+begin
+    lock table change_lock in share update exclusive mode;
+    perform must_wait();
+    select array_agg(j.status order by j.n), array_agg(j.bytes order by j.n)
+      into statuses, sizes
+      from changes_judged(user_ids, conversation_ids, message_ids, contents, edit_time, max_bytes,
+                          max_messages) j;
+    if max_bytes is not null or max_messages is not null then
+        perform sent_add(array_agg(c.user_id), array_agg(c.texts), array_agg(c.bytes))
+           from (select i.user_id, count(*) as texts, sum(i.bytes)::bigint as bytes
+                   from unnest(user_ids, statuses, sizes) i (user_id, status, bytes)
+                  where i.status = 'ok' and i.bytes > 0
+                  group by i.user_id) c;
+    end if;
+    if audit then
+        insert into earlier_texts (message_id, content)
+        select m.id, m.content
+          from changes_last(message_ids, contents, statuses) c
+          join messages m on m.id = c.message_id
+         where m.content <> coalesce(c.content, '');
+    end if;
+    update messages m
+       set content = coalesce(c.content, ''), deleted = case when c.content is null then true else m.deleted end
+      from changes_last(message_ids, contents, statuses) c
+     where m.id = c.message_id and m.content <> coalesce(c.content, '');
+    return query
+        select i.n::int, i.status, case when i.status = 'ok' then coalesce(m.changed, m.id) end,
+               case when i.status = 'ok' then stamp_at(coalesce(m.changed, m.id)) end
+          from unnest(message_ids, statuses) with ordinality i (message_id, status, n)
+          left join messages m on m.id = i.message_id
+         order by i.n;
+end $$;
+
+-- As before; so does this.
+create or replace function chatd_api.user_block(user_id bigint, other_id bigint, blocking boolean) returns text
+language plpgsql security definer set search_path = chatd, pg_temp set enable_seqscan = off
+as $$
+#variable_conflict use_column
+declare
+    most constant int := 1000;
+    own constant bigint := user_block.user_id;
+begin
+    if own = other_id then
+        return 'oneself';
+    elsif blocking = exists (select from blocks b
+                              where b.user_id = own and b.blocked_id = other_id
+                                and b.blocked_at is not null) then
+        perform must_wait();
+        return 'ok';
+    end if;
+    lock table change_lock in share update exclusive mode;
+    if not blocking then
+        update blocks b set blocked_at = null where b.user_id = own and b.blocked_id = other_id;
+        return 'ok';
+    elsif not exists (select from users u where u.id = own) then
+        return 'gone';
+    elsif not exists (select from users u where u.id = other_id) then
+        return 'unknown_user';
+    end if;
+    if not exists (select from blocks b where b.user_id = own and b.blocked_id = other_id)
+       and (select count(*) from blocks b where b.user_id = own) >= most then
+        delete from blocks b
+         where b.user_id = own
+           and b.blocked_id = (select l.blocked_id from blocks l
+                                where l.user_id = own and l.blocked_at is null
+                                order by l.change limit 1);
+        if not found then
+            return 'too_many_blocks';
+        end if;
+    end if;
+    insert into blocks as b (user_id, blocked_id) values (own, other_id)
+    on conflict on constraint blocks_pkey do update set blocked_at = excluded.blocked_at;
+    return 'ok';
 end $$;
 
 -- Histories -------------------------------------------------------------------------------------
@@ -1744,6 +1839,7 @@ begin
         end if;
     end loop;
     if conversations is null then
+        perform must_wait();
         return;
     end if;
     if exists (select from hosts h where h.id <> receipt_put.host_id) then

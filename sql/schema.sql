@@ -979,6 +979,10 @@ CREATE FUNCTION chatd.messages_over(sender_ids bigint[], client_ids text[], cont
      where c.messages > max_messages or c.bytes > max_bytes
 $$;
 
+CREATE FUNCTION chatd.must_wait() RETURNS void
+    LANGUAGE sql
+    AS $$ select pg_logical_emit_message(true, 'chatd', '') $$;
+
 CREATE FUNCTION chatd.name_json(username text, display_name text) RETURNS text
     LANGUAGE sql STABLE
     AS $$
@@ -1580,6 +1584,7 @@ begin
         conversation := contact_make(caller_id, other_id);
         status := 'made';
     end if;
+    perform must_wait();
     line := chatd_api.conversation_show(caller_id, conversation, mode);
     return next;
 end $$;
@@ -1856,6 +1861,7 @@ begin
         values (member_add.conversation_id, other_id, member_add.role)
             on conflict on constraint members_pkey do update set role = excluded.role, until = null;
     end if;
+    perform must_wait();
     if status in ('ok', 'made') then
         line := member_json(caller_id, mode, conversation_id, other_id);
     end if;
@@ -1956,8 +1962,7 @@ declare
     sizes bigint[];
 begin
     lock table change_lock in share update exclusive mode;
-    -- A transaction that writes nothing does not wait for a synchronous standby, see message_send().
-    perform pg_current_xact_id();
+    perform must_wait();
     select array_agg(j.status order by j.n), array_agg(j.bytes order by j.n)
       into statuses, sizes
       from changes_judged(user_ids, conversation_ids, message_ids, contents, edit_time, max_bytes,
@@ -2114,11 +2119,7 @@ begin
     end if;
     -- Something is not plainly new. Now the stored rows tell which is which.
     --
-    -- A transaction that writes nothing does not wait for a synchronous standby. This one answers
-    -- for messages that an earlier one stored, perhaps one that was cut off while it waited: with
-    -- a number of its own it is committed, and waits, behind that. The rows that it wrote carry
-    -- that number.
-    perform pg_current_xact_id();
+    perform must_wait();
     return query
         with judged as (
             select i.n, i.receiver_id, m.id, change_stamp(m.created_at) as stamp,
@@ -2300,6 +2301,7 @@ begin
         end if;
     end loop;
     if conversations is null then
+        perform must_wait();
         return;
     end if;
     if exists (select from hosts h where h.id <> receipt_put.host_id) then
@@ -2507,6 +2509,7 @@ begin
     elsif blocking = exists (select from blocks b
                               where b.user_id = own and b.blocked_id = other_id
                                 and b.blocked_at is not null) then
+        perform must_wait();
         return 'ok';
     end if;
     lock table change_lock in share update exclusive mode;
