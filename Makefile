@@ -48,7 +48,7 @@ SEES_signer  := lib conf ipc tls signer
 # src/chatd.c puts the master and its sessions together into one executable.
 SEES_.       := lib conf master session
 
-.PHONY: all run check check-faults faults fuzz fuzzers analyze analysis bench clean install unit
+.PHONY: all run check check-faults faults fuzz fuzzers analyze analysis bench clean install uninstall deb unit
 all: $(PROGRAMS)
 
 # V=1 shows the commands.
@@ -236,19 +236,30 @@ bench:
 	@BUILD="$(BUILD)" exec tests/bench/run --systems "$(SYSTEMS)" $(if $(QUICK),--quick) \
 	    $(addprefix --set ,$(SIZES)) $(BENCH)
 
+# Where each kind of file is installed; packaging/install has the list.
+sysconfdir   ?= $(if $(filter /usr,$(PREFIX)),/etc,$(PREFIX)/etc)
+sbindir      ?= $(PREFIX)/sbin
+datadir      ?= $(PREFIX)/share
+mandir       ?= $(datadir)/man
+docdir       ?= $(datadir)/doc/chatd
+unitdir      ?= $(PREFIX)/lib/systemd/system
+sysusersdir  ?= $(PREFIX)/lib/sysusers.d
+tmpfilesdir  ?= $(PREFIX)/lib/tmpfiles.d
+bashcompdir  ?= $(datadir)/bash-completion/completions
+zshcompdir   ?= $(datadir)/zsh/site-functions
+PLACES := DESTDIR sysconfdir sbindir datadir mandir docdir unitdir sysusersdir tmpfilesdir bashcompdir zshcompdir
+place = @env $(foreach v,$(PLACES),$(v)='$($(v))') packaging/install
+
 install: all
-	install -d $(DESTDIR)$(PREFIX)/sbin $(DESTDIR)$(PREFIX)/share/chatd/sql \
-	    $(DESTDIR)$(PREFIX)/share/man/man5 $(DESTDIR)$(PREFIX)/share/man/man7 \
-	    $(DESTDIR)$(PREFIX)/share/man/man8 $(DESTDIR)$(PREFIX)/etc
-	install -d -m 700 $(DESTDIR)$(PREFIX)/etc/chatd
-	install $(PROGRAMS) $(DESTDIR)$(PREFIX)/sbin
-	install -m 644 sql/0*.sql $(DESTDIR)$(PREFIX)/share/chatd/sql
-	install sql/migrate $(DESTDIR)$(PREFIX)/share/chatd/sql
-	install -m 644 man/*.5 $(DESTDIR)$(PREFIX)/share/man/man5
-	install -m 644 man/*.7 $(DESTDIR)$(PREFIX)/share/man/man7
-	install -m 644 man/*.8 $(DESTDIR)$(PREFIX)/share/man/man8
-	test -e $(DESTDIR)$(PREFIX)/etc/chatd.conf || \
-	    install -m 644 chatd.conf $(DESTDIR)$(PREFIX)/etc/chatd.conf
+	$(place) $(PROGRAMS)
+
+uninstall:
+	$(place) --remove $(PROGRAMS)
+
+# The package for the Debian that this is: build/deb/chatd_*.deb.
+deb:
+	@tests/tools/install deb
+	@packaging/deb
 
 clean:
 	rm -rf $(BUILD)
