@@ -48,7 +48,7 @@ SEES_signer  := lib conf ipc tls signer
 # src/chatd.c puts the master and its sessions together into one executable.
 SEES_.       := lib conf master session
 
-.PHONY: all run check check-faults faults fuzz fuzzers analyze analysis bench clean install uninstall deb unit
+.PHONY: all run check check-deb check-faults faults fuzz fuzzers analyze analysis bench clean install uninstall deb unit
 all: $(PROGRAMS)
 
 # V=1 shows the commands.
@@ -260,6 +260,10 @@ uninstall:
 deb:
 	@tests/tools/install deb
 	@packaging/deb
+
+# Builds it and tries it on a fresh Debian 12 and 13, as root; see CONTRIBUTING.md.
+check-deb:
+	@SUITES="$(SUITES)" exec tests/tools/check-deb
 
 clean:
 	rm -rf $(BUILD)
