@@ -265,7 +265,7 @@ PY
     [[ $status == 2 ]]
     echo "$output" | grep '^usage:' >"$T/usage"
     py - "$ROOT" "$T/usage" <<'PY'
-import re, sys
+import glob, re, sys
 root, usage = sys.argv[1], open(sys.argv[2]).read()
 known = set("".join(re.findall(r"\[-(\w+)", usage)))
 page = open(f"{root}/man/chatd.8").read()
@@ -273,6 +273,7 @@ assert set(re.findall(r"^\.It Fl (\w)\b", page, re.M)) == known, known
 assert set("".join(re.findall(r"^\.Op Fl (\w+)", page, re.M))) == known, known
 literal = "\n".join(re.findall(r"^\.Bd -literal.*?\n(.*?)^\.Ed", page, re.M | re.S))
 readme = open(f"{root}/README.md").read()
+literal += "\n".join(open(f).read() for f in glob.glob(f"{root}/packaging/systemd/*"))
 calls = re.findall(r"(?:^|sbin/(?:chatd )?)chatd((?: +-\S+(?: [^-\s#]\S*)?)+)", literal + "\n" + readme, re.M)
 assert len(calls) >= 7, calls
 for call in calls:
