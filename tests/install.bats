@@ -169,6 +169,36 @@ listing() {
     diff "$T/chatd.confines" "$T/chatd@.confines"
 }
 
+# unit_command KEY: what systemd runs, for a shell that has MAINPID.
+unit_command() {
+    sed -n "s/^$1=//p" "$T/prefix/lib/systemd/system/chatd.service"
+}
+
+@test "ExecStop= waits until the main process has ended, whoever its parent is; ExecReload= sends SIGHUP" {
+    local line
+    heard() {
+        read -r -t 60 line <&6 && [[ $line == "$1" ]] || fail "\"$line\", not \"$1\""
+    }
+    mkfifo "$T/said"
+    exec 6<>"$T/said"
+    # Like a server that takes its time to end.
+    bash -c 'trap "echo HUP" HUP; trap "echo TERM; sleep 1; echo ended; exit" TERM
+        echo ready; while :; do sleep 0.1; done' >"$T/said" 3>&- &
+    MAINPID=$!
+    export MAINPID
+    heard ready
+    bash -c "$(unit_command ExecReload)"
+    heard HUP
+    { bash -c "$(unit_command ExecStop)" && echo stopped; } >"$T/said" 3>&- &
+    heard TERM
+    heard ended
+    heard stopped
+    run ! kill -0 "$MAINPID"
+    # Nobody is there any more, or ever was.
+    bash -c "$(unit_command ExecStop)"
+    MAINPID='' bash -c "$(unit_command ExecStop)"
+}
+
 @test "sysusers and tmpfiles are what systemd reads: a user, and folders of root alone" {
     local root=$T/systemd
     mkdir -p "$root/etc"
