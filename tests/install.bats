@@ -181,12 +181,18 @@ unit_command() {
     }
     mkfifo "$T/said"
     exec 6<>"$T/said"
-    # Like a server that takes its time to end.
-    bash -c 'trap "echo HUP" HUP; trap "echo TERM; sleep 1; echo ended; exit" TERM
-        echo ready; while :; do sleep 0.1; done' >"$T/said" 3>&- &
-    MAINPID=$!
-    export MAINPID
+    # Like a server that takes its time to end; its parent sees to it at once, as systemd does.
+    cat >"$T/main" <<'END'
+trap 'echo HUP' HUP
+trap 'echo TERM; sleep 1; echo ended; exit' TERM
+echo "$$" >"$1"
+echo ready
+while :; do sleep 0.1; done
+END
+    bash -c 'bash "$1" "$2" & wait' _ "$T/main" "$T/main.pid" >"$T/said" 3>&- &
     heard ready
+    MAINPID=$(<"$T/main.pid")
+    export MAINPID
     bash -c "$(unit_command ExecReload)"
     heard HUP
     { bash -c "$(unit_command ExecStop)" && echo stopped; } >"$T/said" 3>&- &
