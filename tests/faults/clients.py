@@ -18,21 +18,12 @@ import math
 import socket
 
 import wsclient
+from lost import LOST, Away
 from records import digest
 
 GIVE_UP = 8.0        # an attempt to connect, or a request
 LONGEST_WAIT = 2.0   # until the next attempt, unless the host asks for more
 IN_FLIGHT = 20       # messages of a device that wait for their acknowledgement
-LOST = (OSError, asyncio.TimeoutError, asyncio.IncompleteReadError, wsclient.WebSocketException, EOFError)
-
-
-class Away(Exception):
-    """The host said that it cannot now, and after how many seconds to come back: Retry-After, which
-    a client that means well keeps to. Each of these answers costs a process."""
-
-    def __init__(self, fields=()):
-        self.seconds = float(dict(fields).get("retry-after", 0.5))
-        super().__init__(f"status 503; retry after {self.seconds} s")
 
 
 async def read_head(reader):

@@ -4,7 +4,8 @@ import asyncio
 import json
 
 import wsclient
-from clients import LOST, Away, request
+from clients import request
+from lost import LOST, Away
 
 EVERY = 0.5
 LATER = 2.0         # where the last answer was that it cannot now

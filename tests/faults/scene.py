@@ -10,6 +10,7 @@ import clients
 import faults
 from doors import Authority
 from hosts import Database, Host, Reaper
+from lost import LOST, Away
 from observers import Observer
 from records import Records
 
@@ -120,7 +121,7 @@ class Scene:
         """Whether it serves, be it only to say that it wants a token."""
         try:
             return (await clients.request(door, "GET", "/users"))[0] == 401
-        except (*clients.LOST, clients.Away):
+        except (*LOST, Away):
             return False
 
     async def enter(self, door):
