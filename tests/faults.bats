@@ -190,6 +190,114 @@ PY
     mutated a_cursor_is_not_honoured
 }
 
+@test "the checker sees: an acknowledged edit is not stored" {
+    mutated an_acknowledged_edit_is_not_stored
+}
+
+@test "the checker sees: an older text comes back" {
+    mutated an_older_text_comes_back
+}
+
+@test "the checker sees: a deletion is undone" {
+    mutated a_deletion_is_undone
+}
+
+@test "the checker sees: an edited message is not stored" {
+    mutated an_edited_message_is_not_stored
+}
+
+@test "the checker sees: a text that nobody asked for" {
+    mutated a_text_that_nobody_asked_for
+}
+
+@test "the checker sees: a deleted message keeps its text" {
+    mutated a_deleted_message_keeps_its_text
+}
+
+@test "the checker sees: a change reaches somebody else" {
+    mutated a_change_reaches_somebody_else
+}
+
+@test "the checker sees: an acknowledgement of a change that was never asked for" {
+    mutated an_acknowledgement_of_a_change_that_was_never_asked_for
+}
+
+@test "the checker sees: a change is never acknowledged" {
+    mutated a_change_is_never_acknowledged
+}
+
+@test "the checker sees: a deleted text is resumed" {
+    mutated a_deleted_text_is_resumed
+}
+
+@test "the checker sees: a superseded text is resumed" {
+    mutated a_superseded_text_is_resumed
+}
+
+@test "the checker sees: the last change never comes" {
+    mutated the_last_change_never_comes
+}
+
+@test "the checker sees: a change overtakes a message" {
+    mutated a_change_overtakes_a_message
+}
+
+@test "the checker sees: a change comes again" {
+    mutated a_change_comes_again
+}
+
+@test "the checker sees: the acknowledgement of a change overtakes" {
+    mutated the_acknowledgement_of_a_change_overtakes
+}
+
+@test "the checker sees: a change waits for the next connection" {
+    mutated a_change_waits_for_the_next_connection
+}
+
+@test "the checker sees: a list is behind a receipt" {
+    mutated a_list_is_behind_a_receipt
+}
+
+@test "the checker sees: a watermark that was shown is lost" {
+    mutated a_watermark_that_was_shown_is_lost
+}
+
+@test "the checker sees: the greatest watermark is not stored" {
+    mutated the_greatest_watermark_is_not_stored
+}
+
+@test "the checker sees: a watermark moves by itself" {
+    mutated a_watermark_moves_by_itself
+}
+
+@test "the checker sees: one too many is unread" {
+    mutated one_too_many_is_unread
+}
+
+@test "the checker sees: a history shows an older text" {
+    mutated a_history_shows_an_older_text
+}
+
+@test "the checker sees: a history shows another time" {
+    mutated a_history_shows_another_time
+}
+
+@test "the checker sees: a history lacks a message" {
+    mutated a_history_lacks_a_message
+}
+
+@test "the checker sees: a history shows somebody else's message" {
+    mutated a_history_shows_somebody_elses_message
+}
+
+@test "the checker sees: a member is shown with an older watermark" {
+    mutated a_member_is_shown_with_an_older_watermark
+}
+
+@test "the checker sees: the list has not the last message" {
+    mutated the_list_has_not_the_last_message
+}
+
 @test "the checker sees: shown online by get users" {
     mutated shown_online_by_get_users
 }

@@ -4,15 +4,18 @@
     checker.py DIR/seed-3/records      prints all that is found in them
 
 The promise: a message that was acknowledged is stored once, reaches every device of its receiver,
-and the other devices of its sender, in order without a gap and, after resume, without a repeat;
-nobody is shown online who is not; and when a fault is over everybody comes in again, plain and over
-TLS, by the host's own certificate. KINDS names all that can be found.
+and the other devices of its sender, in order without a gap and, after resume, without a repeat; so
+does each change of it, or a later one, and what was replaced never comes to those who ask later;
+watermarks only move forward, and unread is counted right; nobody is shown online who is not; and when
+a fault is over everybody comes in again, plain and over TLS, by the host's own certificate. KINDS
+names all that can be found.
 """
 import sys
 from collections import Counter, defaultdict, namedtuple
 
 sys.dont_write_bytecode = True
 
+import conversations
 import presence
 import records
 
@@ -25,8 +28,15 @@ KINDS = {
     "phantom": "received or acknowledged, but never sent or no longer stored",
     "doubled": "stored twice, acknowledged with two numbers, or received twice",
     "order": "received, or acknowledged, out of order",
-    "unacknowledged": "sent, but never acknowledged",
-    "changed": "content, sender or receiver is not what was sent",
+    "unacknowledged": "sent, or a change that was asked for, but never acknowledged",
+    "changed": "content, sender or receiver is not what was sent, or what it was changed to",
+    "undone": "an acknowledged change of a message is neither stored nor superseded",
+    "leaked": "the text of a deleted message reached somebody who asked after the deletion",
+    "stale": "a superseded text reached somebody who asked later, or stayed the last one on a device that resumes",
+    "backward": "a watermark has gone back",
+    "behind": "in the end a watermark is not the greatest that was acknowledged",
+    "miscounted": "unread, as a list says it, is not what there is",
+    "differs": "in the end a member is shown something else than what is stored",
     "ghost": "shown online for longer than the lease after the last connection was gone",
     "absent": "shown offline for longer than the lease though connected",
     "disagree": "when all is quiet, a view of who is online differs from the truth",
@@ -42,8 +52,8 @@ KINDS = {
 
 def check(rows):
     index = Index(rows)
-    return [f for part in (check_acks, check_stored, check_delivery, check_late, check_sequences, check_presence,
-                           check_entry, check_handshakes, check_rest) for f in part(rows, index)]
+    return [f for part in (check_acks, check_stored, check_delivery, check_late, check_sequences, check_conversations,
+                           check_presence, check_entry, check_handshakes, check_rest) for f in part(rows, index)]
 
 
 def faults_of(rows):
@@ -64,7 +74,26 @@ class Index:
             self.sent.setdefault((r["user"], r["id"]), r)
             self.senders[r["user"], r["id"]].add(r["device"])
         self.stored = {r["message_id"]: r for r in rows["stored"]}
+        self.members = defaultdict(set)
+        for r in rows["members"]:
+            self.members[r["conversation"]].add(r["user"])
+        self.texts = defaultdict(set)
+        for r in rows["asked"]:
+            self.texts[r["message_id"]].add(r["md5"])
         self.faults = faults_of(rows)
+
+    def audience(self, stored):
+        """The users whom a stored message concerns."""
+        return {stored["sender"], stored["to"]} if stored["to"] else self.members[stored["conversation"]]
+
+    def devices_of(self, stored):
+        return set().union(*(self.of_user[user] for user in self.audience(stored)))
+
+    def is_text(self, number, md5):
+        """Whether the message was sent with this text, or somebody asked for it."""
+        stored = self.stored[number]
+        sent = self.sent.get((stored["sender"], stored["id"]))
+        return md5 in self.texts[number] or sent is not None and sent["md5"] == md5
 
     def fault_at(self, t):
         """What was on, or was the last one before."""
@@ -110,7 +139,8 @@ def check_stored(rows, index):
         sent = index.sent.get(key)
         if sent is None:
             yield Finding("phantom", f"{r['id']} is stored, and was never sent", r)
-        elif (sent["to"], sent["md5"]) != (r["to"], r["md5"]):
+        elif sent["to"] != r["to"] or not index.is_text(r["message_id"], r["md5"]) \
+                or r["deleted"] != (r["md5"] == records.EMPTY):
             yield Finding("changed", f"{r['id']} is not stored as it was sent", {"sent": sent, "stored": r})
 
 
@@ -123,15 +153,24 @@ def check_delivery(rows, index):
         if row is None:
             yield Finding("phantom", f"{r['message_id']} was received by {r['device']} and is not stored",
                           index.evidence(r))
-        elif (row["sender"], row["to"], row["md5"]) != (r["sender"], r["to"], r["md5"]):
+        elif (row["sender"], row["to"]) != (r["sender"], r["to"]) or not index.is_text(r["message_id"], r["md5"]) \
+                or r["deleted"] != (r["md5"] == records.EMPTY):
             yield Finding("changed", f"{r['message_id']} was not received as it is stored",
                           {"stored": row, "received": index.evidence(r)})
-        elif index.devices[r["device"]]["user"] not in (row["sender"], row["to"]):
+        elif index.devices[r["device"]]["user"] not in index.audience(row):
             yield Finding("phantom", f"{r['message_id']} was received by {r['device']}, whom it does not concern",
                           index.evidence(r))
+    for r in rows["changed"]:
+        row = index.stored.get(r["message_id"])
+        if row is None or index.devices[r["device"]]["user"] not in index.audience(row):
+            yield Finding("phantom", f"{r['device']} was told of a change of {r['message_id']}, which is not stored, "
+                                     f"or does not concern it", index.evidence(r))
+        elif not index.is_text(r["message_id"], r["md5"]) or r["deleted"] != (r["md5"] == records.EMPTY):
+            yield Finding("changed", f"{r['message_id']} was changed, as {r['device']} was told, to what nobody asked "
+                                     f"for", index.evidence(r))
     acked = {r["message_id"]: r for r in rows["acked"]}
     for number, row in index.stored.items():
-        due = index.of_user[row["to"]] | index.of_user[row["sender"]]
+        due = index.devices_of(row)
         # The connection that sent it has the acknowledgement; a stream has sent nothing.
         due -= {d for d in index.senders[row["sender"], row["id"]] if index.devices[d]["resume"] != "events"}
         for device in sorted(due):
@@ -145,6 +184,19 @@ def check_delivery(rows, index):
 LATE_S = 60     # no fault lasts for longer, with what has to be made up for behind it
 
 
+def placed(rows):
+    """Frames and acknowledgements, each by its place in the order of all changes, which is the id of
+    a message. The acknowledgement of a change that had been made before tells a later place, up to which
+    everything has been sent as well."""
+    changes = [{**r, "message_id": r["place"]} for r in rows["changed"]]
+    acks = [{**r, "message_id": r["upto"], "duplicate": False} for r in rows["made"] if r["upto"]]
+    return rows["received"] + changes, rows["acked"] + acks
+
+
+def check_conversations(rows, index):
+    return (Finding(*f) for f in conversations.check(rows, index))
+
+
 def check_late(rows, index):
     """A connection that stays open brings what is acknowledged meanwhile: nobody has to come back for
     it. Slow readers, which have not read all when they leave, are not counted."""
@@ -152,11 +204,12 @@ def check_late(rows, index):
     for r in rows["connections"]:
         if r["ev"] in ("open", "close"):
             open_[r["device"]][r["conn"]][r["ev"] == "close"] = r["t"]
-    acked = {}
+    frames, _ = placed(rows)
+    acked = conversations.acknowledged_places(rows)
     for r in rows["acked"]:
         acked.setdefault(r["message_id"], r["t"])
     first = {}
-    for r in rows["received"]:
+    for r in frames:
         first.setdefault((r["device"], r["message_id"]), r)
     for (device, number), r in first.items():
         t = acked.get(number)
@@ -172,11 +225,12 @@ def check_late(rows, index):
 def check_sequences(rows, index):
     """Order and repeats on each device: from connection to connection where its kind resumes, and on
     each connection alone where it does not."""
+    all_frames, all_acks = placed(rows)
     frames = defaultdict(lambda: defaultdict(list))
-    for r in rows["received"]:
+    for r in sorted(all_frames, key=lambda r: r["n"]):
         frames[r["device"]][r["conn"]].append(r)
     acks = defaultdict(list)
-    for r in rows["acked"]:
+    for r in all_acks:
         acks[r["device"], r["conn"]].append(r)
     resumed = {(r["device"], r["conn"]): r["n"] for r in rows["connections"] if r["ev"] == "resumed"}
     for name, device in sorted(index.devices.items()):
@@ -184,7 +238,7 @@ def check_sequences(rows, index):
             for conn, list_ in frames[name].items():
                 walk = Walk(name, device, index)
                 for r in list_:
-                    if r["via"] == "frame":
+                    if r.get("via") != "history":
                         yield from walk.take(r)
             continue
         walk = Walk(name, device, index)
@@ -219,7 +273,7 @@ class Walk:
         for r in live:
             yield from self.take(r)
         yield from self.ack_order(live, acks)
-        self.acked |= {a["message_id"] for a in acks}
+        self.acked |= {a["message_id"] for a in acks if "attempt" not in a}
 
     def take(self, r):
         number = r["message_id"]

@@ -7,9 +7,12 @@ back-off, and makes up for what it missed in the way of its kind:
   query     WebSocket, GET /ws?cursor=…
   frame     WebSocket, a resume frame first
   events    GET /events?cursor=…, and POST /messages to send
-  history   WebSocket without resume: GET /messages/:id?after=… of every conversation
+  history   WebSocket without resume: GET /messages/:id?after=… of every conversation; what is changed
+            meanwhile in what it has read it does not learn
   slow      as query (or history, where that is not among the chosen kinds), with a small buffer, and
             now and then it reads nothing for some seconds
+
+Meanwhile it changes what it has sent (changes.py), and says how far it has read (marks.py).
 """
 import asyncio
 import contextlib
@@ -18,7 +21,9 @@ import math
 import socket
 
 import wsclient
+from changes import Changes
 from lost import LOST, Away
+from marks import Marks
 from records import digest
 
 GIVE_UP = 8.0        # an attempt to connect, or a request
@@ -51,6 +56,8 @@ async def request(door, method, path, token=None, body=None, fields=()):
             status, head = await read_head(reader)
             if status == 503:
                 raise Away(head)
+            if status == 204:
+                return status, None
             if "content-length" in head:
                 text = await reader.readexactly(int(head["content-length"]))
             else:
@@ -61,6 +68,11 @@ async def request(door, method, path, token=None, body=None, fields=()):
         finally:
             writer.transport.abort()
     return await asyncio.wait_for(go(), GIVE_UP)
+
+
+def state_of(message):
+    """What a history or a frame says of the changes of a message."""
+    return {"edited": message.get("edited_at"), "deleted": message.get("deleted", False)}
 
 
 class User:
@@ -100,6 +112,7 @@ class User:
 
 class Device:
     resume = "history"
+    can_send_frames = True
 
     def __init__(self, user, kind, rng, tls):
         self.user, self.kind, self.rng, self.scene, self.tls = user, kind, rng, user.scene, tls
@@ -115,6 +128,9 @@ class Device:
         self.host = None
         self.duplicates = 0
         self.received = set()
+        self.conversations = {}     # other user -> number
+        self.latest = {}            # message -> (place in the order, md5): its state, as this device has it
+        self.changes, self.marks = Changes(self), Marks(self)
         self.record("run", ev="device", kind=kind, resume=self.resume, tls=tls)
 
     # --- what it writes down ---
@@ -128,10 +144,23 @@ class Device:
     def error(self, what):
         self.record("run", ev="error", what=f"{self.name} ({self.kind}): {what}")
 
+    def counted(self):
+        self.n += 1
+        return self.n
+
+    def is_waiting(self):
+        """For any answer."""
+        return bool(self.pending or self.changes.pending or self.marks.due)
+
     # --- its life ---
 
     def door(self, host):
         return host.tls if self.tls else host.plain
+
+    async def call(self, method, path, body=None):
+        """Some host, as this user."""
+        door = self.door(self.rng.choice(self.scene.hosts))
+        return await request(door, method, path, self.user.token, body)
 
     async def run(self):
         wait = 0.1
@@ -203,6 +232,10 @@ class Device:
         for id_ in list(self.pending):
             if id_ in self.pending and conn == self.conn:
                 await self.send(id_)
+        await self.changes.send_again(conn)
+
+    async def send_change(self, id_):
+        raise NotImplementedError
 
     def sending(self, id_):
         to, content = self.pending[id_]
@@ -210,10 +243,10 @@ class Device:
         return to, content
 
     def acked(self, id_, data):
-        self.n += 1
-        self.record("acked", conn=self.conn, n=self.n, id=id_, message_id=data["message_id"],
+        self.record("acked", conn=self.conn, n=self.counted(), id=id_, message_id=data["message_id"],
                     duplicate=data["duplicate"], cursor=data.get("cursor"))
-        self.pending.pop(id_, None)
+        if id_ in self.pending:
+            self.changes.mine[data["message_id"]] = self.pending.pop(id_)[0]
 
     async def later(self, id_):
         """After a temporary error."""
@@ -224,33 +257,61 @@ class Device:
 
     # --- receiving ---
 
-    def take(self, message_id, sender, to, content, via, cursor=None):
-        self.n += 1
-        if message_id in self.received:
+    def keep(self, message_id, place, md5):
+        self.latest[message_id] = max(self.latest.get(message_id, (0, "")), (place, md5))
+
+    def take(self, message, via, cursor=None, asked=None):
+        """A message as a history shows it."""
+        number, sender, to = message["id"], message["sender_id"], message["receiver_id"]
+        if number in self.received:
             self.duplicates += 1
-        self.received.add(message_id)
-        self.record("received", conn=self.conn, n=self.n, message_id=message_id, sender=sender, to=to,
-                    md5=digest(content), via=via, cursor=cursor)
+        self.received.add(number)
+        self.conversations[self.peer(sender, to)] = message["conversation_id"]
+        if sender != self.user.id:
+            self.marks.has_arrived(message["conversation_id"], number)
+        md5 = digest(message["content"])
+        self.keep(number, number, md5)
+        self.record("received", conn=self.conn, n=self.counted(), message_id=number, sender=sender, to=to, md5=md5,
+                    via=via, cursor=cursor, asked=asked, **state_of(message))
+
+    def take_change(self, content, data):
+        place, md5 = int(data["cursor"].split("-")[1]), digest(content)
+        self.keep(data["message_id"], place, md5)
+        self.record("changed", conn=self.conn, n=self.counted(), message_id=data["message_id"], place=place,
+                    conversation=data["conversation_id"], md5=md5, **state_of(data))
+        self.handled(data["cursor"])
+
+    def peer(self, sender, to):
+        return to if sender == self.user.id else sender
 
     def frame(self, frame):
         """Any frame from the server."""
         kind, data = frame.get("type"), frame.get("data", {})
         if kind == "message":
-            self.take(data["message_id"], data["sender_id"], data["receiver_id"], frame["content"], "frame",
-                      data["cursor"])
+            self.take({**data, "id": data["message_id"], "content": frame["content"]}, "frame", data["cursor"])
             self.handled(data["cursor"])
+        elif kind == "message_changed":
+            self.take_change(frame["content"], data)
         elif kind == "ack":
-            self.acked(frame["id"], data)
+            if "duplicate" in data:
+                self.acked(frame["id"], data)
+            else:
+                self.changes.made(frame["id"], data["cursor"])
             self.handled(data["cursor"])
+        elif kind == "receipt":
+            self.marks.receipt(data)
         elif kind == "resumed":
             self.event("resumed", n=self.n + 1, recovered=data["recovered"], cursor=data["cursor"])
             self.resumed(data["cursor"])
         elif kind == "error":
             if data.get("temporary") and frame.get("id") == "resume":
                 self.scene.spawn(self.ask_again(self.conn))
+            elif data.get("temporary") and frame.get("id") in self.changes.pending:
+                self.scene.spawn(self.changes.later(frame["id"]))
             elif data.get("temporary") and frame.get("id"):
                 self.scene.spawn(self.later(frame["id"]))
             else:
+                self.changes.refused(frame.get("id"))
                 self.error(json.dumps(frame))
         elif kind not in ("user_status", "ping", "pong"):
             self.error(f"what is this: {json.dumps(frame)[:200]}")
@@ -334,6 +395,11 @@ class WebSocket(Device):
                 await self.link.send(json.dumps({"type": "message", "id": id_, "content": content,
                                                  "data": {"receiver_id": to}}))
 
+    async def send_change(self, id_):
+        if self.link:
+            with contextlib.suppress(*LOST):
+                await self.link.send(self.changes.asking(id_).frame(id_))
+
     async def hang_up(self):
         """Politely, or by vanishing."""
         ws = self.link
@@ -392,6 +458,7 @@ class HistoryDevice(WebSocket):
         self.known = {}
         self.caught_up = set()
         self.live = {}
+        self.acknowledged = set()
         self.reading = None
 
     async def first(self, ws):
@@ -400,15 +467,16 @@ class HistoryDevice(WebSocket):
             self.reading.cancel()
         self.reading = self.scene.spawn(self.catch_up(self.conn))
 
-    def peer(self, sender, to):
-        return to if sender == self.user.id else sender
-
-    def take(self, message_id, sender, to, content, via, cursor=None):
-        super().take(message_id, sender, to, content, via, cursor)
-        peer = self.peer(sender, to)
-        self.live[peer] = max(self.live.get(peer, 0), message_id)
+    def take(self, message, via, cursor=None, asked=None):
+        super().take(message, via, cursor, asked)
+        peer, number = self.peer(message["sender_id"], message["receiver_id"]), message["id"]
+        self.live[peer] = max(self.live.get(peer, 0), number)
         if peer in self.caught_up:
-            self.known[peer] = max(self.known.get(peer, 0), message_id)
+            self.known[peer] = max(self.known.get(peer, 0), number)
+
+    def acked(self, id_, data):
+        super().acked(id_, data)
+        self.acknowledged.add(data["message_id"])
 
     async def catch_up(self, conn):
         for user in self.scene.users:
@@ -425,7 +493,7 @@ class HistoryDevice(WebSocket):
     async def read_page(self, peer):
         door = self.door(self.rng.choice(self.scene.hosts))
         # 0 is refused. Message 1 was the first of all, and everybody was connected then.
-        after, conn = max(1, self.known.get(peer, 0)), self.conn
+        after, conn, asked = max(1, self.known.get(peer, 0)), self.conn, self.scene.records.now()
         status, page = await request(door, "GET", f"/messages/{peer}?after={after}&limit=100", self.user.token)
         if status != 200:
             self.error(f"GET /messages answered {status} {page}")
@@ -434,8 +502,8 @@ class HistoryDevice(WebSocket):
             raise Away
         for m in page:
             # What this device sent itself it knows from the acknowledgement.
-            if not (m["sender_id"] == self.user.id and m["content"].startswith(f"{self.name}-")):
-                self.take(m["id"], m["sender_id"], m["receiver_id"], m["content"], "history")
+            if m["id"] not in self.acknowledged:
+                self.take(m, "history", asked=asked)
             self.known[peer] = max(self.known.get(peer, 0), m["id"])
         if len(page) < 100:
             self.caught_up.add(peer)
@@ -445,6 +513,7 @@ class HistoryDevice(WebSocket):
 class EventsDevice(Device):
     """Without WebSocket: a stream to read, requests to write."""
     resume = "events"
+    can_send_frames = False
 
     def __init__(self, *how):
         super().__init__(*how)
@@ -483,18 +552,23 @@ class EventsDevice(Device):
     async def send(self, id_):
         if id_ not in self.posting:
             self.posting.add(id_)
-            self.scene.spawn(self.post(id_))
+            self.scene.spawn(self.post(id_, self.pending, self.try_to_post))
 
-    async def post(self, id_):
+    async def send_change(self, id_):
+        if id_ not in self.posting:
+            self.posting.add(id_)
+            self.scene.spawn(self.post(id_, self.changes.pending, self.try_to_change))
+
+    async def post(self, id_, pending, attempt):
         """Until it is acknowledged, whatever becomes of the stream. After a failure one request at a
         time asks whether it works again."""
-        while id_ in self.pending:
+        while id_ in pending:
             if self.failing:
                 async with self.asking:
-                    if id_ in self.pending:
-                        await asyncio.sleep(await self.try_to_post(id_))
+                    if id_ in pending:
+                        await asyncio.sleep(await attempt(id_))
             else:
-                await asyncio.sleep(await self.try_to_post(id_))
+                await asyncio.sleep(await attempt(id_))
         self.posting.discard(id_)
 
     async def try_to_post(self, id_):
@@ -514,6 +588,20 @@ class EventsDevice(Device):
         if answer["duplicate"] != (status == 200):
             self.error(f"POST /messages: {status} with {answer}")
         self.acked(id_, answer)
+        return 0
+
+    async def try_to_change(self, id_):
+        try:
+            status, answer = await self.call(*self.changes.asking(id_).request())
+        except (*LOST, Away) as e:
+            self.failing = True
+            return getattr(e, "seconds", 0.3) + self.rng.uniform(0, 1)
+        self.failing = False
+        if status in (200, 204):
+            self.changes.made(id_)
+            return 0
+        self.error(f"a change of a message was answered with {status} {answer}")
+        self.changes.refused(id_)
         return 0
 
     async def hang_up(self):

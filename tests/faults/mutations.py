@@ -9,10 +9,12 @@
 A change returns what its finding must mention, or None where the records have nothing to change so.
 """
 import sys
+from collections import Counter
 
 sys.dont_write_bytecode = True
 
 import checker
+import conversations
 import presence
 import records
 
@@ -38,10 +40,10 @@ def middle(list_):
     return list_[len(list_) // 2] if list_ else None
 
 
-def in_order(rows, device):
-    """Its received rows, as the connection brought them, after "resumed" where it has to wait."""
+def in_order(rows, device, topic="received"):
+    """Its rows of this topic, as the connection brought them, after "resumed" where it has to wait."""
     begin = {r["conn"]: r["n"] for r in rows["connections"] if r["ev"] == "resumed" and r["device"] == device["device"]}
-    mine = [r for r in rows["received"] if r["device"] == device["device"]]
+    mine = [r for r in rows[topic] if r["device"] == device["device"]]
     if device["resume"] == "frame":
         mine = [r for r in mine if r["n"] >= begin.get(r["conn"], 1e9)]
     return sorted(mine, key=lambda r: (r["conn"], r["n"]))
@@ -229,6 +231,279 @@ def a_cursor_is_not_honoured(rows):
     return r["device"]
 
 
+# --- changes of messages ---
+
+def answered(rows):
+    """[(attempt, its acknowledgement)], in the order of the acknowledgements."""
+    asked = {conversations.attempt(r): r for r in rows["asked"]}
+    return [(asked[conversations.attempt(r)], r) for r in rows["made"]]
+
+
+def edited(rows):
+    """Such an attempt and acknowledgement of a message that is not deleted, and of which there is no other
+    attempt, so that nothing may supersede it; and what is stored."""
+    times = Counter(r["message_id"] for r in rows["asked"])
+    stored = {r["message_id"]: r for r in rows["stored"]}
+    return [(q, r, stored[q["message_id"]]) for q, r in answered(rows)
+            if times[q["message_id"]] == 1 and q["what"] == "edit"]
+
+
+def deletion(rows):
+    """The acknowledged attempt, and what is stored."""
+    q = middle([q for q, _ in answered(rows) if q["what"] == "delete"])
+    return q, next(r for r in rows["stored"] if r["message_id"] == q["message_id"])
+
+
+def text_sent(rows, stored):
+    return next(r["md5"] for r in rows["sent"] if (r["user"], r["id"]) == (stored["sender"], stored["id"]))
+
+
+def come_back(rows, device, **row):
+    """A connection of this device at the end, and a frame that it brings."""
+    t = presence.end_of(rows)
+    known = {"user": device["user"], "device": device["device"], "conn": 10**6}
+    rows["connections"] += [{**known, "ev": ev, "host": 0, "t": t + i / 10} for i, ev in enumerate(("begin", "open"))]
+    rows["changed"].append({**known, "n": 1, "edited": None, "deleted": False, "t": t + 1, **row})
+
+
+@causes("undone")
+def an_acknowledged_edit_is_not_stored(rows):
+    q, _, stored = middle(edited(rows))
+    stored.update(md5=text_sent(rows, stored), changed=None, edited=None)
+    return q["id"]
+
+
+@causes("undone")
+def an_older_text_comes_back(rows):
+    """As a change of its own, though each attempt to make it was over."""
+    q, _, stored = middle(edited(rows))
+    last = {**q, "id": "a-later-one", "md5": "1" * 32, "t": presence.end_of(rows)}
+    rows["asked"].append(last)
+    rows["made"].append({**last, "n": 10**9, "upto": None, "t": last["t"] + 0.1})
+    stored["changed"] += 1
+    return "a-later-one"
+
+
+@causes("undone")
+def a_deletion_is_undone(rows):
+    q, stored = deletion(rows)
+    stored.update(md5=text_sent(rows, stored), changed=10**9, deleted=False)
+    return q["id"]
+
+
+@causes("lost")
+def an_edited_message_is_not_stored(rows):
+    number = middle(edited(rows))[0]["message_id"]
+    rows["stored"] = [r for r in rows["stored"] if r["message_id"] != number]
+    return number
+
+
+@causes("changed")
+def a_text_that_nobody_asked_for(rows):
+    r = middle([r for r in rows["changed"] if not r["deleted"]])
+    r["md5"] = "0" * 32
+    return r["message_id"]
+
+
+@causes("changed")
+def a_deleted_message_keeps_its_text(rows):
+    q, stored = deletion(rows)
+    stored["md5"] = text_sent(rows, stored)
+    return stored["id"]
+
+
+@causes("phantom")
+def a_change_reaches_somebody_else(rows):
+    r = middle(rows["changed"])
+    stored = next(s for s in rows["stored"] if s["message_id"] == r["message_id"])
+    other = next(d for d in rows["run"] if d["ev"] == "device" and d["user"] not in (stored["sender"], stored["to"]))
+    rows["changed"].append({**r, "device": other["device"], "n": 10**9})
+    return f"{other['device']} was told of a change of {r['message_id']}"
+
+
+@causes("phantom")
+def an_acknowledgement_of_a_change_that_was_never_asked_for(rows):
+    rows["made"].append({**middle(rows["made"]), "id": "never-asked", "n": 10**9})
+    return "never-asked"
+
+
+@causes("unacknowledged")
+def a_change_is_never_acknowledged(rows):
+    rows["asked"].append({**middle(rows["asked"]), "id": "no-answer"})
+    return "no-answer"
+
+
+@causes("leaked")
+def a_deleted_text_is_resumed(rows):
+    q, stored = deletion(rows)
+    for device in resumes(rows).values():
+        if device["user"] == stored["to"]:
+            come_back(rows, device, message_id=q["message_id"], conversation=stored["conversation"], place=10**9,
+                      md5=text_sent(rows, stored))
+            return q["message_id"]
+
+
+@causes("stale")
+def a_superseded_text_is_resumed(rows):
+    told = {(r["message_id"], r["md5"]) for r in rows["changed"]}
+    q, _, stored = middle([x for x in edited(rows) if (x[0]["message_id"], x[0]["md5"]) in told])
+    for device in resumes(rows).values():
+        if device["user"] == stored["to"]:
+            come_back(rows, device, message_id=q["message_id"], conversation=stored["conversation"], place=0,
+                      md5=text_sent(rows, stored))
+            return f"{q['message_id']} was changed"
+
+
+@causes("stale")
+def the_last_change_never_comes(rows):
+    last = {r["message_id"]: r["changed"] for r in rows["stored"] if r["changed"]}
+    doers = {(r["device"], r["message_id"]) for r in rows["asked"]}
+    r = middle([r for r in rows["changed"] if last.get(r["message_id"]) == r["place"] and r["device"] in resumes(rows)
+                and (r["device"], r["message_id"]) not in doers])
+    if r is None:
+        return None
+    # Nor is it there when the message itself comes late.
+    stored = next(s for s in rows["stored"] if s["message_id"] == r["message_id"])
+    rows["changed"] = [x for x in rows["changed"] if (x["device"], x["place"]) != (r["device"], r["place"])]
+    for x in rows["received"]:
+        if (x["device"], x["message_id"]) == (r["device"], r["message_id"]):
+            x.update(md5=text_sent(rows, stored), edited=None, deleted=False)
+    return f"{r['device']} "
+
+
+@causes("order")
+def a_change_overtakes_a_message(rows):
+    """On the connection that brought both."""
+    for device in resumes(rows).values():
+        mine = in_order(rows, device)
+        for c in in_order(rows, device, "changed"):
+            before = [r for r in mine if r["conn"] == c["conn"] and r["n"] < c["n"] and r["message_id"] < c["place"]]
+            if before:
+                c["n"] = before[-1]["n"] - 0.5
+                return before[-1]["message_id"]
+
+
+@causes("doubled")
+def a_change_comes_again(rows):
+    for device in resumes(rows).values():
+        for c in in_order(rows, device, "changed")[-1:]:
+            rows["changed"].append({**c, "n": c["n"] + 0.5})
+            return c["place"]
+
+
+@causes("order")
+def the_acknowledgement_of_a_change_overtakes(rows):
+    for device in resumes(rows).values():
+        mine = in_order(rows, device)
+        for a in rows["made"]:
+            if a["device"] != device["device"] or device["resume"] == "events":
+                continue
+            before = [r for r in mine if r["conn"] == a["conn"] and r["message_id"] < a["upto"]]
+            if before:
+                a["n"] = before[-1]["n"] - 0.5
+                return before[-1]["message_id"]
+
+
+@causes("late")
+def a_change_waits_for_the_next_connection(rows):
+    slow = {d["device"] for d in rows["run"] if d["ev"] == "device" and d["kind"] == "slow"}
+    made = {(q["message_id"], q["md5"]): a for q, a in answered(rows)}
+    known = conversations.acknowledged_places(rows)
+    r = middle([r for r in rows["changed"] if r["place"] in known and r["device"] not in slow])
+    made[r["message_id"], r["md5"]]["t"] = r["t"]
+    for c in rows["connections"]:
+        if c["ev"] == "close" and (c["device"], c["conn"]) == (r["device"], r["conn"]):
+            c["t"] = r["t"] + checker.LATE_S
+    r["conn"] += 1000
+    return r["place"]
+
+
+# --- watermarks, unread, and what members are shown ---
+
+@causes("backward")
+def a_list_is_behind_a_receipt(rows):
+    lists = [r for r in rows["shown"] if r["via"] == "list"]
+    for r in lists:
+        if r["read"] and any((x["conversation"], x["member"]) == (r["conversation"], r["member"])
+                             and x["read"] >= r["read"] and x["t"] < r["asked"] for x in rows["shown"]):
+            r["read"] = 0
+            return f"user {r['member']} had read conversation {r['conversation']}"
+
+
+@causes("backward")
+def a_watermark_that_was_shown_is_lost(rows):
+    r = middle([r for r in rows["shown"] if r["delivered"]])
+    member = next(m for m in rows["members"] if (m["conversation"], m["user"]) == (r["conversation"], r["member"]))
+    member["delivered"] = 0
+    return f"user {r['member']} was shown to have delivered conversation {r['conversation']}"
+
+
+@causes("behind")
+def the_greatest_watermark_is_not_stored(rows):
+    r = middle(rows["said"])
+    rows["said"].append({**r, "reads": True, "message_id": 10**9})
+    return f"user {r['user']} has read conversation {r['conversation']}"
+
+
+@causes("behind")
+def a_watermark_moves_by_itself(rows):
+    r = middle(rows["members"])
+    r["delivered"] += 1
+    return f"user {r['user']} has delivered conversation {r['conversation']}"
+
+
+@causes("miscounted")
+def one_too_many_is_unread(rows):
+    r = middle([r for r in rows["views"] if r["ev"] == "conversation"])
+    r["unread"] += 1
+    return f"user {r['user']} "
+
+
+@causes("differs")
+def a_history_shows_an_older_text(rows):
+    stored = next(r for r in rows["stored"] if r["changed"] and not r["deleted"])
+    r = next(r for r in rows["views"] if r["ev"] == "message" and r["message_id"] == stored["message_id"])
+    r.update(md5=text_sent(rows, stored), edited=None)
+    return f"the message {r['message_id']}"
+
+
+@causes("differs")
+def a_history_shows_another_time(rows):
+    r = middle([r for r in rows["views"] if r["ev"] == "message" and r["edited"]])
+    r["edited"] = "2001-01-01T00:00:00.000Z"
+    return f"the message {r['message_id']}"
+
+
+@causes("differs")
+def a_history_lacks_a_message(rows):
+    r = middle([r for r in rows["views"] if r["ev"] == "message"])
+    rows["views"].remove(r)
+    return f"the message {r['message_id']}"
+
+
+@causes("differs")
+def a_history_shows_somebody_elses_message(rows):
+    r = middle([r for r in rows["views"] if r["ev"] == "message"])
+    of = {m["user"] for m in rows["members"] if m["conversation"] == r["conversation"]}
+    other = next(m["user"] for m in rows["members"] if m["user"] not in of)
+    rows["views"].append({**r, "user": other})
+    return f"user {other} "
+
+
+@causes("differs")
+def a_member_is_shown_with_an_older_watermark(rows):
+    r = middle([r for r in rows["views"] if r["ev"] == "member" and r["delivered"]])
+    r["delivered"] -= 1
+    return f"the member {r['member']}"
+
+
+@causes("differs")
+def the_list_has_not_the_last_message(rows):
+    r = middle([r for r in rows["views"] if r["ev"] == "conversation"])
+    r["last"] -= 1
+    return f"the conversation {r['conversation']}"
+
+
 # --- presence ---
 
 def long_absence(rows):
@@ -365,8 +640,8 @@ def an_answer_that_nothing_explains(rows):
 # --- a small record ---
 
 def small():
-    """Four devices of three users, one of each way to resume, ten messages, and a user who leaves; two
-    hosts, one of which gets another certificate."""
+    """Four devices of three users, one of each way to resume, ten messages, some of which are changed, and
+    a user who leaves; two hosts, one of which gets another certificate."""
     rows = {topic: [] for topic in records.TOPICS}
     devices = [(1, "1.0", "query"), (2, "2.0", "frame"), (2, "2.1", "history"), (3, "3.0", "events")]
     rows["run"].append({"ev": "constants", "lease": 10, "allowance": 2, "t": 0})
@@ -397,11 +672,16 @@ def small():
                              "md5": message["md5"], "t": t})
         rows["acked"].append({"user": sender, **count(device), "id": f"{device}-{number}", "message_id": number,
                               "duplicate": False, "t": t + 0.1})
-        rows["stored"].append({"message_id": number, "id": f"{device}-{number}", **message, "t": 70})
+        rows["stored"].append({"message_id": number, "id": f"{device}-{number}", **message, **UNCHANGED,
+                               "conversation": CONVERSATIONS[frozenset((sender, to))], "t": 70})
         for user, receiver, resume in devices:
             if user in (sender, to) and (receiver != device or resume == "events"):
                 rows["received"].append({"user": user, **count(receiver), "message_id": number, **message,
-                                         "cursor": f"x-{number}", "via": "frame", "t": t + 0.1})
+                                         "edited": None, "deleted": False, "cursor": f"x-{number}", "via": "frame",
+                                         "asked": None, "t": t + 0.1})
+    add_changes(rows, devices, count)
+    add_marks(rows)
+    add_views(rows)
     rows["connections"].append({"ev": "close", "user": 3, "device": "3.0", "conn": 1, "host": 0, "t": 40})
     rows["seen"] = [{"ev": "watch", "observer": 0, "on": True, "t": 0.1},
                     {"ev": "view", "observer": 0, "online": [], "t": 0.2}]
@@ -413,6 +693,59 @@ def small():
     rows["run"] += [{"ev": "settled", "online": [1, 2], "out": [], "t": 58}, {"ev": "end", "t": 61}]
     add_tls(rows)
     return rows
+
+
+CONVERSATIONS = {frozenset((1, 2)): 1, frozenset((2, 3)): 2, frozenset((1, 3)): 3}
+UNCHANGED = {"changed": None, "edited": None, "deleted": False}
+
+
+def add_changes(rows, devices, count):
+    """Three texts and a deletion; the stream's own way to ask, HTTP, tells no place."""
+    stored = {r["message_id"]: r for r in rows["stored"]}
+    for place, (number, device, what) in enumerate(((4, "1.0", "edit"), (7, "1.0", "edit"), (6, "3.0", "edit"),
+                                                    (5, "2.0", "delete")), 11):
+        t, r = 20 + place, stored[number]
+        change = {"message_id": number, "conversation": r["conversation"]}
+        new = {"md5": f"{place:032x}" if what == "edit" else records.EMPTY, "edited": f"at {t}",
+               "deleted": what == "delete"}
+        asked = {"user": r["sender"], "device": device, "id": f"{device}-e{place}", "attempt": 1, **change}
+        rows["asked"].append({**asked, "conn": 1, "what": what, "md5": new["md5"], "t": t})
+        rows["made"].append({**asked, **count(device), "upto": None if device == "3.0" else place, "t": t + 0.1})
+        rows["changed"] += [{"user": user, **count(receiver), **change, "place": place, **new, "t": t + 0.1}
+                            for user, receiver, _ in devices if user in (r["sender"], r["to"])]
+        r.update(new, changed=place)
+
+
+def add_marks(rows):
+    """One has got all and read some, the other only got it."""
+    for user, device, number, reads in (1, "1.0", 9, False), (2, "2.0", 8, True):
+        rows["said"].append({"user": user, "device": device, "conversation": 1, "reads": reads, "message_id": number,
+                             "t": 45})
+    marks = [{"conversation": 1, "member": 1, "read": 0, "delivered": 9},
+             {"conversation": 1, "member": 2, "read": 8, "delivered": 8}]
+    for user, device in (1, "1.0"), (2, "2.0"):
+        rows["shown"] += [{"user": user, "device": device, "conn": 1, **m, "via": via, "asked": asked, "t": t}
+                          for m in marks for via, asked, t in (("receipt", None, 46), ("list", 49, 50))]
+    for users, conversation in CONVERSATIONS.items():
+        for user in sorted(users):
+            mark = next((m for m in marks if (m["conversation"], m["member"]) == (conversation, user)), {})
+            rows["members"].append({"conversation": conversation, "user": user, "read": mark.get("read", 0),
+                                    "delivered": mark.get("delivered", 0), "t": 70})
+    for r in rows["members"]:
+        here = [m for m in rows["stored"] if m["conversation"] == r["conversation"]]
+        since = max([r["read"], *(m["message_id"] for m in here if m["sender"] == r["user"])])
+        r["unread"] = sum(m["message_id"] > since and not m["deleted"] for m in here)
+
+
+def add_views(rows):
+    for r in rows["members"]:
+        view = {"user": r["user"], "conversation": r["conversation"], "t": 57}
+        here = [m for m in rows["stored"] if m["conversation"] == r["conversation"]]
+        rows["views"].append({**view, "ev": "conversation", "unread": r["unread"], "last": here[-1]["message_id"]})
+        rows["views"] += [{**view, "ev": "member", "member": m["user"], "read": m["read"], "delivered": m["delivered"]}
+                          for m in rows["members"] if m["conversation"] == r["conversation"]]
+        rows["views"] += [{**view, "ev": "message", **{k: m[k] for k in ("message_id", "md5", "edited", "deleted")}}
+                          for m in here]
 
 
 def add_tls(rows):

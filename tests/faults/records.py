@@ -6,8 +6,24 @@ rises with each attempt of a device, "n" counts the frames that one connection b
 
   sent         each attempt: user, device, conn, id, to, md5
   acked        each acknowledgement: user, device, conn, n, id, message_id, duplicate
-  stored       the table of the database that survived: message_id, sender, to, id, md5
-  received     user, device, conn, n, message_id, sender, to, md5, via ("frame" or "history")
+  asked        each attempt to change a message: user, device, conn, id, attempt (a number), message_id,
+               conversation, what ("edit" or "delete"), md5 (of the new text; of a deleted one, none)
+  made         each acknowledgement of one: user, device, conn, n, id, attempt, message_id, upto (the
+               place in the order up to which the connection then had everything; null by HTTP)
+  said         each watermark that a device said: user, device, conversation, reads (or it only
+               arrived), message_id
+  shown        watermarks as a device saw them: user, device, conn, conversation, member, read,
+               delivered, via ("receipt", "list", or "put": acknowledged), asked (null of a receipt)
+  stored       the table of the database that survived: message_id, sender, to, id, md5, conversation,
+               changed, edited (both null where it is as it was sent), deleted
+  members      and that of its members: conversation, user, read, delivered, unread (see views.py)
+  views        what each user was shown at the end: user, conversation, and ev: conversation (unread,
+               last: a message_id), member (member, read, delivered), message (message_id, md5,
+               edited, deleted)
+  received     user, device, conn, n, message_id, sender, to, md5, edited, deleted, via ("frame" or
+               "history"), asked (of a history: when)
+  changed      each frame that says that a message was changed: user, device, conn, n, message_id,
+               conversation, place, md5, edited, deleted
   connections  ev: begin, open, resumed (recovered, n), close, failed; user, device, conn, host
   handshakes   of TLS: host, began, how ("good", "failed", or why the certificate was not verified),
                certificate (its serial number where all is good)
@@ -24,11 +40,15 @@ import json
 import os
 import time
 
-TOPICS = ("sent", "acked", "stored", "received", "connections", "handshakes", "seen", "run")
+TOPICS = ("sent", "acked", "asked", "made", "said", "shown", "stored", "members", "views", "received", "changed",
+          "connections", "handshakes", "seen", "run")
 
 
 def digest(content):
     return hashlib.md5(content.encode()).hexdigest()
+
+
+EMPTY = digest("")      # what a deleted message has
 
 
 class Records:

@@ -28,6 +28,12 @@ def figures(rows):
     f["acked"] = len({(r["user"], r["id"]) for r in rows["acked"]})
     f["stored"] = len(rows["stored"])
     f["frames"] = len(rows["received"])
+    f["changes"] = len({(r["device"], r["id"]) for r in rows["asked"]})
+    f["changes_made"] = len({(r["device"], r["id"]) for r in rows["made"]})
+    f["changes_told"] = len(rows["changed"])
+    f["said"] = len(rows["said"])
+    f["shown"] = len(rows["shown"])
+    f["views"] = len(rows["views"])
     opened = {(r["device"], r["conn"]): r["t"] for r in rows["connections"] if r["ev"] == "open"}
     host = {(r["device"], r["conn"]): r["host"] for r in rows["connections"] if r["ev"] == "open"}
     f["connections"] = len(opened)
@@ -78,6 +84,10 @@ def tables(f):
              [(name, str(f[key])) for key, name in [
                  ("sent", "messages sent"), ("attempts", "attempts to send them"), ("acked", "acknowledged"),
                  ("stored", "stored"), ("delivered", "delivered, once for each device"),
+                 ("changes", "changes of messages asked for"), ("changes_made", "changes acknowledged"),
+                 ("changes_told", "changes told, once for each device"), ("said", "watermarks said"),
+                 ("shown", "watermarks shown, in receipts and lists"),
+                 ("views", "what members were shown in the end"),
                  ("connections", "connections opened"), ("handshakes", "handshakes of TLS"),
                  ("repeats", "repeats seen by clients without resume"),
                  ("repeats_resumed", "repeats seen by clients with resume")]])]

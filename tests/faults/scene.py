@@ -8,6 +8,7 @@ import secrets
 
 import clients
 import faults
+import views
 from doors import Authority
 from hosts import Database, Host, Reaper
 from lost import LOST, Away
@@ -101,6 +102,8 @@ class Scene:
         self.talking = True
         for device in self.devices():
             self.spawn(device.talk())
+            self.spawn(device.changes.live())
+            self.spawn(device.marks.live())
 
     def send_away(self, host, seconds):
         """Half of those who are connected to this host alone leave, and the host, which is in trouble,
@@ -151,19 +154,18 @@ class Scene:
         self.say(f"{self.records.now():7.1f}  gave up waiting: {name}")
         return False
 
-    async def read_stored(self):
-        """Of our users only; the columns as the records have them."""
-        ids = ",".join(str(u.id) for u in self.users)
-        text = await self.database.query(
-            f"select id, sender_id, receiver_id, client_id, md5(content) from chatd.messages "
-            f"where sender_id in ({ids}) or receiver_id in ({ids}) order by id")
-        return [line.split("\t") for line in text.splitlines()]
+    def has_all_of(self, device, m):
+        """Of what the database has of a message, whether this device, which should, has it."""
+        sent_it = device.resume != "events" and m.id.startswith(f"{device.name}-")
+        if not sent_it and m.message_id not in device.received:
+            return False
+        # Without resume a change may have been missed.
+        return not m.changed or device.resume == "history" or device.latest.get(m.message_id, (0, ""))[1] == m.md5
 
     async def everything_arrived(self):
         for _ in range(60):
-            due = [(int(n), {int(s), int(r)}, c) for n, s, r, c, _ in await self.read_stored()]
-            if all(n in d.received or d.user.id not in who or d.resume != "events" and c.startswith(f"{d.name}-")
-                   for n, who, c in due for d in self.devices()):
+            due = await views.read_messages(self.database, self.users)
+            if all(self.has_all_of(d, m) for m in due for d in self.devices() if d.user.id in (m.sender, m.to)):
                 return
             await asyncio.sleep(1)
         self.say(f"{self.records.now():7.1f}  gave up waiting: everything has arrived")
@@ -175,8 +177,10 @@ class Scene:
         for user in self.users:
             user.present.set()
         await asyncio.gather(*(self.enter(door) for host in self.hosts for door in (host.plain, host.tls)))
-        await self.wait(lambda: not any(d.pending for d in self.devices()), 90, "everything is acknowledged")
+        await self.wait(lambda: not any(d.is_waiting() for d in self.devices()), 90, "everything is acknowledged")
         await self.everything_arrived()
+        if not await views.look_at_all(self.users):
+            self.records.add("run", ev="error", what="the members were not shown all that there is in the end")
         for user in self.users[::2]:
             await user.leave()
         await self.wait(lambda: all(d.link for u in self.users[1::2] for d in u.devices), 30, "the others are there")
@@ -211,8 +215,10 @@ class Scene:
             await asyncio.sleep(0.1)
         for name in names.splitlines():
             self.records.add("run", ev="left", what=f"a connection to PostgreSQL: {name}")
-        for number, sender, to, id_, md5 in await self.read_stored():
-            self.records.add("stored", message_id=int(number), sender=int(sender), to=int(to), id=id_, md5=md5)
+        for message in await views.read_messages(self.database, self.users):
+            self.records.add("stored", **vars(message))
+        async for member in views.read_members(self.database, self.users):
+            self.records.add("members", **member)
         for host in self.hosts:
             host.end_network()
         await self.database.stop()
