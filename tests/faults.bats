@@ -166,6 +166,22 @@ PY
     mutated the_receiver_is_another
 }
 
+@test "the checker sees: a member of a group does not get a message" {
+    mutated a_member_of_a_group_does_not_get_a_message
+}
+
+@test "the checker sees: a message of a group reaches somebody else" {
+    mutated a_message_of_a_group_reaches_somebody_else
+}
+
+@test "the checker sees: a message goes to another group" {
+    mutated a_message_goes_to_another_group
+}
+
+@test "the checker sees: whoever joins has read what comes then" {
+    mutated whoever_joins_has_read_what_comes_then
+}
+
 @test "the checker sees: a frame comes again on the next connection" {
     mutated a_frame_comes_again_on_the_next_connection
 }

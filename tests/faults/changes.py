@@ -45,7 +45,7 @@ class Changes:
     def __init__(self, device):
         self.device = device
         self.pending = {}           # id -> Change, until acknowledged
-        self.mine = {}              # message -> conversation's other side; acknowledged and not deleted
+        self.mine = {}              # message -> key of its addressee; acknowledged and not deleted
         self.count = 0
 
     async def live(self):

@@ -139,7 +139,8 @@ def check_stored(rows, index):
         sent = index.sent.get(key)
         if sent is None:
             yield Finding("phantom", f"{r['id']} is stored, and was never sent", r)
-        elif sent["to"] != r["to"] or not index.is_text(r["message_id"], r["md5"]) \
+        elif sent["to"] != r["to"] or sent.get("group") not in (None, r["conversation"]) \
+                or not index.is_text(r["message_id"], r["md5"]) \
                 or r["deleted"] != (r["md5"] == records.EMPTY):
             yield Finding("changed", f"{r['id']} is not stored as it was sent", {"sent": sent, "stored": r})
 
@@ -153,8 +154,8 @@ def check_delivery(rows, index):
         if row is None:
             yield Finding("phantom", f"{r['message_id']} was received by {r['device']} and is not stored",
                           index.evidence(r))
-        elif (row["sender"], row["to"]) != (r["sender"], r["to"]) or not index.is_text(r["message_id"], r["md5"]) \
-                or r["deleted"] != (r["md5"] == records.EMPTY):
+        elif any(row[k] != r[k] for k in ("sender", "to", "conversation")) \
+                or not index.is_text(r["message_id"], r["md5"]) or r["deleted"] != (r["md5"] == records.EMPTY):
             yield Finding("changed", f"{r['message_id']} was not received as it is stored",
                           {"stored": row, "received": index.evidence(r)})
         elif index.devices[r["device"]]["user"] not in index.audience(row):

@@ -1,8 +1,8 @@
 """The users and their devices: what a careful client does, and everything it sees written down.
 
-A device sends numbered messages under ids, and again under the same id after a temporary error or a
-lost connection until they are acknowledged. It connects to some host, always over TLS or never, with
-back-off, and makes up for what it missed in the way of its kind:
+A device sends numbered messages, to users and groups, under ids, and again under the same id after a
+temporary error or a lost connection until they are acknowledged. It connects to some host, always
+over TLS or never, with back-off, and makes up for what it missed in the way of its kind:
 
   query     WebSocket, GET /ws?cursor=…
   frame     WebSocket, a resume frame first
@@ -29,6 +29,7 @@ from records import digest
 GIVE_UP = 8.0        # an attempt to connect, or a request
 LONGEST_WAIT = 2.0   # until the next attempt, unless the host asks for more
 IN_FLIGHT = 20       # messages of a device that wait for their acknowledgement
+TO_GROUPS = 0.2      # of the messages of those who are in any
 
 
 async def read_head(reader):
@@ -75,12 +76,28 @@ def state_of(message):
     return {"edited": message.get("edited_at"), "deleted": message.get("deleted", False)}
 
 
+class Group:
+    """Of some users, who stay its members."""
+    to = None
+
+    def __init__(self, number, members):
+        self.number, self.members = number, members
+        self.key = -number              # among all to whom somebody writes
+        self.names = {"conversation_id": number}
+        self.history = f"/conversations/{number}/messages"
+        self.posts = self.history, {}   # path, and what the body needs beside the content
+
+
 class User:
     """present: whether his devices are to be connected."""
 
     def __init__(self, scene, answer):
         self.scene = scene
         self.id, self.token, self.name = answer["user"]["id"], answer["token"], answer["user"]["username"]
+        self.to = self.key = self.id
+        self.names = {"receiver_id": self.id}
+        self.history = f"/messages/{self.id}"
+        self.posts = "/messages", self.names
         self.devices = []
         self.present = asyncio.Event()
         self.present.set()
@@ -121,14 +138,14 @@ class Device:
         self.conn = 0
         self.n = 0                  # frames on this connection
         self.cursor = None
-        self.pending = {}           # id -> (receiver, content), until acknowledged
+        self.pending = {}           # id -> (user or group, content), until acknowledged
         self.count = 0
         self.over = 0               # the last connection that is known to have ended
         self.link = None            # what the open connection is, None while there is none
         self.host = None
         self.duplicates = 0
         self.received = set()
-        self.conversations = {}     # other user -> number
+        self.conversations = {}     # key of an addressee -> number
         self.latest = {}            # message -> (place in the order, md5): its state, as this device has it
         self.changes, self.marks = Changes(self), Marks(self)
         self.record("run", ev="device", kind=kind, resume=self.resume, tls=tls)
@@ -208,8 +225,13 @@ class Device:
         while True:
             await asyncio.sleep(self.rng.expovariate(self.scene.rate))
             if self.user.present.is_set() and self.scene.talking and len(self.pending) < IN_FLIGHT:
-                others = [u for u in self.scene.users if u is not self.user]
-                await self.write(self.rng.choice(others), self.some_text())
+                await self.write(self.somebody(), self.some_text())
+
+    def somebody(self):
+        groups = self.scene.groups_of(self.user)
+        if groups and self.rng.random() < TO_GROUPS:
+            return self.rng.choice(groups)
+        return self.rng.choice([u for u in self.scene.users if u is not self.user])
 
     def some_text(self):
         r = self.rng.random()
@@ -220,7 +242,7 @@ class Device:
     async def write(self, to, text):
         self.count += 1
         id_ = f"{self.name}-{self.count}"
-        self.pending[id_] = to.id, f"{id_} {text}"
+        self.pending[id_] = to, f"{id_} {text}"
         await self.send(id_)
 
     async def send(self, id_):
@@ -239,14 +261,15 @@ class Device:
 
     def sending(self, id_):
         to, content = self.pending[id_]
-        self.record("sent", conn=self.conn, id=id_, to=to, md5=digest(content))
+        group = None if to.to else to.number
+        self.record("sent", conn=self.conn, id=id_, to=to.to, group=group, md5=digest(content))
         return to, content
 
     def acked(self, id_, data):
         self.record("acked", conn=self.conn, n=self.counted(), id=id_, message_id=data["message_id"],
                     duplicate=data["duplicate"], cursor=data.get("cursor"))
         if id_ in self.pending:
-            self.changes.mine[data["message_id"]] = self.pending.pop(id_)[0]
+            self.changes.mine[data["message_id"]] = self.pending.pop(id_)[0].key
 
     async def later(self, id_):
         """After a temporary error."""
@@ -262,17 +285,18 @@ class Device:
 
     def take(self, message, via, cursor=None, asked=None):
         """A message as a history shows it."""
-        number, sender, to = message["id"], message["sender_id"], message["receiver_id"]
+        number, sender, to = message["id"], message["sender_id"], message.get("receiver_id")
         if number in self.received:
             self.duplicates += 1
         self.received.add(number)
-        self.conversations[self.peer(sender, to)] = message["conversation_id"]
+        self.conversations[self.where(message)] = message["conversation_id"]
         if sender != self.user.id:
             self.marks.has_arrived(message["conversation_id"], number)
         md5 = digest(message["content"])
         self.keep(number, number, md5)
-        self.record("received", conn=self.conn, n=self.counted(), message_id=number, sender=sender, to=to, md5=md5,
-                    via=via, cursor=cursor, asked=asked, **state_of(message))
+        self.record("received", conn=self.conn, n=self.counted(), message_id=number, sender=sender, to=to,
+                    conversation=message["conversation_id"], md5=md5, via=via, cursor=cursor, asked=asked,
+                    **state_of(message))
 
     def take_change(self, content, data):
         place, md5 = int(data["cursor"].split("-")[1]), digest(content)
@@ -281,8 +305,10 @@ class Device:
                     conversation=data["conversation_id"], md5=md5, **state_of(data))
         self.handled(data["cursor"])
 
-    def peer(self, sender, to):
-        return to if sender == self.user.id else sender
+    def where(self, message):
+        """The key of whom this user writes to there."""
+        sender, to = message["sender_id"], message.get("receiver_id")
+        return -message["conversation_id"] if not to else to if sender == self.user.id else sender
 
     def frame(self, frame):
         """Any frame from the server."""
@@ -313,6 +339,8 @@ class Device:
             else:
                 self.changes.refused(frame.get("id"))
                 self.error(json.dumps(frame))
+        elif kind in ("conversation", "member"):
+            self.handled(data["cursor"])
         elif kind not in ("user_status", "ping", "pong"):
             self.error(f"what is this: {json.dumps(frame)[:200]}")
 
@@ -393,7 +421,7 @@ class WebSocket(Device):
         if self.link:
             with contextlib.suppress(*LOST):
                 await self.link.send(json.dumps({"type": "message", "id": id_, "content": content,
-                                                 "data": {"receiver_id": to}}))
+                                                 "data": to.names}))
 
     async def send_change(self, id_):
         if self.link:
@@ -469,34 +497,34 @@ class HistoryDevice(WebSocket):
 
     def take(self, message, via, cursor=None, asked=None):
         super().take(message, via, cursor, asked)
-        peer, number = self.peer(message["sender_id"], message["receiver_id"]), message["id"]
-        self.live[peer] = max(self.live.get(peer, 0), number)
-        if peer in self.caught_up:
-            self.known[peer] = max(self.known.get(peer, 0), number)
+        where, number = self.where(message), message["id"]
+        self.live[where] = max(self.live.get(where, 0), number)
+        if where in self.caught_up:
+            self.known[where] = max(self.known.get(where, 0), number)
 
     def acked(self, id_, data):
         super().acked(id_, data)
         self.acknowledged.add(data["message_id"])
 
     async def catch_up(self, conn):
-        for user in self.scene.users:
-            while user is not self.user and user.id not in self.caught_up:
+        for where in [*(u for u in self.scene.users if u is not self.user), *self.scene.groups_of(self.user)]:
+            while where.key not in self.caught_up:
                 if conn != self.conn or not self.link:
                     return
                 try:
-                    await self.read_page(user.id)
+                    await self.read_page(where)
                 except Away as e:
                     await asyncio.sleep(e.seconds + self.rng.uniform(0, 1))
                 except LOST:
                     await asyncio.sleep(self.rng.uniform(0.2, 0.6))
 
-    async def read_page(self, peer):
+    async def read_page(self, where):
         door = self.door(self.rng.choice(self.scene.hosts))
         # 0 is refused. Message 1 was the first of all, and everybody was connected then.
-        after, conn, asked = max(1, self.known.get(peer, 0)), self.conn, self.scene.records.now()
-        status, page = await request(door, "GET", f"/messages/{peer}?after={after}&limit=100", self.user.token)
+        after, conn, asked = max(1, self.known.get(where.key, 0)), self.conn, self.scene.records.now()
+        status, page = await request(door, "GET", f"{where.history}?after={after}&limit=100", self.user.token)
         if status != 200:
-            self.error(f"GET /messages answered {status} {page}")
+            self.error(f"GET {where.history} answered {status} {page}")
             raise Away
         if conn != self.conn:
             raise Away
@@ -504,10 +532,10 @@ class HistoryDevice(WebSocket):
             # What this device sent itself it knows from the acknowledgement.
             if m["id"] not in self.acknowledged:
                 self.take(m, "history", asked=asked)
-            self.known[peer] = max(self.known.get(peer, 0), m["id"])
+            self.known[where.key] = max(self.known.get(where.key, 0), m["id"])
         if len(page) < 100:
-            self.caught_up.add(peer)
-            self.known[peer] = max(self.known.get(peer, 0), self.live.get(peer, 0))
+            self.caught_up.add(where.key)
+            self.known[where.key] = max(self.known.get(where.key, 0), self.live.get(where.key, 0))
 
 
 class EventsDevice(Device):
@@ -576,8 +604,9 @@ class EventsDevice(Device):
         to, content = self.sending(id_)
         try:
             door = self.door(self.rng.choice(self.scene.hosts))
-            status, answer = await request(door, "POST", "/messages", self.user.token,
-                                           {"receiver_id": to, "content": content}, [f"Idempotency-Key: {id_}"])
+            path, body = to.posts
+            status, answer = await request(door, "POST", path, self.user.token, {**body, "content": content},
+                                           [f"Idempotency-Key: {id_}"])
         except (*LOST, Away) as e:
             self.failing = True
             return getattr(e, "seconds", 0.3) + self.rng.uniform(0, 1)

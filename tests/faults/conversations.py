@@ -198,12 +198,13 @@ def greatest_said(rows):
 
 def check_watermarks(rows, index):
     """Clients go on until each is acknowledged: then the greatest that was said is the greatest that
-    was acknowledged, and is there in the end. It is nobody's but its member's to move."""
+    was acknowledged, and is there in the end. It is nobody's but its member's to move; those of whoever
+    joins a group begin there."""
     said, stored = greatest_said(rows), {}
     for r in rows["members"]:
         stored[r["conversation"], r["user"]] = [r["read"], r["delivered"]]
         for which, has, was in zip(WHICH, stored[r["conversation"], r["user"]], said[r["conversation"], r["user"]]):
-            if has != was:
+            if has != max(was, r["joined"]):
                 yield "behind", f"user {r['user']} has {which} conversation {r['conversation']} up to {has}, " \
                                 f"and said {was}", r
     for r in rows["shown"]:

@@ -55,9 +55,11 @@ class Marks:
             device.error(f"GET /conversations answered {status} {answer}")
             return
         for c in answer["conversations"]:
+            self.see(c["id"], self.user, c["read_upto"], c["delivered_upto"], "list", asked)
+            if c["kind"] == "group":
+                continue
             peer = c["peer"]
             device.conversations[peer["id"]] = c["id"]
-            self.see(c["id"], self.user, c["read_upto"], c["delivered_upto"], "list", asked)
             self.see(c["id"], peer["id"], peer["read_upto"], peer["delivered_upto"], "list", asked)
 
     # --- what is said ---

@@ -40,6 +40,12 @@ def middle(list_):
     return list_[len(list_) // 2] if list_ else None
 
 
+def stranger(rows, conversation):
+    """A device of somebody who is not in it."""
+    of = {m["user"] for m in rows["members"] if m["conversation"] == conversation}
+    return next(d["device"] for d in rows["run"] if d["ev"] == "device" and d["user"] not in of)
+
+
 def in_order(rows, device, topic="received"):
     """Its rows of this topic, as the connection brought them, after "resumed" where it has to wait."""
     begin = {r["conn"]: r["n"] for r in rows["connections"] if r["ev"] == "resumed" and r["device"] == device["device"]}
@@ -115,8 +121,7 @@ def a_stored_row_that_nobody_sent(rows):
 @causes("phantom")
 def a_message_reaches_somebody_else(rows):
     r = middle(rows["received"])
-    other = next(d["device"] for d in rows["run"] if d["ev"] == "device" and d["user"] not in (r["sender"], r["to"]))
-    rows["received"].append({**r, "device": other, "n": 10**9})
+    rows["received"].append({**r, "device": stranger(rows, r["conversation"]), "n": 10**9})
     return r["message_id"]
 
 
@@ -164,9 +169,35 @@ def the_content_is_received_otherwise(rows):
 
 @causes("changed")
 def the_receiver_is_another(rows):
-    r = middle(rows["stored"])
+    r = middle([r for r in rows["stored"] if r["to"]])
     r["to"] = r["to"] + 1000
     return r["id"]
+
+
+def of_groups(rows):
+    return [r for r in rows["received"] if not r["to"] and r["sender"] != r["user"]]
+
+
+@causes("missing")
+def a_member_of_a_group_does_not_get_a_message(rows):
+    r = middle(of_groups(rows))
+    rows["received"] = [x for x in rows["received"] if (x["device"], x["message_id"]) != (r["device"], r["message_id"])]
+    return f"{r['message_id']} ("
+
+
+@causes("phantom")
+def a_message_of_a_group_reaches_somebody_else(rows):
+    r = middle(of_groups(rows))
+    device = stranger(rows, r["conversation"])
+    rows["received"].append({**r, "device": device, "n": 10**9})
+    return f"{r['message_id']} was received by {device}"
+
+
+@causes("changed")
+def a_message_goes_to_another_group(rows):
+    r = middle([r for r in rows["stored"] if not r["to"]])
+    r["conversation"] += 1000
+    return f"{r['id']} is not stored as it was sent"
 
 
 # --- order and repeats ---
@@ -240,17 +271,18 @@ def answered(rows):
 
 
 def edited(rows):
-    """Such an attempt and acknowledgement of a message that is not deleted, and of which there is no other
+    """Such an attempt and acknowledgement of a message to one user that is not deleted, and of which there is no other
     attempt, so that nothing may supersede it; and what is stored."""
     times = Counter(r["message_id"] for r in rows["asked"])
     stored = {r["message_id"]: r for r in rows["stored"]}
     return [(q, r, stored[q["message_id"]]) for q, r in answered(rows)
-            if times[q["message_id"]] == 1 and q["what"] == "edit"]
+            if times[q["message_id"]] == 1 and q["what"] == "edit" and stored[q["message_id"]]["to"]]
 
 
 def deletion(rows):
     """The acknowledged attempt, and what is stored."""
-    q = middle([q for q, _ in answered(rows) if q["what"] == "delete"])
+    direct = {r["message_id"] for r in rows["stored"] if r["to"]}
+    q = middle([q for q, _ in answered(rows) if q["what"] == "delete" and q["message_id"] in direct])
     return q, next(r for r in rows["stored"] if r["message_id"] == q["message_id"])
 
 
@@ -315,10 +347,9 @@ def a_deleted_message_keeps_its_text(rows):
 @causes("phantom")
 def a_change_reaches_somebody_else(rows):
     r = middle(rows["changed"])
-    stored = next(s for s in rows["stored"] if s["message_id"] == r["message_id"])
-    other = next(d for d in rows["run"] if d["ev"] == "device" and d["user"] not in (stored["sender"], stored["to"]))
-    rows["changed"].append({**r, "device": other["device"], "n": 10**9})
-    return f"{other['device']} was told of a change of {r['message_id']}"
+    other = stranger(rows, r["conversation"])
+    rows["changed"].append({**r, "device": other, "n": 10**9})
+    return f"{other} was told of a change of {r['message_id']}"
 
 
 @causes("phantom")
@@ -446,6 +477,13 @@ def the_greatest_watermark_is_not_stored(rows):
 
 
 @causes("behind")
+def whoever_joins_has_read_what_comes_then(rows):
+    r = middle([r for r in rows["members"] if r["joined"]])
+    r["read"] = 10**9
+    return f"user {r['user']} has read conversation {r['conversation']}"
+
+
+@causes("behind")
 def a_watermark_moves_by_itself(rows):
     r = middle(rows["members"])
     r["delivered"] += 1
@@ -484,8 +522,8 @@ def a_history_lacks_a_message(rows):
 @causes("differs")
 def a_history_shows_somebody_elses_message(rows):
     r = middle([r for r in rows["views"] if r["ev"] == "message"])
-    of = {m["user"] for m in rows["members"] if m["conversation"] == r["conversation"]}
-    other = next(m["user"] for m in rows["members"] if m["user"] not in of)
+    device = stranger(rows, r["conversation"])
+    other = next(d["user"] for d in rows["run"] if d["ev"] == "device" and d["device"] == device)
     rows["views"].append({**r, "user": other})
     return f"user {other} "
 
@@ -677,9 +715,11 @@ def small():
         for user, receiver, resume in devices:
             if user in (sender, to) and (receiver != device or resume == "events"):
                 rows["received"].append({"user": user, **count(receiver), "message_id": number, **message,
-                                         "edited": None, "deleted": False, "cursor": f"x-{number}", "via": "frame",
+                                         "conversation": CONVERSATIONS[frozenset((sender, to))], "edited": None,
+                                         "deleted": False, "cursor": f"x-{number}", "via": "frame",
                                          "asked": None, "t": t + 0.1})
     add_changes(rows, devices, count)
+    add_group(rows, devices, count)
     add_marks(rows)
     add_views(rows)
     rows["connections"].append({"ev": "close", "user": 3, "device": "3.0", "conn": 1, "host": 0, "t": 40})
@@ -696,6 +736,7 @@ def small():
 
 
 CONVERSATIONS = {frozenset((1, 2)): 1, frozenset((2, 3)): 2, frozenset((1, 3)): 3}
+GROUP = {1, 2}
 UNCHANGED = {"changed": None, "edited": None, "deleted": False}
 
 
@@ -716,6 +757,18 @@ def add_changes(rows, devices, count):
         r.update(new, changed=place)
 
 
+def add_group(rows, devices, count):
+    """A message to a group of two, from one of them."""
+    message = {"sender": 1, "to": None, "md5": f"{16:032x}"}
+    rows["sent"].append({"user": 1, "device": "1.0", "conn": 2, "id": "1.0-16", "to": None, "group": 4,
+                         "md5": message["md5"], "t": 36})
+    rows["acked"].append({"user": 1, **count("1.0"), "id": "1.0-16", "message_id": 16, "duplicate": False, "t": 36.1})
+    rows["stored"].append({"message_id": 16, "id": "1.0-16", **message, **UNCHANGED, "conversation": 4, "t": 70})
+    rows["received"] += [{"user": user, **count(device), "message_id": 16, **message, "conversation": 4, "edited": None,
+                          "deleted": False, "cursor": "x-16", "via": "frame", "asked": None, "t": 36.1}
+                         for user, device, _ in devices if user in GROUP and device != "1.0"]
+
+
 def add_marks(rows):
     """One has got all and read some, the other only got it."""
     for user, device, number, reads in (1, "1.0", 9, False), (2, "2.0", 8, True):
@@ -726,11 +779,13 @@ def add_marks(rows):
     for user, device in (1, "1.0"), (2, "2.0"):
         rows["shown"] += [{"user": user, "device": device, "conn": 1, **m, "via": via, "asked": asked, "t": t}
                           for m in marks for via, asked, t in (("receipt", None, 46), ("list", 49, 50))]
-    for users, conversation in CONVERSATIONS.items():
+    for users, conversation in [*CONVERSATIONS.items(), (GROUP, 4)]:
         for user in sorted(users):
             mark = next((m for m in marks if (m["conversation"], m["member"]) == (conversation, user)), {})
-            rows["members"].append({"conversation": conversation, "user": user, "read": mark.get("read", 0),
-                                    "delivered": mark.get("delivered", 0), "t": 70})
+            joined = 15 if users is GROUP else 0
+            rows["members"].append({"conversation": conversation, "user": user, "joined": joined,
+                                    "read": mark.get("read", joined), "delivered": mark.get("delivered", joined),
+                                    "t": 70})
     for r in rows["members"]:
         here = [m for m in rows["stored"] if m["conversation"] == r["conversation"]]
         since = max([r["read"], *(m["message_id"] for m in here if m["sender"] == r["user"])])

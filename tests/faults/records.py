@@ -4,7 +4,7 @@ A folder of JSON lines, one file a topic. Times ("t") are seconds since the star
 are the ids of the database, a device is "USER.NUMBER", a connection ("conn") is a number that
 rises with each attempt of a device, "n" counts the frames that one connection brought.
 
-  sent         each attempt: user, device, conn, id, to, md5
+  sent         each attempt: user, device, conn, id, to (null: of a group), group (or null), md5
   acked        each acknowledgement: user, device, conn, n, id, message_id, duplicate
   asked        each attempt to change a message: user, device, conn, id, attempt (a number), message_id,
                conversation, what ("edit" or "delete"), md5 (of the new text; of a deleted one, none)
@@ -16,11 +16,12 @@ rises with each attempt of a device, "n" counts the frames that one connection b
                delivered, via ("receipt", "list", or "put": acknowledged), asked (null of a receipt)
   stored       the table of the database that survived: message_id, sender, to, id, md5, conversation,
                changed, edited (both null where it is as it was sent), deleted
-  members      and that of its members: conversation, user, read, delivered, unread (see views.py)
+  members      and that of its members: conversation, user, joined (the change; 0 of direct ones),
+               read, delivered, unread (see views.py)
   views        what each user was shown at the end: user, conversation, and ev: conversation (unread,
                last: a message_id), member (member, read, delivered), message (message_id, md5,
                edited, deleted)
-  received     user, device, conn, n, message_id, sender, to, md5, edited, deleted, via ("frame" or
+  received     user, device, conn, n, message_id, sender, to, conversation, md5, edited, deleted, via ("frame" or
                "history"), asked (of a history: when)
   changed      each frame that says that a message was changed: user, device, conn, n, message_id,
                conversation, place, md5, edited, deleted

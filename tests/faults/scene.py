@@ -17,6 +17,7 @@ from records import Records
 
 HOSTS = 3
 USERS = 12
+GROUPS, MEMBERS = 3, 5
 # Beyond the lease: half a second of presence_debounce, half a second between two looks of an
 # observer, and a second for a machine that has much to do.
 ALLOWANCE = 2.0
@@ -33,7 +34,7 @@ class Scene:
         self.records = Records(f"{folder}/records")
         self.rng = random.Random(seed)
         self.database = Database(folder)
-        self.hosts, self.users, self.observers = [], [], []
+        self.hosts, self.users, self.groups, self.observers = [], [], [], []
         self.talking = self.quiet = False
         self.rate = 3.0           # messages per second and device
         self.tasks = set()
@@ -88,6 +89,22 @@ class Scene:
             self.spawn(observer.poll())
             self.spawn(observer.watch())
 
+    async def found_groups(self):
+        for n in range(GROUPS):
+            owner, *others = self.rng.sample(self.users, MEMBERS)
+            status, answer = await clients.request(self.rng.choice(self.hosts).plain, "POST", "/conversations",
+                                                   owner.token, {"name": f"g{n}", "members": [u.id for u in others]})
+            if status != 201:
+                raise RuntimeError(f"a group: {status} {answer}")
+            self.groups.append(clients.Group(answer["id"], [owner, *others]))
+
+    def groups_of(self, user):
+        return [g for g in self.groups if user in g.members]
+
+    def concerns(self, user, m):
+        """Whether a stored message does."""
+        return user.id in (m.sender, m.to) or any(g.number == m.conversation for g in self.groups_of(user))
+
     def devices(self):
         return [d for u in self.users for d in u.devices]
 
@@ -99,6 +116,7 @@ class Scene:
         for user, other in zip(self.users, self.users[1:] + self.users[:1]):
             await user.devices[0].write(other, "good morning")
         await self.wait(lambda: all(d.received for d in self.devices()), 30, "everybody has heard from somebody")
+        await self.found_groups()
         self.talking = True
         for device in self.devices():
             self.spawn(device.talk())
@@ -165,7 +183,7 @@ class Scene:
     async def everything_arrived(self):
         for _ in range(60):
             due = await views.read_messages(self.database, self.users)
-            if all(self.has_all_of(d, m) for m in due for d in self.devices() if d.user.id in (m.sender, m.to)):
+            if all(self.has_all_of(d, m) for m in due for d in self.devices() if self.concerns(d.user, m)):
                 return
             await asyncio.sleep(1)
         self.say(f"{self.records.now():7.1f}  gave up waiting: everything has arrived")

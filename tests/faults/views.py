@@ -22,11 +22,12 @@ select m.id, m.sender_id, m.receiver_id, m.client_id, md5(m.content), m.conversa
 # Unread is what others sent after the last message that the member has read, or sent, and did not
 # delete since; the API does not count beyond a hundred.
 MEMBERS = """
-select s.conversation_id, s.user_id, s.read_upto, s.delivered_upto,
+select s.conversation_id, s.user_id, s.joined, s.read_upto, s.delivered_upto,
        (select least(100, count(*))
           from chatd.messages m
          where m.conversation_id = s.conversation_id and m.sender_id <> s.user_id
-           and m.deleted is distinct from true and m.id > s.read_upto
+           and m.deleted is distinct from true and m.id > s.read_upto and m.id > s.since
+           and (s.until is null or m.id <= s.until)
            and m.id > all (select own.id from chatd.messages own
                             where own.conversation_id = s.conversation_id and own.sender_id = s.user_id))
   from chatd.members s
@@ -52,7 +53,7 @@ async def read_messages(database, users):
 async def read_members(database, users):
     text = await database.query(MEMBERS.format(users=",".join(str(u.id) for u in users)))
     for line in text.splitlines():
-        yield dict(zip(("conversation", "user", "read", "delivered", "unread"), map(int, line.split("\t"))))
+        yield dict(zip(("conversation", "user", "joined", "read", "delivered", "unread"), map(int, line.split("\t"))))
 
 
 class View:
