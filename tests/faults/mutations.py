@@ -578,14 +578,20 @@ def shown_online_by_frames(rows):
 
 @causes("absent")
 def shown_offline_though_connected(rows):
-    limit = constant(rows, "lease") + constant(rows, "allowance") + 1.5
+    limit = constant(rows, "lease") + constant(rows, "allowance")
     hosts, _ = presence.connected(rows)
+
+    def long_enough(r, begin, end):
+        """Whether this answer comes so late in that time that its observer ought to have shown him."""
+        return r["ev"] == "users" and r["t"] < end \
+            and r["asked"] - max(begin, hosts[r["observer"]].around(r["t"])[0]) > limit
     for user, connections in presence.attempts(rows).items():
         for _, opened, close, host in connections:
             for begin, end in hosts[host].within(opened, close) if opened is not None and host in hosts else ():
-                if end - begin > limit:
+                if any(long_enough(r, begin, end) for r in rows["seen"]):
                     for r in rows["seen"]:
-                        if r["ev"] == "users" and begin <= r["asked"] and r["t"] <= end and user in r["online"]:
+                        # An observer remembers what it was shown before.
+                        if r["ev"] == "users" and begin <= r["t"] and r["t"] <= end and user in r["online"]:
                             r["online"].remove(user)
                     return f"user {user} "
     raise AssertionError("nobody is there for long enough")
