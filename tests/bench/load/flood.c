@@ -6,7 +6,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/random.h>
 
 #include "load.h"
 
@@ -22,14 +21,13 @@ static struct flooder *flooders;
 static int open_count;
 static char content[MAX_CONTENT + 1];
 static unsigned long long acked, refused, frames;
-static uint64_t run_id; /* so that no id of an earlier run comes again */
 
 static void send_next(struct flooder *f)
 {
     static char text[MAX_CONTENT + 256];
     int n = snprintf(text, sizeof(text),
-                     "{\"type\":\"message\",\"id\":\"%016" PRIx64
-                     "-%d-%llu\",\"content\":\"%s\",\"data\":{\"receiver_id\":%lld}}",
+                     "{\"type\":\"message\",\"id\":\"%s-%d-%llu\",\"content\":\"%s\",\"data\":{"
+                     "\"receiver_id\":%lld}}",
                      run_id, f->number, f->sent++, content, users[1].id);
     ws_send_text(&f->ws, text, (size_t)n);
 }
@@ -73,8 +71,7 @@ void flood_run(char **args)
     double seconds = seconds_of(args[3]);
     memset(content, 'x', (size_t)count_of(args[2], "bytes", 1, MAX_CONTENT));
     users_need(2);
-    if (getrandom(&run_id, sizeof(run_id), 0) != sizeof(run_id))
-        quit("no random bytes");
+    run_id_make();
     open_all(count);
     result_begin("flooding");
     result_end();

@@ -9,7 +9,7 @@
 void http_request(struct conn *c, const char *method, const char *path, const char *token,
                   const char *body, bool last)
 {
-    char head[4096];
+    char head[16384]; /* room for a body, too: one write */
     int n = snprintf(head, sizeof(head), "%s %s HTTP/1.1\r\nHost: localhost\r\n%s%s%s%s", method,
                      path, token ? "Authorization: Bearer " : "", token ? token : "",
                      token ? "\r\n" : "", last ? "Connection: close\r\n" : "");

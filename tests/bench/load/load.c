@@ -5,6 +5,8 @@
  *   load -u FILE PORT pairs P W WARM S    P pairs with W messages in flight each, from one to
  *                                         the other, for S seconds after WARM seconds
  *   load -u FILE PORT count P W M         the same until each pair has had M messages
+ *   load -u FILE PORT groups G R W WARM S G groups with R receivers, who are online, and a sender
+ *                                         with W messages in flight
  *   load -u FILE PORT flood C W BYTES S   C connections of one user, W messages in flight each
  *   load -u FILE PORT idle N K            N WebSockets that rest, opened K at a time; says so
  *                                         when all are open, and when its input has ended
@@ -13,8 +15,8 @@
  *   load -u FILE PORT login C S           POST /login on C connections
  *   load -u FILE PORT resume CURSOR N     opens /ws?cursor= N times, each until "resumed"
  *
- * A message of a pair is in flight until its sender has the ack and its receiver has the frame; its
- * latency is from sending to receipt.
+ * A message is in flight until its sender has the ack and each receiver has the frame; its latency
+ * is from sending to each receipt.
  *
  * Each prints a line of JSON for its result.
  */
@@ -38,9 +40,10 @@ static const struct mode {
     bool needs_users;
     void (*run)(char **args);
 } modes[] = {{"users", 1, false, users_run},  {"pairs", 4, true, pairs_run},
-             {"count", 3, true, pairs_count}, {"flood", 4, true, flood_run},
-             {"idle", 2, true, idle_run},     {"http", 4, true, http_run},
-             {"login", 2, true, login_run},   {"resume", 2, true, resume_run}};
+             {"count", 3, true, pairs_count}, {"groups", 5, true, groups_run},
+             {"flood", 4, true, flood_run},   {"idle", 2, true, idle_run},
+             {"http", 4, true, http_run},     {"login", 2, true, login_run},
+             {"resume", 2, true, resume_run}};
 
 void quit(const char *fmt, ...)
 {
@@ -73,7 +76,8 @@ double seconds_of(const char *text)
 
 static void __attribute__((noreturn)) usage(void)
 {
-    quit("usage: load [-u FILE] PORT users N | pairs P W WARM S | count P W M | flood C W BYTES S "
+    quit("usage: load [-u FILE] PORT users N | pairs P W WARM S | count P W M | groups G R W WARM "
+         "S | flood C W BYTES S "
          "| idle N K |"
          " http C S keepalive|close PATH | login C S | resume CURSOR N");
 }

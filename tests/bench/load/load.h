@@ -47,6 +47,7 @@ void net_send(struct conn *c, const void *p, size_t n);
 void net_close(struct conn *c);
 void net_watch(struct conn *c); /* a descriptor that is open already, for readable() and ended() */
 void net_turn(double seconds);  /* waits at most so long, and serves what came */
+void net_run_until(double end);
 
 /* --- http.c: HTTP/1.1 --- */
 
@@ -75,6 +76,9 @@ void users_read(const char *file);
 void users_need(int count);
 void users_register(int count); /* and prints the lines that users_read() takes */
 
+extern char run_id[17]; /* so that no id of an earlier run comes again */
+void run_id_make(void);
+
 /* --- ws.c: WebSocket (RFC 6455) --- */
 
 struct ws {
@@ -93,6 +97,9 @@ extern unsigned long ws_statuses; /* user_status frames that came, on all connec
 void ws_open(struct ws *w); /* user, the two calls, and cursor are set */
 void ws_send_text(struct ws *w, const char *text, size_t n);
 bool ws_is(const char *text, size_t n, const char *type); /* the "type" of a frame */
+
+/* The number behind this mark; a text without it is of a kind that nobody asked for. */
+uint64_t ws_number(const char *text, const char *mark);
 
 /* --- result.c: what is printed --- */
 
@@ -118,6 +125,7 @@ double cpu_seconds(void);
 
 void pairs_run(char **args);
 void pairs_count(char **args);
+void groups_run(char **args);
 void flood_run(char **args);
 void idle_run(char **args);
 void http_run(char **args);

@@ -157,6 +157,12 @@ static void take(struct conn *c)
     }
 }
 
+void net_run_until(double end)
+{
+    for (double left; (left = end - net_now()) > 0;)
+        net_turn(left);
+}
+
 void net_turn(double seconds)
 {
     int n =

@@ -8,7 +8,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/random.h>
 
 #include "load.h"
 
@@ -35,7 +34,6 @@ static uint64_t goal; /* messages per pair at most */
 static bool measuring;
 static uint64_t reordered; /* came when another was due */
 static struct histogram receipts, acks;
-static char run_id[17]; /* so that no id of an earlier run comes again */
 
 static void send_number(struct pair *p, struct flight *f)
 {
@@ -79,15 +77,6 @@ static void start(struct pair *p)
     }
 }
 
-/* The number behind this mark; a text without it is of a kind that nobody asked for. */
-static uint64_t number_after(const char *text, const char *mark)
-{
-    const char *at = strstr(text, mark);
-    if (!at)
-        quit("an unexpected frame: %s", text);
-    return strtoull(at + strlen(mark), NULL, 10);
-}
-
 static void sender_text(struct ws *w, const char *text, size_t n)
 {
     struct pair *p = (struct pair *)((char *)w - offsetof(struct pair, sender));
@@ -95,7 +84,7 @@ static void sender_text(struct ws *w, const char *text, size_t n)
     if (!ws_is(text, n, "ack") || strstr(text, "\"duplicate\":true"))
         quit("not the ack of a new message: %s", text);
     snprintf(mark, sizeof(mark), "\"id\":\"%s-", run_id);
-    struct flight *f = find_flight(p, number_after(text, mark), "an ack");
+    struct flight *f = find_flight(p, ws_number(text, mark), "an ack");
     if (f->acked)
         quit("two acks for message %" PRIu64, f->number);
     f->acked = true;
@@ -110,7 +99,7 @@ static void receiver_text(struct ws *w, const char *text, size_t n)
     struct pair *p = (struct pair *)((char *)w - offsetof(struct pair, receiver));
     if (!ws_is(text, n, "message"))
         quit("not a message: %s", text);
-    struct flight *f = find_flight(p, number_after(text, "\"content\":\""), "a frame");
+    struct flight *f = find_flight(p, ws_number(text, "\"content\":\""), "a frame");
     if (f->received)
         quit("message %" PRIu64 " came twice", f->number);
     if (f->number != p->next)
@@ -139,13 +128,10 @@ static void open_ends_of(struct pair *p, const struct user *two)
 
 static void open_all(char **args)
 {
-    uint64_t r;
     pair_count = count_of(args[0], "pairs", 1, 10000);
     window = count_of(args[1], "messages in flight", 1, MAX_WINDOW);
     users_need(2 * pair_count);
-    if (getrandom(&r, sizeof(r), 0) != sizeof(r))
-        quit("no random bytes");
-    snprintf(run_id, sizeof(run_id), "%016" PRIx64, r);
+    run_id_make();
     pairs = calloc((size_t)pair_count, sizeof(*pairs));
     if (!pairs)
         quit("no memory");
@@ -156,12 +142,6 @@ static void open_all(char **args)
     }
     while (open_ends < 2 * pair_count)
         net_turn(1);
-}
-
-static void run_until(double end)
-{
-    for (double left; (left = end - net_now()) > 0;)
-        net_turn(left);
 }
 
 static uint64_t all_over(void)
@@ -238,11 +218,11 @@ void pairs_run(char **args)
     goal = UINT64_MAX;
     for (int i = 0; i < pair_count; i++)
         start(&pairs[i]);
-    run_until(net_now() + warm);
+    net_run_until(net_now() + warm);
     uint64_t before = all_over();
     double began = net_now(), cpu = cpu_seconds();
     measuring = true;
-    run_until(began + seconds);
+    net_run_until(began + seconds);
     measuring = false;
     seconds = net_now() - began;
     uint64_t messages = all_over() - before;

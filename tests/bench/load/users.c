@@ -22,6 +22,16 @@ int user_count;
 
 static int next_user, done;
 
+char run_id[17];
+
+void run_id_make(void)
+{
+    uint64_t r;
+    if (getrandom(&r, sizeof(r), 0) != sizeof(r))
+        quit("no random bytes");
+    snprintf(run_id, sizeof(run_id), "%016" PRIx64, r);
+}
+
 void users_need(int count)
 {
     if (user_count < count)

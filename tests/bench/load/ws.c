@@ -1,5 +1,6 @@
 /* The client's side of a WebSocket, for text frames that come in one piece; see load.h. */
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "load.h"
@@ -38,6 +39,14 @@ bool ws_is(const char *text, size_t n, const char *type)
     char start[64];
     size_t size = (size_t)snprintf(start, sizeof(start), "{\"type\":\"%s\"", type);
     return n > size && memcmp(text, start, size) == 0;
+}
+
+uint64_t ws_number(const char *text, const char *mark)
+{
+    const char *at = strstr(text, mark);
+    if (!at)
+        quit("an unexpected frame: %s", text);
+    return strtoull(at + strlen(mark), NULL, 10);
 }
 
 static void take_text(struct ws *w, char *text, size_t n)
