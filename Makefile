@@ -227,9 +227,10 @@ check-faults:
 	@$(MAKE) --no-print-directory all faults
 	@BUILD="$(BUILD)" exec tests/faults/run --seeds "$(SEEDS)" --seconds "$(SECONDS_EACH)"
 
-# How fast chatd is, beside the usual way to do the same; see CONTRIBUTING.md. BENCH names the modes.
+# How fast chatd is, beside the usual way to do the same and the fast way; see CONTRIBUTING.md. BENCH
+# names the modes.
 BENCH   ?=
-SYSTEMS ?= chatd,baseline
+SYSTEMS ?= chatd,baseline,batching
 bench:
 	@tests/tools/install bench
 	@$(MAKE) --no-print-directory all $(TOOLS)

@@ -19,7 +19,7 @@ generate() {
     "$BUILD/bench/load" -u "$T/users" "$(server_port)" "$@"
 }
 
-# bench ARGUMENT …: the program that make bench calls, without the baseline.
+# bench ARGUMENT …: the program that make bench calls, without the baselines.
 bench() {
     "$ROOT/tests/bench/run" --quick --systems chatd --out "$T/results" "$@"
 }
@@ -208,6 +208,88 @@ for what, said in ((good, None), (message_twice, "came twice"), (ack_twice, "two
 PY
 }
 
+# A server of groups by hand, wrong in one way: WHAT is sent to whom for each message.
+@test "groups: each message reaches each receiver once, or that is noticed" {
+    py - "$BUILD/bench/load" <<'PY'
+from frames import *
+import asyncio, re
+load = sys.argv[1]
+with open(f"{T}/groups", "w") as f:
+    f.writelines(f"{n} user{n} password token-{n}\n" for n in range(1, 7))
+
+def dump(v):
+    return json.dumps(v, separators=(",", ":"))
+
+async def payload(reader):
+    """Of the next frame; they are short."""
+    _, n = await reader.readexactly(2)
+    n &= 0x7f
+    if n == 126:
+        n = int.from_bytes(await reader.readexactly(2), "big")
+    mask = await reader.readexactly(4)
+    return bytes(b ^ mask[i % 4] for i, b in enumerate(await reader.readexactly(n)))
+
+def wrong_server(what, refuses=False):
+    made, ends = {}, {}     # by user: the group's members
+
+    async def make(reader, writer, head):
+        [size] = re.findall("Content-Length: (\\d+)", head)
+        asked = json.loads(await reader.readexactly(int(size)))
+        body = f'{{"id":{100 + len(made)},"kind":"group"}}'
+        made[100 + len(made)] = asked["members"]
+        status = "405 Method Not Allowed" if refuses else "201 Created"
+        writer.write(f"HTTP/1.1 {status}\r\nContent-Length: {len(body)}\r\n\r\n{body}".encode())
+
+    async def serve(reader, writer):
+        head = (await reader.readuntil(b"\r\n\r\n")).decode()
+        [me] = re.findall("token-(\\d+)", head)
+        if head.startswith("POST /conversations "):
+            return await make(reader, writer, head)
+        ends[int(me)] = writer
+        writer.write(b"HTTP/1.1 101 Switching Protocols\r\n\r\n")
+        while True:
+            try:
+                asked = json.loads(await payload(reader))
+            except asyncio.IncompleteReadError:
+                return
+            message = dump({"type": "message", "content": asked["content"], "data": {}})
+            ack = dump({"type": "ack", "id": asked["id"], "data": {"duplicate": False}})
+            members = made[asked["data"]["conversation_id"]]
+            for end, said in what(writer, [ends[m] for m in members], ack, message):
+                end.write(frame(TEXT, said.encode(), masked=False))
+
+    async def begin():
+        return await asyncio.start_server(serve, "127.0.0.1", 0)
+    return run(begin())
+
+def good(sender, receivers, ack, message):
+    return [(sender, ack), *((r, message) for r in receivers)]
+
+def twice(sender, receivers, ack, message):
+    return [(receivers[0], message)] * 2
+
+def ack_twice(sender, receivers, ack, message):
+    return [(sender, ack)] * 2
+
+def to_sender(sender, receivers, ack, message):
+    return [(sender, message)]
+
+for what, refuses, said in ((good, False, None), (good, True, "was not made: 405"), (twice, False, "came twice"),
+                            (ack_twice, False, "two acks"), (to_sender, False, "not the ack")):
+    server = wrong_server(what, refuses)
+    p = subprocess.run([load, "-u", f"{T}/groups", str(server.sockets[0].getsockname()[1]), "groups", "2", "2",
+                        "3", "0", "0.2"], timeout=WAIT * 4, capture_output=True, text=True)
+    if said is None:
+        result = json.loads(p.stdout)
+        assert p.returncode == 0 and result["groups"] == 2 and result["reordered"] == 0, p
+        assert result["sent"] >= 6 and result["sent"] == result["acked"], p
+        assert result["received"] == 2 * result["sent"] and result["receipt_p50_ms"] > 0, p
+    else:
+        assert p.returncode == 1 and said in p.stderr and not p.stdout, (what, p)
+    server.close()
+PY
+}
+
 @test "arguments that make no sense are refused with a sentence" {
     local line
     while read -r line; do
@@ -224,6 +306,8 @@ PY
 80 pairs 1 1 1 1
 -u $T/users 80 pairs 1 65 1 1
 -u $T/users 80 pairs 1000 1 1 1
+-u $T/users 80 groups 2 4 1 1 1
+-u $T/users 80 groups 1 1 65 1 1
 -u $T/users 80 http 1 1 sometimes /users
 -u $T/absent 80 pairs 1 1 1 1
 END
@@ -233,7 +317,7 @@ END
 
 @test "counts that differ fail a run, and so does disorder where order is promised" {
     PYTHONPATH=$ROOT/tests/bench py - <<'PY'
-from scene import Failed, check_counts
+from scene import Failed, check_counts, check_groups
 good = {"sent": 5, "acked": 5, "received": 5, "reordered": 0}
 check_counts(good, 5, True)
 check_counts(good | {"reordered": 1}, 5, False)
@@ -241,6 +325,14 @@ for result, rows in (good, 4), (good, 6), (good | {"acked": 4}, 5), (good | {"re
         (good | {"sent": 6}, 5), (good | {"reordered": 1}, 5):
     try:
         check_counts(result, rows, True)
+    except Failed:
+        continue
+    raise AssertionError((result, rows))
+group = good | {"receivers": 3, "received": 15}
+check_groups(group, 5, True)
+for result, rows in (group, 4), (group | {"received": 14}, 5), (group | {"received": 12}, 5):
+    try:
+        check_groups(result, rows, True)
     except Failed:
         continue
     raise AssertionError((result, rows))
@@ -267,10 +359,15 @@ label = "pairs P=50 W=1, durable messages"
 assert cells(records, label) == ["4,000 /s", "baseline", "2,000", "2.50 (1.60–3.00)", "≥ 2 ×", "yes"]
 slow = [r | {"per_second": r["per_second"] / 1.4} if r["system"] == "chatd" else r for r in records]
 assert cells(slow, label)[-2:] == ["≥ 2 ×", "**no**"]      # by the median, not by the best
+both = records + [r | {"system": "batching", "per_second": 4200} for r in records[3:]]
+lines = [line.split("|")[3:8] for line in report.table(both, False).splitlines() if label in line]
+assert [[cell.strip() for cell in line] for line in lines] == [
+    ["baseline", "2,000", "2.50 (1.60–3.00)", "≥ 2 ×", "yes"],
+    ["batching", "4,200", "0.95 (0.71–1.19)", "≥ 1 ×", "**no**"]], lines
 assert cells(records[:3], label)[1:] == ["", "", "", "≥ 2 ×", ""]      # chatd alone: nothing to judge by
 idle = [record("idle", {"N": 9}, s, 0, session_kb=kb, pss_kb=1, connections=5, wakeups=0)
         for s, kb in (("chatd", 251), ("baseline", 20))]
-assert cells(idle, "idle N=9, a session all in")[-2:] == ["≤ 250 kB", "**no**"]      # its own figure
+assert cells(idle, "idle N=9, a session all in")[-2:] == ["≤ 170 kB", "**no**"]      # its own figure
 assert cells(idle, "idle N=9, wake-ups of a session at rest")[-1] == "yes"
 crowd = [record("crowd", {"N": n, "P": 1}, "chatd", 0, per_second=rate, receipt_p99_ms=1)
          for n, rate in ((0, 1000), (9, 840))]
@@ -286,14 +383,16 @@ PY
 }
 
 @test "a whole run, small, against chatd alone: records, a table, and nothing left" {
-    run bench pairs idle storm
+    run bench same pairs idle lists storm
     echo "$output"
     [[ $status == 0 ]]
-    jq -se 'map(.mode) | unique == ["idle", "pairs", "storm"]' "$T/results/results.jsonl"
+    jq -se 'map(.mode) | unique == ["idle", "lists", "pairs", "storm"]' "$T/results/results.jsonl"
     jq -se 'map(select(.mode == "pairs")) | length == 3 and all(.sent > 0 and .sent == .received)' \
         "$T/results/results.jsonl"
     grep -q '^| pairs P=1 W=1, median latency | .* ms |' "$T/results/table.md"
     grep -q '^| storm of 50, connects | ' "$T/results/table.md"
+    grep -q '^| GET /conversations, 50 of 60, 2,000 messages stored, all unread, 4 connections | ' \
+        "$T/results/table.md"
     [[ -z $(find "$T/results" -name 'work.*') ]]
 }
 
@@ -346,7 +445,27 @@ PY
     ended SIGKILL
 }
 
-# --- the baseline, as far as it can be looked at without Node.js ---
+# --- the baselines, as far as they can be looked at without Node.js and Go ---
+
+@test "the baseline that batches needs only what Debian's packages bring, and those are installed" {
+    py - "$ROOT" <<'PY'
+import glob, re, sys
+packages = {"github.com/jackc/": "golang-github-jackc-pgx-v4-dev", "golang.org/x/crypto/": "golang-golang-x-crypto-dev",
+            "github.com/gorilla/websocket": "golang-github-gorilla-websocket-dev"}
+used = set()
+for path in glob.glob(f"{sys.argv[1]}/tests/bench/batching/*.go"):
+    text = open(path).read()
+    assert len(text.splitlines()) < 300, path
+    for name in re.findall(r'^(?:import |\t)"([\w./-]+)"$', text, re.M):
+        if "." in name.split("/")[0]:      # not of Go's own library
+            used.update(p for start, p in packages.items() if name.startswith(start))
+            assert name.startswith(tuple(packages)), (path, name)
+assert used == set(packages.values()), used
+installed = open(f"{sys.argv[1]}/tests/tools/install").read()
+for name in "golang-go", *used:
+    assert re.search(rf"^bench  {name} ", installed, re.M), name
+PY
+}
 
 @test "the baseline's packages are pinned, with their integrity and without an address" {
     py - "$ROOT/tests/bench/baseline" <<'PY'
@@ -359,6 +478,7 @@ assert all(v["integrity"].startswith("sha512-") and "resolved" not in v for v in
 for name, version in package["dependencies"].items():
     assert locked[f"node_modules/{name}"]["version"] == version
 assert "://" not in text
-assert len(open(f"{sys.argv[1]}/server.js").read().splitlines()) < 250
+for name in "server.js", "conversations.js":
+    assert len(open(f"{sys.argv[1]}/{name}").read().splitlines()) < 250, name
 PY
 }

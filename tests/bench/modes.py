@@ -1,7 +1,8 @@
 """The modes of the bench. Each is a function of a Bench: it starts servers, puts load on them in turn,
-and records what came out. A record is a dict: mode, case, system, run, and the figures.
+and records what came out. A record is a dict: mode, case, system, run, and the figures. Those of
+conversations are in conversations.py.
 
-Runs of the two servers alternate, so that what the machine does beside this meets both.
+Runs of the servers alternate, so that what the machine does beside this meets both.
 """
 import contextlib
 import http.client
@@ -12,13 +13,17 @@ import shutil
 import subprocess
 import time
 
+import conversations
 import proc
+import same
 from scene import BUILD, HERE, SYSTEMS, Failed, eventually, read_users
 
 FULL = {
     "mode_seconds": 3600,  # for one mode
     "warm": 2, "seconds": 5, "runs": 5,
     "pairs": [(1, 1), (10, 1), (50, 1), (200, 1), (500, 1), (50, 8)],
+    "groups": [(50, 10, 1), (10, 100, 1), (1, 1000, 8)],  # how many, receivers of each, messages in flight
+    "lists": [10_000, 10_000_000], "listed": 1000,  # messages, and conversations of one user
     "idle": [10000], "rest": 10,
     "crowd": [0, 1000, 5000, 10000], "crowd_pairs": 50,
     "connections": 16, "logins": 16, "cost": 10,
@@ -31,6 +36,8 @@ QUICK = FULL | {
     "mode_seconds": 900,
     "warm": 0.2, "seconds": 0.5, "runs": 1,
     "pairs": [(1, 1), (4, 1), (4, 8)],
+    "groups": [(2, 3, 1), (1, 10, 4)],
+    "lists": [2_000], "listed": 60,
     "idle": [50], "rest": 1,
     "crowd": [0, 50], "crowd_pairs": 4,
     "connections": 4, "logins": 4, "cost": 6,
@@ -453,12 +460,14 @@ def attacking(server, attack, users):
     server._ended(process)
 
 
-MODES = {"pairs": pairs, "idle": idle, "crowd": crowd, "http": http_requests, "login": login,
-         "storm": storm, "history": history, "fair": fair}
+MODES = {"same": same.same, "pairs": pairs, "groups": conversations.groups, "idle": idle, "crowd": crowd,
+         "http": http_requests, "lists": conversations.lists, "login": login, "storm": storm,
+         "history": history, "fair": fair}
 
 
 def missing(modes, systems):
     """Programs that these modes need and this machine lacks."""
     wanted = {"psql"} | ({"node", "npm"} if "baseline" in systems else set())
+    wanted |= {"go"} if "batching" in systems else set()
     wanted |= {"pgbench"} if "http" in modes and "chatd" in systems else set()
     return sorted(program for program in wanted if not shutil.which(program))

@@ -1,7 +1,8 @@
-"""The scene of a bench: a PostgreSQL cluster with its default settings, and the two servers, each
-with a database of its own. All that runs works in one folder, and ends with it: who is killed cannot
+"""The scene of a bench: a PostgreSQL cluster with its default settings, and the servers, each with a
+database of its own. All that runs works in one folder, and ends with it: who is killed cannot
 clean up, so a keeper does, which waits for the end of this process.
 """
+import http.client
 import json
 import os
 import secrets
@@ -41,6 +42,14 @@ def check_counts(result, rows, in_order):
         raise Failed(f"the counts differ: {numbers}")
     if in_order and result["reordered"]:
         raise Failed(f"{result['reordered']} messages came out of order")
+
+
+def check_groups(result, rows, in_order):
+    """The same, where each message has as many receivers as its group."""
+    each, odd = divmod(result["received"], result["receivers"])
+    if odd:
+        raise Failed(f"{result['received']} deliveries to {result['receivers']} receivers each")
+    check_counts(result | {"received": each}, rows, in_order)
 
 
 class Scene:
@@ -110,6 +119,11 @@ class System:
     """One of the servers, running. Subclasses say how it is made and started."""
 
     in_order = True
+    schema = ""  # before the names of its tables
+
+    @classmethod
+    def install(cls):
+        """Builds it, or what it needs, below the build."""
 
     def __init__(self, scene, **settings):
         """settings: sessions (at most), cost (of bcrypt), ping (seconds between two)."""
@@ -157,7 +171,7 @@ class System:
         return self.scene.sql(text, self.id)
 
     def rows(self):
-        return int(self.sql(f"select count(*) from {self.messages}"))
+        return int(self.sql(f"select count(*) from {self.schema}messages"))
 
     def connections(self):
         return int(self.scene.sql(f"select count(*) from pg_stat_activity where datname = '{self.id}'"
@@ -207,6 +221,23 @@ class System:
         check_counts(result, self.rows() - before, self.in_order)
         return result
 
+    def groups(self, *args, **how):
+        """A run of groups, checked in the same way."""
+        before = self.rows()
+        result = self.load(*args, **how)
+        check_groups(result, self.rows() - before, self.in_order)
+        return result
+
+    def request(self, method, path, token=None, body=None):
+        """(status, what the JSON of the answer says)"""
+        c = http.client.HTTPConnection("127.0.0.1", self.port, timeout=60)
+        headers = {"Content-Type": "application/json"} | ({"Authorization": f"Bearer {token}"} if token else {})
+        c.request(method, path, json.dumps(body) if body is not None else None, headers)
+        answer = c.getresponse()
+        text = answer.read()
+        c.close()
+        return answer.status, json.loads(text) if text else None
+
     def tree(self):
         return proc.tree(self.process.pid)
 
@@ -217,7 +248,7 @@ def read_users(path):
 
 
 class Chatd(System):
-    name, messages = "chatd", "chatd.messages"
+    name, schema = "chatd", "chatd."
 
     def make_database(self):
         subprocess.run([f"{ROOT}/sql/migrate", "--role", self.id], check=True, stdout=subprocess.DEVNULL,
@@ -255,9 +286,12 @@ class Chatd(System):
 
 
 class Baseline(System):
-    name, messages = "baseline", "messages"
+    """The usual way: Node.js, an INSERT per message."""
+
+    name = "baseline"
     # A pool has no order of its own, and the usual way does not add one.
     in_order = False
+    files = f"{BUILD}/bench/baseline"
 
     def make_database(self):
         self.scene.sql(f"create role {self.id} login password '{self.password}'")
@@ -269,28 +303,50 @@ class Baseline(System):
         env = self.scene.env | {"PGDATABASE": self.id, "PGUSER": self.id, "PGPASSWORD": self.password,
                                 "JWT_SECRET": self.secret, "BCRYPT_COST": str(self.settings["cost"]),
                                 "NODE_ENV": "production"}
-        return self.scene.start(["node", f"{BUILD}/bench/baseline/server.js"], stdin=subprocess.DEVNULL,
-                                stdout=ready, stderr=self.log, env=env)
+        return self.scene.start(self.command(), stdin=subprocess.DEVNULL, stdout=ready, stderr=self.log,
+                                env=env)
+
+    def command(self):
+        return ["node", f"{self.files}/server.js"]
+
+    @classmethod
+    def install(cls):
+        """With its packages, as package-lock.json pins them."""
+        done = f"{cls.files}/installed-lock.json"
+        os.makedirs(cls.files, exist_ok=True)
+        for name in os.listdir(f"{HERE}/baseline"):
+            if name.endswith((".js", ".json", ".npmrc")):
+                shutil.copy(f"{HERE}/baseline/{name}", cls.files)
+        lock = open(f"{cls.files}/package-lock.json").read()
+        if os.path.exists(done) and open(done).read() == lock:
+            return
+        print("installing the packages of the baseline with npm", file=sys.stderr)
+        if subprocess.run(["npm", "ci", "--omit=dev"], cwd=cls.files, stdout=sys.stderr).returncode:
+            raise Failed("npm could not install what tests/bench/baseline/package-lock.json names; "
+                         "without that baseline: SYSTEMS=chatd,batching")
+        shutil.copy(f"{cls.files}/package-lock.json", done)
 
 
-SYSTEMS = {"chatd": Chatd, "baseline": Baseline}
+class Batching(Baseline):
+    """The fast way: Go, group commit."""
+
+    name = "batching"
+    in_order = True
+
+    def command(self):
+        return [f"{BUILD}/bench/batching"]
+
+    @classmethod
+    def install(cls):
+        """From the sources of the libraries that Debian's packages bring, and nothing else."""
+        env = os.environ | {"GO111MODULE": "off", "GOPATH": "/usr/share/gocode", "GOFLAGS": "", "GOPROXY": "off",
+                            "GOTOOLCHAIN": "local", "CGO_ENABLED": "0", "GOCACHE": f"{BUILD}/bench/go-cache"}
+        if subprocess.run(["go", "build", "-o", f"{BUILD}/bench/batching", "."], cwd=f"{HERE}/batching", env=env,
+                          stdout=sys.stderr).returncode:
+            raise Failed("tests/bench/batching could not be built; without it: SYSTEMS=chatd,baseline")
 
 
-def install_baseline():
-    """The baseline and its packages, as package-lock.json pins them, below the build."""
-    where = f"{BUILD}/bench/baseline"
-    done = f"{where}/installed-lock.json"
-    os.makedirs(where, exist_ok=True)
-    for name in ("server.js", "package.json", "package-lock.json", ".npmrc"):
-        shutil.copy(f"{HERE}/baseline/{name}", where)
-    lock = open(f"{where}/package-lock.json").read()
-    if os.path.exists(done) and open(done).read() == lock:
-        return
-    print("installing the packages of the baseline with npm", file=sys.stderr)
-    if subprocess.run(["npm", "ci", "--omit=dev"], cwd=where, stdout=sys.stderr).returncode:
-        raise Failed("npm could not install what tests/bench/baseline/package-lock.json names; "
-                     "without the baseline: SYSTEMS=chatd")
-    shutil.copy(f"{where}/package-lock.json", done)
+SYSTEMS = {s.name: s for s in (Chatd, Baseline, Batching)}
 
 
 def eventually(what, seconds):

@@ -10,6 +10,7 @@ const http = require('node:http');
 const bcrypt = require('bcrypt');
 const pg = require('pg');
 const { WebSocketServer } = require('ws');
+const { Refusal } = require('./refusal');
 
 const SECRET = process.env.JWT_SECRET;
 const COST = Number(process.env.BCRYPT_COST || 10);
@@ -18,6 +19,7 @@ const [MAX_BODY, MAX_CONTENT] = [65536, 16384];
 
 pg.types.setTypeParser(pg.types.builtins.INT8, Number);
 const pool = new pg.Pool({ max: 10 });
+const conversations = require('./conversations')(pool, (id) => online.has(id));
 
 // --- tokens: HS256, as a library for it would do it ---
 
@@ -73,13 +75,6 @@ function leave(user, socket) {
 
 // --- messages ---
 
-class Refusal extends Error {
-  constructor(status, code, text) {
-    super(text);
-    Object.assign(this, { status, code });
-  }
-}
-
 /* What the client is told about anything that went wrong. */
 function refusal(e) {
   if (e instanceof Refusal) return e;
@@ -90,39 +85,38 @@ function refusal(e) {
 
 function check({ content, id, data }) {
   const isText = (value, most) => typeof value === 'string' && value && Buffer.byteLength(value) <= most;
-  if (!data || !Number.isSafeInteger(data.receiver_id)) throw new Refusal(400, 'bad_frame', '"receiver_id" must be an id');
+  const ids = data ? [data.receiver_id, data.conversation_id].filter((i) => i !== undefined) : [];
+  if (ids.length !== 1 || !Number.isSafeInteger(ids[0])) {
+    throw new Refusal(400, 'bad_frame', 'one of "receiver_id" and "conversation_id" must be an id');
+  }
   if (!isText(content, MAX_CONTENT)) throw new Refusal(400, 'bad_frame', '"content" must be a text');
   if (id !== undefined && !isText(id, 64)) throw new Refusal(400, 'bad_frame', '"id" must be a text of 1 to 64 bytes');
 }
 
 /* One row, committed; or the row that the same id has already. */
-async function store(sender, receiver, content, id = crypto.randomUUID()) {
-  try {
-    const put = await pool.query(
-      `insert into messages (sender_id, receiver_id, client_id, content) values ($1, $2, $3, $4)
-       on conflict (sender_id, client_id) do nothing returning id, created_at`,
-      [sender, receiver, id, content]);
-    if (put.rowCount) return { ...put.rows[0], duplicate: false };
-  } catch (e) {
-    if (e.code === '23503') throw new Refusal(404, 'unknown_receiver', 'There is no user with this receiver_id');
-    throw e;
-  }
+async function store(sender, conversation, content, id = crypto.randomUUID()) {
+  const put = await pool.query(
+    `insert into messages (conversation_id, sender_id, client_id, content) values ($1, $2, $3, $4)
+     on conflict (sender_id, client_id) do nothing returning id, created_at`,
+    [conversation, sender, id, content]);
+  if (put.rowCount) return { ...put.rows[0], duplicate: false };
   const { rows: [old] } = await pool.query('select * from messages where sender_id = $1 and client_id = $2', [sender, id]);
-  if (old.receiver_id === receiver && old.content === content) return { ...old, duplicate: true };
+  if (old.conversation_id === conversation && old.content === content) return { ...old, duplicate: true };
   throw new Refusal(409, 'conflict', 'This id was used before, for another message');
 }
 
 async function message(user, socket, frame) {
   check(frame);
-  const { content, id, data: { receiver_id: receiver } } = frame;
-  const stored = await store(user.id, receiver, content, id);
+  const { content, id, data: { receiver_id: receiver, conversation_id: group } } = frame;
+  const talk = await (group ? conversations.withId(group, user.id) : conversations.between(user.id, receiver));
+  const stored = await store(user.id, talk.id, content, id);
   const cursor = String(stored.id);
   if (!stored.duplicate) {
     const text = JSON.stringify({ type: 'message', content, data: {
-      message_id: stored.id, sender_id: user.id, sender: user.username, receiver_id: receiver,
+      message_id: stored.id, conversation_id: talk.id, sender_id: user.id, sender: user.username,
+      receiver_id: talk.direct ? conversations.peerOf(talk, user.id) : undefined,
       created_at: stored.created_at, cursor } });
-    sendTo(receiver, text, socket);
-    if (receiver !== user.id) sendTo(user.id, text, socket);
+    for (const member of talk.members) sendTo(member, text, socket);
   }
   const data = { message_id: stored.id, cursor, duplicate: stored.duplicate };
   if (id !== undefined) socket.send(JSON.stringify({ type: 'ack', id, data }));
@@ -187,17 +181,6 @@ async function listUsers() {
     last_seen: online.has(u.id) ? new Date() : u.last_seen }))];
 }
 
-async function history(user, other) {
-  const { rows } = await pool.query(
-    `select id, sender_id, receiver_id, content, created_at from messages
-      where least(sender_id, receiver_id) = $1 and greatest(sender_id, receiver_id) = $2
-      order by id desc limit 50`, [Math.min(user.id, other), Math.max(user.id, other)]);
-  if (!rows.length && !(await pool.query('select from users where id = $1', [other])).rowCount) {
-    throw new Refusal(404, 'unknown_user', 'There is no user with this id');
-  }
-  return [200, rows.reverse()];
-}
-
 async function route(request) {
   const what = `${request.method} ${request.url.split('?')[0]}`;
   if (what === 'POST /register') return register(request);
@@ -205,8 +188,15 @@ async function route(request) {
   const user = verify(request);
   if (!user) throw new Refusal(401, 'unauthorized', 'The token is invalid or has expired; log in again');
   if (what === 'GET /users') return listUsers();
-  const [, other] = /^GET \/messages\/(\d+)$/.exec(what) || [];
-  if (other) return history(user, Number(other));
+  if (what === 'GET /conversations') return conversations.list(user, Number(/[?&]before=(\d+)/.exec(request.url)?.[1]));
+  if (what === 'POST /conversations') return conversations.make(user, await bodyOf(request));
+  const [, kind, id, part] = /^([A-Z]+ \/\w+)\/(\d+)(\/\w+)?$/.exec(what) || [];
+  if (kind === 'GET /messages' && !part) return conversations.history(await conversations.between(user.id, Number(id)));
+  if (!/^(GET|PUT) \/conversations$/.test(kind)) throw new Refusal(404, 'not_found', 'There is no such resource');
+  const talk = await conversations.withId(Number(id), user.id);
+  if (kind.startsWith('PUT') && part === '/read') return conversations.setRead(talk, user, (await bodyOf(request)).message_id);
+  if (part === '/messages') return conversations.history(talk);
+  if (part === '/members') return conversations.members(talk);
   throw new Refusal(404, 'not_found', 'There is no such resource');
 }
 
@@ -218,9 +208,10 @@ const server = http.createServer(async (request, response) => {
     const refused = refusal(e);
     [status, value] = [refused.status, { error: refused.message }];
   }
+  if (status === 204) return response.writeHead(204).end();
   const body = JSON.stringify(value);
   response.writeHead(status, { 'Content-Type': 'application/json', 'Content-Length': Buffer.byteLength(body) });
-  response.end(body);
+  return response.end(body);
 });
 
 const sockets = new WebSocketServer({ noServer: true, maxPayload: MAX_BODY });
