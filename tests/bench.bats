@@ -383,10 +383,11 @@ PY
 }
 
 @test "a whole run, small, against chatd alone: records, a table, and nothing left" {
-    run bench same pairs idle lists storm
+    # A history of more than a chunk: the second is filled in another way.
+    run bench --set 'history=[200,10200]' --set resumes=5 same pairs idle lists history storm
     echo "$output"
     [[ $status == 0 ]]
-    jq -se 'map(.mode) | unique == ["idle", "lists", "pairs", "storm"]' "$T/results/results.jsonl"
+    jq -se 'map(.mode) | unique == ["history", "idle", "lists", "pairs", "storm"]' "$T/results/results.jsonl"
     jq -se 'map(select(.mode == "pairs")) | length == 3 and all(.sent > 0 and .sent == .received)' \
         "$T/results/results.jsonl"
     grep -q '^| pairs P=1 W=1, median latency | .* ms |' "$T/results/table.md"

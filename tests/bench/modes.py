@@ -28,7 +28,7 @@ FULL = {
     "crowd": [0, 1000, 5000, 10000], "crowd_pairs": 50,
     "connections": 16, "logins": 16, "cost": 10,
     "storm": [5000],
-    "history": [10_000, 10_000_000], "resumes": 200,
+    "history": [10_000, 10_000_000], "resumes": 200, "chunk": 100_000,
     "crowd_of_users": 100_000, "floods": [(200, 64, 10), (100, 64, 4000)], "listers": 24,
     "resumers": 60, "missed": 2000, "registrars": 80, "slow_readers": 30,
 }
@@ -42,7 +42,7 @@ QUICK = FULL | {
     "crowd": [0, 50], "crowd_pairs": 4,
     "connections": 4, "logins": 4, "cost": 6,
     "storm": [50],
-    "history": [2_000, 20_000], "resumes": 20,
+    "history": [2_000, 20_000], "resumes": 20, "chunk": 10_000,
     "crowd_of_users": 100, "floods": [(4, 4, 10)], "listers": 2,
     "resumers": 2, "missed": 100, "registrars": 2, "slow_readers": 2,
 }
@@ -266,24 +266,26 @@ def storm(bench):
 
 FILL = """
 {how}
-insert into chatd.messages (sender_id, receiver_id, client_id, content)
-select case when n % 10 = 0 then {a} else u[1 + n % cardinality(u)] end,
-       case when n % 10 = 0 then {b} else u[1 + n / cardinality(u) % cardinality(u)] end,
+insert into chatd.messages (sender_id, receiver_id, conversation_id, client_id, content)
+select sender, receiver,
+       (select c.conversation_id from chatd.contacts c where c.user_id = sender and c.contact_id = receiver),
        n, 'message ' || n || ' of the history'
   from generate_series({first}, {last}) n,
-       (select array_agg(id order by id) u from chatd.users where id <> all (array{quiet})) everyone
+       (select array_agg(id order by id) u from chatd.users where id <> all (array{quiet})) everyone,
+       lateral (select case when n % 10 = 0 then {a} else u[1 + n % cardinality(u)] end as sender,
+                       case when n % 10 = 0 then {b} else u[1 + n / cardinality(u) % cardinality(u)] end
+                       as receiver) two
 """
-CHUNK = 100_000
-# All users have written to each other by then, and their contacts are there; what is left of the
-# triggers is many minutes of checks that would find nothing.
+# All users have written to each other by the end of the first chunk, and their contacts are there; what
+# is left of the triggers is many minutes of checks that would find nothing.
 UNCHECKED = "set session_replication_role = replica;"
 
 
-def fill(server, a, b, quiet, have, want):
+def fill(server, a, b, quiet, have, want, chunk):
     """Every tenth message is between two users, the rest among all but those who are quiet."""
-    for first in range(have, want, CHUNK):
-        server.sql(FILL.format(how=UNCHECKED if first >= CHUNK else "", a=a, b=b, quiet=quiet, first=first,
-                               last=min(first + CHUNK, want) - 1))
+    for first in range(have, want, chunk):
+        server.sql(FILL.format(how=UNCHECKED if first >= chunk else "", a=a, b=b, quiet=quiet, first=first,
+                               last=min(first + chunk, want) - 1))
     server.sql("vacuum analyze")
     if server.rows() != want:
         raise Failed(f"{server.rows()} messages in the history in place of {want}")
@@ -351,7 +353,7 @@ def stored(bench, server, size):
     (c, _, _, quiet_token), (d, *_) = read_users(quiet)
     oldest = current_cursor(server, quiet_token)
     add(server, d, c, few)
-    fill(server, a, b, [c, d], few, size)
+    fill(server, a, b, [c, d], few, size, z["chunk"])
     rows_read = plans(bench, server, a, b, c, size)
     recent = current_cursor(server, token)
     add(server, b, a, missed)
@@ -394,7 +396,7 @@ def fair(bench):
     with bench.started(only=["chatd"], sessions=100 + most, cost=z["cost"]) as systems:
         for server in systems.values():
             innocent, attacker = server.register(2, "innocent"), server.register(2, "attacker")
-            fill(server, read_users(attacker)[0][0], read_users(attacker)[1][0], z)
+            fill_for_fair(server, read_users(attacker)[0][0], read_users(attacker)[1][0], z)
             for run in range(z["runs"]):
                 for name, attack in attacks(z, server, attacker).items():
                     with attacking(server, attack, attacker) as costs:
@@ -403,7 +405,7 @@ def fair(bench):
                     bench.record("fair", {"attack": name}, server.name, run, figures | costs)
 
 
-def fill(server, one, other, z):
+def fill_for_fair(server, one, other, z):
     """A crowd of users, an account that missed much, and messages whose JSON is six times as long."""
     server.sql(f"""
         insert into chatd.users (username, email, password_hash)
