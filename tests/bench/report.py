@@ -124,7 +124,7 @@ def pairs_rows(records):
 
 def groups_rows(records):
     for case in cases(records, "groups"):
-        name = f"{case['groups']} groups of {case['receivers']:,} W={case['W']}"
+        name = f"groups G={case['groups']} R={case['receivers']:,} W={case['W']}"
         large = case["receivers"] >= 1000
         for row in beside(records, "groups", f"{name}, deliveries", "/s", "deliveries_per_second", case):
             if large and row.against == "baseline":
