@@ -294,7 +294,6 @@ for type_ in ("edit", "delete"):
     c.send({"type": type_, "content": "x", "data": {"conversation_id": g, "message_id": m}, "id": type_})
     assert c.recv()["data"]["code"] == "unknown_message"
 typing(b)
-mark(b, "delivered", g, m + 1)
 assert a.recv() == seen_typing(bob)
 post(bob, g, "end")
 assert drain(c) == []
