@@ -21,13 +21,13 @@ endif
 CFLAGS  += -std=gnu11 -D_GNU_SOURCE $(OPTIM) $(WARN) $(FORTIFY) $(HARDEN)
 
 BROKER  := $(addprefix broker/,core pg helpers accounts delivery) broker
-FOLDERS := lib conf ipc wire tls master session $(BROKER) auth signer
+FOLDERS := lib conf ipc wire tls master session $(BROKER) auth signer ctl
 SOURCES := $(wildcard src/*.c) $(foreach d,$(FOLDERS),$(wildcard src/$(d)/*.c))
 OBJECTS := $(SOURCES:src/%.c=$(BUILD)/%.o)
 UNITS   := $(patsubst tests/unit/%.c,$(BUILD)/unit/%,$(wildcard tests/unit/test_*.c))
 objects  = $(foreach d,$(1),$(patsubst src/%.c,$(BUILD)/%.o,$(wildcard src/$(d)/*.c)))
 
-PROGRAMS := $(BUILD)/chatd $(BUILD)/chatd-broker $(BUILD)/chatd-auth $(BUILD)/chatd-signer
+PROGRAMS := $(addprefix $(BUILD)/,chatd chatd-broker chatd-auth chatd-signer chatctl)
 
 # What a folder may include is what stands here: the layers hold by construction.
 SEES_lib     := lib
@@ -45,6 +45,8 @@ SEES_broker/accounts := lib conf ipc broker/core broker/pg broker/helpers broker
 SEES_broker/delivery := lib conf ipc broker/core broker/pg broker/delivery
 SEES_auth    := lib conf ipc auth
 SEES_signer  := lib conf ipc tls signer
+# chatctl hashes passwords as an auth worker does.
+SEES_ctl     := lib conf ipc auth ctl
 # src/chatd.c puts the master and its sessions together into one executable.
 SEES_.       := lib conf master session
 
@@ -73,9 +75,13 @@ $(BUILD)/chatd-signer: $(call objects,lib conf ipc tls signer)
 	$(call say,LINK,$@)
 	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) $(LINK) -o $@ $^ -lcrypto
 
+$(BUILD)/chatctl: $(call objects,lib conf ipc ctl) $(BUILD)/auth/bcrypt.o
+	$(call say,LINK,$@)
+	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) $(LINK) -o $@ $^ -lpq -lcrypt -lcrypto
+
 folder   = $(patsubst %/,%,$(dir $(1)))
 includes = $(addprefix -Isrc/,$(SEES_$(call folder,$(1)))) \
-           $(if $(filter broker broker/%,$(call folder,$(1))),$$(pkg-config --cflags libpq libjwt))
+           $(if $(filter broker broker/% ctl,$(call folder,$(1))),$$(pkg-config --cflags libpq libjwt))
 $(BUILD)/%.o: src/%.c Makefile
 	@mkdir -p $(@D)
 	$(call say,CC,$<)

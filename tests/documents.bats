@@ -65,7 +65,7 @@ PY
         [[ " $line " == *" $package "* ]] || fail "README does not install $package"
     done
     grep -v '^apt-get' "$T/lines" | sed "s|^make && make install|make BUILD='$BUILD' -o all install|" >"$T/paste"
-    (($(grep -c . "$T/paste") == 13))
+    (($(grep -c . "$T/paste") == 5))
     [[ $(tail -n 1 "$T/paste") == '/usr/local/sbin/chatd -f '* ]]
     "$ROOT/tests/tools/cluster" start --fast "$T/production"
     mkdir "$T/etc" "$T/local"
@@ -183,10 +183,11 @@ PY
         source=${source#*/fuzz_}
         grep -q "\`${source%.c}\`" "$T/fuzzers" || fail "CONTRIBUTING has no fuzzer $source"
     done
-    programs=$(sed -n 's/^PROGRAMS := //p' "$ROOT/Makefile" | grep -o 'chatd[a-z-]*')
-    (($(wc -l <<<"$programs") == 4))
+    programs=$(sed -n 's/^PROGRAMS := //p' "$ROOT/Makefile" | grep -o 'chat[a-z-]*')
+    (($(wc -l <<<"$programs") == 5))
+    [[ -e $ROOT/man/chatctl.8 ]]
     sed -n '/^\.Sh FILES/,/^\.Sh EXIT/p' "$ROOT/man/chatd.8" >"$T/files"
-    for program in ${programs//chatd$'\n'/}; do
+    for program in $(grep '^chatd-' <<<"$programs"); do
         grep -qw -- "^.It Pa.* $program" "$T/files" || fail "chatd(8) has no $program"
     done
 }

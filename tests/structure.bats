@@ -30,6 +30,8 @@ below = {
     "broker": {"lib", "conf", "ipc", "broker/core", "broker/pg", "broker/helpers", "broker/accounts", "broker/delivery"},
     "auth": {"lib", "conf", "ipc"},
     "signer": {"lib", "conf", "ipc", "tls"},
+    # The command of the operator hashes passwords as an auth worker does.
+    "ctl": {"lib", "conf", "ipc", "auth"},
     "": {"lib", "conf", "master", "session"},
 }
 files = [os.path.join(d, f)[2:] for d, _, names in os.walk(".") for f in names]
@@ -71,14 +73,14 @@ PY
     (($(sort -u "$T/all" | wc -l) > 100))
 }
 
-@test "libraries are included only where they belong: libpq and libjwt in broker, libxcrypt in auth" {
+@test "libraries are included only where they belong: libpq and libjwt in broker, libpq in ctl, libxcrypt in auth" {
     py - "$ROOT" <<'PY'
 import os, re, sys
 os.chdir(sys.argv[1] + "/src")
-allowed = {"libpq-fe.h": ("broker/",), "jwt.h": ("broker/accounts/token.c",), "crypt.h": ("auth/bcrypt.c",),
+allowed = {"libpq-fe.h": ("broker/", "ctl/owner.", "ctl/init.c"), "jwt.h": ("broker/accounts/token.c",), "crypt.h": ("auth/bcrypt.c",),
            "json-c/": ("wire/", "session/"), "zlib.h": ("wire/ws_deflate.c",), "openssl/ssl.h": ("session/tls.c", "session/tls_context.c"),
            "openssl/": ("wire/", "tls/", "signer/", "session/tls.c", "session/tls_context.c", "session/remote_key.", "master/keyring.c",
-                        "master/public_keys.c", "broker/accounts/token_keys.c")}
+                        "master/public_keys.c", "broker/accounts/token_keys.c", "ctl/doctor_tls.c")}
 wrong, seen = [], set()
 for d, _, names in os.walk("."):
     for f in (os.path.join(d, n)[2:] for n in names):
@@ -174,7 +176,7 @@ is_sanitized() {
 
 @test "the programs are position-independent, bind at start, and have no executable stack" {
     local program
-    for program in chatd chatd-broker chatd-auth chatd-signer; do
+    for program in chatd chatd-broker chatd-auth chatd-signer chatctl; do
         echo "$program"
         readelf -hW "$BUILD/$program" | grep -E 'Type: +DYN'
         readelf -dW "$BUILD/$program" >"$T/dynamic"
@@ -190,7 +192,7 @@ is_sanitized() {
 
 @test "the programs carry stack protectors and fortified functions; a sanitizer build its checks instead" {
     local program
-    for program in chatd chatd-broker chatd-auth chatd-signer; do
+    for program in chatd chatd-broker chatd-auth chatd-signer chatctl; do
         nm -D "$BUILD/$program" >"$T/symbols"
         if is_sanitized; then
             grep -w __asan_init "$T/symbols"
@@ -208,7 +210,7 @@ is_sanitized() {
     while read -r object; do
         readelf -nW "$object" | grep -q 'x86 feature:.*IBT.*SHSTK' || fail "$object"
         count=$((count + 1))
-    done < <(find "$BUILD"/{lib,conf,ipc,wire,tls,master,session,broker,auth,signer} -name '*.o')
+    done < <(find "$BUILD"/{lib,conf,ipc,wire,tls,master,session,broker,auth,signer,ctl} -name '*.o')
     ((count > 30))
 }
 
@@ -217,6 +219,6 @@ is_sanitized() {
     run make -s -j2 -C "$ROOT" BUILD="$T/clang" CC=clang all
     echo "$output"
     [[ $status == 0 && $output != *warning:* ]]
-    [[ -x $T/clang/chatd && -x $T/clang/chatd-broker && -x $T/clang/chatd-auth && -x $T/clang/chatd-signer ]]
+    [[ -x $T/clang/chatd && -x $T/clang/chatd-broker && -x $T/clang/chatd-auth && -x $T/clang/chatd-signer && -x $T/clang/chatctl ]]
     rm -rf "$T/clang"
 }

@@ -4,13 +4,14 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "email.h"
 #include "json.h"
 #include "rest_body.h"
 #include "rest_target.h"
 #include "username.h"
 #include "utf8.h"
 
-enum { MAX_EMAIL = 254, MAX_PASSWORD = 72 };
+enum { MAX_PASSWORD = 72 };
 
 static const char *username_error(struct text t)
 {
@@ -21,16 +22,11 @@ static const char *username_error(struct text t)
                 : "\"username\" must be 1 to 32 letters, digits, dots, underscores or hyphens";
 }
 
-/* Whether mail arrives is for a mail to find out; this refuses what cannot be an address. */
 static const char *email_error(struct text t)
 {
-    const char *at = memchr(t.p, '@', t.n);
-    const char *end = t.p + t.n;
-    bool good = t.n <= MAX_EMAIL && at && at > t.p && at + 1 < end &&
-                !memchr(at + 1, '@', (size_t)(end - at - 1));
-    for (size_t i = 0; good && i < t.n; i++)
-        good = (unsigned char)t.p[i] > ' ' && t.p[i] != 0x7f;
-    return good ? NULL : "\"email\" must be an address such as name@example.com, at most 254 bytes";
+    return email_fits(t.p, t.n)
+               ? NULL
+               : "\"email\" must be an address such as name@example.com, at most 254 bytes";
 }
 
 static bool password_acceptable(struct exchange *x, const struct field *f, int least)
