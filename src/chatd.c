@@ -24,10 +24,7 @@
 #include "refuse.h"
 #include "session.h"
 #include "tls_context.h"
-
-#ifndef CHATD_VERSION
-#define CHATD_VERSION "0.1"
-#endif
+#include "version.h"
 
 enum { MAX_OPTIONS = 64 };
 

@@ -493,7 +493,7 @@ for item in re.findall(r"^\.It Ic (.*)$", page, re.M):
 for command in commands:
     words = []
     for word in command.split():
-        if not re.fullmatch("[a-z]+", word) or len(words) == (2 if words and words[0] in ("user", "room") else 1):
+        if not re.fullmatch("[a-z]+", word) or len(words) == (2 if words and words[0] in ("user", "room", "kick") else 1):
             break
         words.append(word)
     head = " ".join(words)
@@ -512,7 +512,7 @@ PY
     user bea >/dev/null
     api POST /messages "{\"receiver_id\":$(id_of bea),\"content\":\"x\"}" "$ada"
     awk '/^\.Ss JSON/ { here = 1 } /^\.Sh/ { here = 0 } here && /^\.Bd/ { code = 1; next } /^\.Ed/ { code = 0 } here && code' \
-        "$ROOT/man/chatctl.8" | jq -c keys_unsorted | sort -u >"$T/described"
+        "$ROOT/man/chatctl.8" | jq -c 'keys_unsorted, (select(.servers) | .[] | .[0] | keys_unsorted)' | sort -u >"$T/described"
     {
         ctl -j user list ada >/dev/null && jq -c '.[0] | keys_unsorted' <<<"$output"
         ctl -j user show ada >/dev/null && jq -c keys_unsorted <<<"$output"
@@ -520,6 +520,12 @@ PY
         ctl -j room show "$(jq '.[0].id' <<<"$output")" >/dev/null && jq -c keys_unsorted <<<"$output"
         ctl -j user logout ada >/dev/null && jq -c '.[0] | keys_unsorted' <<<"$output"
         ctl -j doctor >/dev/null && jq -c '.[0] | keys_unsorted' <<<"$output"
+        ctl -j status >/dev/null && jq -c 'keys_unsorted, (.[] | .[0] | keys_unsorted)' <<<"$output"
+        exec 8<>"/dev/tcp/127.0.0.1/$(server_port)"
+        printf 'GET /me HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer %s\r\n\r\n' "$ada" >&8
+        head -n 1 <&8 >/dev/null
+        ctl -j who >/dev/null && jq -c '.[0] | keys_unsorted' <<<"$output"
+        exec 8>&-
     } | sort -u >"$T/printed"
     diff "$T/described" "$T/printed"
 }

@@ -52,7 +52,7 @@ with Service("-o", "min_spare=2") as s:
     assert s.ended() == 0
     all_gone(sessions + old_roles)
     says(c, d, dave, "new-new")
-    assert s.run_dir() == ["lock", f"tree.{new}"]
+    assert s.run_dir() == left_by(new)
     os.kill(new, signal.SIGTERM)
     assert c.closed() == d.closed() == 1012
     all_gone([new])
@@ -121,7 +121,7 @@ with Service() as s:
     clients[1].close()
     all_gone([masters[1]])
     says(clients[0], clients[2], people[2], "first-last")
-    assert s.run_dir() == sorted(["lock", f"tree.{masters[0]}", f"tree.{masters[2]}"])
+    assert s.run_dir() == left_by(masters[0], masters[2])
     clients[0].close()
     assert s.ended() == 0
     clients[2].ping()
@@ -190,7 +190,7 @@ with Service("-f", conf) as s, Visitors(s, u.token) as visitors:
     s.take_over()
     visitors.more()
     a.ping()
-    assert s.run_dir() == sorted(["lock", f"tree.{s.pid}", f"tree.{s.master}"])
+    assert s.run_dir() == left_by(s.pid, s.master)
 PY
 }
 
@@ -234,7 +234,7 @@ with Service() as s, Visitors(s, u.token) as visitors:
     pid = s.ask()
     s.stays(pid)
     assert words in s.log(), s.log()
-    assert s.run_dir() == ["lock", f"tree.{s.pid}"]
+    assert s.run_dir() == left_by(s.pid)
     a.ping()
     visitors.more()
     s.update()
@@ -334,7 +334,7 @@ with Service() as s:
     # What kill -9 left behind is removed by the next one that starts here.
     assert f"tree.{new}" in s.run_dir()
     with Server("-o", f"run_dir={T}/{s.name}.run") as again:
-        assert s.run_dir() == ["lock", f"tree.{again.pid}"]
+        assert s.run_dir() == left_by(again.pid)
 PY
 }
 
@@ -499,12 +499,12 @@ with Service(name=name) as s:
     os.symlink(places[1], link)
     new = s.take_over()
     b = connect(v.token, name)
-    assert [sorted(os.listdir(p)) for p in places] == [["lock", f"tree.{s.pid}"], ["lock", f"tree.{new}"]]
+    assert [sorted(os.listdir(p)) for p in places] == [left_by(s.pid), left_by(new)]
     says(a, b, v, "across")
     a.close()
     assert s.ended() == 0
     b.ping()
-    assert [sorted(os.listdir(p)) for p in places] == [["lock"], ["lock", f"tree.{new}"]]
+    assert [sorted(os.listdir(p)) for p in places] == [left_by(), left_by(new)]
 PY
 }
 

@@ -16,6 +16,7 @@
 #include "broker_sandbox.h"
 #include "clock.h"
 #include "connections.h"
+#include "control.h"
 #include "feed.h"
 #include "hashing.h"
 #include "limits.h"
@@ -105,6 +106,7 @@ int main(int argc, char **argv)
     pool_init();
     schedule_init(ROLE_FD_STATUS);
     peers_init(ROLE_FD_BROKER, &sessions);
+    control_init(ROLE_FD_CONTROL);
 
     while (!finished()) {
         loop_once(broker.loop);
@@ -114,6 +116,7 @@ int main(int argc, char **argv)
         tell_of_repeats();
     }
 
+    control_free();
     peers_stop();
     peers_free();
     schedule_free();

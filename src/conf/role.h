@@ -18,12 +18,13 @@ enum { ROLE_STOP = SIGUSR1 };
 enum {
     ROLE_FD_CONF = 3, /* sealed memory with the keys that this role gets; shared offset: pread(2) */
     ROLE_FD_AUTH = 4, /* packets between the broker and the auth workers; each has one end */
-    ROLE_FD_BROKER = 5, /* broker only: the listening socket of the sessions */
-    ROLE_FD_STATUS = 6, /* broker only: to the master, a byte each; see below */
-    ROLE_FD_LOG = 7,    /* where the log goes, unless it is syslog(3) */
-    ROLE_FD_SIGN = 8,   /* packets between the broker and the signer; each has one end */
-    ROLE_FD_KEYS = 9,   /* signer only: sealed memory with the private keys of TLS */
-    ROLE_FD_COUNT = 10,
+    ROLE_FD_BROKER = 5,   /* broker only: the listening socket of the sessions */
+    ROLE_FD_STATUS = 6,   /* broker only: to the master, a byte each; see below */
+    ROLE_FD_LOG = 7,      /* where the log goes, unless it is syslog(3) */
+    ROLE_FD_SIGN = 8,     /* packets between the broker and the signer; each has one end */
+    ROLE_FD_KEYS = 9,     /* signer only: sealed memory with the private keys of TLS */
+    ROLE_FD_CONTROL = 10, /* broker only: packets with an operator's connection (ctl_wire.h) */
+    ROLE_FD_COUNT = 11,
 };
 
 /* What the broker reports. */

@@ -9,6 +9,13 @@ enum ctl_status init_run(char **words);    /* init.c */
 enum ctl_status migrate_run(char **words); /* migrate.c */
 enum ctl_status doctor_run(char **words);  /* doctor.c */
 
+enum ctl_status status_run(char **words); /* status.c */
+
+/* who.c */
+enum ctl_status who_run(char **words);
+enum ctl_status kick_user(char **words);
+enum ctl_status kick_session(char **words);
+
 /* users.c */
 enum ctl_status users_list(char **words);
 enum ctl_status users_show(char **words);

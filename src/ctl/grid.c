@@ -258,7 +258,21 @@ static void put_array(struct buf *out, const struct grid *g)
         buf_puts(out, row ? ",\n " : "");
         put_object(out, g, row);
     }
-    buf_puts(out, "]\n");
+    buf_puts(out, "]");
+}
+
+static void put_members(struct buf *out, const struct grid_part *parts, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        buf_puts(out, i ? ",\n" : "{");
+        put_string(out, parts[i].name, strlen(parts[i].name));
+        buf_puts(out, ":");
+        if (parts[i].grid)
+            put_array(out, parts[i].grid);
+        else
+            buf_puts(out, "null");
+    }
+    buf_puts(out, "}\n");
 }
 
 /* --- both --- */
@@ -278,6 +292,27 @@ void grid_print(const struct grid *g, bool json)
         put_array(&out, g);
     else
         put_table(&out, g);
+    buf_puts(&out, json ? "\n" : "");
+    print(&out);
+}
+
+static void put_tables(struct buf *out, const struct grid_part *parts, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        if (!parts[i].grid)
+            continue;
+        buf_printf(out, "%s%s:\n", i ? "\n" : "", parts[i].name);
+        put_table(out, parts[i].grid);
+    }
+}
+
+void grid_print_parts(const struct grid_part *parts, size_t count, bool json)
+{
+    struct buf out = BUF_INIT;
+    if (json)
+        put_members(&out, parts, count);
+    else
+        put_tables(&out, parts, count);
     print(&out);
 }
 

@@ -39,6 +39,14 @@ void grid_printf(struct grid *g, const char *fmt, ...) __attribute__((format(pri
  * takes no more. */
 void grid_print(const struct grid *g, bool json);
 
+/* Prints several: tables with their names above, or with json one object, whose members are the
+ * arrays. A grid of NULL is null in JSON, and no table. */
+struct grid_part {
+    const char *name;
+    const struct grid *grid;
+};
+void grid_print_parts(const struct grid_part *parts, size_t count, bool json);
+
 /* Prints one row, the first: a line for each column, or with json an object. */
 void grid_print_one(const struct grid *g, bool json);
 

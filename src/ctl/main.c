@@ -14,10 +14,7 @@
 #include "log.h"
 #include "places.h"
 #include "process.h"
-
-#ifndef CHATD_VERSION
-#define CHATD_VERSION "0.1"
-#endif
+#include "version.h"
 
 /* The long options that have no letter of their own. */
 enum { AFTER = 1, CONVERSATIONS, EMAIL, LIMIT, NEW_SECRETS, OWNER, SQL };
@@ -60,6 +57,10 @@ static const struct command {
      "make role, database, schema, secrets and configuration"},
     {{"migrate"}, 0, 0, T_DRY_RUN | T_SQL, migrate_run, "[-n]", "bring the schema up to date"},
     {{"doctor"}, 0, 0, T_SQL, doctor_run, "", "look for what is wrong, and say what to do"},
+    {{"status"}, 0, 0, 0, status_run, "", "show servers, hosts and database"},
+    {{"who"}, 0, 1, T_WATCH, who_run, "[-w] [user]", "list the connections of this host"},
+    {{"kick", "user"}, 1, 1, 0, kick_user, "name", "close a user's connections here"},
+    {{"kick", "session"}, 1, 1, 0, kick_session, "number", "close one connection"},
     {{"user", "list"},
      0,
      1,

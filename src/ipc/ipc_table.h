@@ -150,7 +150,9 @@ enum ipc_member_role { IPC_IS_MEMBER, IPC_IS_ADMIN, IPC_IS_OWNER };
      * -> REPLY */                                                                                 \
     M(GROUP_CHANGE, SESSION, 14 + IPC_MAX_NAME, IPC_IS_BOUND, 1)                                   \
     /* u64 conversation, u64 user, u8 enum ipc_member, u8 enum ipc_member_role -> REPLY */         \
-    M(MEMBER, SESSION, 18, IPC_IS_BOUND, 1)
+    M(MEMBER, SESSION, 18, IPC_IS_BOUND, 1)                                                        \
+                                                                                                   \
+    M(KICK, BROKER, 0, 0, 0) /* the operator closes this connection */
 
 /* What can go wrong with a request, a row each: name; code on a WebSocket; HTTP status; whether
  * trying again later makes sense; what the client is told. */

@@ -11,9 +11,9 @@ union control {
     char space[CMSG_SPACE(sizeof(int))];
 };
 
-bool fdpass_send(int socket, int fd, uint8_t kind)
+bool fdpass_send_with(int socket, int fd, const void *p, size_t n)
 {
-    struct iovec iov = {&kind, 1};
+    struct iovec iov = {(void *)(uintptr_t)p, n};
     union control control = {0};
     struct msghdr message = {.msg_iov = &iov,
                              .msg_iovlen = 1,
@@ -24,26 +24,36 @@ bool fdpass_send(int socket, int fd, uint8_t kind)
     header->cmsg_type = SCM_RIGHTS;
     header->cmsg_len = CMSG_LEN(sizeof(int));
     memcpy(CMSG_DATA(header), &fd, sizeof(fd));
-    return sendmsg(socket, &message, MSG_NOSIGNAL | MSG_DONTWAIT) == 1;
+    return sendmsg(socket, &message, MSG_NOSIGNAL | MSG_DONTWAIT) == (ssize_t)n;
 }
 
-int fdpass_receive(int socket, uint8_t *kind)
+bool fdpass_send(int socket, int fd, uint8_t kind)
 {
-    uint8_t byte;
-    struct iovec iov = {&byte, 1};
+    return fdpass_send_with(socket, fd, &kind, sizeof(kind));
+}
+
+int fdpass_receive_with(int socket, void *p, size_t *n)
+{
+    struct iovec iov = {p, *n};
     union control control;
     struct msghdr message = {.msg_iov = &iov,
                              .msg_iovlen = 1,
                              .msg_control = &control,
                              .msg_controllen = sizeof(control)};
-    ssize_t n;
-    while ((n = recvmsg(socket, &message, MSG_CMSG_CLOEXEC)) < 0 && errno == EINTR)
+    ssize_t got;
+    while ((got = recvmsg(socket, &message, MSG_CMSG_CLOEXEC)) < 0 && errno == EINTR)
         ;
-    struct cmsghdr *header = n > 0 ? CMSG_FIRSTHDR(&message) : NULL;
+    struct cmsghdr *header = got > 0 ? CMSG_FIRSTHDR(&message) : NULL;
     if (!header || header->cmsg_level != SOL_SOCKET || header->cmsg_type != SCM_RIGHTS)
         return -1;
     int fd;
     memcpy(&fd, CMSG_DATA(header), sizeof(fd));
-    *kind = byte;
+    *n = (size_t)got;
     return fd;
+}
+
+int fdpass_receive(int socket, uint8_t *kind)
+{
+    size_t n = sizeof(*kind);
+    return fdpass_receive_with(socket, kind, &n);
 }

@@ -118,5 +118,7 @@ void process_place_descriptors(int first, const int *fds, int count)
     for (int i = 0; i < count; i++)
         if (aside[i] >= 0)
             dup2(aside[i], first + i);
+        else if (first + i > STDERR_FILENO) /* what the master's parent had left open there */
+            close(first + i);
     close_range((unsigned)(first + count), ~0U, 0);
 }

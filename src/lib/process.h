@@ -30,8 +30,8 @@ int process_open_null(void);
  * children. 2 stays, for libc's last words. */
 void process_leave_terminal(int null);
 
-/* In a child that is about to run a program: puts fds[i] at the number first + i, where it is not
- * -1, and closes all descriptors above these. */
+/* In a child that is about to run a program: puts fds[i] at the number first + i, and closes all
+ * others but 0 to 2, whatever is there if fds[i] is -1. */
 void process_place_descriptors(int first, const int *fds, int count);
 
 #endif

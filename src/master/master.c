@@ -19,6 +19,7 @@
 #include "logfile.h"
 #include "netaddr.h"
 #include "notify.h"
+#include "operators.h"
 #include "password.h"
 #include "process.h"
 #include "proctitle.h"
@@ -27,6 +28,7 @@
 #include "role.h"
 #include "roles.h"
 #include "rundir.h"
+#include "version.h"
 
 enum { ACCEPTS_AT_ONCE = 32, FINISH_MS = 5000, PAUSE_MS = 100 };
 
@@ -341,9 +343,29 @@ static int64_t do_chores(const struct master *m)
     return earlier(next, refuse_close_due());
 }
 
+static const char *phase_name(const struct master *m)
+{
+    static const char *const names[] = {"serving", "retiring", "draining", "ending", "ending"};
+    return waits_to_take_over(m) ? "starting" : names[phase];
+}
+
+static void admit_operators(const struct master *m)
+{
+    const struct master_facts facts = {
+        .version = CHATD_VERSION,
+        .phase = phase_name(m),
+        .clients = sessions_clients(),
+        .spares = sessions_spares(),
+        .max_clients = m->conf->max_clients,
+        .deaths = roles_deaths(),
+    };
+    if (!operators_admit(&facts))
+        accept_at = clock_ms() + PAUSE_MS;
+}
+
 static void wait_for_work(const struct master *m, int64_t deadline)
 {
-    struct pollfd fds[SOCKETS_MAX + 3 + LOGFILE_SOCKETS];
+    struct pollfd fds[SOCKETS_MAX + 4 + LOGFILE_SOCKETS];
     int logs[LOGFILE_SOCKETS];
     nfds_t n = 0;
     bool paused = accept_at > clock_ms() || waits_to_take_over(m);
@@ -355,6 +377,8 @@ static void wait_for_work(const struct master *m, int64_t deadline)
     fds[n++] = (struct pollfd){.fd = roles_status_fd(), .events = POLLIN};
     fds[n++] = (struct pollfd){.fd = signals, .events = POLLIN};
     fds[n++] = (struct pollfd){.fd = takeover_fd(), .events = POLLIN};
+    fds[n++] =
+        (struct pollfd){.fd = accept_at > clock_ms() ? -1 : rundir_control(), .events = POLLIN};
     logfile_sockets(logs);
     for (int i = 0; i < LOGFILE_SOCKETS; i++)
         fds[n++] = (struct pollfd){.fd = logs[i], .events = POLLIN};
@@ -366,6 +390,8 @@ static void wait_for_work(const struct master *m, int64_t deadline)
         take_status(m);
     if (fds[listeners + 2].revents)
         takeover_listen();
+    if (fds[listeners + 3].revents)
+        admit_operators(m);
     for (nfds_t i = 0; i < listeners; i++)
         if (fds[i].revents)
             accept_some(m, fds[i].fd, m->sockets->tls[i]);

@@ -17,6 +17,7 @@
 #include "backoff.h"
 #include "buf.h"
 #include "clock.h"
+#include "fdpass.h"
 #include "log.h"
 #include "process.h"
 #include "role.h"
@@ -45,6 +46,8 @@ static struct role *roles;
 static int role_count;
 static const struct identity *identity;
 static int status_pipe[2];
+static int control[2]; /* to the broker: operators */
+static unsigned deaths;
 
 void roles_write_conf(const struct conf *conf, unsigned role, int fd)
 {
@@ -100,6 +103,7 @@ static void init_broker(const struct conf *conf, int listener, int log_fd, int a
     r->fds[ROLE_FD_STATUS] = status_pipe[1];
     r->fds[ROLE_FD_AUTH] = auth;
     r->fds[ROLE_FD_SIGN] = sign;
+    r->fds[ROLE_FD_CONTROL] = control[1];
     r->fds[PROGRAM_PLACE] = open_program(r->program);
 }
 
@@ -130,6 +134,7 @@ void roles_init(const struct conf *conf, int listener, int log_fd, int auth_work
     int auth[2], sign[2];
     if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, auth) < 0 ||
         socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, sign) < 0 ||
+        socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, control) < 0 ||
         pipe2(status_pipe, O_CLOEXEC | O_NONBLOCK) < 0)
         die("connecting the broker with its helpers: %s", strerror(errno));
     role_count = FIRST_AUTH + auth_workers;
@@ -260,6 +265,7 @@ static void describe_end(const struct role *r, int status)
         return;
     if (r->renewed && WIFEXITED(status) && WEXITSTATUS(status) == 0)
         return;
+    deaths++;
     if (WIFSIGNALED(status))
         log_error("%s[%d] was killed by signal %d (%s)", r->name, (int)r->pid, WTERMSIG(status),
                   strsignal(WTERMSIG(status)));
@@ -285,6 +291,16 @@ bool roles_reaped(pid_t pid, int status)
         return true;
     }
     return false;
+}
+
+unsigned roles_deaths(void)
+{
+    return deaths;
+}
+
+bool roles_pass_operator(int fd, const char *facts, size_t n)
+{
+    return fdpass_send_with(control[0], fd, facts, n);
 }
 
 int roles_status_fd(void)

@@ -54,6 +54,13 @@ bool roles_reaped(pid_t pid, int status);
 int roles_status_fd(void);
 int roles_read_status(bool *refused);
 
+/* How many of them have died, but for those that were told to end. */
+unsigned roles_deaths(void);
+
+/* Hands an operator's connection to the broker, with n bytes that say how the master is. It waits
+ * for the next broker if none runs. False if too many wait. */
+bool roles_pass_operator(int fd, const char *facts, size_t n);
+
 /* Sends a signal to the broker, or to its helpers; after that they are not started again. */
 void roles_stop_broker(int signal);
 void roles_stop_helpers(int signal);

@@ -17,13 +17,17 @@
 #include "identity.h"
 #include "log.h"
 
-#define SOCKET_NAME "broker.sock"
-#define LOCK_NAME   "lock"
-#define TREE_PREFIX "tree." /* and the pid of the master */
+#define SOCKET_NAME    "broker.sock"
+#define LOCK_NAME      "lock"
+#define TREE_PREFIX    "tree." /* and the pid of the master */
+#define CONTROL_PREFIX "control."
 
 static char own[32]; /* our directory, below run_dir */
 static int run_dir = -1;
 static int lock = -1;
+static int control = -1;
+
+enum { CONTROL_BACKLOG = 8 };
 
 /* Takes the lock of the working directory. The open file holds it until this process and its
  * successors are gone. */
@@ -79,7 +83,12 @@ static void clear_tree(const char *name)
         log_warn("run_dir: cannot remove %s: %s", name, strerror(errno));
 }
 
-/* We alone hold the lock, so all other directories here belong to dead servers. */
+static bool begins(const char *name, const char *prefix)
+{
+    return strncmp(name, prefix, strlen(prefix)) == 0;
+}
+
+/* We alone hold the lock, so what else is here belongs to dead servers. */
 static void clear_all_trees(void)
 {
     DIR *dir = opendir(".");
@@ -87,8 +96,10 @@ static void clear_all_trees(void)
         die("run_dir: %s", strerror(errno));
     const struct dirent *entry;
     while ((entry = readdir(dir)))
-        if (strncmp(entry->d_name, TREE_PREFIX, strlen(TREE_PREFIX)) == 0)
+        if (begins(entry->d_name, TREE_PREFIX))
             clear_tree(entry->d_name);
+        else if (begins(entry->d_name, CONTROL_PREFIX))
+            unlinkat(run_dir, entry->d_name, 0);
     closedir(dir);
 }
 
@@ -97,6 +108,8 @@ void rundir_clear(pid_t pid)
     char name[32];
     snprintf(name, sizeof(name), TREE_PREFIX "%d", (int)pid);
     clear_tree(name);
+    snprintf(name, sizeof(name), CONTROL_PREFIX "%d", (int)pid);
+    unlinkat(run_dir, name, 0);
 }
 
 /* Makes this server's own directory. */
@@ -130,6 +143,19 @@ static int listen_here(const char *path, int backlog, const struct identity *who
     return fd;
 }
 
+static int start_control(const char *path)
+{
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    snprintf(address.sun_path, sizeof(address.sun_path), CONTROL_PREFIX "%d", (int)getpid());
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    mode_t before = umask(0177); /* never open to others, not even for a moment */
+    if (fd < 0 || bind(fd, (const struct sockaddr *)&address, sizeof(address)) < 0 ||
+        listen(fd, CONTROL_BACKLOG) < 0)
+        die("run_dir: %s/%s: %s", path, address.sun_path, strerror(errno));
+    umask(before);
+    return fd;
+}
+
 int rundir_enter(const char *path, int backlog, bool single, int inherited,
                  const struct identity *who)
 {
@@ -148,8 +174,14 @@ int rundir_enter(const char *path, int backlog, bool single, int inherited,
         take_lock(path);
         clear_all_trees();
     }
+    control = single ? -1 : start_control(path);
     make_own(path, single);
     return listen_here(path, backlog, who);
+}
+
+int rundir_control(void)
+{
+    return control;
 }
 
 int rundir_lock(void)
@@ -160,4 +192,6 @@ int rundir_lock(void)
 void rundir_leave(void)
 {
     clear_tree(own);
+    if (control >= 0)
+        rundir_clear(getpid());
 }

@@ -24,6 +24,11 @@ int rundir_enter(const char *path, int backlog, bool single, int lock, const str
 /* The lock, for a server that takes over. It is held until all have closed it. */
 int rundir_lock(void);
 
+/* The listening socket control.PID of run_dir, which only root and the user who started the server
+ * can open; -1 for a server for a single connection. It has a name of its own for each master, so
+ * that one that retires is still to be asked. */
+int rundir_control(void);
+
 /* Removes what a dead successor has left behind. */
 void rundir_clear(pid_t pid);
 

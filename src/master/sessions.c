@@ -217,6 +217,11 @@ int sessions_clients(void)
     return (int)sessions.count - spare_count - dismissed_count;
 }
 
+int sessions_spares(void)
+{
+    return spare_count;
+}
+
 bool sessions_room(void)
 {
     return sessions_clients() < conf->max_clients;

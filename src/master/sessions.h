@@ -41,6 +41,7 @@ void sessions_serve(const struct caller *caller);
 /* True while max_clients allows one more. */
 bool sessions_room(void);
 int sessions_clients(void);
+int sessions_spares(void);
 
 /* Makes a few spares if there are too few, ends one if there are too many. Returns when to call
  * again, as clock_ms(): now if there is more to do. */

@@ -210,6 +210,7 @@ static bool is_expected(const struct live *l, const struct ipc_message *m)
     case IPC_STATUS:
     case IPC_EPHEMERAL:
     case IPC_RESUMED:
+    case IPC_KICK:
         return l->channel == CHANNEL_READY;
     default:
         return false;
@@ -263,6 +264,9 @@ static void take_message(struct live *l, const struct ipc_message *m)
         break;
     case IPC_AUTHED:
         take_authed(l, m);
+        break;
+    case IPC_KICK:
+        live_goodbye(l, 4000, "closed by the operator");
         break;
     default:
         take_attached(l, m);

@@ -12,6 +12,11 @@ from server import *
 PROGRAMS = "chatd", "chatd-broker", "chatd-auth", "chatd-signer"
 
 
+def left_by(*masters):
+    """What is in a run_dir of these masters."""
+    return sorted(["lock", *(f"{kind}.{pid}" for pid in masters for kind in ("control", "tree"))])
+
+
 class Service(Server):
     def __init__(self, *more, relative=False, **how):
         """relative: started by a path from the working directory."""

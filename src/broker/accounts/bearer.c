@@ -1,6 +1,7 @@
 /* Bearer tokens; see bearer.h. */
 #include "bearer.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -70,6 +71,7 @@ static void bind_peer(struct peer *p, const struct claim *c)
     const struct token *t = &c->token;
     p->user = t->user;
     p->proof = t->proof;
+    snprintf(p->name, sizeof(p->name), "%.*s", USERNAME_MAX, t->name);
     if (p->state == IPC_IS_NEW)
         p->state = IPC_IS_BOUND;
     peer_answering(c->asker);

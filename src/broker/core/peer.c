@@ -233,7 +233,7 @@ static void add_peer(int fd)
     p->id = ++last_id;
     p->pid = cred.pid;
     p->state = IPC_IS_SILENT;
-    p->due_since = clock_ms();
+    p->since = p->due_since = clock_ms();
     p->watch = (struct loop_watch){fd, EPOLLIN, on_channel, p};
     map_put(&peers, p->id, p);
     loop_add(broker.loop, &p->watch);

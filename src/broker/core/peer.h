@@ -13,6 +13,7 @@
 #include "loop.h"
 #include "netaddr.h"
 #include "proof.h"
+#include "username.h"
 
 /* How changes reach a peer (feed.h). */
 enum feed_state {
@@ -65,6 +66,8 @@ struct peer {
     uint8_t waiting[IPC_TYPE_COUNT]; /* requests of each type without an answer yet */
     struct bucket messages;          /* how much it may send now */
     int64_t user;                    /* 0 until bound */
+    char name[USERNAME_MAX + 1];     /* of that user, as the token has it; "": it has none */
+    int64_t since;                   /* clock_ms(): it connected */
     struct proof proof;              /* from the token that bound it */
     struct netaddr client;           /* as it says */
     uint64_t address;                /* netaddr_owner() of that; 0: none */

@@ -19,6 +19,8 @@
 /* Read at once for a peer that catches up: changes may be long, statuses are short. */
 enum { PAGE = 50, STATUS_PAGE = 500 };
 
+static uint64_t given; /* frames of changes, in all */
+
 static void catch_up(struct peer *p);
 
 /* --- to attach --- */
@@ -135,6 +137,7 @@ static void give_event(struct peer *p, const struct event *e)
             return;
         put_event(&p->channel.out, e);
         outbox_add(p);
+        given++;
     }
 }
 
@@ -151,6 +154,11 @@ static void give_group(const struct event *e)
     for (size_t i = 0; i < n; i++)
         if (members[i].since <= e->subject)
             give_user(members[i].user, e);
+}
+
+uint64_t feed_given(void)
+{
+    return given;
 }
 
 void feed_hand_out(const struct event *e)

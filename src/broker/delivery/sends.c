@@ -58,6 +58,7 @@ struct pause {
     uint64_t peer;
 };
 
+static uint64_t stored;      /* in all */
 static struct turns waiting; /* by sender */
 static TAILQ_HEAD(, send) arrivals = TAILQ_HEAD_INITIALIZER(arrivals);
 static struct turns pauses; /* by user: struct pause, of which there are no more than sends */
@@ -297,6 +298,7 @@ static void on_sent(void *arg, const PGresult *result)
     int row = 0;
     struct send *s;
     STAILQ_FOREACH (s, &batch.sends, next) {
+        stored += ok;
         if (ok)
             answer_send(s, result, row++, next);
         else
@@ -390,6 +392,16 @@ static void put_batch(struct db_params *params)
     db_param_bound(params, broker.conf.quota_messages);
     db_param_bound(params, (int64_t)broker.conf.quota_bytes);
     put_conversations(params);
+}
+
+size_t sends_waiting(void)
+{
+    return waiting.count + (size_t)returned.count;
+}
+
+uint64_t sends_stored(void)
+{
+    return stored;
 }
 
 bool sends_has_work(void)
