@@ -189,6 +189,7 @@ PY
     does 0 --json user list CY
     [[ $(json 'map(.username)') == '["cy","cyd"]' && $(json '.[1].display_name') == '"日本 ж"' && -z $stderr ]]
     [[ $(json '.[1] | [.disabled, .online, .last_seen, .email]') == '[false,false,null,"cyd@example.com"]' ]]
+    [[ $(json '.[0].created_at | test("^20[0-9-]{8}T[0-9:.]{12}Z$")') == true ]]
     local first
     first=$(json '.[0].id')
     does 0 --json user list --limit 1 cy
@@ -259,7 +260,7 @@ PY
     does 0 --json room list --after "$((room - 1))" --limit 1
     [[ $(json 'map(.id)') == "[$room]" ]]
     does 0 --json room show "$room"
-    [[ $(json '[.messages, (.last_message | length > 10)]') == '[1,true]' ]]
+    [[ $(json '[.messages, (.last_message, .created_at | test("^20[0-9-]{8}T[0-9:.]{12}Z$"))]') == '[1,true,true]' ]]
     does 0 room show "$room"
     [[ $output == *'room-eve room-fay'* ]]
     does 4 room list nobody
@@ -273,13 +274,19 @@ PY
     [[ $status == 20? ]]
 }
 
-@test "room list copes with conversations of another kind, which have a name" {
-    psql -qX -c "alter table chatd.conversations drop constraint conversations_kind_check, add name text"
-    psql -qX -c "insert into chatd.conversations (id, kind, name) values (nextval('chatd.conversation_seq'), 'group', 'Птицы')"
-    does 0 --json room list
-    [[ $(json 'map(select(.kind == "group")) | map([.name, .members])') == '[["Птицы",[]]]' ]]
-    psql -qX -c "delete from chatd.conversations where kind = 'group'" -c "alter table chatd.conversations drop name,
-        add constraint conversations_kind_check check (kind = 'direct')"
+@test "a group is listed with its name and those who are in it, and deleted" {
+    user group-hal >/dev/null
+    user group-ida >/dev/null
+    local room
+    room=$(q "insert into chatd.conversations (kind, name) values ('group', 'Птицы') returning id")
+    psql -qX -c "insert into chatd.members (conversation_id, user_id, role) values ($room, $(id_of group-hal), 'owner'), ($room, $(id_of group-ida), 'member')"
+    does 0 --json room list group-ida
+    [[ $(json 'map([.kind, .name, .members, .member_count])') == '[["group","Птицы",["group-hal","group-ida"],2]]' ]]
+    psql -qX -c "update chatd.members set until = 1 where user_id = $(id_of group-ida)"
+    does 0 --json room show "$room"
+    [[ $(json '[.members, .member_count, .messages]' | cut -c 1-17) == '[["group-hal"],1,' ]]
+    does 0 room delete -y "$room"
+    does 4 room show "$room"
 }
 
 # --- init and migrate ---

@@ -52,6 +52,9 @@ char *owner_value(const char *sql, const char *first, const char *second);
  * result. */
 void owner_grid(struct grid *g, PGresult *result);
 
+/* A time of a column as chatd-protocol(7) writes it, without the quotes of JSON; SQL. */
+#define OWNER_TIME(column) "btrim(chatd.json_time(" column "), '\"')"
+
 /* Begin, commit: what comes between happens as a whole or, if the program ends, not at all. The
  * change lock of chatd, which orders all changes, is held. */
 void owner_begin(void);

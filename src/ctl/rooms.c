@@ -15,17 +15,19 @@
 #include "grid.h"
 #include "owner.h"
 
-/* A column that the schema may or may not have. */
-#define NAME "to_jsonb(c) ->> 'name'"
+/* Columns that a schema of an earlier number has not. Who has left has an end. */
+#define NAME    "to_jsonb(c) ->> 'name'"
+#define MEMBERS "m.conversation_id = c.id and to_jsonb(m) ->> 'until' is null"
 
 #define ROOM                                                                                       \
     "select c.id, c.kind, " NAME " as name, array(select u.username from chatd.members m join "    \
-    "chatd.users u on u.id = m.user_id where m.conversation_id = c.id order by u.id limit 100) "   \
-    "as "                                                                                          \
-    "members, (select count(*) from chatd.members m where m.conversation_id = c.id) as member_"    \
-    "count, (select chatd.json_time(m.created_at) from chatd.messages m where m.conversation_id "  \
-    "= c.id order by m.id desc limit 1) as last_message, chatd.json_time(c.created_at) as "        \
-    "created_at"
+    "chatd.users u on u.id = m.user_id where " MEMBERS " order by u.id limit 100) as members, "    \
+    "(select count(*) from chatd.members m where " MEMBERS                                         \
+    ") as member_count, (select " OWNER_TIME(                                                      \
+        "m.created_at") " from chatd.messages m where m.conversation_id = "                        \
+                        "c.id order by "                                                           \
+                        "m.id desc limit 1) as last_message, " OWNER_TIME(                         \
+                            "c.created_at") " as created_at"
 
 #define OF                                                                                         \
     "where c.id in (select m.conversation_id from chatd.members m where m.user_id = $3::bigint) "  \

@@ -111,9 +111,13 @@ static void make_servers(struct grid *g)
 }
 
 #define HOSTS                                                                                      \
-    "select h.id as host, h.name, chatd.json_time(h.started_at) as started_at, (select count(*) "  \
-    "from chatd.sessions s where s.host_id = h.id) as online, (select count(distinct s.user_id) "  \
-    "from chatd.sessions s where s.host_id = h.id) as users from chatd.hosts h order by h.id"
+    "select h.id as host, h.name, " OWNER_TIME(                                                    \
+        "h.started_at") " as started_at, "                                                         \
+                        "(select count(*) "                                                        \
+                        "from chatd.sessions s where s.host_id = h.id) as online, (select "        \
+                        "count(distinct s.user_id) "                                               \
+                        "from chatd.sessions s where s.host_id = h.id) as users from chatd.hosts " \
+                        "h order by h.id"
 
 #define DATABASE                                                                                   \
     "select current_database() as database, current_setting('server_version') as version, "        \

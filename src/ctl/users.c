@@ -22,9 +22,10 @@
 #define ONLINE "exists (select from chatd.sessions s where s.user_id = u.id)"
 
 #define LIST                                                                                       \
-    "select u.id, u.username, u.display_name, u.email, chatd.json_time(u.created_at) as created_"  \
-    "at, chatd.json_time(u.last_seen) as last_seen, u.disabled, " ONLINE " as online from "        \
-    "chatd.users u "
+    "select u.id, u.username, u.display_name, u.email, btrim(chatd.json_time(u.created_at), "      \
+    "'\"') as created_"                                                                            \
+    "at, " OWNER_TIME("u.last_seen") " as last_seen, u.disabled, " ONLINE " as online from "       \
+                                     "chatd.users u "
 
 /* No name has a character above 'z'. */
 #define BEGINS                                                                                     \
@@ -54,15 +55,23 @@ enum ctl_status users_list(char **words)
 }
 
 #define SHOW                                                                                       \
-    "select u.id, u.username, u.display_name, u.email, chatd.json_time(u.created_at) as created_"  \
-    "at, chatd.json_time(u.last_seen) as last_seen, u.disabled, chatd.json_time(u.revoked_at) as " \
-    "revoked_at, chatd.bcrypt_cost(u.password_hash) as bcrypt_cost, (select count(*) from "        \
-    "chatd.messages m where m.sender_id = u.id) as messages, (select count(*) from chatd.members " \
-    "m where m.user_id = u.id) as conversations, (select count(*) from chatd.blocks b where "      \
-    "b.user_id = u.id and b.blocked_at is not null) as blocks, (select count(*) from "             \
-    "chatd.sessions s where s.user_id = u.id) as connections, array(select distinct h.name from "  \
-    "chatd.sessions s join chatd.hosts h on h.id = s.host_id where s.user_id = u.id) as hosts "    \
-    "from chatd.users u where " NAMED
+    "select u.id, u.username, u.display_name, u.email, btrim(chatd.json_time(u.created_at), "      \
+    "'\"') as created_"                                                                            \
+    "at, " OWNER_TIME("u.last_seen") " as last_seen, u.disabled, " OWNER_TIME(                     \
+        "u.revoked_at") " as "                                                                     \
+                        "revoked_at, chatd.bcrypt_cost(u.password_hash) as bcrypt_cost, (select "  \
+                        "count(*) from "                                                           \
+                        "chatd.messages m where m.sender_id = u.id) as messages, (select "         \
+                        "count(*) from chatd.members "                                             \
+                        "m where m.user_id = u.id) as conversations, (select count(*) from "       \
+                        "chatd.blocks b where "                                                    \
+                        "b.user_id = u.id and b.blocked_at is not null) as blocks, (select "       \
+                        "count(*) from "                                                           \
+                        "chatd.sessions s where s.user_id = u.id) as connections, array(select "   \
+                        "distinct h.name from "                                                    \
+                        "chatd.sessions s join chatd.hosts h on h.id = s.host_id where s.user_id " \
+                        "= u.id) as hosts "                                                        \
+                        "from chatd.users u where " NAMED
 
 static void __attribute__((noreturn)) nobody(const char *name)
 {
