@@ -128,17 +128,18 @@ q() {
 }
 
 @test "a password is typed at a terminal twice, and never shown" {
+    user typed >/dev/null
     py - "$BUILD/chatctl" <<'PY'
 import os, pty, subprocess, sys
 from server import *
 def type_(first, second):
     """What the terminal shows, and the status."""
     mine, theirs = pty.openpty()
-    p = subprocess.Popen([sys.argv[1], *options("main"), "user", "password", "ann"], stdin=theirs, stdout=theirs,
+    p = subprocess.Popen([sys.argv[1], *options("main"), "user", "password", "typed"], stdin=theirs, stdout=theirs,
                          stderr=theirs, start_new_session=True)
     os.close(theirs)
     shown = b""
-    for question, answer in ((b"New password of ann: ", first), (b"Once more, of ann: ", second)):
+    for question, answer in ((b"New password of typed: ", first), (b"Once more, of typed: ", second)):
         while not shown.endswith(question):
             shown += os.read(mine, 1000)
         os.write(mine, answer + b"\n")
@@ -152,13 +153,13 @@ def type_(first, second):
 new = os.urandom(12).hex().encode()
 shown, status = type_(new, new)
 assert status == 0 and new not in shown and b"new password" in shown, shown
-assert api("POST", "/login", {"username": "ann", "password": new.decode()})[0] == 200
+assert api("POST", "/login", {"username": "typed", "password": new.decode()})[0] == 200
 shown, status = type_(new + b"1", new + b"2")
 assert status == 1 and b"differ" in shown and new not in shown, shown
 PY
     does 4 user password nobody <<<"$(password)"
     [[ $stderr == *'no user "nobody"'* ]]
-    does 0 user password ANN <<<"$(password)"
+    does 0 user password TYPED <<<"$(password)"
 }
 
 @test "a new password, disable and logout end connections at once, with their codes; enable lets in again" {
@@ -324,6 +325,7 @@ drop_place() {
     [[ $(cat "$FRESH/chatd.conf" "$(dirname "$secret")"/*) == "$before" ]]
     [[ $(psql -qXAt -d "$NAME" -c "select pg_encoding_to_char(encoding), max(number) from pg_database, chatd.schema_version
         where datname = current_database() group by 1") == "UTF8|$(find "$ROOT/sql" -name '0*.sql' | wc -l)" ]]
+    password >/dev/null
     py - "$FRESH/chatd.conf" <<'PY'
 from server import *
 with Server("-f", sys.argv[1], "-o", f"db_name={os.environ['DB']}_one", "-o", f"db_user={os.environ['DB']}_one", secrets=[]) as s:
