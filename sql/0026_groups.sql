@@ -1345,7 +1345,16 @@ begin
           from (select p.place, p.message_id
                   from ((select c.id as place, c.id as message_id
                            from messages c
-                          where c.id > after and c.id <= upto and message_is_here(c, event_read_changed.host_id)
+                          where c.id > after and c.id <= upto
+                            -- message_is_here(), without a call for each row
+                            and case when c.receiver_id is null
+                                     then group_is_here(c.conversation_id, event_read_changed.host_id, c.id)
+                                     else (select true from sessions s
+                                            where s.user_id = c.receiver_id
+                                              and s.host_id = event_read_changed.host_id limit 1)
+                                          or (select true from sessions s
+                                               where s.user_id = c.sender_id
+                                                 and s.host_id = event_read_changed.host_id limit 1) end
                           order by c.id
                           limit max_rows)
                         union all
