@@ -54,9 +54,9 @@ create table chatd.group_changes (
 
 alter table chatd.messages alter column receiver_id drop not null; -- null: of a group
 
--- A transaction that has written nothing to the log does not wait for a synchronous standby when it ends. Whatever
--- answers for what an earlier one has stored, perhaps one that was cut off while it waited, calls this: then it is
--- committed, and waits, behind that.
+-- A transaction that has written nothing to the log does not wait for a synchronous standby when it ends. Every
+-- answer about something that an earlier transaction stored calls this, since that transaction may have been cut
+-- off while it waited. The answer then waits behind it.
 create function chatd.must_wait() returns void
 language sql
 as $$ select pg_logical_emit_message(true, 'chatd', '') $$;

@@ -273,11 +273,10 @@ def typing(w):
     w.send({"type": "typing", "data": {"conversation_id": g}})
 def seen_typing(who):
     return {"type": "typing", "data": {"conversation_id": g, "user_id": who.id, "username": who.name}}
+last = post(alice, g, "mark")
 for w in (a, b, c):
-    caught_up(w, alice, g)
-for w in (b, a):
-    drain(w)
-drain(a); drain(b); drain(c)
+    while w.recv()["data"].get("message_id") != last:
+        pass
 typing(b)
 assert a.recv() == c.recv() == seen_typing(bob)
 mark(b, "read", g, m)
@@ -435,8 +434,9 @@ got = brief([b.recv() for _ in expected])
 def no_count(frames):
     return [f[:2] for f in frames]
 assert no_count(got) == no_count(expected), got
-got = brief(drain(a))
+got = brief([a.recv() for _ in expected[:-1]])
 assert no_count(got) == no_count(expected[:-2] + expected[-1:]), got
+assert drain(a) == []
 # A conversation of two may be named as well.
 d = know(alice, bob)
 sql(f"insert into messages (conversation_id, sender_id, content) values ({d}, {alice.id}, 'to two')")
@@ -452,11 +452,11 @@ alice, bob, carol = people(3)
 b, c = connect(bob.token), connect(carol.token, "two")
 g = group(alice, "Team", bob, carol)
 m = post(alice, g, "alice's")
+for w in (b, c):
+    assert brief([w.recv(), w.recv()]) == [("conversation", "Team", 3), ("message", "alice's")]
 sql(f"delete from users where id = {alice.id}")
 for w in (b, c):
-    got = brief([w.recv() for _ in range(4)])
-    assert got[:2] == [("conversation", "Team", 3), ("message", "alice's")] or got[0] == ("conversation", "Team", 2), got
-    assert got[2:] == [("conversation", "Team", 2), ("member", bob.id, "owner")], got
+    assert brief([w.recv(), w.recv()]) == [("conversation", "Team", 2), ("member", bob.id, "owner")]
 assert roles(carol, g) == {bob.id: "owner", carol.id: "member"}
 post(bob, g, "still here")
 assert brief([c.recv()]) == [("message", "still here")]
@@ -498,7 +498,7 @@ few = typing_and_read()
 assert all(sorted(s) == ["receipt", "typing"] for s in few), few
 sql(f"insert into members (conversation_id, user_id, role) select {g}, id, 'member' from users where username ~ '^crowd'")
 many = typing_and_read()
-assert many == [60 * ["member"]] * 2 or all(not {"receipt", "typing"} & set(s) for s in many), many
+assert all(not {"receipt", "typing"} & set(s) for s in many), many
 status, page = members(alice, g, "?limit=10")
 assert status == 200 and len(page) == 10
 status, rest = members(alice, g, f"?after={page[-1]['user_id']}")
@@ -507,7 +507,7 @@ assert show(carol, g)[1]["member_count"] == 63
 PY
 }
 
-@test "presence=contacts: those in a group see each other, in frames, lists and after a resume; others do not" {
+@test "presence=contacts: those in a group see each other, in frames and lists; others do not" {
     server_start near -o presence=contacts -o presence_debounce=0
     server_start far -o presence=contacts -o presence_debounce=0
     py - <<'PY'
@@ -516,7 +516,6 @@ alice, bob, carol, dave = people(4)
 group(alice, "Team", bob, carol)
 know(carol, dave)
 a, d = connect(alice.token, "near"), connect(dave.token, "far")
-begin = drain(a) and None
 def online_for(who):
     status, users = api("GET", "/users", token=who.token, name="far")
     return {u["id"] for u in users if u["online"]} & {x.id for x in (alice, bob, carol, dave)}

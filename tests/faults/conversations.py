@@ -10,9 +10,9 @@ What a failover to a synchronous standby may lose: nothing that is looked at her
 watermark that somebody was told of, by an acknowledgement, a frame, a receipt, a list or a history,
 has been committed, and PostgreSQL shows a commit only when the standby has it. Where it does not wait
 for that to the end (its backend was terminated, or all of PostgreSQL crashed meanwhile) the commit is
-shown though the standby may lack it, and a repeat that finds nothing left to store is acknowledged
-without a wait. The standby has it moments later: it streams on or connects again, and a failover
-begins seconds after such a fault is over. An attempt that was not answered may be lost, or may not.
+shown though the standby may lack it. A repeat is acknowledged only when the standby has the change. A
+read may show it moments earlier: the standby streams on or connects again, and a failover begins
+seconds after such a fault is over. An attempt that was not answered may be lost, or may not.
 Receipts on their way are lost as with any lost connection: they are not promised, only what the lists
 say. Unread counts are not stored at all, so they cannot be lost apart from what they count.
 """

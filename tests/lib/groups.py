@@ -70,7 +70,8 @@ def until(client, id_):
 
 
 def drain(client):
-    """All that came before the answer to a resume from here."""
+    """All that this client's host has handed out before it answers a resume from here. What another host has
+    stored may still come: wait for a mark first."""
     client.send({"type": "resume", "id": "drain"})
     return until(client, "drain")
 
