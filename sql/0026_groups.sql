@@ -11,8 +11,8 @@
 -- rung, and read, by a rule that may say yes too often (group_is_here): of a small group each member is
 -- looked at, in a large one somebody is everywhere.
 --
--- Nothing is written anew; chatd is stopped meanwhile. The tables of messages and members are read once
--- for their indexes and constraints.
+-- No row is written anew, and messages are not read: only the tables of members and conversations are, for their
+-- indexes and constraints. chatd is stopped meanwhile.
 
 alter table chatd.conversations
     drop constraint conversations_kind_check,
