@@ -37,7 +37,7 @@ alter table chatd.members
     -- The change by which the row got its present state; null: they came with the conversation itself.
     add column changed bigint;
 
-create index members_groups on chatd.members (user_id, conversation_id) where role is not null;
+create index members_groups on chatd.members (user_id, conversation_id) where role is not null and until is null;
 create index members_changed on chatd.members (conversation_id, changed) where changed is not null;
 create unique index members_owner on chatd.members (conversation_id) where role = 'owner' and until is null;
 
@@ -107,12 +107,13 @@ language sql immutable
 as $$ select 50 $$;
 
 -- May a message of this group, or what it became, concern anybody at this host? Who left only after that
--- message is to get it.
+-- message is to get it. Of more than ten members somebody may be everywhere: each host looks by itself, so
+-- that no statement looks at many members for each message.
 create function chatd.group_is_here(conversation bigint, host bigint, message bigint) returns boolean
 language plpgsql stable
 as $$
 begin
-    return (select c.member_count > chatd.crowd() from chatd.conversations c where c.id = conversation)
+    return (select c.member_count > 10 from chatd.conversations c where c.id = conversation)
         or exists (select from chatd.members m
                     where m.conversation_id = conversation and (m.until is null or m.until > message)
                       and (select true from chatd.sessions s
@@ -131,17 +132,30 @@ begin
                           where s.user_id = m.sender_id and s.host_id = host limit 1) end;
 end $$;
 
--- Have these two a direct conversation, or a group, in common?
-create function chatd.is_acquainted(one_id bigint, other_id bigint) returns boolean
+-- The groups whose members see of this user who is online: the latest hundred without a crowd. So what that costs
+-- is bounded, whatever groups a user is in.
+create function chatd.groups_shown(who bigint) returns setof bigint
 language plpgsql stable
 as $$
 begin
-    return exists (select from chatd.contacts c where c.user_id = one_id and c.contact_id = other_id)
-        or exists (select from chatd.members a
-                    where a.user_id = one_id and a.role is not null and a.until is null
-                      and (select true from chatd.members b
-                            where b.conversation_id = a.conversation_id and b.user_id = other_id
-                              and b.until is null));
+    return query
+        select m.conversation_id
+          from chatd.members m
+         where m.user_id = who and m.role is not null and m.until is null
+           and (select c.member_count <= chatd.crowd() from chatd.conversations c where c.id = m.conversation_id)
+         order by m.conversation_id desc
+         limit 100;
+end $$;
+
+-- Does the other see whether this user is online, where that is for those who share a conversation?
+create function chatd.is_acquainted(who bigint, other_id bigint) returns boolean
+language plpgsql stable
+as $$
+begin
+    return exists (select from chatd.contacts c where c.user_id = who and c.contact_id = other_id)
+        or exists (select from chatd.groups_shown(who) g (id)
+                    where (select true from chatd.members b
+                            where b.conversation_id = g.id and b.user_id = other_id and b.until is null));
 end $$;
 
 -- Changes of groups -------------------------------------------------------------------------------
@@ -249,16 +263,33 @@ begin
     return new;
 end $$;
 
--- A group without an owner gets one: who is admin, or else a member, for the longest time.
+-- Who gets a group without an owner: who is admin, or else a member, for the longest time. But not this one, who leaves.
+create function chatd.group_heir(conversation bigint, leaver bigint default 0) returns bigint
+language plpgsql stable set search_path = chatd, pg_temp
+as $$
+begin
+    return (select s.user_id from members s
+             where s.conversation_id = conversation and s.until is null and s.user_id <> leaver
+             order by s.role = 'admin' desc, s.joined, s.user_id limit 1);
+end $$;
+
 create function chatd.group_pass_on(conversation bigint) returns void
 language plpgsql set search_path = chatd, pg_temp
 as $$
 begin
     update members m set role = 'owner'
-     where m.conversation_id = conversation
-       and m.user_id = (select s.user_id from members s
-                         where s.conversation_id = conversation and s.until is null
-                         order by s.role = 'admin' desc, s.joined, s.user_id limit 1);
+     where m.conversation_id = conversation and m.user_id = group_heir(conversation);
+end $$;
+
+-- Always in this order, as receipt_put() takes them, which does not have the change lock.
+create function chatd.members_lock(conversation bigint, one_id bigint, other_id bigint) returns void
+language plpgsql set search_path = chatd, pg_temp
+as $$
+begin
+    perform from members m
+      where m.conversation_id = conversation and m.user_id in (one_id, other_id)
+      order by m.user_id
+        for no key update;
 end $$;
 
 create function chatd.member_changed() returns trigger
@@ -733,6 +764,7 @@ begin
         status := null; -- is so already
     elsif status is null then
         if role = 'owner' then
+            perform members_lock(conversation_id, caller_id, other_id);
             update members m set role = 'admin'
              where m.conversation_id = member_change.conversation_id and m.user_id = caller_id;
         end if;
@@ -764,6 +796,7 @@ begin
         refused := caller_refusal(conversation_id, caller_id, 'remove', other_id);
     end if;
     if refused is null then
+        perform members_lock(conversation_id, other_id, group_heir(conversation_id, other_id));
         update members m set until = 0 -- the trigger knows the change
          where m.conversation_id = member_remove.conversation_id and m.user_id = other_id;
     end if;
@@ -771,6 +804,20 @@ begin
 end $$;
 
 -- Messages -------------------------------------------------------------------------------------
+
+-- Whoever has written in a group stays as long as that is there, as whoever has a conversation of two does.
+create function chatd.user_removing() returns trigger
+language plpgsql security definer set search_path = chatd, pg_temp
+as $$
+begin
+    if exists (select from messages m where m.sender_id = old.id) then
+        raise exception 'user % has sent messages: remove those first', old.id using errcode = 'foreign_key_violation';
+    end if;
+    return old;
+end $$;
+
+create trigger user_removing before delete on chatd.users
+    for each row execute function chatd.user_removing();
 
 -- As before; null stands for a group's, too.
 create or replace function chatd.receivers_named(sender_ids bigint[], receiver_ids bigint[], conversation_ids bigint[])
@@ -1150,12 +1197,15 @@ end $$;
 drop function chatd.message_page(bigint, bigint, bigint, int, boolean);
 drop function chatd.messages_between(bigint, bigint, bigint, int);
 
--- As before, of what came after the change since and up to the change until; null: there is no end.
+-- As before, of what came after the change since and up to the change until; null: there is no end. The text of
+-- then is gone where it was changed later, and the later one is not shown.
 create function chatd.messages_between(conversation bigint, since bigint, until bigint, before bigint, after bigint,
     max_rows int) returns setof chatd.messages
 language sql stable
 as $$
-    select m.*
+    select m.id, m.sender_id, m.receiver_id, m.client_id, m.origin, m.created_at,
+           case when m.changed > until then '' else m.content end, m.conversation_id, m.changed,
+           case when m.changed > until then null else m.edited_at end, m.deleted or m.changed > until
       from ((select * from messages
               where after is not null and before is null
                 and (conversation_id, id) > (conversation, greatest(after, since))
@@ -1451,14 +1501,14 @@ end $$;
 
 -- What one user sees, for event_read_user(): from each conversation the first so many, or from so many changes
 -- those that concern the user. message_id: what is, or was changed at, this place; null: it is a change of the
--- group, or of the member.
+-- group, or of the member. until: where the user has left, and is not to see what became of the message later.
 create function chatd.places_by_conversation(user_id bigint, after bigint, upto bigint, max_rows int,
-    changes boolean) returns table (place bigint, message_id bigint, group_id bigint, member_id bigint)
+    changes boolean) returns table (place bigint, message_id bigint, group_id bigint, member_id bigint, until bigint)
 language sql stable
 as $$
-    select p.place, p.message_id, p.group_id, p.member_id
-      from ((select m.id as place, m.id as message_id, null::bigint as group_id, null::bigint as member_id
-               from (select f.conversation_id, f.low, f.high
+    select p.place, p.message_id, p.group_id, p.member_id, p.until
+      from ((select m.id as place, m.id as message_id, null::bigint as group_id, null::bigint as member_id, c.until
+               from (select f.conversation_id, f.low, f.high, f.until
                        from (select r.*,
                                     (select m.id from messages m
                                       where (m.conversation_id, m.id) > (r.conversation_id, r.low)
@@ -1466,9 +1516,10 @@ as $$
                                       order by m.conversation_id, m.id
                                       limit 1) as first
                                from (select c.conversation_id, greatest(c.since, after) as low,
-                                            least(c.until, upto) as high
+                                            least(c.until, upto) as high, c.until
                                        from members c
-                                      where c.user_id = places_by_conversation.user_id) r) f
+                                      where c.user_id = places_by_conversation.user_id
+                                        and (c.until is null or c.until > after)) r) f
                       where f.first <= f.high
                       order by f.first
                       limit max_rows) c
@@ -1480,30 +1531,31 @@ as $$
               order by m.id
               limit max_rows)
             union all
-            (select m.changed, m.id, null, null
-               from (select f.conversation_id, f.since, f.until
-                       from (select c.conversation_id, c.since, c.until,
+            (select m.changed, m.id, null, null, null
+               from (select f.conversation_id, f.since, f.high
+                       from (select r.*,
                                     (select m.changed from messages m
-                                      where (m.conversation_id, m.changed) > (c.conversation_id, after)
-                                        and m.conversation_id <= c.conversation_id and m.changed is not null
+                                      where (m.conversation_id, m.changed) > (r.conversation_id, after)
+                                        and (m.conversation_id, m.changed) <= (r.conversation_id, r.high)
+                                        and m.changed is not null and m.id > r.since
                                       order by m.conversation_id, m.changed
                                       limit 1) as first
-                               from members c
-                              where c.user_id = places_by_conversation.user_id and changes) f
-                      where f.first <= upto
+                               from (select c.conversation_id, c.since, least(c.until, upto) as high
+                                       from members c
+                                      where c.user_id = places_by_conversation.user_id and changes
+                                        and (c.until is null or c.until > after)) r) f
                       order by f.first
                       limit max_rows) c
               cross join lateral (select m.changed, m.id from messages m
                                    where (m.conversation_id, m.changed) > (c.conversation_id, after)
-                                     and m.conversation_id <= c.conversation_id and m.changed is not null
-                                     and m.id > c.since and m.changed <= coalesce(c.until, m.changed)
+                                     and (m.conversation_id, m.changed) <= (c.conversation_id, c.high)
+                                     and m.changed is not null and m.id > c.since
                                    order by m.conversation_id, m.changed
                                    limit max_rows) m
-              where m.changed <= upto
               order by m.changed
               limit max_rows)
             union all
-            (select g.changed, null, g.id, null
+            (select g.changed, null, g.id, null, null
                from members c
               cross join lateral (select k.id, k.changed from conversations k
                                    where k.id = c.conversation_id offset 0) g
@@ -1512,7 +1564,7 @@ as $$
               order by g.changed
               limit max_rows)
             union all
-            (select o.changed, null, o.conversation_id, o.user_id
+            (select o.changed, null, o.conversation_id, o.user_id, null
                from members c
               cross join lateral (select o.changed, o.conversation_id, o.user_id from members o
                                    where (o.conversation_id, o.changed) > (c.conversation_id, greatest(after, c.joined - 1))
@@ -1528,17 +1580,21 @@ as $$
 $$;
 
 create function chatd.places_by_change(user_id bigint, after bigint, upto bigint, max_rows int, changes boolean)
-returns table (place bigint, message_id bigint, group_id bigint, member_id bigint)
+returns table (place bigint, message_id bigint, group_id bigint, member_id bigint, until bigint)
 language sql stable
 as $$
-    select p.place, p.message_id, p.group_id, p.member_id
-      from ((select m.id as place, m.id as message_id, null::bigint as group_id, null::bigint as member_id
+    select p.place, p.message_id, p.group_id, p.member_id, p.until
+      from ((select m.id as place, m.id as message_id, null::bigint as group_id, null::bigint as member_id,
+                    case when m.receiver_id is null and m.changed is not null
+                         then (select c.until from members c
+                                where c.conversation_id = m.conversation_id
+                                  and c.user_id = places_by_change.user_id) end as until
                from messages m
               where m.id > after and m.id <= upto and message_seen(m, places_by_change.user_id)
               order by m.id
               limit max_rows)
             union all
-            (select m.changed, m.id, null, null
+            (select m.changed, m.id, null, null, null
                from messages m
               where m.changed > after and m.changed <= upto and changes
                 and message_seen(m, places_by_change.user_id)
@@ -1547,7 +1603,7 @@ as $$
               order by m.changed
               limit max_rows)
             union all
-            (select g.change, null, g.conversation_id, g.user_id
+            (select g.change, null, g.conversation_id, g.user_id, null
                from group_changes g
               cross join lateral (select * from members c
                                    where c.conversation_id = g.conversation_id
@@ -1580,7 +1636,8 @@ declare
     here constant text := (select i.tag from instance i);
     few constant boolean := (select count(*) <= 1000
                                from (select from members c
-                                      where c.user_id = event_read_user.user_id limit 1001) c);
+                                      where c.user_id = event_read_user.user_id
+                                        and (c.until is null or c.until > after) limit 1001) c);
     looked constant bigint := case when few then upto else least(upto, after + 20000) end;
     changes constant boolean := (select max(m.changed) from messages m) > after
                                 or (select max(g.change) from group_changes g) > after;
@@ -1602,7 +1659,9 @@ begin
                     then event_frame(here, p.place, m.id, m.conversation_id, m.sender_id,
                                      -- Not a join, which might begin with all users.
                                      (select u.username from users u where u.id = m.sender_id),
-                                     m.receiver_id, m.content, m.created_at, m.edited_at, m.deleted) end,
+                                     m.receiver_id, case when m.changed > p.until then '' else m.content end,
+                                     m.created_at, case when m.changed > p.until then null else m.edited_at end,
+                                     m.deleted or m.changed > p.until) end,
                p.group_id, coalesce(m.id, p.place)
           from ((select * from places_by_conversation(event_read_user.user_id, after, looked, max_rows,
                                                       coalesce(changes, false))
@@ -1648,33 +1707,34 @@ end $$;
 
 -- Who is online, who writes, who has read ----------------------------------------------------------
 
--- As before: those who share a direct conversation or a group.
+-- As before: those who share a direct conversation or a group, see groups_shown().
 create or replace function chatd.presence_audience(who bigint, host bigint) returns bigint[]
 language plpgsql stable set enable_sort = on
 as $$
+declare
+    few constant boolean := (select count(*) <= 1000
+                               from (select from contacts c where c.user_id = who limit 1001) c);
 begin
-    if (select count(*) from (select from contacts c where c.user_id = who limit 1001) few)
-       + (select coalesce(sum(c.member_count), 0)
-            from members m
-           cross join lateral (select k.member_count from conversations k
-                                where k.id = m.conversation_id offset 0) c
-           where m.user_id = who and m.role is not null and m.until is null) <= 1000 then
-        return array(select distinct o.id
-                       from (select c.contact_id as id from contacts c where c.user_id = who
-                             union all
-                             select b.user_id
-                               from members a
-                              cross join lateral (select b.user_id from members b
-                                                   where b.conversation_id = a.conversation_id
-                                                     and b.until is null offset 0) b
-                              where a.user_id = who and a.role is not null and a.until is null) o
-                      where (select true from sessions s
-                              where s.user_id = o.id and s.host_id = host limit 1)
-                      order by o.id);
-    end if;
-    return array(select distinct s.user_id from sessions s
-                  where s.host_id = host and is_acquainted(who, s.user_id)
-                  order by s.user_id);
+    return array(select distinct o.id
+                   from (select c.contact_id as id
+                           from contacts c
+                          where few and c.user_id = who
+                            and (select true from sessions s
+                                  where s.user_id = c.contact_id and s.host_id = host limit 1)
+                         union all
+                         select s.user_id
+                           from sessions s
+                          where not few and s.host_id = host
+                            and (select true from contacts c
+                                  where c.user_id = who and c.contact_id = s.user_id)
+                         union all
+                         select b.user_id
+                           from groups_shown(who) g (id)
+                          cross join lateral (select b.user_id from members b
+                                               where b.conversation_id = g.id and b.until is null offset 0) b
+                          where (select true from sessions s
+                                  where s.user_id = b.user_id and s.host_id = host limit 1)) o
+                  order by o.id);
 end $$;
 
 create or replace function chatd.presence_views(after bigint, max_rows int, mode text)

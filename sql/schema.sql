@@ -447,11 +447,21 @@ begin
     end if;
 end $$;
 
+CREATE FUNCTION chatd.group_heir(conversation bigint, leaver bigint DEFAULT 0) RETURNS bigint
+    LANGUAGE plpgsql STABLE
+    SET search_path TO 'chatd', 'pg_temp'
+    AS $$
+begin
+    return (select s.user_id from members s
+             where s.conversation_id = conversation and s.until is null and s.user_id <> leaver
+             order by s.role = 'admin' desc, s.joined, s.user_id limit 1);
+end $$;
+
 CREATE FUNCTION chatd.group_is_here(conversation bigint, host bigint, message bigint) RETURNS boolean
     LANGUAGE plpgsql STABLE
     AS $$
 begin
-    return (select c.member_count > chatd.crowd() from chatd.conversations c where c.id = conversation)
+    return (select c.member_count > 10 from chatd.conversations c where c.id = conversation)
         or exists (select from chatd.members m
                     where m.conversation_id = conversation and (m.until is null or m.until > message)
                       and (select true from chatd.sessions s
@@ -481,10 +491,7 @@ CREATE FUNCTION chatd.group_pass_on(conversation bigint) RETURNS void
     AS $$
 begin
     update members m set role = 'owner'
-     where m.conversation_id = conversation
-       and m.user_id = (select s.user_id from members s
-                         where s.conversation_id = conversation and s.until is null
-                         order by s.role = 'admin' desc, s.joined, s.user_id limit 1);
+     where m.conversation_id = conversation and m.user_id = group_heir(conversation);
 end $$;
 
 CREATE FUNCTION chatd.group_refusal(caller text, doing text, other text DEFAULT NULL::text, wanted text DEFAULT NULL::text) RETURNS text
@@ -506,16 +513,27 @@ begin
              where m.conversation_id = conversation and m.user_id = who and m.until is null);
 end $$;
 
-CREATE FUNCTION chatd.is_acquainted(one_id bigint, other_id bigint) RETURNS boolean
+CREATE FUNCTION chatd.groups_shown(who bigint) RETURNS SETOF bigint
     LANGUAGE plpgsql STABLE
     AS $$
 begin
-    return exists (select from chatd.contacts c where c.user_id = one_id and c.contact_id = other_id)
-        or exists (select from chatd.members a
-                    where a.user_id = one_id and a.role is not null and a.until is null
-                      and (select true from chatd.members b
-                            where b.conversation_id = a.conversation_id and b.user_id = other_id
-                              and b.until is null));
+    return query
+        select m.conversation_id
+          from chatd.members m
+         where m.user_id = who and m.role is not null and m.until is null
+           and (select c.member_count <= chatd.crowd() from chatd.conversations c where c.id = m.conversation_id)
+         order by m.conversation_id desc
+         limit 100;
+end $$;
+
+CREATE FUNCTION chatd.is_acquainted(who bigint, other_id bigint) RETURNS boolean
+    LANGUAGE plpgsql STABLE
+    AS $$
+begin
+    return exists (select from chatd.contacts c where c.user_id = who and c.contact_id = other_id)
+        or exists (select from chatd.groups_shown(who) g (id)
+                    where (select true from chatd.members b
+                            where b.conversation_id = g.id and b.user_id = other_id and b.until is null));
 end $$;
 
 CREATE FUNCTION chatd.is_blocked(one_id bigint, other_id bigint, below bigint DEFAULT '9223372036854775807'::bigint) RETURNS boolean
@@ -726,6 +744,17 @@ begin
     return null;
 end $$;
 
+CREATE FUNCTION chatd.members_lock(conversation bigint, one_id bigint, other_id bigint) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path TO 'chatd', 'pg_temp'
+    AS $$
+begin
+    perform from members m
+      where m.conversation_id = conversation and m.user_id in (one_id, other_id)
+      order by m.user_id
+        for no key update;
+end $$;
+
 CREATE FUNCTION chatd.members_seen(caller_id bigint, mode text, conversation bigint, low bigint, high bigint, max_rows integer) RETURNS TABLE(user_id bigint, line text)
     LANGUAGE sql STABLE
     AS $$
@@ -910,7 +939,9 @@ end $$;
 CREATE FUNCTION chatd.messages_between(conversation bigint, since bigint, until bigint, before bigint, after bigint, max_rows integer) RETURNS SETOF chatd.messages
     LANGUAGE sql STABLE
     AS $$
-    select m.*
+    select m.id, m.sender_id, m.receiver_id, m.client_id, m.origin, m.created_at,
+           case when m.changed > until then '' else m.content end, m.conversation_id, m.changed,
+           case when m.changed > until then null else m.edited_at end, m.deleted or m.changed > until
       from ((select * from messages
               where after is not null and before is null
                 and (conversation_id, id) > (conversation, greatest(after, since))
@@ -1002,17 +1033,21 @@ CREATE FUNCTION chatd.page_bytes() RETURNS integer
     LANGUAGE sql IMMUTABLE
     AS $$ select 262144 $$;
 
-CREATE FUNCTION chatd.places_by_change(user_id bigint, after bigint, upto bigint, max_rows integer, changes boolean) RETURNS TABLE(place bigint, message_id bigint, group_id bigint, member_id bigint)
+CREATE FUNCTION chatd.places_by_change(user_id bigint, after bigint, upto bigint, max_rows integer, changes boolean) RETURNS TABLE(place bigint, message_id bigint, group_id bigint, member_id bigint, until bigint)
     LANGUAGE sql STABLE
     AS $$
-    select p.place, p.message_id, p.group_id, p.member_id
-      from ((select m.id as place, m.id as message_id, null::bigint as group_id, null::bigint as member_id
+    select p.place, p.message_id, p.group_id, p.member_id, p.until
+      from ((select m.id as place, m.id as message_id, null::bigint as group_id, null::bigint as member_id,
+                    case when m.receiver_id is null and m.changed is not null
+                         then (select c.until from members c
+                                where c.conversation_id = m.conversation_id
+                                  and c.user_id = places_by_change.user_id) end as until
                from messages m
               where m.id > after and m.id <= upto and message_seen(m, places_by_change.user_id)
               order by m.id
               limit max_rows)
             union all
-            (select m.changed, m.id, null, null
+            (select m.changed, m.id, null, null, null
                from messages m
               where m.changed > after and m.changed <= upto and changes
                 and message_seen(m, places_by_change.user_id)
@@ -1021,7 +1056,7 @@ CREATE FUNCTION chatd.places_by_change(user_id bigint, after bigint, upto bigint
               order by m.changed
               limit max_rows)
             union all
-            (select g.change, null, g.conversation_id, g.user_id
+            (select g.change, null, g.conversation_id, g.user_id, null
                from group_changes g
               cross join lateral (select * from members c
                                    where c.conversation_id = g.conversation_id
@@ -1040,12 +1075,12 @@ CREATE FUNCTION chatd.places_by_change(user_id bigint, after bigint, upto bigint
      limit max_rows
 $$;
 
-CREATE FUNCTION chatd.places_by_conversation(user_id bigint, after bigint, upto bigint, max_rows integer, changes boolean) RETURNS TABLE(place bigint, message_id bigint, group_id bigint, member_id bigint)
+CREATE FUNCTION chatd.places_by_conversation(user_id bigint, after bigint, upto bigint, max_rows integer, changes boolean) RETURNS TABLE(place bigint, message_id bigint, group_id bigint, member_id bigint, until bigint)
     LANGUAGE sql STABLE
     AS $$
-    select p.place, p.message_id, p.group_id, p.member_id
-      from ((select m.id as place, m.id as message_id, null::bigint as group_id, null::bigint as member_id
-               from (select f.conversation_id, f.low, f.high
+    select p.place, p.message_id, p.group_id, p.member_id, p.until
+      from ((select m.id as place, m.id as message_id, null::bigint as group_id, null::bigint as member_id, c.until
+               from (select f.conversation_id, f.low, f.high, f.until
                        from (select r.*,
                                     (select m.id from messages m
                                       where (m.conversation_id, m.id) > (r.conversation_id, r.low)
@@ -1053,9 +1088,10 @@ CREATE FUNCTION chatd.places_by_conversation(user_id bigint, after bigint, upto 
                                       order by m.conversation_id, m.id
                                       limit 1) as first
                                from (select c.conversation_id, greatest(c.since, after) as low,
-                                            least(c.until, upto) as high
+                                            least(c.until, upto) as high, c.until
                                        from members c
-                                      where c.user_id = places_by_conversation.user_id) r) f
+                                      where c.user_id = places_by_conversation.user_id
+                                        and (c.until is null or c.until > after)) r) f
                       where f.first <= f.high
                       order by f.first
                       limit max_rows) c
@@ -1067,30 +1103,31 @@ CREATE FUNCTION chatd.places_by_conversation(user_id bigint, after bigint, upto 
               order by m.id
               limit max_rows)
             union all
-            (select m.changed, m.id, null, null
-               from (select f.conversation_id, f.since, f.until
-                       from (select c.conversation_id, c.since, c.until,
+            (select m.changed, m.id, null, null, null
+               from (select f.conversation_id, f.since, f.high
+                       from (select r.*,
                                     (select m.changed from messages m
-                                      where (m.conversation_id, m.changed) > (c.conversation_id, after)
-                                        and m.conversation_id <= c.conversation_id and m.changed is not null
+                                      where (m.conversation_id, m.changed) > (r.conversation_id, after)
+                                        and (m.conversation_id, m.changed) <= (r.conversation_id, r.high)
+                                        and m.changed is not null and m.id > r.since
                                       order by m.conversation_id, m.changed
                                       limit 1) as first
-                               from members c
-                              where c.user_id = places_by_conversation.user_id and changes) f
-                      where f.first <= upto
+                               from (select c.conversation_id, c.since, least(c.until, upto) as high
+                                       from members c
+                                      where c.user_id = places_by_conversation.user_id and changes
+                                        and (c.until is null or c.until > after)) r) f
                       order by f.first
                       limit max_rows) c
               cross join lateral (select m.changed, m.id from messages m
                                    where (m.conversation_id, m.changed) > (c.conversation_id, after)
-                                     and m.conversation_id <= c.conversation_id and m.changed is not null
-                                     and m.id > c.since and m.changed <= coalesce(c.until, m.changed)
+                                     and (m.conversation_id, m.changed) <= (c.conversation_id, c.high)
+                                     and m.changed is not null and m.id > c.since
                                    order by m.conversation_id, m.changed
                                    limit max_rows) m
-              where m.changed <= upto
               order by m.changed
               limit max_rows)
             union all
-            (select g.changed, null, g.id, null
+            (select g.changed, null, g.id, null, null
                from members c
               cross join lateral (select k.id, k.changed from conversations k
                                    where k.id = c.conversation_id offset 0) g
@@ -1099,7 +1136,7 @@ CREATE FUNCTION chatd.places_by_conversation(user_id bigint, after bigint, upto 
               order by g.changed
               limit max_rows)
             union all
-            (select o.changed, null, o.conversation_id, o.user_id
+            (select o.changed, null, o.conversation_id, o.user_id, null
                from members c
               cross join lateral (select o.changed, o.conversation_id, o.user_id from members o
                                    where (o.conversation_id, o.changed) > (c.conversation_id, greatest(after, c.joined - 1))
@@ -1118,29 +1155,30 @@ CREATE FUNCTION chatd.presence_audience(who bigint, host bigint) RETURNS bigint[
     LANGUAGE plpgsql STABLE
     SET enable_sort TO 'on'
     AS $$
+declare
+    few constant boolean := (select count(*) <= 1000
+                               from (select from contacts c where c.user_id = who limit 1001) c);
 begin
-    if (select count(*) from (select from contacts c where c.user_id = who limit 1001) few)
-       + (select coalesce(sum(c.member_count), 0)
-            from members m
-           cross join lateral (select k.member_count from conversations k
-                                where k.id = m.conversation_id offset 0) c
-           where m.user_id = who and m.role is not null and m.until is null) <= 1000 then
-        return array(select distinct o.id
-                       from (select c.contact_id as id from contacts c where c.user_id = who
-                             union all
-                             select b.user_id
-                               from members a
-                              cross join lateral (select b.user_id from members b
-                                                   where b.conversation_id = a.conversation_id
-                                                     and b.until is null offset 0) b
-                              where a.user_id = who and a.role is not null and a.until is null) o
-                      where (select true from sessions s
-                              where s.user_id = o.id and s.host_id = host limit 1)
-                      order by o.id);
-    end if;
-    return array(select distinct s.user_id from sessions s
-                  where s.host_id = host and is_acquainted(who, s.user_id)
-                  order by s.user_id);
+    return array(select distinct o.id
+                   from (select c.contact_id as id
+                           from contacts c
+                          where few and c.user_id = who
+                            and (select true from sessions s
+                                  where s.user_id = c.contact_id and s.host_id = host limit 1)
+                         union all
+                         select s.user_id
+                           from sessions s
+                          where not few and s.host_id = host
+                            and (select true from contacts c
+                                  where c.user_id = who and c.contact_id = s.user_id)
+                         union all
+                         select b.user_id
+                           from groups_shown(who) g (id)
+                          cross join lateral (select b.user_id from members b
+                                               where b.conversation_id = g.id and b.until is null offset 0) b
+                          where (select true from sessions s
+                                  where s.user_id = b.user_id and s.host_id = host limit 1)) o
+                  order by o.id);
 end $$;
 
 CREATE FUNCTION chatd.presence_changes(after bigint, max_rows integer, mode text) RETURNS TABLE(change bigint, user_id bigint, username text, online boolean, audience bigint[], view boolean)
@@ -1417,6 +1455,17 @@ begin
     return found_id;
 end $$;
 
+CREATE FUNCTION chatd.user_removing() RETURNS trigger
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'chatd', 'pg_temp'
+    AS $$
+begin
+    if exists (select from messages m where m.sender_id = old.id) then
+        raise exception 'user % has sent messages: remove those first', old.id using errcode = 'foreign_key_violation';
+    end if;
+    return old;
+end $$;
+
 CREATE FUNCTION chatd.users_changing() RETURNS trigger
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'chatd', 'pg_temp'
@@ -1675,7 +1724,8 @@ declare
     here constant text := (select i.tag from instance i);
     few constant boolean := (select count(*) <= 1000
                                from (select from members c
-                                      where c.user_id = event_read_user.user_id limit 1001) c);
+                                      where c.user_id = event_read_user.user_id
+                                        and (c.until is null or c.until > after) limit 1001) c);
     looked constant bigint := case when few then upto else least(upto, after + 20000) end;
     changes constant boolean := (select max(m.changed) from messages m) > after
                                 or (select max(g.change) from group_changes g) > after;
@@ -1697,7 +1747,9 @@ begin
                     then event_frame(here, p.place, m.id, m.conversation_id, m.sender_id,
                                      -- Not a join, which might begin with all users.
                                      (select u.username from users u where u.id = m.sender_id),
-                                     m.receiver_id, m.content, m.created_at, m.edited_at, m.deleted) end,
+                                     m.receiver_id, case when m.changed > p.until then '' else m.content end,
+                                     m.created_at, case when m.changed > p.until then null else m.edited_at end,
+                                     m.deleted or m.changed > p.until) end,
                p.group_id, coalesce(m.id, p.place)
           from ((select * from places_by_conversation(event_read_user.user_id, after, looked, max_rows,
                                                       coalesce(changes, false))
@@ -1892,6 +1944,7 @@ begin
         status := null; -- is so already
     elsif status is null then
         if role = 'owner' then
+            perform members_lock(conversation_id, caller_id, other_id);
             update members m set role = 'admin'
              where m.conversation_id = member_change.conversation_id and m.user_id = caller_id;
         end if;
@@ -1948,6 +2001,7 @@ begin
         refused := caller_refusal(conversation_id, caller_id, 'remove', other_id);
     end if;
     if refused is null then
+        perform members_lock(conversation_id, other_id, group_heir(conversation_id, other_id));
         update members m set until = 0 -- the trigger knows the change
          where m.conversation_id = member_remove.conversation_id and m.user_id = other_id;
     end if;
@@ -2989,7 +3043,7 @@ CREATE UNIQUE INDEX instance_only_one ON chatd.instance USING btree ((true));
 
 CREATE INDEX members_changed ON chatd.members USING btree (conversation_id, changed) WHERE (changed IS NOT NULL);
 
-CREATE INDEX members_groups ON chatd.members USING btree (user_id, conversation_id) WHERE (role IS NOT NULL);
+CREATE INDEX members_groups ON chatd.members USING btree (user_id, conversation_id) WHERE ((role IS NOT NULL) AND (until IS NULL));
 
 CREATE UNIQUE INDEX members_owner ON chatd.members USING btree (conversation_id) WHERE ((role = 'owner'::text) AND (until IS NULL));
 
@@ -3072,6 +3126,8 @@ CREATE TRIGGER sessions_deleted AFTER DELETE ON chatd.sessions REFERENCING OLD T
 CREATE TRIGGER sessions_inserted AFTER INSERT ON chatd.sessions REFERENCING NEW TABLE AS inserted FOR EACH STATEMENT EXECUTE FUNCTION chatd.sessions_inserted();
 
 CREATE TRIGGER sessions_lock BEFORE INSERT OR DELETE ON chatd.sessions FOR EACH STATEMENT EXECUTE FUNCTION chatd.change_lock();
+
+CREATE TRIGGER user_removing BEFORE DELETE ON chatd.users FOR EACH ROW EXECUTE FUNCTION chatd.user_removing();
 
 CREATE TRIGGER users_changing BEFORE UPDATE OF disabled, token_generation, password_hash ON chatd.users FOR EACH ROW EXECUTE FUNCTION chatd.users_changing();
 

@@ -399,6 +399,12 @@ for i in range(400):
     assert status == 403, answer
 assert status == 429 and "groups" in answer["error"], answer
 assert rename(alice, g, "y")[0] == 200
+# A large group counts as many changes; leaving one is always possible.
+eve = user()
+large = {"name": "x", "members": [10**9 + i for i in range(1000)]}
+assert [api("POST", "/conversations", large, eve.token)[0] for _ in range(2)] == [404, 429]
+sql(f"insert into members (conversation_id, user_id, role) select {g}, {eve.id}, 'member'")
+assert remove(eve, g, eve)[0] == 204
 PY
     server_stop few
 }
@@ -454,7 +460,12 @@ g = group(alice, "Team", bob, carol)
 m = post(alice, g, "alice's")
 for w in (b, c):
     assert brief([w.recv(), w.recv()]) == [("conversation", "Team", 3), ("message", "alice's")]
-sql(f"delete from users where id = {alice.id}")
+try:
+    sql(f"delete from users where id = {alice.id}")
+    assert False, "whoever has written stays"
+except subprocess.CalledProcessError:
+    pass
+sql(f"delete from messages where sender_id = {alice.id}; delete from users where id = {alice.id}")
 for w in (b, c):
     assert brief([w.recv(), w.recv()]) == [("conversation", "Team", 2), ("member", bob.id, "owner")]
 assert roles(carol, g) == {bob.id: "owner", carol.id: "member"}
@@ -533,6 +544,12 @@ for w in (a, c):
     f = w.expect("user_status")
     assert (f["data"]["user_id"], f["data"]["online"]) == (bob.id, False), f
 assert drain(d) == []
+# What it costs to come and go is bounded: by the latest hundred groups without a crowd.
+sql(f"select group_make('g', {dave.id}, '{{{carol.id}}}') from generate_series(1, 120)")
+assert sql(f"select count(*) from groups_shown({dave.id})") == "100"
+sql("insert into users (username, email, password_hash) select 'many' || i, 'many' || i || '@x', '!' from generate_series(1, 60) i")
+big = int(sql(f"select group_make('big', {dave.id}, (select array_agg(id) from users where username ~ '^many'))"))
+assert sql(f"select count(*) filter (where g = {big}), count(*) from groups_shown({dave.id}) g") == "0|100"
 PY
     server_stop near
     server_stop far
@@ -636,5 +653,94 @@ for who in users:
             must[who] |= {c for i, k, c in messages if k == g and c and a < i and (b is None or c <= b)}
     assert must[who] <= set(got), (who.id, sorted(must[who] - set(got)))
 assert any(must.values()), "nothing happened"
+PY
+}
+
+# --- what happens at the same time ---
+
+@test "a member who comes while a message is on its way into the database gets it" {
+    py - <<'PY'
+from groups import *
+alice, bob = people(2)
+a, b = connect(alice.token), connect(bob.token)
+g = group(alice, "Team")
+assert brief([a.recv()]) == [("conversation", "Team", 1)]
+with locked("messages", "share"):
+    with held(f"insert into members (conversation_id, user_id, role) values ({g}, {bob.id}, 'member')"):
+        say(a, g, "hello, bob", "m")  # nobody else is in the group here
+        writer_waits()
+    for w in (a, b):
+        assert brief([w.recv()]) == [("member", bob.id, "member")]
+assert a.recv()["id"] == "m"
+assert brief([b.recv()]) == [("message", "hello, bob")]
+PY
+}
+
+@test "who reads and who gives a group away, or leaves it, do not wait for each other in a circle" {
+    py - <<'PY'
+from groups import *
+low, high = people(2)
+for change in (lambda g: put_role(high, g, low, "owner"), lambda g: remove(high, g, high)):
+    g = group(high, "Team", low)
+    # Receipts of both, of the lower number first, as another host stores them.
+    receipts = subprocess.Popen(["psql", "-qXAt", "-v", "ON_ERROR_STOP=1"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    def put(who):
+        receipts.stdin.write(f"update members set delivered_upto = delivered_upto + 1 where conversation_id = {g} and user_id = {who.id};"
+                             " select 'put';\n")
+        receipts.stdin.flush()
+        assert receipts.stdout.readline() == "put\n"
+    receipts.stdin.write("begin;\n")
+    put(low)
+    answers = []
+    changing = threading.Thread(target=lambda: answers.append(change(g)))
+    changing.start()
+    eventually(lambda: sql("select count(*) from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'"
+                           r" and query ~ 'chatd_api.member\_'") == "1")
+    put(high)
+    receipts.communicate("commit;\n")
+    changing.join()
+    assert receipts.returncode == 0 and answers[0][0] in (200, 204), answers
+    assert roles(low, g)[low.id] == "owner"
+PY
+}
+
+@test "resume: what was changed in groups that one has left hides no change in others" {
+    py - <<'PY'
+from groups import *
+alice, bob, mallory = people(3)
+g = group(alice, "Team", bob)
+m = post(alice, g, "here")
+gone = [int(sql(f"select group_make('left {i}', {mallory.id}, '{{{bob.id}}}')")) for i in range(60)]
+sql(f"insert into messages (conversation_id, sender_id, content) select unnest('{{{','.join(map(str, gone))}}}'::bigint[]), {mallory.id}, 'x'")
+start = cursor_of(bob)
+sql(f"update members set until = 0 where user_id = {bob.id} and conversation_id = any ('{{{','.join(map(str, gone))}}}')")
+sql(f"update messages set content = 'y' where sender_id = {mallory.id}")
+assert api("DELETE", f"/conversations/{g}/messages/{m}", token=alice.token)[0] == 204
+w = connect(bob.token)
+w.send({"type": "resume", "data": {"cursor": start}, "id": "end"})
+got = until(w, "end")
+assert [f["data"]["message_id"] for f in got if f["type"] == "message_changed"] == [m], got
+assert [f["data"]["conversation_id"] for f in got if f["type"] == "member"] == gone
+PY
+}
+
+@test "a text that was changed after one has left is not shown, in the history or by resume; that there was one is" {
+    py - <<'PY'
+from groups import *
+alice, bob, carol = people(3)
+start = {who: cursor_of(who) for who in (bob, carol)}
+g = group(alice, "Team", bob, carol)
+m = post(alice, g, "for all")
+post(alice, g, "as it was")
+assert remove(alice, g, bob)[0] == 204
+assert api("PATCH", f"/conversations/{g}/messages/{m}", {"content": "for those who stayed"}, alice.token)[0] == 200
+def texts(who):
+    w = connect(who.token)
+    w.send({"type": "resume", "data": {"cursor": start[who]}, "id": "end"})
+    frames = [f for f in until(w, "end") if f["type"] in ("message", "message_changed")]
+    return [x["content"] for x in history(who, g)], [f["content"] for f in frames]
+assert texts(bob) == (["", "as it was"], ["", "as it was"]), texts(bob)
+assert history(bob, g)[0]["deleted"] is True and "edited_at" not in history(bob, g)[0]
+assert texts(carol) == (["for those who stayed", "as it was"], ["for those who stayed", "as it was", "for those who stayed"]), texts(carol)
 PY
 }

@@ -12,6 +12,8 @@
 
 static const char *const malformed = "a message with a malformed payload";
 
+enum { MEMBERS_A_CHANGE = 10 }; /* that a new group may have for the price of one more change */
+
 /* --- answers --- */
 
 static enum ipc_error error_of(const PGresult *result)
@@ -72,16 +74,14 @@ static void param_mode(struct db_params *params)
     db_param_text(params, status_mode(), strlen(status_mode()));
 }
 
-/* Runs the statement if this user may make changes now, and frees what params holds. */
-static void run(struct peer *p, const struct ipc_message *m, enum statement statement,
-                struct db_params *params, db_done *done)
+/* Each change holds up all who store messages, and goes to all members. False: that was answered.
+ */
+static bool may_change(struct peer *p, const struct ipc_message *m, size_t cost)
 {
-    if (limits_group(p->user, clock_ms())) {
-        pool_run(p, statement, params, done, asker_new(p, m));
-        return;
-    }
-    buf_free(&params->bytes);
+    if (limits_group(p->user, clock_ms(), cost))
+        return true;
     peer_fail(asker_of(p, m), IPC_E_GROUPS);
+    return false;
 }
 
 const char *conversations_direct(struct peer *p, const struct ipc_message *m)
@@ -90,11 +90,13 @@ const char *conversations_direct(struct peer *p, const struct ipc_message *m)
     int64_t other = (int64_t)ipc_get_u64(&r);
     if (!ipc_read_end(&r))
         return malformed;
+    if (!may_change(p, m, 1))
+        return NULL;
     struct db_params params = {0};
     db_param_int8(&params, p->user);
     db_param_int8(&params, other);
     param_mode(&params);
-    run(p, m, STATEMENT_DIRECT_MAKE, &params, on_done);
+    pool_run(p, STATEMENT_DIRECT_MAKE, &params, on_done, asker_new(p, m));
     return NULL;
 }
 
@@ -117,6 +119,8 @@ const char *conversations_group(struct peer *p, const struct ipc_message *m)
     struct text ids = ipc_get_text(&r, IPC_MAX_IDS);
     if (!ipc_read_end(&r) || ids.n % sizeof(int64_t) || !db_can_store(name.p, name.n))
         return malformed;
+    if (!may_change(p, m, 1 + ids.n / sizeof(int64_t) / MEMBERS_A_CHANGE))
+        return NULL;
     struct db_params params = {0};
     db_param_int8(&params, p->user);
     db_param_text(&params, name.p, name.n);
@@ -124,7 +128,7 @@ const char *conversations_group(struct peer *p, const struct ipc_message *m)
     db_param_bool(&params, full_history);
     db_param_int4(&params, broker.conf.max_members);
     param_mode(&params);
-    run(p, m, STATEMENT_GROUP_MAKE, &params, on_done);
+    pool_run(p, STATEMENT_GROUP_MAKE, &params, on_done, asker_new(p, m));
     return NULL;
 }
 
@@ -139,6 +143,8 @@ const char *conversations_group_change(struct peer *p, const struct ipc_message 
         what > (IPC_CHANGES_GROUP_NAME | IPC_CHANGES_GROUP_HISTORY) ||
         !db_can_store(name.p, name.n))
         return malformed;
+    if (!may_change(p, m, 1))
+        return NULL;
     struct db_params params = {0};
     db_param_int8(&params, p->user);
     db_param_int8(&params, conversation);
@@ -151,7 +157,7 @@ const char *conversations_group_change(struct peer *p, const struct ipc_message 
     else
         db_param_null(&params);
     param_mode(&params);
-    run(p, m, STATEMENT_GROUP_CHANGE, &params, on_done);
+    pool_run(p, STATEMENT_GROUP_CHANGE, &params, on_done, asker_new(p, m));
     return NULL;
 }
 
@@ -168,7 +174,7 @@ static void remove_member(struct peer *p, const struct ipc_message *m,
     db_param_int8(&params, p->user);
     db_param_int8(&params, c->conversation);
     db_param_int8(&params, c->user);
-    run(p, m, STATEMENT_MEMBER_REMOVE, &params, on_removed);
+    pool_run(p, STATEMENT_MEMBER_REMOVE, &params, on_removed, asker_new(p, m));
 }
 
 static void put_member(struct peer *p, const struct ipc_message *m,
@@ -182,8 +188,8 @@ static void put_member(struct peer *p, const struct ipc_message *m,
     if (c->what == IPC_MEMBER_ADD)
         db_param_int4(&params, broker.conf.max_members);
     param_mode(&params);
-    run(p, m, c->what == IPC_MEMBER_ADD ? STATEMENT_MEMBER_ADD : STATEMENT_MEMBER_CHANGE, &params,
-        on_done);
+    pool_run(p, c->what == IPC_MEMBER_ADD ? STATEMENT_MEMBER_ADD : STATEMENT_MEMBER_CHANGE, &params,
+             on_done, asker_new(p, m));
 }
 
 const char *conversations_member(struct peer *p, const struct ipc_message *m)
@@ -199,6 +205,9 @@ const char *conversations_member(struct peer *p, const struct ipc_message *m)
         return malformed;
     c.what = what;
     c.role = roles[role];
+    bool leaves = what == IPC_MEMBER_REMOVE && c.user == p->user; /* whoever put them there */
+    if (!leaves && !may_change(p, m, 1))
+        return NULL;
     if (what == IPC_MEMBER_REMOVE)
         remove_member(p, m, &c);
     else

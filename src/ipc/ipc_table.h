@@ -50,9 +50,9 @@
 #define IPC_MAX_CONVERSATIONS 100
 #define IPC_NO_BOUND          UINT64_MAX
 
-/* Members of a group in one request or page; bytes of their ids. */
+/* Members of a group in one request or page, and the bytes of their ids. */
 #define IPC_MAX_MEMBERS 1000
-#define IPC_MAX_IDS     (8 * IPC_MAX_MEMBERS)
+#define IPC_MAX_IDS     8000
 
 /* What the number in HISTORY, SEND or TYPING names: a conversation, or the other user of it. */
 enum ipc_named { IPC_NAMES_USER, IPC_NAMES_CONVERSATION };

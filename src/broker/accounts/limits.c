@@ -278,10 +278,11 @@ bool limits_block(int64_t user, int64_t now)
     return bucket_take(&u->blocks, (struct bucket_rate){BLOCKS_A_MINUTE, MINUTE_MS}, now, 1);
 }
 
-bool limits_group(int64_t user, int64_t now)
+bool limits_group(int64_t user, int64_t now, size_t cost)
 {
     struct user *u = get(&users, (uint64_t)user);
-    return bucket_take(&u->groups, (struct bucket_rate){GROUPS_A_MINUTE, MINUTE_MS}, now, 1);
+    return bucket_take(&u->groups, (struct bucket_rate){GROUPS_A_MINUTE, MINUTE_MS}, now,
+                       (int64_t)cost);
 }
 
 void limits_init(const struct conf *the_conf, size_t records)

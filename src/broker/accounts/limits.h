@@ -61,7 +61,8 @@ bool limits_typing(int64_t user, int64_t now);
 /* May this user set or lift a block now? */
 bool limits_block(int64_t user, int64_t now);
 
-/* May this user make or change a group now, or its members? */
-bool limits_group(int64_t user, int64_t now);
+/* May this user make or change a group now, or its members? cost: of so many changes, at least 1.
+ */
+bool limits_group(int64_t user, int64_t now, size_t cost);
 
 #endif

@@ -243,13 +243,27 @@ static struct event event_of(const struct send *s, const PGresult *result, int r
     return e;
 }
 
-/* True if the whole batch is new, so that no other change lies between its messages, and it is next
- * to be handed out. */
+static bool is_awaited(const struct send *s)
+{
+    if (s->receiver)
+        return attached_awaits(s->sender, s->origin, s->receiver);
+    return groups_count(s->conversation) == 0 || /* of a direct one nothing is known */
+           attached_group_awaits(s->sender, s->origin, s->conversation);
+}
+
+/* True if the whole batch is new, so that no other change lies between its messages, it is next to
+ * be handed out, and each has its frame if anybody awaits it by now: whoever has come meanwhile
+ * does so, too. */
 static bool is_next(const PGresult *result)
 {
-    for (int i = 0; i < PQntuples(result); i++)
-        if (status_of(result, i) || db_bool(result, i, 4))
+    int row = 0;
+    const struct send *s;
+    STAILQ_FOREACH (s, &batch.sends, next) {
+        if (status_of(result, row) || db_bool(result, row, 4) ||
+            (db_is_null(result, row, 6) && is_awaited(s)))
             return false;
+        row++;
+    }
     return batch_framed && position_is_next(db_cursor(result, 0, 2).change);
 }
 
@@ -333,14 +347,6 @@ static bool wants_frames(void)
             break;
     }
     return size <= FRAMES_BYTES && position_is_started() && !position_is_behind();
-}
-
-static bool is_awaited(const struct send *s)
-{
-    if (s->receiver)
-        return attached_awaits(s->sender, s->origin, s->receiver);
-    return groups_count(s->conversation) == 0 || /* of a direct one nothing is known */
-           attached_group_awaits(s->sender, s->origin, s->conversation);
 }
 
 /* Null: each names its receiver. */
