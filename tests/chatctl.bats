@@ -230,7 +230,7 @@ PY
     api POST /messages "{\"receiver_id\":$(id_of eve),\"content\":\"one\"}" "$dan"
     api POST /messages "{\"receiver_id\":$(id_of fay),\"content\":\"stays\"}" "$eve"
     does 1 user delete --yes dan
-    [[ $stderr == *'1 conversations and 1 messages'*'user disable dan'* ]]
+    [[ $stderr == *'1 conversations of two and 1 messages'*'user disable dan'* ]]
     does 1 user delete --conversations dan </dev/null
     [[ $stderr == *'nothing was deleted'* && $(q "select count(*) from users where username = 'dan'") == 1 ]]
     room=$(q "select conversation_id from contacts where user_id = $(id_of dan)")
@@ -246,6 +246,31 @@ PY
     user gil >/dev/null
     does 0 user delete -y gil
     does 4 user delete -y gil
+}
+
+@test "user delete takes from a group the user and the user's messages, and hands it on" {
+    py - "$BUILD/chatctl" <<'PY'
+from server import *
+from groups import *
+a, b, c = user("owner-a"), user("owner-b"), user("owner-c")
+g = group(a, "Passed on", b, c)
+assert put_role(a, g, c, "admin")[0] // 100 == 2
+kept = post(b, g, "stays")
+def delete(who, *words):
+    return subprocess.run([sys.argv[1], *options("main"), "user", "delete", "--yes", *words, who.name],
+                          capture_output=True, text=True)
+# Who has no conversation of two and has sent nothing goes without --conversations, even an owner.
+p = delete(a)
+assert p.returncode == 0, p
+assert roles(b, g) == {b.id: "member", c.id: "owner"}
+post(c, g, "goes")
+p = delete(c)
+assert p.returncode == 1 and "0 conversations of two and 1 messages" in p.stderr, p
+p = delete(c, "--conversations")
+assert p.returncode == 0, p
+assert roles(b, g) == {b.id: "owner"} and show(b, g)[1]["member_count"] == 1
+assert sql(f"select array_agg(id) from messages where conversation_id = {g}") == f"{{{kept}}}"
+PY
 }
 
 # --- rooms ---
@@ -286,6 +311,12 @@ PY
     psql -qX -c "update chatd.members set until = 1 where user_id = $(id_of group-ida)"
     does 0 --json room show "$room"
     [[ $(json '[.members, .member_count, .messages]' | cut -c 1-17) == '[["group-hal"],1,' ]]
+    does 0 --json room list group-ida
+    [[ $output == '[]' ]]
+    does 0 --json user show group-ida
+    [[ $(json .conversations) == 0 ]]
+    does 0 --json user show group-hal
+    [[ $(json .conversations) == 1 ]]
     does 0 room delete -y "$room"
     does 4 room show "$room"
 }

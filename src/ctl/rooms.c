@@ -17,7 +17,8 @@
 
 /* Columns that a schema of an earlier number has not. Who has left has an end. */
 #define NAME    "to_jsonb(c) ->> 'name'"
-#define MEMBERS "m.conversation_id = c.id and to_jsonb(m) ->> 'until' is null"
+#define STAYS   "to_jsonb(m) ->> 'until' is null"
+#define MEMBERS "m.conversation_id = c.id and " STAYS
 
 #define ROOM                                                                                       \
     "select c.id, c.kind, " NAME " as name, array(select u.username from chatd.members m join "    \
@@ -30,8 +31,8 @@
                             "c.created_at") " as created_at"
 
 #define OF                                                                                         \
-    "where c.id in (select m.conversation_id from chatd.members m where m.user_id = $3::bigint) "  \
-    "and "
+    "where c.id in (select m.conversation_id from chatd.members m where m.user_id = $3::bigint "   \
+    "and " STAYS ") and "
 
 static bool is_number(const char *text)
 {

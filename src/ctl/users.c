@@ -54,6 +54,8 @@ enum ctl_status users_list(char **words)
     return CTL_DONE;
 }
 
+/* A conversation that the user has left has an end, in a column that a schema of an earlier number
+ * has not. */
 #define SHOW                                                                                       \
     "select u.id, u.username, u.display_name, u.email, btrim(chatd.json_time(u.created_at), "      \
     "'\"') as created_"                                                                            \
@@ -63,7 +65,8 @@ enum ctl_status users_list(char **words)
                         "count(*) from "                                                           \
                         "chatd.messages m where m.sender_id = u.id) as messages, (select "         \
                         "count(*) from chatd.members "                                             \
-                        "m where m.user_id = u.id) as conversations, (select count(*) from "       \
+                        "m where m.user_id = u.id and to_jsonb(m) ->> 'until' is null) as "        \
+                        "conversations, (select count(*) from "                                    \
                         "chatd.blocks b where "                                                    \
                         "b.user_id = u.id and b.blocked_at is not null) as blocks, (select "       \
                         "count(*) from "                                                           \
@@ -205,12 +208,14 @@ static void agree(const char *name, const char *id)
     const char *contacts = PQgetvalue(result, 0, 0), *messages = PQgetvalue(result, 0, 1);
     bool some = strcmp(contacts, "0") != 0 || strcmp(messages, "0") != 0;
     if (some && !ctl.conversations)
-        ctl_fail(CTL_FAILED,
-                 "%s has %s conversations and %s messages: with --conversations they are deleted "
-                 "as well, for the others too; to keep them: chatctl user disable %s",
-                 name, contacts, messages, name);
-    snprintf(question, sizeof(question), "Delete %s, %s conversations and %s messages for good?",
-             name, contacts, messages);
+        ctl_fail(
+            CTL_FAILED,
+            "%s has %s conversations of two and %s messages: with --conversations they are deleted "
+            "as well, for the others too; to keep them: chatctl user disable %s",
+            name, contacts, messages, name);
+    snprintf(question, sizeof(question),
+             "Delete %s, %s conversations of two and %s messages for good?", name, contacts,
+             messages);
     PQclear(result);
     if (!askpass_agreed(question))
         ctl_fail(CTL_FAILED, "nothing was deleted; --yes agrees without a terminal");
