@@ -7,10 +7,17 @@ load lib/server
 setup_file() {
     server_setup_file
     server_start
+    doctor_conf
 }
 
 teardown_file() {
     server_teardown_file
+}
+
+# The configuration that doctor examines: that of the server here, as a file.
+doctor_conf() {
+    printf '%s\n' "db_password_file = $T/db_password" "jwt_secret_file = $T/jwt_secret" "db_user = $DB" "db_name = $DB" \
+        "db_host = $PGHOST" "run_dir = $T/main.run" 'user = daemon' 'session_user = nobody' >"$T/doctor.conf"
 }
 
 # ctl [ARGUMENT…]: chatctl on the database of this file, or on that of fresh_place; sets $status,
@@ -106,9 +113,10 @@ q() {
 }
 
 @test "what is wrong with a new user is said" {
-    does 1 user add --email other@example.com ANN <<<"$(password)"
+    user first >/dev/null
+    does 1 user add --email other@example.com FIRST <<<"$(password)"
     [[ $stderr == *taken* ]]
-    does 1 user add --email Ann@example.com other <<<"$(password)"
+    does 1 user add --email First@example.com other <<<"$(password)"
     [[ $stderr == *'another user'* ]]
     does 1 user add --email x@example.com 'no name' <<<"$(password)"
     [[ $stderr == *'1 to 32 letters'* ]]
@@ -208,8 +216,11 @@ PY
 }
 
 @test "a table is aligned whatever the width of its letters, and nothing in it moves the cursor" {
-    psql -qX -c "update users set email = E'\\x1b[2J@example.com' where username = 'cy'"
-    does 0 user list cy
+    user wide >/dev/null
+    user wider >/dev/null
+    psql -qX -c "update users set display_name = '日本 ж' where username = 'wider'"
+    psql -qX -c "update users set email = E'\\x1b[2J@example.com' where username = 'wide'"
+    does 0 user list wide
     [[ $output != *$'\e'* && $output == *'?[2J@example.com'* ]]
     py - "$output" <<'PY'
 import sys, unicodedata
@@ -220,7 +231,7 @@ places = {columns(line[:line.index("@example.com")].rsplit("  ", 1)[0]) for line
 starts = {columns(line[:line.rindex("  ", 0, line.index("@"))]) + 2 for line in lines[1:]}
 assert len(lines) == 3 and len(starts) == 1 and starts == {columns(lines[0][:lines[0].index("EMAIL")])}, lines
 PY
-    does 0 --json user list cy
+    does 0 --json user list wide
     [[ $(json '.[0].email') == '"\u001b[2J@example.com"' ]]
 }
 
@@ -439,8 +450,6 @@ doctor() {
 }
 
 @test "doctor finds nothing where all is well but what the tests do to the database" {
-    printf '%s\n' "db_password_file = $T/db_password" "jwt_secret_file = $T/jwt_secret" "db_user = $DB" "db_name = $DB" \
-        "db_host = $PGHOST" "run_dir = $T/main.run" 'user = daemon' 'session_user = nobody' >"$T/doctor.conf"
     doctor -f "$T/doctor.conf" -o backlog=128
     jq -r '.[] | select(.good | not) | .check' <<<"$output" >"$T/bad"
     # The tests' cluster is fast and does not survive a crash.
@@ -465,18 +474,26 @@ doctor() {
     [[ $role == *'may not log in'* && $role == *'may not call all'* && $role == *'read or write tables'* && $(finding login) == BAD* ]]
     doctor -f "$T/doctor.conf" -o db_user=nobody_at_all
     [[ $(finding role) == 'BAD there is no role nobody_at_all'* ]]
-    local room
-    room=$(q "select current_setting('max_connections')::int - current_setting('superuser_reserved_connections')::int")
-    psql -qX -c "insert into chatd.hosts (name) select 'filler' from generate_series(1, $room)"
-    doctor -f "$T/doctor.conf"
-    psql -qX -c "delete from chatd.hosts where name = 'filler'"
-    [[ $(finding max_connections) == BAD*"raise max_connections"* ]]
     psql -qX -c "update chatd.schema_version set checksum = 'x' where number = 1"
     doctor -f "$T/doctor.conf"
     psql -qX -c "update chatd.schema_version set checksum = '$(sha256sum <"$ROOT/sql/0001_users.sql" | cut -c 1-64)' where number = 1"
     [[ $(finding schema) == 'BAD 1 migrations are not'* ]]
     doctor -f "$T/doctor.conf" -o "db_host=$T/nowhere"
     [[ $(finding database) == BAD*db_host* && -z $(finding schema) && $status == 1 ]]
+}
+
+# In a database without a server, whose broker would sweep such hosts away.
+@test "doctor finds that the hosts need more connections than PostgreSQL admits" {
+    local room
+    room=$(q "select current_setting('max_connections')::int - current_setting('superuser_reserved_connections')::int")
+    fresh_place six
+    init 0
+    doctor -f "$FRESH/chatd.conf"
+    [[ $(finding max_connections) == good* ]]
+    psql -qX -d "$NAME" -c "insert into chatd.hosts (name) select 'filler' from generate_series(1, $room)"
+    doctor -f "$FRESH/chatd.conf"
+    [[ $(finding max_connections) == BAD*"raise max_connections"* ]]
+    drop_place
 }
 
 @test "doctor finds what is wrong with files, users and limits" {
@@ -492,7 +509,6 @@ doctor() {
         doctor -f "$T/doctor.conf" -o user=nobody_at_all
         [[ $(finding user) == BAD*useradd* ]]
     }
-    echo 1000 >"$T/pid_max"
     doctor -f "$T/doctor.conf" -o max_clients=100000
     if (($(</proc/sys/kernel/pid_max) < 100000)); then [[ $(finding pid_max) == BAD*sysctl* ]]; else [[ $(finding pid_max) == good* ]]; fi
 }

@@ -179,17 +179,18 @@ unit_command() {
     heard() {
         read -r -t 60 line <&6 && [[ $line == "$1" ]] || fail "\"$line\", not \"$1\""
     }
-    mkfifo "$T/said"
-    exec 6<>"$T/said"
+    mkfifo "$T/said" "$T/told"
+    exec 6<>"$T/said" 7<>"$T/told"
     # Like a server that takes its time to end; its parent sees to it at once, as systemd does.
     cat >"$T/main" <<'END'
 trap 'echo HUP' HUP
-trap 'echo TERM; sleep 1; echo ended; exit' TERM
+trap 'echo TERM; read -r _ <"$2"; kill "$!"; echo ended; exit' TERM
 echo "$$" >"$1"
+sleep infinity >/dev/null &
 echo ready
-while :; do sleep 0.1; done
+while :; do wait; done
 END
-    bash -c 'bash "$1" "$2" & wait' _ "$T/main" "$T/main.pid" >"$T/said" 3>&- &
+    bash -c 'bash "$@" & wait' _ "$T/main" "$T/main.pid" "$T/told" >"$T/said" 3>&- &
     heard ready
     MAINPID=$(<"$T/main.pid")
     export MAINPID
@@ -197,6 +198,11 @@ END
     heard HUP
     { bash -c "$(unit_command ExecStop)" && echo stopped; } >"$T/said" 3>&- &
     heard TERM
+    # It waits, or has ended already, which is heard first.
+    until pgrep -xf "tail --pid=$MAINPID .*" || ! kill -0 "$!"; do
+        sleep 0.1
+    done
+    echo end >&7
     heard ended
     heard stopped
     run ! kill -0 "$MAINPID"
@@ -274,7 +280,7 @@ bash_offers() {
 
 # zsh_offers LINE: the line after a tab, as its editor shows it.
 zsh_offers() {
-    zsh -f -c '
+    timeout -k 5 120 zsh -f -c '
         zmodload zsh/zpty
         zpty editor "zsh -f -i"
         say() { zpty -w editor "$1" }
