@@ -83,7 +83,7 @@ static void make_file(const char *path, mode_t mode, const struct buf *text)
         ctl_fail(CTL_FAILED, "%s: %s", path, strerror(error));
 }
 
-/* 32 bytes of chance, as text. */
+/* 32 random bytes, as text. */
 static void put_secret(struct buf *out)
 {
     enum { BYTES = 32 };
