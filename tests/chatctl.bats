@@ -328,6 +328,8 @@ PY
     [[ $(json .conversations) == 0 ]]
     does 0 --json user show group-hal
     [[ $(json .conversations) == 1 ]]
+    # With more than one in it.
+    psql -qX -c "update chatd.members set until = null where user_id = $(id_of group-ida)"
     does 0 room delete -y "$room"
     does 4 room show "$room"
 }

@@ -93,7 +93,6 @@ static const char *const deletions[] = {
     "delete from chatd.messages where conversation_id = $1::bigint",
     "delete from chatd.contacts where conversation_id = $1::bigint and user_id in (select "
     "m.user_id from chatd.members m where m.conversation_id = $1::bigint)",
-    "delete from chatd.members where conversation_id = $1::bigint",
     "delete from chatd.conversations where id = $1::bigint",
 };
 

@@ -193,7 +193,6 @@ static const char *const deletions[] = {
     "delete from chatd.contacts where user_id = $1::bigint or (contact_id = $1::bigint and user_id "
     "in (select m.user_id from chatd.members m where m.conversation_id in (select id from "
     "gone_conversations)))",
-    "delete from chatd.members where conversation_id in (select id from gone_conversations)",
     "delete from chatd.conversations where id in (select id from gone_conversations)",
 };
 
