@@ -120,18 +120,6 @@ begin
                             where s.user_id = m.user_id and s.host_id = host limit 1));
 end $$;
 
--- Does the host have anybody whom this message concerns?
-create function chatd.message_is_here(m chatd.messages, host bigint) returns boolean
-language plpgsql stable
-as $$
-begin
-    return case when m.receiver_id is null then chatd.group_is_here(m.conversation_id, host, m.id)
-                else (select true from chatd.sessions s
-                       where s.user_id = m.receiver_id and s.host_id = host limit 1)
-                     or (select true from chatd.sessions s
-                          where s.user_id = m.sender_id and s.host_id = host limit 1) end;
-end $$;
-
 -- The groups whose members see of this user who is online: the latest hundred without a crowd. So what that costs
 -- is bounded, whatever groups a user is in.
 create function chatd.groups_shown(who bigint) returns setof bigint
@@ -1396,7 +1384,6 @@ begin
                   from ((select c.id as place, c.id as message_id
                            from messages c
                           where c.id > after and c.id <= upto
-                            -- message_is_here(), without a call for each row
                             and case when c.receiver_id is null
                                      then group_is_here(c.conversation_id, event_read_changed.host_id, c.id)
                                      else (select true from sessions s
@@ -1411,7 +1398,14 @@ begin
                         (select c.changed, c.id
                            from messages c
                           where c.changed > after and c.changed <= upto
-                            and message_is_here(c, event_read_changed.host_id)
+                            and case when c.receiver_id is null
+                                     then group_is_here(c.conversation_id, event_read_changed.host_id, c.id)
+                                     else (select true from sessions s
+                                            where s.user_id = c.receiver_id
+                                              and s.host_id = event_read_changed.host_id limit 1)
+                                          or (select true from sessions s
+                                               where s.user_id = c.sender_id
+                                                 and s.host_id = event_read_changed.host_id limit 1) end
                           order by c.changed
                           limit max_rows)
                         union all

@@ -364,7 +364,6 @@ begin
                   from ((select c.id as place, c.id as message_id
                            from messages c
                           where c.id > after and c.id <= upto
-                            -- message_is_here(), without a call for each row
                             and case when c.receiver_id is null
                                      then group_is_here(c.conversation_id, event_read_changed.host_id, c.id)
                                      else (select true from sessions s
@@ -379,7 +378,14 @@ begin
                         (select c.changed, c.id
                            from messages c
                           where c.changed > after and c.changed <= upto
-                            and message_is_here(c, event_read_changed.host_id)
+                            and case when c.receiver_id is null
+                                     then group_is_here(c.conversation_id, event_read_changed.host_id, c.id)
+                                     else (select true from sessions s
+                                            where s.user_id = c.receiver_id
+                                              and s.host_id = event_read_changed.host_id limit 1)
+                                          or (select true from sessions s
+                                               where s.user_id = c.sender_id
+                                                 and s.host_id = event_read_changed.host_id limit 1) end
                           order by c.changed
                           limit max_rows)
                         union all
@@ -816,37 +822,6 @@ CREATE FUNCTION chatd.message_frame(tag text, id bigint, conversation_id bigint,
         || (more || ',"cursor":"') || tag || '-' || id || '-' || date_part('microseconds', created_at)::int || '"}}'
 $$;
 
-CREATE TABLE chatd.messages (
-    id bigint NOT NULL,
-    sender_id bigint NOT NULL,
-    receiver_id bigint,
-    client_id text DEFAULT (gen_random_uuid())::text NOT NULL,
-    origin bigint,
-    created_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
-    content text NOT NULL,
-    conversation_id bigint NOT NULL,
-    changed bigint,
-    edited_at timestamp with time zone,
-    deleted boolean,
-    CONSTRAINT messages_client_id_check CHECK (((char_length(client_id) >= 1) AND (char_length(client_id) <= 64))),
-    CONSTRAINT messages_content_created_at_check CHECK (((octet_length(content) >=
-CASE
-    WHEN deleted THEN 0
-    ELSE 1
-END) AND (octet_length(content) <= 65536) AND isfinite(created_at)))
-);
-
-CREATE FUNCTION chatd.message_is_here(m chatd.messages, host bigint) RETURNS boolean
-    LANGUAGE plpgsql STABLE
-    AS $$
-begin
-    return case when m.receiver_id is null then chatd.group_is_here(m.conversation_id, host, m.id)
-                else (select true from chatd.sessions s
-                       where s.user_id = m.receiver_id and s.host_id = host limit 1)
-                     or (select true from chatd.sessions s
-                          where s.user_id = m.sender_id and s.host_id = host limit 1) end;
-end $$;
-
 CREATE FUNCTION chatd.message_json(id bigint, conversation_id bigint, sender_id bigint, receiver_id bigint, content text, created_at timestamp with time zone, edited_at timestamp with time zone, deleted boolean) RETURNS text
     LANGUAGE sql STABLE
     AS $$
@@ -900,6 +875,26 @@ begin
     end if;
     page := '[' || coalesce(page, '') || ']';
 end $$;
+
+CREATE TABLE chatd.messages (
+    id bigint NOT NULL,
+    sender_id bigint NOT NULL,
+    receiver_id bigint,
+    client_id text DEFAULT (gen_random_uuid())::text NOT NULL,
+    origin bigint,
+    created_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    content text NOT NULL,
+    conversation_id bigint NOT NULL,
+    changed bigint,
+    edited_at timestamp with time zone,
+    deleted boolean,
+    CONSTRAINT messages_client_id_check CHECK (((char_length(client_id) >= 1) AND (char_length(client_id) <= 64))),
+    CONSTRAINT messages_content_created_at_check CHECK (((octet_length(content) >=
+CASE
+    WHEN deleted THEN 0
+    ELSE 1
+END) AND (octet_length(content) <= 65536) AND isfinite(created_at)))
+);
 
 CREATE FUNCTION chatd.message_seen(m chatd.messages, who bigint) RETURNS boolean
     LANGUAGE plpgsql STABLE

@@ -94,6 +94,10 @@ def own_conversation(user_id):
     return int(sql(find))
 
 
+def own_group(user_id):
+    return int(sql(f"select group_make('own', {user_id})"))
+
+
 def good(name, who=None):
     """A payload that fits, or None for a row that this does not know."""
     somebody = who.id if who else 1
@@ -120,8 +124,8 @@ def good(name, who=None):
         "MEMBERS": lambda: u64(own_conversation(somebody)) + u64(0) + u32(1000),
         "DIRECT": lambda: u64(somebody),
         "GROUP": lambda: b"\0" + text("Team") + text(u64(somebody)),
-        "GROUP_CHANGE": lambda: u64(own_conversation(somebody)) + b"\1\0" + text("New"),
-        "MEMBER": lambda: u64(own_conversation(somebody)) + u64(somebody) + b"\2\0",
+        "GROUP_CHANGE": lambda: u64(own_group(somebody)) + b"\1\0" + text("New"),
+        "MEMBER": lambda: u64(own_group(somebody)) + u64(somebody) + b"\2\0",
         "RECEIPT": lambda: u64(own_conversation(somebody)) + u64(1) + b"\1",
         "EDIT": lambda: edit_payload(1, 1),
     }.get(name, lambda: None)()

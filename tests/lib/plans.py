@@ -61,13 +61,14 @@ HERE = "(select min(id) from chatd.hosts)"
 
 
 def asked(most, changed=1):
-    """Conversation by conversation. Of what was changed, at least what the last change is."""
-    return {"messages_conversation": most, "messages_pkey": 1, "messages_changed": 1, "messages_conversation_changed": changed}
+    """Conversation by conversation: first the numbers, then each message of the page. Of what was changed, at least what
+    the last change is."""
+    return {"messages_conversation": most, "messages_pkey": PAGE, "messages_changed": 1, "messages_conversation_changed": changed}
 
 
 def looked_at(most, changed=0):
     """Change by change."""
-    return {"messages_conversation": 0, "messages_pkey": most, "messages_changed": max(1, changed), "messages_conversation_changed": 0}
+    return {"messages_conversation": 0, "messages_pkey": max(most, PAGE), "messages_changed": max(1, changed), "messages_conversation_changed": 0}
 
 
 # What is asked, and how many rows are read at most by which indexes of messages.
@@ -92,8 +93,8 @@ CASES = {
     "recent cursor, much was changed since": (f"event_read_user(2, {LAST}, {LAST + CHANGES}, 50)", asked(0, PAGE)),
     "old cursor, little was changed": (f"event_read_user(4, 0, {LAST + CHANGES}, 50)", asked(5, 0)),
     "recent cursor, knows many, much was changed since": (f"event_read_user(1, {LAST}, {LAST + CHANGES}, 50)", looked_at(1, 2 * PAGE + 2)),
-    "all of the host": (f"event_read({HERE}, {LAST} - 30, 50)", {"messages_pkey": 30, "messages_changed": CHANGES + 10}),
-    "all of the host, changed": (f"event_read({HERE}, {LAST}, 50)", {"messages_pkey": 1, "messages_changed": CHANGES + 10}),
+    "all of the host": (f"event_read({HERE}, {LAST} - 30, 50)", {"messages_pkey": PAGE, "messages_changed": CHANGES + 10}),
+    "all of the host, changed": (f"event_read({HERE}, {LAST}, 50)", {"messages_pkey": PAGE, "messages_changed": CHANGES + 10}),
     "changes": (f"message_change({HERE}, array_fill(2::bigint, array[10]), array_fill((select conversation_id from chatd.contacts"
                 " where user_id = 1 and contact_id = 2), array[10]), array(select 119998 + n * 4 from generate_series(1, 10) n),"
                 " array_fill('again'::text, array[10]), 1000000000, 1000000000, true)", {"messages_conversation": 10, "messages_pkey": 10}),
@@ -120,7 +121,7 @@ CASES = {
                                            {"messages_conversation": 101, "messages_pkey": 2, "messages_conversation_changed": 1000}),
     "a conversation": (f"conversation_show(2, {OF_1_AND_2}, 'all')",
                        {"messages_conversation": 101, "messages_pkey": 1, "messages_conversation_changed": 1000}),
-    "who is in a conversation": (f"member_list(2, {OF_1_AND_2}, 'contacts')", {}),
+    "who is in a conversation": (f"member_list(2, {OF_1_AND_2}, 'contacts', 0, 1000)", {}),
     "the last page of a conversation": (f"conversation_history(1, {OF_1_AND_2}, null, null, 50)", {"messages_conversation": PAGE + 1}),
     "who has read what": (f"receipt_put({HERE}, array_fill(1::bigint, array[40]), array(select conversation_id from chatd.contacts"
                           f" where user_id = 1 order by contact_id limit 40), array_fill({LAST}, array[40]), array_fill(true, array[40]))",
