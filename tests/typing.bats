@@ -249,7 +249,6 @@ with locked("sessions", "access exclusive"):
         for n in range(4):
             say(w, bob)
         w.send({"type": "resume"})
-    for w in (a, c, d):
         w.expect("resumed")
     sql(f"update users set disabled = true where id = {dave.id}")
     # One statement, and the readers serve others.
