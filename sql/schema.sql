@@ -57,14 +57,14 @@ begin
                                    wanted) end;
 end $$;
 
-CREATE FUNCTION chatd.change_frame(tag text, change bigint, stamp integer, id bigint, conversation_id bigint, content text, edited_at timestamp with time zone, deleted boolean) RETURNS text
+CREATE FUNCTION chatd.change_frame(tag text, change bigint, stamp integer, id bigint, conversation_id bigint, content text, edited_at timestamp with time zone, deleted boolean, more text) RETURNS text
     LANGUAGE sql STABLE
     AS $$
     select '{"type":"message_changed","content":' || to_json(content)::text
         || ',"data":{"message_id":' || id || ',"conversation_id":' || conversation_id
         || ',"edited_at":' || coalesce(json_time(edited_at), 'null')
         || ',"deleted":' || case when deleted then 'true' else 'false' end
-        || ',"cursor":"' || tag || '-' || change || '-' || stamp || '"}}'
+        || (more || ',"cursor":"') || tag || '-' || change || '-' || stamp || '"}}'
 $$;
 
 CREATE FUNCTION chatd.change_last() RETURNS bigint
@@ -269,7 +269,8 @@ CREATE FUNCTION chatd.conversations_seen(caller_id bigint, mode text, conversati
            || ',"delivered_upto":' || me.delivered_upto || ',"last_message":'
            || coalesce(case when not careful or is_readable(m.id, m.content)
                             then message_json(m.id, m.conversation_id, m.sender_id, m.receiver_id, m.content,
-                                              m.created_at, m.edited_at, m.deleted) end, 'null') || '}'
+                                              m.created_at, m.edited_at, m.deleted,
+                                              more_json(m.reply_to, m.mentions, case when m.reactions is not null then reactions_seen(m.id, m.reactions, caller_id) end)) end, 'null') || '}'
       from unnest(conversations, lasts, places) l (conversation_id, last, place)
      -- Not joins, which might begin with whole tables.
      cross join lateral (select * from conversations c where c.id = l.conversation_id offset 0) c
@@ -326,13 +327,14 @@ begin
     return coalesce(change between 0 and change_last() and stamp_at(change) = stamp, false);
 end $$;
 
-CREATE FUNCTION chatd.event_frame(tag text, place bigint, id bigint, conversation_id bigint, sender_id bigint, sender text, receiver_id bigint, content text, created_at timestamp with time zone, edited_at timestamp with time zone, deleted boolean) RETURNS text
+CREATE FUNCTION chatd.event_frame(tag text, place bigint, id bigint, conversation_id bigint, sender_id bigint, sender text, receiver_id bigint, content text, created_at timestamp with time zone, edited_at timestamp with time zone, deleted boolean, reply_to bigint, mentions bigint[], reactions text) RETURNS text
     LANGUAGE sql STABLE
     AS $$
     select case when place = id
                 then message_frame(tag, id, conversation_id, sender_id, sender, receiver_id, content, created_at,
-                                   changed_json(edited_at, deleted))
-                else change_frame(tag, place, stamp_at(place), id, conversation_id, content, edited_at, deleted)
+                                   changed_json(edited_at, deleted) || more_json(reply_to, mentions, reactions))
+                else change_frame(tag, place, stamp_at(place), id, conversation_id, content, edited_at, deleted,
+                                  more_json(null, mentions, reactions))
                 end
 $$;
 
@@ -356,7 +358,8 @@ begin
                     when not careful or is_readable(m.id, m.content)
                     then event_frame(here, e.place, m.id, m.conversation_id, m.sender_id,
                                      (select u.username from users u where u.id = m.sender_id),
-                                     m.receiver_id, m.content, m.created_at, m.edited_at, m.deleted) end,
+                                     m.receiver_id, m.content, m.created_at, m.edited_at, m.deleted,
+                                     m.reply_to, m.mentions, m.reactions::text) end,
                case when m.id is null then g.conversation_id
                     when m.receiver_id is null then m.conversation_id end,
                coalesce(m.id, e.place), g.membership
@@ -785,6 +788,39 @@ CREATE FUNCTION chatd.members_seen(caller_id bigint, mode text, conversation big
      cross join lateral (select * from users u where u.id = m.user_id offset 0) u
 $$;
 
+CREATE FUNCTION chatd.mentions_in(conversation bigint, content text) RETURNS bigint[]
+    LANGUAGE plpgsql STABLE
+    SET search_path TO 'chatd', 'pg_temp'
+    SET enable_seqscan TO 'off'
+    SET enable_hashjoin TO 'off'
+    SET enable_mergejoin TO 'off'
+    SET jit TO 'off'
+    SET plan_cache_mode TO 'force_generic_plan'
+    AS $$
+begin
+    return (
+        select array_agg(f.user_id order by f.n)
+          from (select d.user_id, min(d.n) as n
+                  from (select r.n, left(r.found[1], 33) as word
+                          from regexp_matches(content, '(?<![A-Za-z0-9._-])@([A-Za-z0-9._-]+)', 'g')
+                               with ordinality r (found, n)
+                         limit 50) w
+                 cross join lateral (
+                       select w.n, m.user_id
+                         from generate_series(least(length(w.word), 32), 1, -1) s (size)
+                        cross join lateral (select u.id from users u
+                                             where lower(u.username collate "C")
+                                                   = lower(left(w.word, s.size) collate "C") offset 0) u
+                         join members m on m.conversation_id = conversation and m.user_id = u.id
+                                       and m.until is null
+                        where substr(w.word, s.size + 1, 1) in ('', '.', '_', '-')
+                        order by s.size desc
+                        limit 1) d
+                 group by d.user_id
+                 order by min(d.n)
+                 limit 20) f);
+end $$;
+
 CREATE FUNCTION chatd.message_addressed() RETURNS trigger
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'chatd', 'pg_temp'
@@ -805,10 +841,22 @@ CREATE FUNCTION chatd.message_changing() RETURNS trigger
 begin
     if new.deleted then
         new.content := '';
+        new.reactions := null;
     end if;
+    new.mentions := case when new.receiver_id is null and position('@' in new.content) > 0
+                         then mentions_in(new.conversation_id, new.content) end;
     new.changed := nextval('change_seq');
     new.edited_at := clock_timestamp();
     return new;
+end $$;
+
+CREATE FUNCTION chatd.message_deleted() RETURNS trigger
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'chatd', 'pg_temp'
+    AS $$
+begin
+    delete from reactions r where r.message_id = new.id;
+    return null;
 end $$;
 
 CREATE FUNCTION chatd.message_frame(tag text, id bigint, conversation_id bigint, sender_id bigint, sender text, receiver_id bigint, content text, created_at timestamp with time zone, more text) RETURNS text
@@ -822,15 +870,24 @@ CREATE FUNCTION chatd.message_frame(tag text, id bigint, conversation_id bigint,
         || (more || ',"cursor":"') || tag || '-' || id || '-' || date_part('microseconds', created_at)::int || '"}}'
 $$;
 
-CREATE FUNCTION chatd.message_json(id bigint, conversation_id bigint, sender_id bigint, receiver_id bigint, content text, created_at timestamp with time zone, edited_at timestamp with time zone, deleted boolean) RETURNS text
+CREATE FUNCTION chatd.message_json(id bigint, conversation_id bigint, sender_id bigint, receiver_id bigint, content text, created_at timestamp with time zone, edited_at timestamp with time zone, deleted boolean, more text) RETURNS text
     LANGUAGE sql STABLE
     AS $$
     select '{"id":' || id || ',"conversation_id":' || conversation_id || ',"sender_id":' || sender_id
         || coalesce(',"receiver_id":' || receiver_id, '') || ',"content":' || to_json(content)::text
-        || ',"created_at":' || json_time(created_at) || (changed_json(edited_at, deleted) || '}')
+        || ',"created_at":' || json_time(created_at) || changed_json(edited_at, deleted) || (more || '}')
 $$;
 
-CREATE FUNCTION chatd.message_page(conversation bigint, since bigint, until bigint, before bigint, after bigint, max_rows integer, careful boolean, OUT page text, OUT next bigint) RETURNS record
+CREATE FUNCTION chatd.message_mentioning() RETURNS trigger
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'chatd', 'pg_temp'
+    AS $$
+begin
+    new.mentions := mentions_in(new.conversation_id, new.content);
+    return new;
+end $$;
+
+CREATE FUNCTION chatd.message_page(caller_id bigint, conversation bigint, since bigint, until bigint, before bigint, after bigint, max_rows integer, careful boolean, OUT page text, OUT next bigint) RETURNS record
     LANGUAGE plpgsql STABLE
     SET search_path TO 'chatd', 'pg_temp'
     AS $$
@@ -840,12 +897,14 @@ declare
     found int;
     upto bigint; -- bytes that the page has at most
 begin
-    select count(*), coalesce(sum(octet_length(m.content)), 0) * 6 + 200 * count(*)
+    select count(*), coalesce(sum(octet_length(m.content)), 0) * 6 + 250 * count(*)
+           + coalesce(sum(2 * octet_length(m.reactions::text)), 0) + coalesce(sum(20 * cardinality(m.mentions)), 0)
       into found, upto
       from messages_between(conversation, since, until, before, after, max_rows + 1) m;
     if upto <= most then
         select string_agg(message_json(m.id, m.conversation_id, m.sender_id, m.receiver_id, m.content,
-                                       m.created_at, m.edited_at, m.deleted),
+                                       m.created_at, m.edited_at, m.deleted,
+                                       more_json(m.reply_to, m.mentions, case when m.reactions is not null then reactions_seen(m.id, m.reactions, caller_id) end)),
                           ',' order by m.id)
                    filter (where not careful or is_readable(m.id, m.content)),
                case when found > max_rows then
@@ -866,7 +925,8 @@ begin
                   from (select r.id, r.n, r.wanted,
                                case when r.wanted and (not careful or is_readable(r.id, r.content))
                                     then message_json(r.id, r.conversation_id, r.sender_id, r.receiver_id,
-                                                      r.content, r.created_at, r.edited_at, r.deleted) end as text
+                                                      r.content, r.created_at, r.edited_at, r.deleted,
+                                       more_json(r.reply_to, r.mentions, case when r.reactions is not null then reactions_seen(r.id, r.reactions, caller_id) end)) end as text
                           from (select m.*, row_number() over w as n,
                                        row_number() over w <= max_rows
                                        and sum(octet_length(m.content)) over w <= most as wanted
@@ -874,6 +934,27 @@ begin
                                 window w as (order by case when forward then m.id else -m.id end)) r) s) t;
     end if;
     page := '[' || coalesce(page, '') || ']';
+end $$;
+
+CREATE FUNCTION chatd.message_reacted() RETURNS trigger
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'chatd', 'pg_temp'
+    AS $$
+begin
+    new.changed := nextval('change_seq');
+    return new;
+end $$;
+
+CREATE FUNCTION chatd.message_replying() RETURNS trigger
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'chatd', 'pg_temp'
+    AS $$
+begin
+    if not reply_fits(new.reply_to, new.conversation_id, new.sender_id) then
+        raise exception 'user % sees no message % in conversation %', new.sender_id, new.reply_to,
+            new.conversation_id using errcode = 'check_violation';
+    end if;
+    return new;
 end $$;
 
 CREATE TABLE chatd.messages (
@@ -888,6 +969,9 @@ CREATE TABLE chatd.messages (
     changed bigint,
     edited_at timestamp with time zone,
     deleted boolean,
+    reply_to bigint,
+    reactions json,
+    mentions bigint[],
     CONSTRAINT messages_client_id_check CHECK (((char_length(client_id) >= 1) AND (char_length(client_id) <= 64))),
     CONSTRAINT messages_content_created_at_check CHECK (((octet_length(content) >=
 CASE
@@ -935,8 +1019,11 @@ CREATE FUNCTION chatd.messages_between(conversation bigint, since bigint, until 
     LANGUAGE sql STABLE
     AS $$
     select m.id, m.sender_id, m.receiver_id, m.client_id, m.origin, m.created_at,
-           case when m.changed > until then '' else m.content end, m.conversation_id, m.changed,
-           case when m.changed > until then null else m.edited_at end, m.deleted or m.changed > until
+           case when l.is_later then '' else m.content end, m.conversation_id, m.changed,
+           case when l.is_later then null else m.edited_at end, m.deleted or l.is_later,
+           case when l.is_later then null else m.reply_to end,
+           case when m.changed > until then null else m.reactions end,
+           case when l.is_later then null else m.mentions end
       from ((select * from messages
               where after is not null and before is null
                 and (conversation_id, id) > (conversation, greatest(after, since))
@@ -950,6 +1037,7 @@ CREATE FUNCTION chatd.messages_between(conversation bigint, since bigint, until 
                 and conversation_id >= conversation
               order by conversation_id desc, id desc
               limit max_rows)) m
+     cross join lateral (select m.changed > until and m.edited_at is not null as is_later) l
      where m.id > greatest(coalesce(after, 0), since)
 $$;
 
@@ -1012,6 +1100,14 @@ CREATE FUNCTION chatd.messages_over(sender_ids bigint[], client_ids text[], cont
                                 where m.sender_id = i.sender_id and m.client_id = i.client_id)
             window sender as (partition by i.sender_id order by i.n)) c
      where c.messages > max_messages or c.bytes > max_bytes
+$$;
+
+CREATE FUNCTION chatd.more_json(reply_to bigint, mentions bigint[], reactions text) RETURNS text
+    LANGUAGE sql STABLE
+    AS $$
+    select coalesce(',"reply_to":' || reply_to, '')
+        || coalesce(',"mentions":[' || array_to_string(mentions, ',') || ']', '')
+        || coalesce(',"reactions":' || reactions, '')
 $$;
 
 CREATE FUNCTION chatd.must_wait() RETURNS void
@@ -1289,6 +1385,131 @@ begin
                  limit max_rows) v;
 end $$;
 
+CREATE FUNCTION chatd.reaction_coming() RETURNS trigger
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'chatd', 'pg_temp'
+    AS $$
+declare
+    refused constant text := reaction_refusal(new.user_id, (select m from messages m where m.id = new.message_id), false);
+begin
+    if refused is not null then
+        raise exception 'user % may not react to message %: %', new.user_id, new.message_id, refused
+            using errcode = 'check_violation';
+    end if;
+    return new;
+end $$;
+
+CREATE FUNCTION chatd.reaction_kinds() RETURNS integer
+    LANGUAGE sql IMMUTABLE
+    AS $$ select 20 $$;
+
+CREATE FUNCTION chatd.reaction_refusal(who bigint, m chatd.messages, removes boolean) RETURNS text
+    LANGUAGE plpgsql STABLE
+    AS $$
+begin
+    return case when m.id is null or not chatd.message_seen(m, who)
+                     or not chatd.conversation_seen(m.conversation_id, who) then 'unknown_message'
+                when removes then null
+                when m.deleted then 'gone'
+                when m.receiver_id is not null and chatd.is_blocked(m.sender_id, m.receiver_id) then 'refused' end;
+end $$;
+
+CREATE FUNCTION chatd.reactions_changed() RETURNS trigger
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'chatd', 'pg_temp'
+    SET enable_seqscan TO 'off'
+    SET enable_hashjoin TO 'off'
+    SET enable_mergejoin TO 'off'
+    SET jit TO 'off'
+    AS $$
+declare
+    step constant int := case tg_op when 'INSERT' then 1 else -1 end;
+    changed record;
+begin
+    for changed in
+        with summed as (
+            select r.message_id, array_agg(r.emoji order by r.n) as emojis, array_agg(step) as steps, min(r.n) as n
+              from (select t.*, row_number() over () as n from touched t) r
+             group by r.message_id
+             order by n
+        )
+        update messages m set reactions = reactions_sum(m.reactions, s.emojis, s.steps)
+          from summed s
+         where m.id = s.message_id and m.deleted is not true
+        returning m.id, json_array_length(m.reactions) as kinds
+    loop
+        if changed.kinds > reaction_kinds() then
+            raise exception 'message % would have % kinds of reactions, and may have %', changed.id, changed.kinds,
+                reaction_kinds() using errcode = 'check_violation';
+        end if;
+    end loop;
+    return null;
+end $$;
+
+CREATE FUNCTION chatd.reactions_judged(user_ids bigint[], conversation_ids bigint[], message_ids bigint[], contents text[], emojis text[]) RETURNS TABLE(n bigint, status text)
+    LANGUAGE sql STABLE
+    AS $$
+    select k.n,
+           case when k.refused is not null then k.refused
+                when k.is_new and k.kinds + k.nth > chatd.reaction_kinds() then 'too_many_kinds'
+                else 'ok' end
+      from (select f.*, dense_rank() over (partition by f.message_id, f.is_new order by f.first) as nth
+              from (select j.*, min(j.n) over (partition by j.message_id, j.emoji, j.is_new) as first
+                      from (select i.n, i.message_id, i.emoji, r.refused,
+                                   coalesce(json_array_length(m.reactions), 0) as kinds,
+                                   r.refused is null and i.content is not null
+                                   and not exists (select from json_array_elements(m.reactions) o
+                                                    where o ->> 'emoji' = i.emoji) as is_new
+                              from unnest(user_ids, conversation_ids, message_ids, contents, emojis) with ordinality
+                                   i (user_id, conversation_id, message_id, content, emoji, n)
+                              left join chatd.messages m
+                                on m.id = i.message_id and m.conversation_id = i.conversation_id
+                             cross join lateral (select chatd.reaction_refusal(i.user_id, m, i.content is null)
+                                                            as refused) r
+                             where i.emoji is not null) j) f) k
+$$;
+
+CREATE FUNCTION chatd.reactions_last(user_ids bigint[], message_ids bigint[], contents text[], emojis text[], statuses text[]) RETURNS TABLE(message_id bigint, user_id bigint, emoji text, removes boolean)
+    LANGUAGE sql STABLE
+    AS $$
+    select l.message_id, l.user_id, l.emoji, l.content is null
+      from (select distinct on (i.message_id, i.user_id, i.emoji) i.*
+              from unnest(user_ids, message_ids, contents, emojis, statuses) with ordinality
+                   i (user_id, message_id, content, emoji, status, n)
+             where i.emoji is not null and i.status = 'ok'
+             order by i.message_id, i.user_id, i.emoji, i.n desc) l
+     order by l.n
+$$;
+
+CREATE FUNCTION chatd.reactions_seen(message bigint, reactions json, who bigint) RETURNS text
+    LANGUAGE plpgsql STABLE
+    SET search_path TO 'chatd', 'pg_temp'
+    AS $$
+begin
+    return (select '[' || string_agg('{"emoji":' || to_json(o.value ->> 'emoji')::text || ',"count":' || (o.value ->> 'count')
+                                     || ',"mine":' || case when exists (
+                                            select from reactions r
+                                             where r.message_id = message and r.user_id = who
+                                               and r.emoji = o.value ->> 'emoji') then 'true' else 'false' end || '}',
+                                     ',' order by o.place) || ']'
+              from json_array_elements(reactions) with ordinality o (value, place));
+end $$;
+
+CREATE FUNCTION chatd.reactions_sum(reactions json, emojis text[], changes integer[]) RETURNS json
+    LANGUAGE sql IMMUTABLE
+    AS $$
+    select ('[' || string_agg('{"emoji":' || to_json(s.emoji)::text || ',"count":' || s.count || '}', ','
+                              order by s.place) || ']')::json
+      from (select c.emoji, sum(c.count) as count, min(c.place) as place
+              from (select o.value ->> 'emoji' as emoji, (o.value ->> 'count')::bigint as count, o.place
+                      from json_array_elements(reactions) with ordinality o (value, place)
+                     union all
+                    select n.emoji, n.change, 1000 + n.place
+                      from unnest(emojis, changes) with ordinality n (emoji, change, place)) c
+             group by c.emoji
+            having sum(c.count) > 0) s
+$$;
+
 CREATE FUNCTION chatd.receipt_audience(conversation bigint, of_id bigint) RETURNS bigint[]
     LANGUAGE plpgsql STABLE
     SET search_path TO 'chatd', 'pg_temp'
@@ -1335,6 +1556,14 @@ begin
     return case when not exists (select from chatd.users u where u.id = sender_id) then 'unknown_sender'
                 when not exists (select from chatd.users u where u.id = receiver_id) then 'unknown_receiver'
                 when chatd.is_blocked(sender_id, receiver_id) then 'refused' end;
+end $$;
+
+CREATE FUNCTION chatd.reply_fits(answered bigint, conversation bigint, who bigint) RETURNS boolean
+    LANGUAGE plpgsql STABLE
+    AS $$
+begin
+    return exists (select from chatd.messages m
+                    where m.id = answered and m.conversation_id = conversation and chatd.message_seen(m, who));
 end $$;
 
 CREATE FUNCTION chatd.sent_add(user_ids bigint[], messages bigint[], bytes bigint[]) RETURNS void
@@ -1534,7 +1763,7 @@ declare
                                and m.user_id = caller_id);
 begin
     if me.user_id is not null then
-        return query select true, p.* from message_page(conversation_id, me.since, me.until, before, after,
+        return query select true, p.* from message_page(caller_id, conversation_id, me.since, me.until, before, after,
                                                         max_rows, careful) p;
     else
         return query select false, null::text, null::bigint;
@@ -1553,7 +1782,7 @@ CREATE FUNCTION chatd_api.conversation_list(caller_id bigint, mode text, before 
     AS $$
 declare
     most constant int := 1048576; -- bytes
-    room constant int := 1500; -- for a conversation, beside the content of its last message
+    room constant int := 4000; -- for a conversation, beside the content of its last message
     conversations bigint[];
     lasts bigint[];
     places bigint[];
@@ -1680,7 +1909,8 @@ begin
                case when m.sender_id is distinct from m.receiver_id then m.origin end,
                case when not careful or is_readable(m.id, m.content)
                     then message_frame(here, m.id, m.conversation_id, m.sender_id, u.username,
-                                       m.receiver_id, m.content, m.created_at, '') end,
+                                       m.receiver_id, m.content, m.created_at,
+                                       more_json(m.reply_to, m.mentions, null)) end,
                case when m.receiver_id is null then m.conversation_id end, m.id
           from messages m
           join users u on u.id = m.sender_id
@@ -1742,9 +1972,11 @@ begin
                     then event_frame(here, p.place, m.id, m.conversation_id, m.sender_id,
                                      -- Not a join, which might begin with all users.
                                      (select u.username from users u where u.id = m.sender_id),
-                                     m.receiver_id, case when m.changed > p.until then '' else m.content end,
-                                     m.created_at, case when m.changed > p.until then null else m.edited_at end,
-                                     m.deleted or m.changed > p.until) end,
+                                     m.receiver_id, case when l.is_later then '' else m.content end,
+                                     m.created_at, case when l.is_later then null else m.edited_at end,
+                                     m.deleted or l.is_later, case when l.is_later then null else m.reply_to end,
+                                     case when l.is_later then null else m.mentions end,
+                                     case when m.changed > p.until then null else m.reactions::text end) end,
                p.group_id, coalesce(m.id, p.place)
           from ((select * from places_by_conversation(event_read_user.user_id, after, looked, max_rows,
                                                       coalesce(changes, false))
@@ -1754,6 +1986,8 @@ begin
                                                 coalesce(changes, false))
                   where not few)) p
           left join lateral (select * from messages m where m.id = p.message_id offset 0) m on true
+         -- See messages_between().
+         cross join lateral (select m.changed > p.until and m.edited_at is not null as is_later) l
          order by p.place
     loop
         return next;
@@ -2003,7 +2237,7 @@ begin
     return coalesce(refused, 'ok');
 end $$;
 
-CREATE FUNCTION chatd_api.message_change(host_id bigint, user_ids bigint[], conversation_ids bigint[], message_ids bigint[], contents text[], edit_time bigint DEFAULT NULL::bigint, max_bytes bigint DEFAULT NULL::bigint, audit boolean DEFAULT false, max_messages bigint DEFAULT NULL::bigint) RETURNS TABLE(ordinal integer, status text, change bigint, stamp integer)
+CREATE FUNCTION chatd_api.message_change(host_id bigint, user_ids bigint[], conversation_ids bigint[], message_ids bigint[], contents text[], edit_time bigint DEFAULT NULL::bigint, max_bytes bigint DEFAULT NULL::bigint, audit boolean DEFAULT false, max_messages bigint DEFAULT NULL::bigint, emojis text[] DEFAULT NULL::text[]) RETURNS TABLE(ordinal integer, status text, change bigint, stamp integer, size integer)
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'chatd', 'pg_temp'
     SET enable_seqscan TO 'off'
@@ -2018,12 +2252,18 @@ declare
     storing constant text := set_config('chatd.host', host_id::text, true);
     statuses text[];
     sizes bigint[];
+    edited bigint[] := message_ids; -- null: that is a reaction
 begin
     lock table change_lock in share update exclusive mode;
     perform must_wait();
+    if emojis is not null then
+        edited := array(select case when i.emoji is null then i.message_id end
+                          from unnest(message_ids, emojis) with ordinality i (message_id, emoji, n)
+                         order by i.n);
+    end if;
     select array_agg(j.status order by j.n), array_agg(j.bytes order by j.n)
       into statuses, sizes
-      from changes_judged(user_ids, conversation_ids, message_ids, contents, edit_time, max_bytes,
+      from changes_judged(user_ids, conversation_ids, edited, contents, edit_time, max_bytes,
                           max_messages) j;
     if max_bytes is not null or max_messages is not null then
         perform sent_add(array_agg(c.user_id), array_agg(c.texts), array_agg(c.bytes))
@@ -2035,17 +2275,33 @@ begin
     if audit then
         insert into earlier_texts (message_id, content)
         select m.id, m.content
-          from changes_last(message_ids, contents, statuses) c
+          from changes_last(edited, contents, statuses) c
           join messages m on m.id = c.message_id
          where m.content <> coalesce(c.content, '');
     end if;
     update messages m
        set content = coalesce(c.content, ''), deleted = case when c.content is null then true else m.deleted end
-      from changes_last(message_ids, contents, statuses) c
+      from changes_last(edited, contents, statuses) c
      where m.id = c.message_id and m.content <> coalesce(c.content, '');
+    if emojis is not null then
+        statuses := array(select coalesce(r.status, i.status)
+                            from unnest(statuses) with ordinality i (status, n)
+                            left join reactions_judged(user_ids, conversation_ids, message_ids, contents,
+                                                       emojis) r on r.n = i.n
+                           order by i.n);
+        delete from reactions r
+         using reactions_last(user_ids, message_ids, contents, emojis, statuses) l
+         where l.removes and r.message_id = l.message_id and r.user_id = l.user_id and r.emoji = l.emoji;
+        insert into reactions (message_id, user_id, emoji)
+        select l.message_id, l.user_id, l.emoji
+          from reactions_last(user_ids, message_ids, contents, emojis, statuses) l
+         where not l.removes
+            on conflict do nothing;
+    end if;
     return query
         select i.n::int, i.status, case when i.status = 'ok' then coalesce(m.changed, m.id) end,
-               case when i.status = 'ok' then stamp_at(coalesce(m.changed, m.id)) end
+               case when i.status = 'ok' then stamp_at(coalesce(m.changed, m.id)) end,
+               octet_length(m.content)
           from unnest(message_ids, statuses) with ordinality i (message_id, status, n)
           left join messages m on m.id = i.message_id
          order by i.n;
@@ -2068,11 +2324,11 @@ begin
     if conversation is null and not exists (select from users u where u.id = other_id) then
         return query select false, null::text, null::bigint;
     else
-        return query select true, p.* from message_page(conversation, 0, null, before, after, max_rows, careful) p;
+        return query select true, p.* from message_page(user_id, conversation, 0, null, before, after, max_rows, careful) p;
     end if;
 end $$;
 
-CREATE FUNCTION chatd_api.message_send(host_id bigint, sender_ids bigint[], receiver_ids bigint[], client_ids text[], origins bigint[], contents text[], framed boolean[], max_messages bigint DEFAULT NULL::bigint, max_bytes bigint DEFAULT NULL::bigint, conversation_ids bigint[] DEFAULT NULL::bigint[]) RETURNS TABLE(ordinal integer, status text, message_id bigint, stamp integer, duplicate boolean, own boolean, frame text, receiver_id bigint)
+CREATE FUNCTION chatd_api.message_send(host_id bigint, sender_ids bigint[], receiver_ids bigint[], client_ids text[], origins bigint[], contents text[], framed boolean[], max_messages bigint DEFAULT NULL::bigint, max_bytes bigint DEFAULT NULL::bigint, conversation_ids bigint[] DEFAULT NULL::bigint[], reply_tos bigint[] DEFAULT NULL::bigint[]) RETURNS TABLE(ordinal integer, status text, message_id bigint, stamp integer, duplicate boolean, own boolean, frame text, receiver_id bigint)
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'chatd', 'pg_temp'
     SET enable_seqscan TO 'off'
@@ -2089,6 +2345,8 @@ declare
     over int[] := '{}'; -- those beyond the quota, by their place
     place int;
     conversations bigint[]; -- of each message; null: there is none yet, or it will not be stored
+    lost int[] := '{}'; -- those that answer what their sender does not see there
+    texts text[]; -- with lost ones: the contents, with theirs
     groups bigint[]; -- of those that name a group of the sender's
 begin
     lock table change_lock in share update exclusive mode;
@@ -2107,6 +2365,21 @@ begin
                                with ordinality i (sender_id, receiver_id, conversation_id, n)
                          order by i.n);
     end if;
+    if reply_tos is not null then
+        reply_tos := array(select nullif(i.reply_to, 0)
+                             from unnest(reply_tos) with ordinality i (reply_to, n) order by i.n);
+        lost := array(select i.n
+                        from unnest(sender_ids, receiver_ids, groups, reply_tos)
+                             with ordinality i (sender_id, receiver_id, group_id, reply_to, n)
+                       where i.reply_to is not null
+                         and not reply_fits(i.reply_to,
+                                            coalesce(i.group_id, conversation_of(i.sender_id, i.receiver_id)),
+                                            i.sender_id));
+        texts := contents;
+        foreach place in array lost loop
+            contents[place] := null;
+        end loop;
+    end if;
     loop
         conversations := array(select coalesce(i.group_id,
                                                (select c.conversation_id from contacts c
@@ -2123,9 +2396,9 @@ begin
         -- Nobody else waits, and there is no order to keep: this plan costs less than the other.
         return query
             insert into messages as m (conversation_id, sender_id, receiver_id, client_id, origin,
-                content)
+                content, reply_to)
             select conversations[1], sender_ids[1], receiver_ids[1], client_ids[1], origins[1],
-                   contents[1]
+                   contents[1], reply_tos[1]
              where octet_length(contents[1]) between 1 and 65536
                and char_length(client_ids[1]) between 1 and 64
                and conversations[1] is not null
@@ -2135,25 +2408,26 @@ begin
                           message_frame((select tag from instance), m.id, m.conversation_id,
                                         m.sender_id,
                                         (select u.username from users u where u.id = m.sender_id),
-                                        m.receiver_id, m.content, m.created_at, '') end,
+                                        m.receiver_id, m.content, m.created_at,
+                                        more_json(m.reply_to, m.mentions, null)) end,
                       m.receiver_id;
     else
         -- The ids are drawn in the order of the input, so sorted they are in that order again.
         return query
             with put as (
                 insert into messages (conversation_id, sender_id, receiver_id, client_id, origin,
-                    content)
+                    content, reply_to)
                 select i.conversation_id, i.sender_id, i.receiver_id, i.client_id, i.origin,
-                       i.content
+                       i.content, i.reply_to
                   from unnest(conversations, sender_ids, receiver_ids, client_ids, origins,
-                              contents) with ordinality
-                       i (conversation_id, sender_id, receiver_id, client_id, origin, content, n)
+                              contents, reply_tos) with ordinality
+                       i (conversation_id, sender_id, receiver_id, client_id, origin, content, reply_to, n)
                  where octet_length(i.content) between 1 and 65536
                    and char_length(i.client_id) between 1 and 64
                    and i.conversation_id is not null
                  order by i.n
                 on conflict (sender_id, client_id) do nothing
-                returning id, conversation_id, sender_id, receiver_id, content, created_at
+                returning id, conversation_id, sender_id, receiver_id, content, created_at, reply_to, mentions
             ), numbered as (
                 select put.*, (row_number() over (order by id))::int as n from put
             )
@@ -2162,7 +2436,8 @@ begin
                        message_frame((select tag from instance), m.id, m.conversation_id,
                                      m.sender_id,
                                      (select u.username from users u where u.id = m.sender_id),
-                                     m.receiver_id, m.content, m.created_at, '') end,
+                                     m.receiver_id, m.content, m.created_at,
+                                     more_json(m.reply_to, m.mentions, null)) end,
                    m.receiver_id
               from numbered m
              where (select count(*) from put) = cardinality(sender_ids)
@@ -2186,17 +2461,21 @@ begin
                         when (octet_length(i.content) between 1 and 65536
                               and char_length(i.client_id) between 1 and 64) is not true then 'invalid'
                         when m.same then 'ok'
-                        when i.receiver_id is null and conversation_ids[i.n] > 0 then 'unknown_conversation'
-                        else coalesce(refusal(i.sender_id, i.receiver_id), 'conflict') end as status,
+                        when i.receiver_id is null and conversation_ids[i.n] > 0 and groups[i.n] is null
+                            then 'unknown_conversation'
+                        else coalesce(case when groups[i.n] is null then refusal(i.sender_id, i.receiver_id) end,
+                                      case when i.n = any (lost) then 'unknown_reply' end, 'conflict') end
+                       as status,
                    m.xmin = pg_current_xact_id()::xid
                    and row_number() over (partition by m.id, m.same order by i.n) = 1 as new
-              from unnest(sender_ids, receiver_ids, client_ids, origins, contents)
-                   with ordinality i (sender_id, receiver_id, client_id, origin, content, n)
+              from unnest(sender_ids, receiver_ids, client_ids, origins, coalesce(texts, contents), reply_tos)
+                   with ordinality i (sender_id, receiver_id, client_id, origin, content, reply_to, n)
               left join lateral (
                    select m.id, m.created_at, m.origin, m.xmin,
                           (m.receiver_id = i.receiver_id
                            or m.receiver_id is null and m.conversation_id = conversation_ids[i.n])
-                          and (m.content = i.content or m.changed is not null) as same
+                          and (m.content = i.content or m.edited_at is not null)
+                          and m.reply_to is not distinct from i.reply_to as same
                      from messages m
                     where m.sender_id = i.sender_id and m.client_id = i.client_id) m on true
         )
@@ -2215,7 +2494,7 @@ CREATE FUNCTION chatd_api.message_show(user_id bigint, conversation_id bigint, m
     AS $$
 begin
     return (select message_json(m.id, m.conversation_id, m.sender_id, m.receiver_id, m.content,
-                                m.created_at, m.edited_at, m.deleted)
+                                m.created_at, m.edited_at, m.deleted, more_json(m.reply_to, m.mentions, case when m.reactions is not null then reactions_seen(m.id, m.reactions, message_show.user_id) end))
               from messages m
              where m.id = message_show.message_id and m.conversation_id = message_show.conversation_id
                and message_seen(m, message_show.user_id));
@@ -2922,6 +3201,13 @@ CREATE SEQUENCE chatd.presence_seq
     NO MAXVALUE
     CACHE 1;
 
+CREATE TABLE chatd.reactions (
+    message_id bigint NOT NULL,
+    user_id bigint NOT NULL,
+    emoji text NOT NULL,
+    CONSTRAINT reactions_emoji_check CHECK ((((octet_length(emoji) >= 1) AND (octet_length(emoji) <= 32)) AND ((emoji COLLATE "C") !~ '[\u0001- \u007F-\u009F\u2028-\u202E\u2066-\u2069]'::text)))
+);
+
 CREATE TABLE chatd.removed_users (
     id bigint NOT NULL,
     revocation bigint NOT NULL,
@@ -3010,6 +3296,9 @@ ALTER TABLE ONLY chatd.messages
 ALTER TABLE ONLY chatd.presence
     ADD CONSTRAINT presence_pkey PRIMARY KEY (user_id);
 
+ALTER TABLE ONLY chatd.reactions
+    ADD CONSTRAINT reactions_pkey PRIMARY KEY (message_id, user_id, emoji);
+
 ALTER TABLE ONLY chatd.removed_users
     ADD CONSTRAINT removed_users_pkey PRIMARY KEY (id);
 
@@ -3060,6 +3349,8 @@ CASE
     ELSE NULL::bigint
 END)) WHERE online;
 
+CREATE INDEX reactions_user ON chatd.reactions USING btree (user_id);
+
 CREATE INDEX sessions_user_id ON chatd.sessions USING btree (user_id, host_id);
 
 CREATE INDEX users_bcrypt_cost ON chatd.users USING btree (chatd.bcrypt_cost(password_hash));
@@ -3106,15 +3397,33 @@ CREATE TRIGGER message_addressed BEFORE INSERT ON chatd.messages FOR EACH ROW WH
 
 CREATE TRIGGER message_changing BEFORE UPDATE OF content, deleted ON chatd.messages FOR EACH ROW WHEN (((old.content IS DISTINCT FROM new.content) OR (old.deleted IS DISTINCT FROM new.deleted))) EXECUTE FUNCTION chatd.message_changing();
 
+CREATE TRIGGER message_deleted AFTER UPDATE OF deleted ON chatd.messages FOR EACH ROW WHEN ((new.deleted AND (old.reactions IS NOT NULL))) EXECUTE FUNCTION chatd.message_deleted();
+
+CREATE TRIGGER message_reacted BEFORE UPDATE OF reactions ON chatd.messages FOR EACH ROW WHEN ((((old.reactions)::text IS DISTINCT FROM (new.reactions)::text) AND (new.deleted IS NOT TRUE))) EXECUTE FUNCTION chatd.message_reacted();
+
 CREATE TRIGGER message_to_conversation BEFORE INSERT ON chatd.messages FOR EACH ROW WHEN (((new.receiver_id IS NULL) AND (new.conversation_id IS NOT NULL))) EXECUTE FUNCTION chatd.message_to_conversation();
 
 CREATE TRIGGER messages_inserted AFTER INSERT ON chatd.messages REFERENCING NEW TABLE AS inserted FOR EACH STATEMENT EXECUTE FUNCTION chatd.messages_inserted();
 
 CREATE TRIGGER messages_lock BEFORE INSERT ON chatd.messages FOR EACH STATEMENT EXECUTE FUNCTION chatd.change_lock();
 
+CREATE TRIGGER messages_mentioning BEFORE INSERT ON chatd.messages FOR EACH ROW WHEN (((new.receiver_id IS NULL) AND (POSITION(('@'::text) IN (new.content)) > 0))) EXECUTE FUNCTION chatd.message_mentioning();
+
+CREATE TRIGGER messages_reactions_lock BEFORE UPDATE OF reactions ON chatd.messages FOR EACH STATEMENT EXECUTE FUNCTION chatd.change_lock();
+
+CREATE TRIGGER messages_replying BEFORE INSERT ON chatd.messages FOR EACH ROW WHEN ((new.reply_to IS NOT NULL)) EXECUTE FUNCTION chatd.message_replying();
+
 CREATE TRIGGER messages_update_lock BEFORE UPDATE OF content, deleted ON chatd.messages FOR EACH STATEMENT EXECUTE FUNCTION chatd.change_lock();
 
 CREATE TRIGGER messages_updated AFTER UPDATE ON chatd.messages REFERENCING NEW TABLE AS inserted FOR EACH STATEMENT EXECUTE FUNCTION chatd.messages_inserted();
+
+CREATE TRIGGER reaction_coming BEFORE INSERT ON chatd.reactions FOR EACH ROW EXECUTE FUNCTION chatd.reaction_coming();
+
+CREATE TRIGGER reactions_came AFTER INSERT ON chatd.reactions REFERENCING NEW TABLE AS touched FOR EACH STATEMENT EXECUTE FUNCTION chatd.reactions_changed();
+
+CREATE TRIGGER reactions_gone AFTER DELETE ON chatd.reactions REFERENCING OLD TABLE AS touched FOR EACH STATEMENT EXECUTE FUNCTION chatd.reactions_changed();
+
+CREATE TRIGGER reactions_lock BEFORE INSERT OR DELETE ON chatd.reactions FOR EACH STATEMENT EXECUTE FUNCTION chatd.change_lock();
 
 CREATE TRIGGER sessions_deleted AFTER DELETE ON chatd.sessions REFERENCING OLD TABLE AS deleted FOR EACH STATEMENT EXECUTE FUNCTION chatd.sessions_deleted();
 
@@ -3157,6 +3466,12 @@ ALTER TABLE ONLY chatd.members
 
 ALTER TABLE ONLY chatd.presence
     ADD CONSTRAINT presence_user_id_fkey FOREIGN KEY (user_id) REFERENCES chatd.users(id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY chatd.reactions
+    ADD CONSTRAINT reactions_message_id_fkey FOREIGN KEY (message_id) REFERENCES chatd.messages(id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY chatd.reactions
+    ADD CONSTRAINT reactions_user_id_fkey FOREIGN KEY (user_id) REFERENCES chatd.users(id) ON DELETE CASCADE;
 
 ALTER TABLE ONLY chatd.sent
     ADD CONSTRAINT sent_user_id_fkey FOREIGN KEY (user_id) REFERENCES chatd.users(id) ON DELETE CASCADE;

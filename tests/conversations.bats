@@ -111,9 +111,10 @@ routes = [r for r in re.findall(r'\{"(/[^"]*)", "(\w+)"', source) if r[0].starts
 types = re.findall(r'memcmp\(type\.p, "(\w+)"', open(f"{sys.argv[1]}/src/wire/chat_frame.c").read())
 # What names no conversation; whatever comes later must be tried here.
 types = set(types) - {"typing", "resume", "auth", "ping"}
-assert len(routes) >= 7 and types >= {"message", "read", "delivered", "edit", "delete"}, (routes, types)
+assert len(routes) >= 7 and types >= {"message", "read", "delivered", "edit", "delete", "react"}, (routes, types)
 def state():
     return sql("select (select md5(string_agg(m::text, ',' order by id)) from messages m),"
+               " (select md5(string_agg(r::text, ',' order by r)) from reactions r),"
                " (select md5(string_agg(m::text, ',' order by conversation_id, user_id)) from members m)")
 before, body = state(), {"content": "x", "message_id": id_, "name": "x", "user_id": carol.id, "role": "member"}
 b, s, d = connect(bob.token, "two"), connect(carol.token), connect(dave.token)
@@ -130,7 +131,7 @@ for who, w, conversation, message in (
         nobody = api(method, path.replace(str(conversation), str(2**52), 1), None if method in ("GET", "DELETE") else body, who.token)
         assert nobody == (404, answer), (method, path, nobody, answer)
     for type_ in types:
-        w.send({"type": type_, "id": "i", "content": "x", "data": {"conversation_id": conversation, "message_id": message}})
+        w.send({"type": type_, "id": "i", "content": "x", "data": {"conversation_id": conversation, "message_id": message, "emoji": "x"}})
         error = w.recv()
         assert error["type"] == "error" and error["data"]["code"] in ("unknown_conversation", "unknown_message"), (type_, error)
 # A message of another conversation of one's own is not in this one, either.

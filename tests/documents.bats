@@ -409,7 +409,24 @@ described({"content": "x"})
 there = {"type": "message", "content": "x", "data": {"conversation_id": number}}
 described(there)
 b.send(there)
-described(a.expect("message"))
+plain = a.expect("message")
+described(plain)
+there["data"]["reply_to"] = message["id"]
+described(there)
+b.send(there)
+reply = a.expect("message")
+described(reply)
+for react in [e for e in examples if isinstance(e, dict) and e.get("type") == "react"]:
+    react["data"].update(conversation_id=number, message_id=plain["data"]["message_id"])
+    b.send(react)
+    changed = a.until("message_changed")
+    assert b.until("message_changed") == changed
+    assert b.until("ack")["id"] == react["id"]
+    if "remove" in react["data"]:
+        assert "reactions" not in changed["data"]
+    else:
+        described(changed)
+        described([m for m in api("GET", f"/messages/{alice.id}", token=bob.token)[1] if "reactions" in m])
 assert api("PUT", f"/conversations/{number}/read", {"message_id": 2**50}, bob.token)[0] == 204
 described(a.expect("receipt"))
 group = {"name": "Team", "members": [bob.id]}
@@ -433,6 +450,9 @@ described([api("PATCH", f"{there}/members/{bob.id}", {"role": "admin"}, alice.to
 described(b.until("member"))
 described(a.expect("member"))
 assert b.until("member")["data"]["role"] == "admin"
+assert api("POST", f"{there}/messages", {"content": f"Hello, @{bob.name}!"}, alice.token)[0] == 201
+described(a.until("message"))
+described(b.until("message"))
 a.send({"type": "ping"})
 a.expect("pong")
 described({"type": "ping"})
@@ -450,6 +470,8 @@ assert api("PUT", f"/users/{carol.id}/block", token=alice.token)[0] == 204
 described(api("GET", "/me/blocks", token=alice.token)[1])
 described({"receiver_id": bob.id, "content": "x"})
 described(api("POST", "/messages", {"receiver_id": bob.id, "content": "x"}, alice.token)[1])
+described({"receiver_id": bob.id, "content": "x", "reply_to": message["id"]})
+assert api("POST", "/messages", {"receiver_id": bob.id, "content": "x", "reply_to": message["id"]}, alice.token)[0] == 201
 c = connect(bob.token, path="/ws?cursor=")
 resumed = c.expect("resumed")
 described(resumed)

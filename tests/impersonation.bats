@@ -54,7 +54,7 @@ with Innocents():
             elif not row.waiting:
                 seq = c.say("RESUME")   # it has no answer: the channel goes on
             kind, _ = c.answer(seq)
-            assert kind != "FAILED" or row.name in ("LOGIN", "PASSWORD", "SIGN", "EDIT"), (row.name, state, kind)
+            assert kind != "FAILED" or row.name in ("LOGIN", "PASSWORD", "SIGN", "EDIT", "REACT"), (row.name, state, kind)
             c.close()
 PY
 }
@@ -105,7 +105,7 @@ with Innocents():
         bad |= {fits + b"\0", fits + b"more"}
         if row.name not in ("HISTORY", "LOGOUT", "ME", "TYPING", "BLOCK", "BLOCKS", "CONVERSATIONS", "CONVERSATION", "MEMBERS",
                             "RECEIPT", "DIRECT", "MEMBER") and good(row.name, who) is not None:
-            at = {"HELLO": 12, "SEND": 9, "SIGN": 4, "USERS": 12, "CHANGE_ME": 1, "EDIT": 17, "GROUP": 1, "GROUP_CHANGE": 10}.get(row.name, 0)      # of its first text
+            at = {"HELLO": 12, "SEND": 9, "SIGN": 4, "USERS": 12, "CHANGE_ME": 1, "EDIT": 17, "REACT": 17, "GROUP": 1, "GROUP_CHANGE": 10}.get(row.name, 0)      # of its first text
             size = struct.unpack_from("=I", fits, at)[0]
             for n in (size + 1, 2**31, 2**32 - 1, len(fits)):
                 bad.add(fits[:at] + u32(n) + fits[at + 4:])
@@ -128,10 +128,10 @@ with Innocents() as them:
     for id_, content in ((b"a", b"nul\0"), (b"a\0", b"x"), (b"a", b"\xff\xfe"), (b"\xff", b"x"), (b"a" * 65, b"x"),
                          (b"a", b"x" * 20000)):
         c = Channel(BOUND, who)
-        c.say("SEND", u64(to) + b"\0" + text(id_) + text(content) + b"\0")
+        c.say("SEND", u64(to) + b"\0" + text(id_) + text(content) + u64(0) + b"\0")
         c.ended((id_, content[:9]))
     c = Channel(BOUND, who)
-    c.say("SEND", u64(to) + b"\0" + text(b"") + text(b"x") + b"\0")
+    c.say("SEND", u64(to) + b"\0" + text(b"") + text(b"x") + u64(0) + b"\0")
     c.ended("no id")
     c = Channel(ATTACHED, who)
     c.say("TYPING", u64(to) + b"\2")
@@ -189,6 +189,10 @@ with Innocents() as them:
         c = Channel(BOUND, who)
         c.say("EDIT", edit_payload(1, 1, *edit))
         c.ended(edit)
+    for emoji in (b"", b"a b", b"a\0", b"\xff\xfe", b"\n", b"x" * 33, "\u202e".encode()):
+        c = Channel(BOUND, who)
+        c.say("REACT", edit_payload(1, 1, emoji))
+        c.ended(emoji)
     for state, name, rest in ((BOUND, "ATTACH", u64(0)), (ATTACHED, "RESUME", b"")):
         c = Channel(state, who)
         c.say(name, text("c" * 65) + rest)

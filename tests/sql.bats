@@ -904,10 +904,10 @@ cut_off_waiting() {
 }
 
 @test "the text of a message is an expression in the plan, not a call for each row" {
-    equal "$(q "explain verbose select message_frame('t', id, conversation_id, sender_id, 'n', receiver_id, content, created_at, ''),
-        message_json(id, conversation_id, sender_id, receiver_id, content, created_at, edited_at, deleted),
-        event_frame('t', id, id, conversation_id, sender_id, 'n', receiver_id, content, created_at, edited_at, deleted)
-        from messages" | grep -Ec '(message|event|change)_(frame|json)')" 0
+    equal "$(q "explain verbose select message_frame('t', id, conversation_id, sender_id, 'n', receiver_id, content, created_at, more_json(reply_to, mentions, reactions::text)),
+        message_json(id, conversation_id, sender_id, receiver_id, content, created_at, edited_at, deleted, more_json(reply_to, mentions, reactions::text)),
+        event_frame('t', id, id, conversation_id, sender_id, 'n', receiver_id, content, created_at, edited_at, deleted, reply_to, mentions, reactions::text)
+        from messages" | grep -Ec '(message|event|change|more)_(frame|json)')" 0
 }
 
 @test "doorbells ring where a sender or receiver is connected, and nowhere else" {

@@ -16,6 +16,7 @@
 #include "connections.h"
 #include "conversations.h"
 #include "edits.h"
+#include "emoji.h"
 #include "feed.h"
 #include "limits.h"
 #include "lists.h"
@@ -109,6 +110,7 @@ static const char *serve_send(struct peer *p, const struct ipc_message *m)
     unsigned which = get_addressee(&r, &s.receiver, &s.conversation);
     s.id = ipc_get_text(&r, IPC_MAX_ID);
     s.content = ipc_get_text(&r, IPC_MAX_CONTENT);
+    s.reply_to = (int64_t)ipc_get_u64(&r);
     s.again = ipc_get_u8(&r) != 0;
     /* A single text that PostgreSQL refuses would fail the whole batch. */
     if (!ipc_read_end(&r) || which > IPC_NAMES_CONVERSATION || s.id.n == 0 ||
@@ -128,6 +130,19 @@ static const char *serve_edit(struct peer *p, const struct ipc_message *m)
     e.content = ipc_get_text(&r, IPC_MAX_CONTENT);
     if (!ipc_read_end(&r) || e.content.n > (e.deletes ? 0 : broker.conf.max_content) ||
         !db_can_store(e.content.p, e.content.n))
+        return malformed;
+    edits_add(p, asker_of(p, m), &e);
+    return NULL;
+}
+
+static const char *serve_react(struct peer *p, const struct ipc_message *m)
+{
+    struct ipc_reader r = ipc_read(m);
+    struct editing e = {.conversation = (int64_t)ipc_get_u64(&r), .reacts = true};
+    e.message = (int64_t)ipc_get_u64(&r);
+    e.deletes = ipc_get_u8(&r) != 0;
+    e.content = ipc_get_text(&r, IPC_MAX_EMOJI);
+    if (!ipc_read_end(&r) || !emoji_fits(e.content))
         return malformed;
     edits_add(p, asker_of(p, m), &e);
     return NULL;
@@ -208,6 +223,7 @@ static const char *(*const handlers[IPC_TYPE_COUNT])(struct peer *, const struct
     [IPC_BLOCK] = me_block,
     [IPC_BLOCKS] = lists_blocks,
     [IPC_EDIT] = serve_edit,
+    [IPC_REACT] = serve_react,
     [IPC_DIRECT] = conversations_direct,
     [IPC_GROUP] = conversations_group,
     [IPC_GROUP_CHANGE] = conversations_group_change,

@@ -19,7 +19,7 @@
 #include "ipc_table.h"
 #include "text.h"
 
-enum { IPC_VERSION = 7 };
+enum { IPC_VERSION = 8 };
 
 enum ipc_role { IPC_BY_SESSION, IPC_BY_BROKER, IPC_BY_AUTH, IPC_BY_SIGNER };
 

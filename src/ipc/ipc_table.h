@@ -25,8 +25,10 @@
 #define IPC_MAX_HANDSHAKE 256 /* what a server signs in a handshake of TLS */
 #define IPC_MAX_SIGNATURE 1024
 #define IPC_MAX_EPHEMERAL 256
-#define IPC_MAX_FRAME     (6 * IPC_MAX_CONTENT + 1024) /* JSON may write a byte as \u00XX */
-#define IPC_MAX_REPLY     (1024 * 1024 + 1024) /* a page of the history has a megabyte at most */
+#define IPC_MAX_EMOJI     32
+/* JSON may write a byte as \u00XX; beside the content there are names, reactions and mentions. */
+#define IPC_MAX_FRAME (6 * IPC_MAX_CONTENT + 4096)
+#define IPC_MAX_REPLY (1024 * 1024 + 1024) /* a page of the history has a megabyte at most */
 
 /* States of a session's channel, as a set. */
 #define IPC_IS_SILENT   8u /* connected, without a word */
@@ -80,9 +82,9 @@ enum ipc_member_role { IPC_IS_MEMBER, IPC_IS_ADMIN, IPC_IS_OWNER };
     /* u64 user, or conversation; u8 which: enum ipc_named; u64 before, after, u32 limit -> REPLY  \
      */                                                                                            \
     M(HISTORY, SESSION, 29, IPC_USER, 1)                                                           \
-    /* u64 receiver, or conversation; u8 which: enum ipc_named; text id, text content, u8 again:   \
-     * it was sent to an earlier broker -> SENT */                                                 \
-    M(SEND, SESSION, 18 + IPC_MAX_ID + IPC_MAX_CONTENT, IPC_USER, IPC_MAX_SENDS)                   \
+    /* u64 receiver, or conversation; u8 which: enum ipc_named; text id, text content; u64 message \
+     * that it answers, 0: none; u8 again: it was sent to an earlier broker -> SENT */             \
+    M(SEND, SESSION, 26 + IPC_MAX_ID + IPC_MAX_CONTENT, IPC_USER, IPC_MAX_SENDS)                   \
     /* From here on the user is online. With a cursor, everything after it follows, then RESUMED;  \
      * presence: up to here the client knows who came or went, 0: from now on. */                  \
     M(ATTACH, SESSION, 12 + IPC_MAX_CURSOR, IPC_IS_BOUND, 1) /* text cursor, u64 -> ATTACHED */    \
@@ -152,7 +154,10 @@ enum ipc_member_role { IPC_IS_MEMBER, IPC_IS_ADMIN, IPC_IS_OWNER };
     /* u64 conversation, u64 user, u8 enum ipc_member, u8 enum ipc_member_role -> REPLY */         \
     M(MEMBER, SESSION, 18, IPC_IS_BOUND, 1)                                                        \
                                                                                                    \
-    M(KICK, BROKER, 0, 0, 0) /* the operator closes this connection */
+    M(KICK, BROKER, 0, 0, 0) /* the operator closes this connection */                             \
+                                                                                                   \
+    /* u64 conversation, message, u8 takes it back, text emoji -> as EDIT */                       \
+    M(REACT, SESSION, 21 + IPC_MAX_EMOJI, IPC_USER, IPC_MAX_SENDS)
 
 /* What can go wrong with a request, a row each: name; code on a WebSocket; HTTP status; whether
  * trying again later makes sense; what the client is told. */
@@ -188,8 +193,13 @@ enum ipc_member_role { IPC_IS_MEMBER, IPC_IS_ADMIN, IPC_IS_OWNER };
     E(UNKNOWN_MESSAGE, "unknown_message", 404, 0,                                                  \
       "There is no message with this message_id in a conversation of yours with this "             \
       "conversation_id")                                                                           \
+    E(UNKNOWN_REPLY, "unknown_message", 404, 0,                                                    \
+      "There is no message with the id \"reply_to\" in this conversation")                         \
     E(NOT_SENDER, "not_sender", 403, 0, "Only who sent a message may change or delete it")         \
     E(DELETED, "deleted", 409, 0, "This message was deleted, so it cannot be edited")              \
+    E(GONE, "deleted", 409, 0, "This message was deleted, so nobody can react to it")              \
+    E(TOO_MANY_KINDS, "too_many_reactions", 409, 0,                                                \
+      "A message may not have more than 20 kinds of reactions")                                    \
     E(TOO_LATE, "too_late", 403, 0,                                                                \
       "This message was sent too long ago to be edited; it can still be deleted")                  \
     E(USERNAME_TAKEN, "username_taken", 409, 0, "This username is taken")                          \

@@ -69,7 +69,7 @@ static void take_auth(struct live *l, const struct chat_frame *f)
 static bool is_kept(enum chat_type type)
 {
     return type == CHAT_MESSAGE || type == CHAT_READ || type == CHAT_DELIVERED ||
-           type == CHAT_EDIT || type == CHAT_DELETE;
+           type == CHAT_EDIT || type == CHAT_DELETE || type == CHAT_REACT;
 }
 
 static void take_chat_frame(struct live *l, const struct ws_data *d)

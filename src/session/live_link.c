@@ -26,6 +26,7 @@ static void put_message(struct buf *out, const struct pending_item *item)
     put_addressee(out, item->receiver, item->conversation);
     ipc_put_text(out, item->text, item->id_size);
     ipc_put_text(out, item->text + item->id_size, item->content_size);
+    ipc_put_u64(out, (uint64_t)item->reply_to);
     ipc_put_u8(out, item->posted);
 }
 
@@ -40,7 +41,7 @@ static void put_change(struct buf *out, const struct pending_item *item)
 {
     ipc_put_u64(out, (uint64_t)item->conversation);
     ipc_put_u64(out, (uint64_t)item->message);
-    ipc_put_u8(out, item->type == CHAT_DELETE);
+    ipc_put_u8(out, item->type == CHAT_DELETE || item->removes);
     ipc_put_text(out, item->text + item->id_size, item->content_size);
 }
 
@@ -50,7 +51,7 @@ static const struct kind {
 } kinds[] = {
     [CHAT_MESSAGE] = {IPC_SEND, put_message},      [CHAT_READ] = {IPC_RECEIPT, put_receipt},
     [CHAT_DELIVERED] = {IPC_RECEIPT, put_receipt}, [CHAT_EDIT] = {IPC_EDIT, put_change},
-    [CHAT_DELETE] = {IPC_EDIT, put_change},
+    [CHAT_DELETE] = {IPC_EDIT, put_change},        [CHAT_REACT] = {IPC_REACT, put_change},
 };
 
 void live_link_post(struct live *l, struct pending_item *item)

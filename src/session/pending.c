@@ -24,6 +24,8 @@ struct pending_item *pending_add(struct pending *p, const struct chat_frame *f, 
                                   .receiver = f->receiver,
                                   .conversation = f->conversation,
                                   .message = f->message,
+                                  .reply_to = f->reply_to,
+                                  .removes = f->removes,
                                   .id_size = id_size,
                                   .content_size = f->content.n};
     if (f->id.p)

@@ -18,6 +18,8 @@ struct pending_item {
     bool has_id;      /* the client named it; unless it is a receipt it expects an ack */
     int64_t receiver; /* CHAT_MESSAGE; 0: it names the conversation */
     int64_t conversation, message;
+    bool removes;     /* CHAT_REACT */
+    int64_t reply_to; /* CHAT_MESSAGE; 0: it answers no other */
     size_t id_size, content_size;
     char text[]; /* the id, then the content */
 };

@@ -46,6 +46,8 @@ static const struct route routes[] = {
     {"/conversations/:/read", "PUT", "PUT, OPTIONS", rest_read},
     {"/conversations/:/messages/:", "PATCH", "PATCH, DELETE, OPTIONS", rest_edit},
     {"/conversations/:/messages/:", "DELETE", "PATCH, DELETE, OPTIONS", rest_delete},
+    {"/conversations/:/messages/:/reactions/:", "PUT", "PUT, DELETE, OPTIONS", rest_react},
+    {"/conversations/:/messages/:/reactions/:", "DELETE", "PUT, DELETE, OPTIONS", rest_unreact},
     {"/events", "GET", "GET, OPTIONS", stream_serve},
     {"/ws", "GET", "GET, OPTIONS", upgrade_serve},
 };

@@ -101,26 +101,6 @@ static enum ipc_error ask_users(struct exchange *x, const struct users *u, struc
     return rest_take_reply(x, begin, r);
 }
 
-static int hex_digit(char c)
-{
-    const char *digits = "0123456789abcdef",
-               *at = strchr(digits, c >= 'A' && c <= 'F' ? c + 32 : c);
-    return c && at ? (int)(at - digits) : -1;
-}
-
-/* The next character of a percent-encoded text (RFC 3986 section 2.1). */
-static char take_character(struct text *t)
-{
-    char c = *t->p++;
-    t->n--;
-    if (c != '%' || t->n < 2 || hex_digit(t->p[0]) < 0 || hex_digit(t->p[1]) < 0)
-        return c;
-    c = (char)(hex_digit(t->p[0]) * 16 + hex_digit(t->p[1]));
-    t->p += 2;
-    t->n -= 2;
-    return c;
-}
-
 static bool in_names(char c)
 {
     return c && strchr(USERNAME_CHARS, c);
@@ -131,7 +111,7 @@ static bool read_prefix(struct text t, char *prefix)
 {
     size_t n = 0;
     while (t.p && t.n > 0) {
-        char c = take_character(&t);
+        char c = rest_take_character(&t);
         if (n == USERNAME_MAX || !in_names(c))
             return false;
         prefix[n++] = c;

@@ -6,6 +6,7 @@
 
 #include "chat_frame.h"
 #include "clock.h"
+#include "emoji.h"
 #include "json.h"
 #include "random.h"
 #include "rest_body.h"
@@ -44,7 +45,8 @@ struct message {
     struct text id; /* the client's, or made_up */
     struct text content;
     enum ipc_named which;
-    uint64_t named; /* the receiver, or the conversation */
+    uint64_t named;   /* the receiver, or the conversation */
+    int64_t reply_to; /* 0: it answers no message */
     struct ipc_message answer;
 };
 
@@ -82,6 +84,8 @@ static const char *read_message(const struct exchange *x, struct json_object *ob
         return wrong;
     if (json_get_text(object, "content", &m->content) != JSON_OK)
         return "\"content\" must be a string";
+    if (json_get_id(object, "reply_to", &m->reply_to) == JSON_WRONG_TYPE)
+        return "\"reply_to\" must be a message's id, a whole number above zero";
     wrong = read_addressee(x, object, m);
     return wrong ? wrong : chat_content_error(m->content.n, x->conf->max_content);
 }
@@ -96,6 +100,7 @@ static enum ipc_error ask_send(struct exchange *x, void *what, bool again)
     ipc_put_u8(out, (uint8_t)m->which);
     ipc_put_text(out, m->id.p, m->id.n);
     ipc_put_text(out, m->content.p, m->content.n);
+    ipc_put_u64(out, (uint64_t)m->reply_to);
     ipc_put_u8(out, again);
     return ask_end(x->ask, begin, IPC_SENT, &m->answer);
 }
@@ -144,12 +149,13 @@ void rest_send_there(struct exchange *x)
         rest_with_body(x, send_to_conversation);
 }
 
-/* --- PATCH, DELETE /conversations/:id/messages/:messageId --- */
+/* --- PATCH, DELETE /conversations/:id/messages/:messageId, PUT, DELETE its reactions --- */
 
 struct change {
     uint64_t conversation, message;
+    enum ipc_type request;
     bool deletes;
-    struct text content;
+    struct text content; /* or the emoji */
     struct rest_reply answer;
 };
 
@@ -158,7 +164,7 @@ static enum ipc_error ask_change(struct exchange *x, void *what, bool again)
     (void)again; /* it does no harm */
     struct change *c = what;
     struct buf *out = &x->ask->channel.out;
-    size_t begin = ask_begin(x->ask, IPC_EDIT);
+    size_t begin = ask_begin(x->ask, c->request);
     ipc_put_u64(out, c->conversation);
     ipc_put_u64(out, c->message);
     ipc_put_u8(out, c->deletes);
@@ -192,7 +198,7 @@ static void change(struct exchange *x, struct change *c, const char *wrong)
 
 static void edit_with(struct exchange *x, struct json_object *object)
 {
-    struct change c = {0};
+    struct change c = {.request = IPC_EDIT};
     const char *wrong = json_get_text(object, "content", &c.content) == JSON_OK
                             ? chat_content_error(c.content.n, x->conf->max_content)
                             : "\"content\" must be a string";
@@ -207,7 +213,30 @@ void rest_edit(struct exchange *x)
 
 void rest_delete(struct exchange *x)
 {
-    struct change c = {.deletes = true};
+    struct change c = {.request = IPC_EDIT, .deletes = true};
     if (exchange_authenticated(x))
         change(x, &c, NULL);
+}
+
+static void react(struct exchange *x, bool removes)
+{
+    char emoji[EMOJI_MAX + 1]; /* one more: that is too long */
+    struct change c = {.request = IPC_REACT, .deletes = removes, .content = {emoji, 0}};
+    if (!exchange_authenticated(x))
+        return;
+    c.content.n = rest_path_text(x, 5, emoji, sizeof(emoji));
+    change(x, &c,
+           emoji_fits(c.content) ? NULL
+                                 : "The emoji in the path must be UTF-8 of 1 to 32 bytes, without "
+                                   "spaces and control characters, and percent-encoded");
+}
+
+void rest_react(struct exchange *x)
+{
+    react(x, false);
+}
+
+void rest_unreact(struct exchange *x)
+{
+    react(x, true);
 }

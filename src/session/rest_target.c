@@ -35,7 +35,8 @@ static bool read_number(struct text t, uint64_t *v)
     return t.n >= 1 && t.n <= 18;
 }
 
-bool rest_path_id(const struct exchange *x, unsigned segment, uint64_t *id)
+/* The first segment is 0. */
+static struct text segment_of(const struct exchange *x, unsigned segment)
 {
     struct text t = x->request.path;
     for (unsigned i = 0; i <= segment && t.n > 0; i++) {
@@ -45,7 +46,40 @@ bool rest_path_id(const struct exchange *x, unsigned segment, uint64_t *id)
         t.n -= skip;
     }
     t.n = segment_len(t);
-    return read_number(t, id) && *id > 0;
+    return t;
+}
+
+bool rest_path_id(const struct exchange *x, unsigned segment, uint64_t *id)
+{
+    return read_number(segment_of(x, segment), id) && *id > 0;
+}
+
+static int hex_digit(char c)
+{
+    const char *digits = "0123456789abcdef",
+               *at = strchr(digits, c >= 'A' && c <= 'F' ? c + 32 : c);
+    return c && at ? (int)(at - digits) : -1;
+}
+
+char rest_take_character(struct text *t)
+{
+    char c = *t->p++;
+    t->n--;
+    if (c != '%' || t->n < 2 || hex_digit(t->p[0]) < 0 || hex_digit(t->p[1]) < 0)
+        return c;
+    c = (char)(hex_digit(t->p[0]) * 16 + hex_digit(t->p[1]));
+    t->p += 2;
+    t->n -= 2;
+    return c;
+}
+
+size_t rest_path_text(const struct exchange *x, unsigned segment, char *text, size_t size)
+{
+    struct text t = segment_of(x, segment);
+    size_t n = 0;
+    while (t.n > 0 && n < size)
+        text[n++] = rest_take_character(&t);
+    return n;
 }
 
 const char *rest_path_named(const struct exchange *x, uint64_t *id)

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "buf.h"
+#include "emoji.h"
 #include "json.h"
 
 static void refuse_frame(struct chat_frame *f, const char *code, const char *error)
@@ -69,6 +70,15 @@ static void read_addressee(struct chat_frame *f)
         refuse_frame(f, "bad_field", bad_conversation);
 }
 
+static void read_reply(struct chat_frame *f)
+{
+    struct json_object *data;
+    if (json_get_object(f->json, "data", &data) == JSON_OK &&
+        json_get_id(data, "reply_to", &f->reply_to) == JSON_WRONG_TYPE)
+        refuse_frame(f, "bad_field",
+                     "\"data.reply_to\" must be a message's id, a whole number above zero");
+}
+
 static bool read_content(struct chat_frame *f, size_t max_content)
 {
     if (json_get_text(f->json, "content", &f->content) != JSON_OK) {
@@ -84,8 +94,11 @@ static bool read_content(struct chat_frame *f, size_t max_content)
 static void read_message(struct chat_frame *f, size_t max_content)
 {
     f->type = CHAT_MESSAGE;
-    if (read_content(f, max_content))
-        read_addressee(f);
+    if (!read_content(f, max_content))
+        return;
+    read_addressee(f);
+    if (f->type == CHAT_MESSAGE)
+        read_reply(f);
 }
 
 /* Which message is meant. */
@@ -108,6 +121,21 @@ static void read_edit(struct chat_frame *f, size_t max_content)
     f->type = CHAT_EDIT;
     if (read_content(f, max_content))
         read_place(f, CHAT_EDIT);
+}
+
+static void read_react(struct chat_frame *f)
+{
+    struct json_object *data;
+    read_place(f, CHAT_REACT);
+    if (f->type == CHAT_INVALID)
+        return;
+    json_get_object(f->json, "data", &data);
+    if (json_get_text(data, "emoji", &f->content) != JSON_OK || !emoji_fits(f->content))
+        refuse_frame(f, "bad_field",
+                     "\"data.emoji\" must be a string of 1 to 32 bytes, without spaces and control "
+                     "characters");
+    else if (json_get_bool(data, "remove", &f->removes) == JSON_WRONG_TYPE)
+        refuse_frame(f, "bad_field", "\"data.remove\" must be true or false");
 }
 
 static void read_typing(struct chat_frame *f)
@@ -141,8 +169,8 @@ static void read_auth(struct chat_frame *f)
 }
 
 static const char unknown_type[] =
-    "Unknown \"type\"; known are \"message\", \"edit\", \"delete\", \"typing\", \"read\", "
-    "\"delivered\", \"resume\", \"auth\" and \"ping\"";
+    "Unknown \"type\"; known are \"message\", \"edit\", \"delete\", \"react\", \"typing\", "
+    "\"read\", \"delivered\", \"resume\", \"auth\" and \"ping\"";
 
 void chat_frame_parse(struct chat_frame *f, const char *text, size_t n, size_t max_content)
 {
@@ -176,6 +204,8 @@ void chat_frame_parse(struct chat_frame *f, const char *text, size_t n, size_t m
         read_edit(f, max_content);
     else if (type.n == 6 && memcmp(type.p, "delete", 6) == 0)
         read_place(f, CHAT_DELETE);
+    else if (type.n == 5 && memcmp(type.p, "react", 5) == 0)
+        read_react(f);
     else
         refuse_frame(f, "unknown_type", unknown_type);
 }

@@ -27,16 +27,20 @@ enum chat_type {
     CHAT_DELIVERED,
     CHAT_EDIT,
     CHAT_DELETE,
+    CHAT_REACT,
 };
 
 /* Views into the parsed object; they live until chat_frame_free(). */
 struct chat_frame {
     enum chat_type type;
-    struct text id; /* NULL: none given, or not usable */
-    struct text content;
-    int64_t receiver; /* CHAT_MESSAGE, CHAT_TYPING; 0: it names the conversation */
+    struct text id;      /* NULL: none given, or not usable */
+    struct text content; /* CHAT_REACT: the emoji */
+    bool removes;        /* CHAT_REACT: takes it back */
+    int64_t receiver;    /* CHAT_MESSAGE, CHAT_TYPING; 0: it names the conversation */
     int64_t conversation;
-    int64_t message;    /* CHAT_READ, CHAT_DELIVERED: up to this one; CHAT_EDIT, CHAT_DELETE */
+    int64_t reply_to; /* CHAT_MESSAGE; 0: it answers no other */
+    int64_t
+        message; /* CHAT_READ, CHAT_DELIVERED: up to this one; CHAT_EDIT, CHAT_DELETE, CHAT_REACT */
     struct text cursor; /* CHAT_RESUME: empty: from now on */
     struct text token;  /* CHAT_AUTH: not empty */
     const char *code;   /* CHAT_INVALID: what is wrong, as a word ... */

@@ -357,6 +357,15 @@ enum json_get json_get_id(struct json_object *object, const char *key, int64_t *
     return is_id(value, id) ? JSON_OK : JSON_WRONG_TYPE;
 }
 
+enum json_get json_get_bool(struct json_object *object, const char *key, bool *value)
+{
+    struct json_object *found;
+    enum json_get got = get(object, key, json_type_boolean, &found);
+    if (got == JSON_OK)
+        *value = json_object_get_boolean(found);
+    return got;
+}
+
 enum json_get json_get_ids(struct json_object *object, const char *key, int64_t *ids, size_t most,
                            size_t *count)
 {

@@ -45,6 +45,9 @@ bool json_is_null(struct json_object *object, const char *key);
  * type. */
 enum json_get json_get_id(struct json_object *object, const char *key, int64_t *id);
 
+/* True or false. */
+enum json_get json_get_bool(struct json_object *object, const char *key, bool *value);
+
 /* An array of at most most ids; *count is how many there are. */
 enum json_get json_get_ids(struct json_object *object, const char *key, int64_t *ids, size_t most,
                            size_t *count);

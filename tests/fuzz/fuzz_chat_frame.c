@@ -8,6 +8,7 @@
 
 #include "buf.h"
 #include "chat_frame.h"
+#include "emoji.h"
 #include "json.h"
 #include "utf8.h"
 
@@ -20,7 +21,7 @@ static bool is_receipt(const struct chat_frame *f)
 
 static bool names_message(const struct chat_frame *f)
 {
-    return is_receipt(f) || f->type == CHAT_EDIT || f->type == CHAT_DELETE;
+    return is_receipt(f) || f->type == CHAT_EDIT || f->type == CHAT_DELETE || f->type == CHAT_REACT;
 }
 
 static void put_again(struct buf *out, const struct chat_frame *f)
@@ -33,21 +34,31 @@ static void put_again(struct buf *out, const struct chat_frame *f)
                   : is_receipt(f)          ? "{\"type\":\"delivered\""
                   : f->type == CHAT_EDIT   ? "{\"type\":\"edit\""
                   : f->type == CHAT_DELETE ? "{\"type\":\"delete\""
+                  : f->type == CHAT_REACT  ? "{\"type\":\"react\""
                                            : "{\"type\":\"ping\"");
     if (f->id.p) {
         buf_puts(out, ",\"id\":");
         json_put_string(out, f->id.p, f->id.n);
     }
-    if (f->content.p) {
+    if (f->content.p && f->type != CHAT_REACT) {
         buf_puts(out, ",\"content\":");
         json_put_string(out, f->content.p, f->content.n);
     }
     if (f->type == CHAT_MESSAGE || f->type == CHAT_TYPING) {
-        buf_printf(out, ",\"data\":{\"%s\":%lld}", f->receiver ? "receiver_id" : "conversation_id",
+        buf_printf(out, ",\"data\":{\"%s\":%lld", f->receiver ? "receiver_id" : "conversation_id",
                    (long long)(f->receiver ? f->receiver : f->conversation));
+        if (f->reply_to)
+            buf_printf(out, ",\"reply_to\":%lld", (long long)f->reply_to);
+        buf_puts(out, "}");
     } else if (names_message(f)) {
-        buf_printf(out, ",\"data\":{\"conversation_id\":%lld,\"message_id\":%lld}",
+        buf_printf(out, ",\"data\":{\"conversation_id\":%lld,\"message_id\":%lld",
                    (long long)f->conversation, (long long)f->message);
+        if (f->type == CHAT_REACT) {
+            buf_puts(out, ",\"emoji\":");
+            json_put_string(out, f->content.p, f->content.n);
+            buf_printf(out, ",\"remove\":%s", f->removes ? "true" : "false");
+        }
+        buf_puts(out, "}");
     } else if (f->type == CHAT_RESUME) {
         buf_puts(out, ",\"data\":{\"cursor\":");
         json_put_string(out, f->cursor.p, f->cursor.n);
@@ -74,6 +85,7 @@ static void check_again(const struct chat_frame *f)
     chat_frame_parse(&g, (char *)buf_head(&text), buf_len(&text), MAX_CONTENT);
     REQUIRE(f->type == g.type && f->receiver == g.receiver);
     REQUIRE(f->conversation == g.conversation && f->message == g.message);
+    REQUIRE(f->reply_to == g.reply_to && f->removes == g.removes);
     require_same(f->id, g.id);
     require_same(f->content, g.content);
     require_same(f->cursor, g.cursor);
@@ -113,6 +125,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         REQUIRE(f.conversation > 0 && f.message > 0);
     if (f.type == CHAT_EDIT)
         REQUIRE(f.content.n >= 1 && f.content.n <= MAX_CONTENT);
+    if (f.type == CHAT_REACT)
+        REQUIRE(emoji_fits(f.content));
     if (f.type == CHAT_AUTH)
         REQUIRE(f.token.n >= 1 && utf8_valid((const uint8_t *)f.token.p, f.token.n));
     if (f.type != CHAT_INVALID)

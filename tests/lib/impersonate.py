@@ -62,8 +62,8 @@ def text(t):
     return u32(len(t)) + t
 
 
-def send_payload(named, content, id_=None, which=0):
-    return u64(named) + bytes([which]) + text(id_ or some_name("id")) + text(content) + b"\0"
+def send_payload(named, content, id_=None, which=0, reply_to=0):
+    return u64(named) + bytes([which]) + text(id_ or some_name("id")) + text(content) + u64(reply_to) + b"\0"
 
 
 def history_payload(named, limit=50, before=-1, after=-1, which=0):
@@ -128,6 +128,7 @@ def good(name, who=None):
         "MEMBER": lambda: u64(own_group(somebody)) + u64(somebody) + b"\2\0",
         "RECEIPT": lambda: u64(own_conversation(somebody)) + u64(1) + b"\1",
         "EDIT": lambda: edit_payload(1, 1),
+        "REACT": lambda: edit_payload(1, 1, "+1"),
     }.get(name, lambda: None)()
 
 

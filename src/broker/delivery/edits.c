@@ -32,7 +32,7 @@ struct edit {
     STAILQ_ENTRY(edit) next; /* in a batch */
     struct asker asker;
     int64_t ids[IDS];
-    bool deletes;
+    bool deletes, reacts; /* as in struct editing */
     size_t size;
     char content[];
 };
@@ -91,6 +91,12 @@ static enum ipc_error verdict(int64_t user)
     return IPC_E_NONE;
 }
 
+/* Of a content of this size, which goes to the members of a group. */
+static size_t cost_of(const struct edit *e, size_t size)
+{
+    return 2 * size + attached_cost(groups_count(e->ids[CONVERSATION]), size);
+}
+
 void edits_add(struct peer *p, struct asker asker, const struct editing *m)
 {
     enum ipc_error error = verdict(p->user);
@@ -102,11 +108,10 @@ void edits_add(struct peer *p, struct asker asker, const struct editing *m)
     *e = (struct edit){.asker = asker,
                        .ids = {p->user, m->conversation, m->message},
                        .deletes = m->deletes,
+                       .reacts = m->reacts,
                        .size = m->content.n};
     memcpy(e->content, m->content.p, m->content.n);
-    size_t copies = groups_count(m->conversation);
-    turns_add(&waiting, (uint64_t)p->user, &e->turn,
-              CHANGE_COST + 2 * e->size + attached_cost(copies, e->size));
+    turns_add(&waiting, (uint64_t)p->user, &e->turn, CHANGE_COST + cost_of(e, e->size));
     if (!link_is_up() && !patience.armed)
         loop_timer_set(broker.loop, &patience, PATIENCE_MS);
 }
@@ -139,6 +144,8 @@ static enum ipc_error status_of(const PGresult *result, int row)
         {"deleted", IPC_E_DELETED},
         {"refused", IPC_E_REFUSED},
         {"too_late", IPC_E_TOO_LATE},
+        {"gone", IPC_E_GONE},
+        {"too_many_kinds", IPC_E_TOO_MANY_KINDS},
         {"quota", IPC_E_QUOTA},
         {"invalid", IPC_E_INVALID},
         {NULL, IPC_E_INTERNAL},
@@ -154,6 +161,8 @@ static void answer(const struct edit *e, const PGresult *result, int row)
         answers_refuse(e->asker, error);
         return;
     }
+    if (e->reacts) /* only now it is known what goes to everybody */
+        turns_charge(&waiting, (uint64_t)e->ids[USER], cost_of(e, (size_t)db_int(result, row, 4)));
     struct cursor change = db_cursor(result, row, 2);
     position_saw(change);
     position_rung(change.change);
@@ -162,7 +171,7 @@ static void answer(const struct edit *e, const PGresult *result, int row)
         return;
     if (p->state == IPC_IS_ATTACHED)
         answers_ack(e->asker, (struct answer_ack){change, (uint64_t)e->ids[MESSAGE], false});
-    else if (e->deletes)
+    else if (e->deletes || e->reacts)
         peer_reply(e->asker, 204, "", 0);
     else
         show(p, e);
@@ -198,23 +207,50 @@ static void put_ids(struct db_params *params, int which)
     db_array_end(params);
 }
 
-static void put_batch(struct db_params *params)
+/* Null: it deletes the message, or takes the reaction back. A reaction has no text. */
+static void put_contents(struct db_params *params)
 {
     const struct edit *e;
-    db_param_int8(params, link_host());
-    for (int i = 0; i < IDS; i++)
-        put_ids(params, i);
     db_param_array(params, DB_TEXT_OID, batch_count);
     STAILQ_FOREACH (e, &batch, next)
         if (e->deletes)
             db_array_null(params);
         else
-            db_array_text(params, e->content, e->size);
+            db_array_text(params, e->content, e->reacts ? 0 : e->size);
     db_array_end(params);
+}
+
+/* Null: no reaction is among them. */
+static void put_emojis(struct db_params *params)
+{
+    bool some = false;
+    const struct edit *e;
+    STAILQ_FOREACH (e, &batch, next)
+        some = some || e->reacts;
+    if (!some) {
+        db_param_null(params);
+        return;
+    }
+    db_param_array(params, DB_TEXT_OID, batch_count);
+    STAILQ_FOREACH (e, &batch, next)
+        if (e->reacts)
+            db_array_text(params, e->content, e->size);
+        else
+            db_array_null(params);
+    db_array_end(params);
+}
+
+static void put_batch(struct db_params *params)
+{
+    db_param_int8(params, link_host());
+    for (int i = 0; i < IDS; i++)
+        put_ids(params, i);
+    put_contents(params);
     db_param_bound(params, broker.conf.edit_time);
     db_param_bound(params, (int64_t)broker.conf.quota_bytes);
     db_param_bool(params, broker.conf.audit == CONF_ON);
     db_param_bound(params, broker.conf.quota_messages);
+    put_emojis(params);
 }
 
 bool edits_has_work(void)

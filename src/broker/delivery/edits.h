@@ -1,6 +1,7 @@
 /*
- * Changes of messages: new texts, and deletions. They wait while the writing connection is busy,
- * then go together in one statement and one transaction. Each gets its own result, after COMMIT.
+ * Changes of messages: new texts, deletions, and reactions. They wait while the writing connection
+ * is busy, then go together in one statement and one transaction. Each gets its own result, after
+ * COMMIT.
  *
  * Accounts take turns, weighted by bytes. A batch is no larger than what each account that waits
  * has a share of: so one that changes its messages as fast as it can holds up the messages of
@@ -17,8 +18,9 @@
 
 struct editing {
     int64_t conversation, message;
-    bool deletes;
-    struct text content; /* unless it deletes */
+    bool deletes; /* the message, or the reaction */
+    bool reacts;
+    struct text content; /* unless it deletes; of a reaction the emoji, always */
 };
 
 void edits_init(void);

@@ -1,6 +1,8 @@
 /* Rows of changes; see event.h. */
 #include "event.h"
 
+#include <string.h>
+
 #include "log.h"
 
 enum { CURSOR, USERS = 2, ORIGIN, FRAME, GROUP, SUBJECT, MEMBERSHIP };
@@ -50,4 +52,16 @@ int event_rows(const PGresult *result, bool *whole)
     int rows = PQntuples(result);
     *whole = rows > 0 && db_is_null(result, rows - 1, USERS);
     return rows - *whole;
+}
+
+/* to_json() escapes no other characters. */
+size_t event_text_size(const char *p, size_t n)
+{
+    size_t size = n;
+    for (size_t i = 0; i < n; i++)
+        if ((unsigned char)p[i] < ' ')
+            size += strlen("\\u0000") - 1;
+        else if (p[i] == '"' || p[i] == '\\')
+            size++;
+    return size;
 }

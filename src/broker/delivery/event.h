@@ -33,4 +33,7 @@ struct event event_from_row(const PGresult *result, int row);
  * row, without users, says so; otherwise the page was full, in rows or in bytes. */
 int event_rows(const PGresult *result, bool *whole);
 
+/* The bytes that this text takes in a frame, without its quotes. */
+size_t event_text_size(const char *p, size_t n);
+
 #endif

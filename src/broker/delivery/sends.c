@@ -29,7 +29,7 @@ enum {
     /* PostgreSQL writes the answer before it commits, while it holds the change lock, so the answer
      * must fit into the socket's buffers in case this process stops reading. */
     FRAMES_BYTES = 64 * 1024,
-    FRAME_ROOM = 300, /* for the JSON around the content */
+    FRAME_ROOM = 800, /* for the JSON around the content, and 20 mentions */
 };
 
 struct send {
@@ -37,7 +37,7 @@ struct send {
     TAILQ_ENTRY(send) arrived; /* the same in the order of arrival */
     STAILQ_ENTRY(send) next;   /* in a batch */
     struct asker asker;
-    int64_t sender, receiver, conversation; /* the latter as in struct sending */
+    int64_t sender, receiver, conversation, reply_to; /* the latter two as in struct sending */
     uint64_t origin;
     int64_t since; /* clock_ms() of its arrival */
     bool again;    /* it may be stored already without an answer */
@@ -191,6 +191,7 @@ void sends_add(struct peer *p, struct asker asker, const struct sending *m)
                        .sender = p->user,
                        .receiver = m->receiver,
                        .conversation = m->conversation,
+                       .reply_to = m->reply_to,
                        .origin = p->origin,
                        .since = clock_ms(),
                        .again = m->again,
@@ -219,6 +220,7 @@ static enum ipc_error status_of(const PGresult *result, int row)
         {"refused", IPC_E_REFUSED},
         {"unknown_sender", IPC_E_UNAUTHORIZED},
         {"unknown_conversation", IPC_E_UNKNOWN_CONVERSATION},
+        {"unknown_reply", IPC_E_UNKNOWN_REPLY},
         {"conflict", IPC_E_CONFLICT},
         {"invalid", IPC_E_INVALID},
         {"quota", IPC_E_QUOTA},
@@ -323,18 +325,6 @@ static void on_sent(void *arg, const PGresult *result)
     answers_release();
 }
 
-/* Size as a JSON string. to_json() escapes no other characters. */
-static size_t escaped_size(const char *p, size_t n)
-{
-    size_t size = n;
-    for (size_t i = 0; i < n; i++)
-        if ((unsigned char)p[i] < ' ')
-            size += strlen("\\u0000") - 1;
-        else if (p[i] == '"' || p[i] == '\\')
-            size++;
-    return size;
-}
-
 /* Ask for the messages' frames only if they are small and nothing else must be handed out first:
  * otherwise they would not be used. */
 static bool wants_frames(void)
@@ -342,28 +332,41 @@ static bool wants_frames(void)
     size_t size = 0;
     const struct send *s;
     STAILQ_FOREACH (s, &batch.sends, next) {
-        size += FRAME_ROOM + escaped_size(s->text + s->id_size, s->content_size);
+        size += FRAME_ROOM + event_text_size(s->text + s->id_size, s->content_size);
         if (size > FRAMES_BYTES)
             break;
     }
     return size <= FRAMES_BYTES && position_is_started() && !position_is_behind();
 }
 
-/* Null: each names its receiver. */
-static void put_conversations(struct db_params *params)
+enum number { SENDER, RECEIVER, ORIGIN, CONVERSATION, REPLY_TO };
+
+static int64_t number_of(const struct send *s, enum number which)
 {
-    bool some = false;
+    const int64_t numbers[] = {s->sender, s->receiver, (int64_t)s->origin, s->conversation,
+                               s->reply_to};
+    return numbers[which];
+}
+
+static void put_numbers(struct db_params *params, enum number which)
+{
     const struct send *s;
-    STAILQ_FOREACH (s, &batch.sends, next)
-        some = some || s->conversation;
-    if (!some) {
-        db_param_null(params);
-        return;
-    }
     db_param_array(params, DB_INT8_OID, (size_t)batch.count);
     STAILQ_FOREACH (s, &batch.sends, next)
-        db_array_int8(params, s->conversation);
+        db_array_int8(params, number_of(s, which));
     db_array_end(params);
+}
+
+/* Null: none of them has such a number. */
+static void put_numbers_if_any(struct db_params *params, enum number which)
+{
+    const struct send *s;
+    STAILQ_FOREACH (s, &batch.sends, next)
+        if (number_of(s, which)) {
+            put_numbers(params, which);
+            return;
+        }
+    db_param_null(params);
 }
 
 static void put_batch(struct db_params *params)
@@ -371,22 +374,13 @@ static void put_batch(struct db_params *params)
     size_t count = (size_t)batch.count;
     const struct send *s;
     db_param_int8(params, link_host());
-    db_param_array(params, DB_INT8_OID, count);
-    STAILQ_FOREACH (s, &batch.sends, next)
-        db_array_int8(params, s->sender);
-    db_array_end(params);
-    db_param_array(params, DB_INT8_OID, count);
-    STAILQ_FOREACH (s, &batch.sends, next)
-        db_array_int8(params, s->receiver);
-    db_array_end(params);
+    put_numbers(params, SENDER);
+    put_numbers(params, RECEIVER);
     db_param_array(params, DB_TEXT_OID, count);
     STAILQ_FOREACH (s, &batch.sends, next)
         db_array_text(params, s->text, s->id_size);
     db_array_end(params);
-    db_param_array(params, DB_INT8_OID, count);
-    STAILQ_FOREACH (s, &batch.sends, next)
-        db_array_int8(params, (int64_t)s->origin);
-    db_array_end(params);
+    put_numbers(params, ORIGIN);
     db_param_array(params, DB_TEXT_OID, count);
     STAILQ_FOREACH (s, &batch.sends, next)
         db_array_text(params, s->text + s->id_size, s->content_size);
@@ -397,7 +391,8 @@ static void put_batch(struct db_params *params)
     db_array_end(params);
     db_param_bound(params, broker.conf.quota_messages);
     db_param_bound(params, (int64_t)broker.conf.quota_bytes);
-    put_conversations(params);
+    put_numbers_if_any(params, CONVERSATION);
+    put_numbers_if_any(params, REPLY_TO);
 }
 
 size_t sends_waiting(void)

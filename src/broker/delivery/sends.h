@@ -16,6 +16,7 @@ struct sending {
     int64_t receiver;     /* 0: the members of the conversation */
     int64_t conversation; /* 0: that of sender and receiver */
     struct text id, content;
+    int64_t reply_to; /* 0: it answers no message */
     bool again; /* the session sent it to an earlier broker and got no answer; finding it stored
                  * does not make it a duplicate */
 };

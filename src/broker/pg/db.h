@@ -42,7 +42,7 @@ void db_free(struct db *db);
 bool db_ready(const struct db *db);
 
 /* Parameters of one statement, built in order, in PostgreSQL's binary format. */
-enum { DB_MAX_PARAMS = 10 };
+enum { DB_MAX_PARAMS = 11 };
 struct db_params {
     struct buf bytes;
     int count;

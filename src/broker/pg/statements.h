@@ -34,10 +34,11 @@
     S(PRESENCE_CHECK, DB_WRITER, "select chatd_api.presence_check($1::bigint[])")                  \
     S(MESSAGE_SEND, DB_WRITER,                                                                     \
       "select * from chatd_api.message_send($1::bigint, $2::bigint[], $3::bigint[], $4::text[],"   \
-      " $5::bigint[], $6::text[], $7::boolean[], $8::bigint, $9::bigint, $10::bigint[])")          \
+      " $5::bigint[], $6::text[], $7::boolean[], $8::bigint, $9::bigint, $10::bigint[],"           \
+      " $11::bigint[])")                                                                           \
     S(MESSAGE_CHANGE, DB_WRITER,                                                                   \
       "select * from chatd_api.message_change($1::bigint, $2::bigint[], $3::bigint[],"             \
-      " $4::bigint[], $5::text[], $6::bigint, $7::bigint, $8::boolean, $9::bigint)")               \
+      " $4::bigint[], $5::text[], $6::bigint, $7::bigint, $8::boolean, $9::bigint, $10::text[])")  \
     S(MESSAGE_SHOW, DB_POOL, "select chatd_api.message_show($1::bigint, $2::bigint, $3::bigint)")  \
     S(CURSOR_HONOURED, DB_POOL, "select chatd_api.cursor_honoured($1::bigint, $2::int)")           \
     S(GROUP_LIST, DB_POOL, "select * from chatd_api.group_list($1::bigint[], $2::bigint)")         \

@@ -540,7 +540,7 @@ static PGresult *message_change(struct params *p)
         return refused();
     struct array users = param_array(p), conversations = param_array(p), ids = param_array(p);
     (void)conversations;
-    PGresult *r = table(4);
+    PGresult *r = table(5);
     for (int row = 0; row < users.count; row++) {
         int64_t user = array_int(&users);
         struct message *m = find_id((uint64_t)array_int(&ids));
@@ -552,6 +552,7 @@ static PGresult *message_change(struct params *p)
         if (chance(4))
             present = edit(m);
         set_cursor(r, row, 2, (struct cursor){present->id, present->stamp});
+        set_int(r, row, 4, 5);
     }
     return r;
 }

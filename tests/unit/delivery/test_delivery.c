@@ -395,6 +395,7 @@ static void say(struct client *c)
     put_addressee(c, 1 + strtoul(s->id + 2, NULL, 10) % USERS);
     ipc_put_text(&c->channel.out, s->id, strlen(s->id));
     ipc_put_text(&c->channel.out, "hello", 5);
+    ipc_put_u64(&c->channel.out, 0);
     ipc_put_u8(&c->channel.out, 0);
     end(c, at);
 }
@@ -405,12 +406,13 @@ static void edit(struct client *c)
     const struct message *m = database_message_of(c->user);
     if (!c->attached || !s || !m)
         return;
-    size_t at = begin(c, IPC_EDIT);
+    bool reacts = chance(2) == 0;
+    size_t at = begin(c, reacts ? IPC_REACT : IPC_EDIT);
     *s = (struct sent){.seq = c->seq, .edit = m->id};
     ipc_put_u64(&c->channel.out, 7);
     ipc_put_u64(&c->channel.out, m->id);
     ipc_put_u8(&c->channel.out, chance(2) == 0);
-    ipc_put_text(&c->channel.out, "", 0);
+    ipc_put_text(&c->channel.out, "+1", reacts ? 2 : 0);
     end(c, at);
 }
 
