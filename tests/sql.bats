@@ -786,10 +786,12 @@ cut_off_waiting() {
         [[ $status != 0 && $output == *'violates foreign key constraint "members_user_id_fkey"'* ]]
     done
     q "insert into messages (sender_id, receiver_id, content) values (1, 2, 'x'), (3, 3, 'y')"
-    for id in 1 2 3; do
+    for id in 1 3; do
         run q "delete from users where id = $id"
-        [[ $status != 0 && $output == *'violates foreign key constraint "contacts_'* ]]
+        [[ $status != 0 && $output == *"user $id has sent messages: remove those first"* ]]
     done
+    run q "delete from users where id = 2"
+    [[ $status != 0 && $output == *'violates foreign key constraint "contacts_'* ]]
     run q "truncate users"
     [[ $status != 0 ]]
     equal "$(q "select count(*) from messages")" 2
