@@ -287,8 +287,10 @@ as $$
                 end
 $$;
 
--- As before, with those.
-create or replace function chatd.conversations_seen(caller_id bigint, mode text, conversations bigint[], lasts bigint[],
+-- Conversations as this user, who is in them, sees them. lasts: the last message of each that the user may see;
+-- places: what the list is ordered by.
+drop function chatd.conversations_seen(bigint, text, bigint[], bigint[], boolean);
+create function chatd.conversations_seen(caller_id bigint, mode text, conversations bigint[], lasts bigint[],
     places bigint[], careful boolean) returns table (place bigint, line text)
 language sql stable
 as $$
@@ -348,7 +350,7 @@ as $$
      where me.role is not null or p.peer is not null
 $$;
 
--- As before.
+-- As before, with groups. One without a message that the user may see stands where the user came.
 create or replace function chatd_api.conversation_list(caller_id bigint, mode text, before bigint, max_rows int,
     careful boolean default false) returns text
 language plpgsql stable security definer set search_path = chatd, pg_temp
@@ -408,9 +410,12 @@ begin
                and message_seen(m, message_show.user_id));
 end $$;
 
--- As before: what became of a message after one left is not shown, nor are reactions if one came later. Where the
+drop function chatd.messages_between(bigint, bigint, bigint, int);
+
+-- As before, of what came after the change since and up to the change until; null: there is no end.
+-- What became of a message after one left is not shown, nor are reactions if one came later. Where the
 -- text was changed before and a reaction came later, which of them was last is not known: it is not shown, either.
-create or replace function chatd.messages_between(conversation bigint, since bigint, until bigint, before bigint, after bigint,
+create function chatd.messages_between(conversation bigint, since bigint, until bigint, before bigint, after bigint,
     max_rows int) returns setof chatd.messages
 language sql stable
 as $$
@@ -437,8 +442,9 @@ as $$
      where m.id > greatest(coalesce(after, 0), since)
 $$;
 
-drop function chatd.message_page(bigint, bigint, bigint, bigint, bigint, int, boolean);
+drop function chatd.message_page(bigint, bigint, bigint, int, boolean);
 
+-- As before, within those bounds.
 create function chatd.message_page(caller_id bigint, conversation bigint, since bigint, until bigint, before bigint, after bigint, max_rows int,
     careful boolean, out page text, out next bigint)
 language plpgsql stable set search_path = chatd, pg_temp
@@ -506,6 +512,7 @@ begin
     end if;
 end $$;
 
+-- As before; whoever has left a group sees what there was until then.
 create or replace function chatd_api.conversation_history(caller_id bigint, conversation_id bigint, before bigint,
     after bigint, max_rows int, careful boolean default false)
 returns table (known boolean, history text, next bigint)
@@ -527,7 +534,20 @@ begin
     end if;
 end $$;
 
-create or replace function chatd.event_read_changed(here text, host_id bigint, after bigint, upto bigint, max_rows int,
+drop function chatd_api.event_read(bigint, bigint, int, boolean);
+drop function chatd_api.event_read_user(bigint, bigint, bigint, int, boolean);
+drop function chatd.event_read_edited(text, bigint, bigint, bigint, int, boolean);
+drop function chatd.event_read_user_edited(text, bigint, bigint, bigint, boolean, bigint, int, boolean);
+drop function chatd.messages_by_conversation(bigint, bigint, bigint, int);
+drop function chatd.messages_by_change(bigint, bigint, bigint, int);
+drop function chatd.changed_by_conversation(bigint, bigint, bigint, int);
+drop function chatd.changed_by_change(bigint, bigint, bigint, int);
+drop function chatd.event_stamp(bigint, bigint, timestamptz);
+
+-- What event_read() answers with where more than messages has come: changes of messages and of groups
+-- among the messages. Those of messages go to all connections of the users, so they have no origin.
+-- It has the settings of its caller.
+create function chatd.event_read_changed(here text, host_id bigint, after bigint, upto bigint, max_rows int,
     careful boolean) returns table (cursor bigint, stamp int, user_ids bigint[], origin bigint, frame text,
     group_id bigint, subject bigint, membership bigint)
 language plpgsql stable
@@ -606,7 +626,8 @@ begin
     end if;
 end $$;
 
-create or replace function chatd_api.event_read_user(user_id bigint, after bigint, upto bigint, max_rows int,
+-- As before, with the groups of the user.
+create function chatd_api.event_read_user(user_id bigint, after bigint, upto bigint, max_rows int,
     careful boolean default false)
 returns table (cursor bigint, stamp int, user_ids bigint[], origin bigint, frame text,
     group_id bigint, subject bigint, membership bigint)
@@ -673,7 +694,10 @@ begin
     end if;
 end $$;
 
-create or replace function chatd_api.event_read(host_id bigint, after bigint, max_rows int, careful boolean default false)
+-- As before. user_ids: of a direct message, or those whose membership changes; group_id: the group that a change
+-- concerns, all of whose members get it who may see its subject: the message that it is or changes, or the
+-- change itself. membership: see group_event(). Where only messages have come, that is all that it costs.
+create function chatd_api.event_read(host_id bigint, after bigint, max_rows int, careful boolean default false)
 returns table (cursor bigint, stamp int, user_ids bigint[], origin bigint, frame text,
     group_id bigint, subject bigint, membership bigint)
 language plpgsql stable security definer set search_path = chatd, pg_temp
@@ -737,7 +761,7 @@ end $$;
 drop function chatd_api.message_send(bigint, bigint[], bigint[], text[], bigint[], text[], boolean[], bigint,
     bigint, bigint[]);
 
--- As before. reply_tos: of each message the one that it answers; 0: it answers none; null: none of them does.
+-- As before, for messages to groups, too: those name their conversation, and have no receiver. reply_tos: of each message the one that it answers; 0: it answers none; null: none of them does.
 create function chatd_api.message_send(host_id bigint, sender_ids bigint[], receiver_ids bigint[],
     client_ids text[], origins bigint[], contents text[], framed boolean[],
     max_messages bigint default null, max_bytes bigint default null, conversation_ids bigint[] default null,
@@ -942,7 +966,7 @@ $$;
 drop function chatd_api.message_change(bigint, bigint[], bigint[], bigint[], text[], bigint, bigint, boolean,
     bigint);
 
--- As before, and reactions: where there is an emoji, the user gets or, if the content is null, loses that. They
+-- As before, but that it waits for a standby in any case; and reactions: where there is an emoji, the user gets or, if the content is null, loses that. They
 -- count behind the texts of the batch. emojis: null: there are none. size: bytes of the content that goes to
 -- everybody once more.
 create function chatd_api.message_change(host_id bigint, user_ids bigint[], conversation_ids bigint[],
