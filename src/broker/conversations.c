@@ -69,11 +69,6 @@ static void on_removed(void *arg, const PGresult *result)
 
 /* --- requests --- */
 
-static void param_mode(struct db_params *params)
-{
-    db_param_text(params, status_mode(), strlen(status_mode()));
-}
-
 /* Each change holds up all who store messages, and goes to all members. False: that was answered.
  */
 static bool may_change(struct peer *p, const struct ipc_message *m, size_t cost)
@@ -95,7 +90,7 @@ const char *conversations_direct(struct peer *p, const struct ipc_message *m)
     struct db_params params = {0};
     db_param_int8(&params, p->user);
     db_param_int8(&params, other);
-    param_mode(&params);
+    status_param_mode(&params);
     pool_run(p, STATEMENT_DIRECT_MAKE, &params, on_done, asker_new(p, m));
     return NULL;
 }
@@ -127,7 +122,7 @@ const char *conversations_group(struct peer *p, const struct ipc_message *m)
     param_ids(&params, ids);
     db_param_bool(&params, full_history);
     db_param_int4(&params, broker.conf.max_members);
-    param_mode(&params);
+    status_param_mode(&params);
     pool_run(p, STATEMENT_GROUP_MAKE, &params, on_done, asker_new(p, m));
     return NULL;
 }
@@ -156,7 +151,7 @@ const char *conversations_group_change(struct peer *p, const struct ipc_message 
         db_param_bool(&params, full_history);
     else
         db_param_null(&params);
-    param_mode(&params);
+    status_param_mode(&params);
     pool_run(p, STATEMENT_GROUP_CHANGE, &params, on_done, asker_new(p, m));
     return NULL;
 }
@@ -187,7 +182,7 @@ static void put_member(struct peer *p, const struct ipc_message *m,
     db_param_text(&params, c->role, strlen(c->role));
     if (c->what == IPC_MEMBER_ADD)
         db_param_int4(&params, broker.conf.max_members);
-    param_mode(&params);
+    status_param_mode(&params);
     pool_run(p, c->what == IPC_MEMBER_ADD ? STATEMENT_MEMBER_ADD : STATEMENT_MEMBER_CHANGE, &params,
              on_done, asker_new(p, m));
 }

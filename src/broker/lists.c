@@ -2,18 +2,12 @@
 #include "lists.h"
 
 #include <stdlib.h>
-#include <string.h>
 
 #include "answers.h"
 #include "pool.h"
 #include "status.h"
 
 static const char *const malformed = "a message with a malformed payload";
-
-static void param_mode(struct db_params *params)
-{
-    db_param_text(params, status_mode(), strlen(status_mode()));
-}
 
 /* A page in this column, and in the one behind it where the next page begins, or null. */
 static void reply_page(struct asker *a, const PGresult *result, int column)
@@ -77,7 +71,7 @@ const char *lists_users(struct peer *p, const struct ipc_message *m)
         return malformed;
     struct db_params params = {0};
     db_param_int8(&params, p->user);
-    param_mode(&params);
+    status_param_mode(&params);
     param_page(&params, &page);
     db_param_text(&params, prefix.p, prefix.n);
     pool_run(p, STATEMENT_USER_LIST, &params, on_users, asker_new(p, m));
@@ -167,7 +161,7 @@ const char *lists_conversations(struct peer *p, const struct ipc_message *m)
         return malformed;
     struct db_params params = {0};
     db_param_int8(&params, p->user);
-    param_mode(&params);
+    status_param_mode(&params);
     db_param_int8(&params, before > INT64_MAX ? INT64_MAX : (int64_t)before);
     db_param_int4(&params, (int32_t)limit);
     pool_run(p, STATEMENT_CONVERSATION_LIST, &params, on_conversation, asker_new(p, m));
@@ -183,7 +177,7 @@ const char *lists_conversation(struct peer *p, const struct ipc_message *m)
     struct db_params params = {0};
     db_param_int8(&params, p->user);
     db_param_int8(&params, conversation);
-    param_mode(&params);
+    status_param_mode(&params);
     pool_run(p, STATEMENT_CONVERSATION_SHOW, &params, on_conversation, asker_new(p, m));
     return NULL;
 }
@@ -203,7 +197,7 @@ const char *lists_members(struct peer *p, const struct ipc_message *m)
     struct db_params params = {0};
     db_param_int8(&params, p->user);
     db_param_int8(&params, conversation);
-    param_mode(&params);
+    status_param_mode(&params);
     param_page(&params, &page);
     pool_run(p, STATEMENT_MEMBER_LIST, &params, on_members, asker_new(p, m));
     return NULL;

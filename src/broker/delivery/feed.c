@@ -368,7 +368,7 @@ static void on_missed_events(void *arg, const PGresult *result)
     db_param_int8(&params, p->user);
     db_param_int8(&params, (int64_t)p->feed.presence);
     db_param_int4(&params, STATUS_PAGE);
-    db_param_text(&params, status_mode(), strlen(status_mode()));
+    status_param_mode(&params);
     pool_run(p, STATEMENT_PRESENCE_READ_USER, &params, on_missed_statuses, c);
 }
 

@@ -3,16 +3,18 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "broker.h"
 #include "log.h"
 
-const char *status_mode(void)
+void status_param_mode(struct db_params *params)
 {
     static const char *const names[] = {[CONF_PRESENCE_ALL] = "all",
                                         [CONF_PRESENCE_CONTACTS] = "contacts",
                                         [CONF_PRESENCE_OFF] = "off"};
-    return names[broker.conf.presence];
+    const char *mode = names[broker.conf.presence];
+    db_param_text(params, mode, strlen(mode));
 }
 
 static int64_t *audience, *hidden; /* of the last row */

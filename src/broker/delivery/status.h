@@ -10,8 +10,8 @@
 
 #include "db.h"
 
-/* The configured audience: "all", "contacts" or "off". */
-const char *status_mode(void);
+/* A parameter of a statement: the configured audience, "all", "contacts" or "off". */
+void status_param_mode(struct db_params *params);
 
 /* Users in the order of their ids. */
 struct user_set {

@@ -134,7 +134,7 @@ static void read_changes(struct db *listener)
     db_param_int8(&p, link_host());
     db_param_int8(&p, (int64_t)position);
     db_param_int4(&p, ROWS_AT_ONCE);
-    db_param_text(&p, status_mode(), strlen(status_mode()));
+    status_param_mode(&p);
     db_run(listener, STATEMENT_PRESENCE_READ, &p, on_read, NULL);
 }
 
