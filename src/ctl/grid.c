@@ -12,6 +12,7 @@
 
 #include "buf.h"
 #include "ctl.h"
+#include "json_string.h"
 #include "log.h"
 
 enum { GAP = 2 };
@@ -198,29 +199,13 @@ static void put_lines(struct buf *out, const struct grid *g)
 
 /* --- for programs --- */
 
-/* A text of n bytes as a JSON string; RFC 8259, section 7. */
-static void put_string(struct buf *out, const char *text, size_t n)
-{
-    buf_puts(out, "\"");
-    for (size_t i = 0; i < n; i++) {
-        unsigned char ch = (unsigned char)text[i];
-        if (ch == '"' || ch == '\\')
-            buf_printf(out, "\\%c", ch);
-        else if (ch < 0x20 || ch == 0x7f)
-            buf_printf(out, "\\u%04x", ch);
-        else
-            buf_append(out, &ch, 1);
-    }
-    buf_puts(out, "\"");
-}
-
 static void put_list(struct buf *out, const char *text)
 {
     buf_puts(out, "[");
     for (bool first = true; *text; first = false) {
         size_t n = strcspn(text, "\n");
         buf_puts(out, first ? "" : ",");
-        put_string(out, text, n);
+        json_put_string(out, text, n);
         text += n + (text[n] == '\n');
     }
     buf_puts(out, "]");
@@ -237,14 +222,14 @@ static void put_value(struct buf *out, enum grid_type type, const char *text)
     else if (type == GRID_LIST)
         put_list(out, text);
     else
-        put_string(out, text, strlen(text));
+        json_put_string(out, text, strlen(text));
 }
 
 static void put_object(struct buf *out, const struct grid *g, size_t row)
 {
     for (size_t i = 0; i < g->width; i++) {
         buf_puts(out, i ? "," : "{");
-        put_string(out, g->names[i], strlen(g->names[i]));
+        json_put_string(out, g->names[i], strlen(g->names[i]));
         buf_puts(out, ":");
         put_value(out, g->types[i], cell(g, row, i));
     }
@@ -265,7 +250,7 @@ static void put_members(struct buf *out, const struct grid_part *parts, size_t c
 {
     for (size_t i = 0; i < count; i++) {
         buf_puts(out, i ? ",\n" : "{");
-        put_string(out, parts[i].name, strlen(parts[i].name));
+        json_put_string(out, parts[i].name, strlen(parts[i].name));
         buf_puts(out, ":");
         if (parts[i].grid)
             put_array(out, parts[i].grid);

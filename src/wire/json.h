@@ -13,9 +13,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "json_string.h"
 #include "text.h"
 
-struct buf;
 struct json_object;
 
 enum { JSON_MAX_DEPTH = 32 };
@@ -24,9 +24,6 @@ enum { JSON_MAX_DEPTH = 32 };
  * deep,
  * [] is 1). If not, *error is a static text for the client. Allocates nothing, does not recurse. */
 bool json_check(const char *text, size_t n, int max_depth, const char **error);
-
-/* Appends n bytes of valid UTF-8 as a JSON string, with its quotes. */
-void json_put_string(struct buf *out, const char *s, size_t n);
 
 /* Checks and parses a text. NULL, and *error as above, when it is not acceptable JSON or not an
  * object. The result is owned by the caller, for json_object_put(). */
