@@ -33,9 +33,11 @@ processes_of() {
 print("\n".join(f"{p} {t}" for p, t in keeper.processes(sys.argv[2]).items()))' "$ROOT/tests/faults" "$1"
 }
 
-# mutated NAME: caught, by its own finding, in both records.
+# mutated NAME: caught, by its own finding, in the small record, and in the real one where that has something for it.
 mutated() {
-    "$ROOT/tests/faults/mutations.py" "$1" "$T/small"
+    local said
+    said=$("$ROOT/tests/faults/mutations.py" "$1" "$T/small")
+    [[ -z $said ]]
     "$ROOT/tests/faults/mutations.py" "$1" "$REAL"
 }
 

@@ -6,7 +6,8 @@
     mutations.py none FOLDER          there is no finding in these
     mutations.py NAME FOLDER          with this change there is a finding more, and it is the right one
 
-A change returns what its finding must mention, or None where the records have nothing to change so.
+A change returns what its finding must mention. The small record has something for each of them; in the record of a
+real run, whose schedule decides what happens in it, a change may find nothing to work on, which is printed.
 """
 import sys
 from collections import Counter
@@ -19,6 +20,10 @@ import presence
 import records
 
 ALL = {}
+
+
+class Nothing(Exception):
+    """These records have nothing that could be changed so."""
 
 
 def causes(kind):
@@ -37,7 +42,9 @@ def constant(rows, name):
 
 
 def middle(list_):
-    return list_[len(list_) // 2] if list_ else None
+    if not list_:
+        raise Nothing
+    return list_[len(list_) // 2]
 
 
 def stranger(rows, conversation):
@@ -279,11 +286,11 @@ def edited(rows):
             if times[q["message_id"]] == 1 and q["what"] == "edit" and stored[q["message_id"]]["to"]]
 
 
-def deletion(rows):
-    """The acknowledged attempt, and what is stored."""
-    direct = {r["message_id"] for r in rows["stored"] if r["to"]}
+def deletion(rows, receivers=None):
+    """The acknowledged attempt, of a message to one user, and what is stored."""
+    direct = {r["message_id"]: r for r in rows["stored"] if r["to"] and (receivers is None or r["to"] in receivers)}
     q = middle([q for q, _ in answered(rows) if q["what"] == "delete" and q["message_id"] in direct])
-    return q, next(r for r in rows["stored"] if r["message_id"] == q["message_id"])
+    return q, direct[q["message_id"]]
 
 
 def text_sent(rows, stored):
@@ -366,23 +373,22 @@ def a_change_is_never_acknowledged(rows):
 
 @causes("leaked")
 def a_deleted_text_is_resumed(rows):
-    q, stored = deletion(rows)
-    for device in resumes(rows).values():
-        if device["user"] == stored["to"]:
-            come_back(rows, device, message_id=q["message_id"], conversation=stored["conversation"], place=10**9,
-                      md5=text_sent(rows, stored))
-            return q["message_id"]
+    devices = {d["user"]: d for d in resumes(rows).values()}
+    q, stored = deletion(rows, devices)
+    come_back(rows, devices[stored["to"]], message_id=q["message_id"], conversation=stored["conversation"],
+              place=10**9, md5=text_sent(rows, stored))
+    return q["message_id"]
 
 
 @causes("stale")
 def a_superseded_text_is_resumed(rows):
     told = {(r["message_id"], r["md5"]) for r in rows["changed"]}
-    q, _, stored = middle([x for x in edited(rows) if (x[0]["message_id"], x[0]["md5"]) in told])
-    for device in resumes(rows).values():
-        if device["user"] == stored["to"]:
-            come_back(rows, device, message_id=q["message_id"], conversation=stored["conversation"], place=0,
-                      md5=text_sent(rows, stored))
-            return f"{q['message_id']} was changed"
+    devices = {d["user"]: d for d in resumes(rows).values()}
+    q, _, stored = middle([x for x in edited(rows)
+                           if (x[0]["message_id"], x[0]["md5"]) in told and x[2]["to"] in devices])
+    come_back(rows, devices[stored["to"]], message_id=q["message_id"], conversation=stored["conversation"], place=0,
+              md5=text_sent(rows, stored))
+    return f"{q['message_id']} was changed"
 
 
 @causes("stale")
@@ -391,8 +397,6 @@ def the_last_change_never_comes(rows):
     doers = {(r["device"], r["message_id"]) for r in rows["asked"]}
     r = middle([r for r in rows["changed"] if last.get(r["message_id"]) == r["place"] and r["device"] in resumes(rows)
                 and (r["device"], r["message_id"]) not in doers])
-    if r is None:
-        return None
     # Nor is it there when the message itself comes late.
     stored = next(s for s in rows["stored"] if s["message_id"] == r["message_id"])
     rows["changed"] = [x for x in rows["changed"] if (x["device"], x["place"]) != (r["device"], r["place"])]
@@ -555,7 +559,7 @@ def long_absence(rows):
                 for begin, end in runs.within(close, min(back, last)):
                     if end - begin > limit:
                         return user, host, begin, end
-    raise AssertionError("nobody is gone for long enough")
+    raise Nothing
 
 
 @causes("ghost")
@@ -594,7 +598,7 @@ def shown_offline_though_connected(rows):
                         if r["ev"] == "users" and begin <= r["t"] and r["t"] <= end and user in r["online"]:
                             r["online"].remove(user)
                     return f"user {user} "
-    raise AssertionError("nobody is there for long enough")
+    raise Nothing
 
 
 @causes("disagree")
@@ -825,10 +829,12 @@ def prove(name, folder):
     kind, change = ALL[name]
     rows = records.load(folder)
     before = {f"{f}" for f in checker.check(rows)}
-    mention = change(rows)
+    try:
+        mention = change(rows)
+    except (Nothing, StopIteration):
+        mention = None
     if mention is None:
-        # Only what is about resuming may have nothing to work on.
-        assert not resumes(rows), f"{name} found nothing to change in {folder}"
+        print(f"{name}: nothing to change in {folder}")
         return
     more = [f for f in checker.check(rows) if f"{f}" not in before]
     assert any(f.kind == kind and str(mention) in f"{f.text} {f.evidence}" for f in more), (mention, more[:5])
