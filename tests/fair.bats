@@ -52,6 +52,64 @@ assert max(batches) == 8, batches
 PY
 }
 
+@test "messages: what one account sends to a group in a row is handed out together, which wakes each member once" {
+    py - <<'PY'
+from flood import *
+from groups import *
+mallory, crowd = user(), [user() for _ in range(40)]
+one, other = (group(mallory, name, *crowd) for name in ("One", "Other"))
+clients = [connect(mallory.token) for _ in range(8)]
+members = [connect(u.token) for u in crowd]
+def batches(groups):
+    """How many messages each transaction had, of 20 that were sent to these in turn."""
+    last = sql("select max(id) from messages") or 0
+    with nothing_stored():
+        say(clients[0], one, "first", f"first-{len(groups)}")
+        writer_waits()
+        for n in range(20):
+            say(clients[0], groups[n % len(groups)], f"{n}", f"{len(groups)}-{n}")
+        clients[0].ping()
+    eventually(lambda: sql(f"select count(*) from messages where id > {last}") == "21")
+    numbers = [members[39].until("message")["data"]["message_id"] for _ in range(21)]
+    assert numbers == sorted(numbers)
+    return [int(n) for n in sql(f"select count(*) from messages where id > {last} group by xmin::text order by min(id)").split()]
+sizes = batches([one])
+assert sizes == [1, 20], sizes
+# Each is the first to its group after another: it wakes 48 sessions, and costs 43 of the 256 kB at which a batch ends.
+sizes = batches([one, other])
+assert max(sizes) == 7, sizes
+PY
+}
+
+@test "messages: a group so large that one message fills a batch gets as much again with it, and its sender waits then" {
+    py - <<'PY'
+from flood import *
+from groups import *
+mallory, alice, crowd = user(), user(), [user() for _ in range(36)]
+g = group(mallory, "Crowd", *crowd)
+clients = [connect(mallory.token) for _ in range(4)]
+members, a = [connect(u.token) for u in crowd], connect(alice.token)
+last = sql("select max(id) from messages") or 0
+# It goes to 40 connections: more than 256 kB.
+content = "x" * 8000
+with nothing_stored():
+    say(clients[0], g, "first", "first")
+    writer_waits()
+    for i, w in enumerate(clients):
+        say(w, g, content, f"{i}-0")
+        w.ping()
+    a.message(crowd[0].id, "hello", "hello")
+    a.ping()
+a.until("ack")
+assert len([members[35].until("message") for _ in range(5)]) == 5
+sizes = [int(n) for n in sql(f"select count(*) from messages where sender_id = {mallory.id} group by xmin::text order by min(id)").split()]
+assert sum(sizes) == 5 and max(sizes) == 2, sizes
+# Alice's goes with the first of them, or before.
+before = sql(f"select count(*) from messages where id > {last} and id < (select max(id) from messages where sender_id = {alice.id})")
+assert int(before) <= 2, before
+PY
+}
+
 @test "messages: one account cannot fill batch_queue: it is read no further, and all of it is stored in order" {
     py - <<'PY'
 from flood import *

@@ -116,6 +116,18 @@ static void out_of_turn(void)
     turns_free(&turns);
 }
 
+static void the_first_and_the_last_can_be_looked_at(void)
+{
+    turns_init(&turns, SHARE);
+    CHECK(!turns_first_of(&turns, 1) && !turns_last_of(&turns, 1));
+    struct thing *first = add(1, 0, 1), *last = add(1, 1, 1);
+    add(2, 0, 1);
+    CHECK(turns_first_of(&turns, 1) == &first->turn && turns_last_of(&turns, 1) == &last->turn);
+    CHECK(takes(1, 0) && turns_first_of(&turns, 1) == &last->turn);
+    CHECK(takes(1, 1) && takes(2, 0));
+    turns_free(&turns);
+}
+
 static void whoever_has_most_can_lose_its_last(void)
 {
     turns_init(&turns, SHARE);
@@ -216,6 +228,7 @@ int main(int argc, char **argv)
     RUN(who_comes_late_goes_after_one_turn_of_each_before);
     RUN(a_share_is_of_cost_not_of_number);
     RUN(out_of_turn);
+    RUN(the_first_and_the_last_can_be_looked_at);
     RUN(whoever_has_most_can_lose_its_last);
     RUN(nobody_waits_for_more_than_a_turn_of_each_other);
     return DONE();

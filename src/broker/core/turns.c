@@ -98,6 +98,18 @@ struct turn *turns_take_of(struct turns *t, uint64_t key)
     return q ? take_first(t, q) : NULL;
 }
 
+struct turn *turns_first_of(const struct turns *t, uint64_t key)
+{
+    const struct turns_queue *q = map_get(&t->queues, key);
+    return q ? TAILQ_FIRST(&q->things) : NULL;
+}
+
+struct turn *turns_last_of(const struct turns *t, uint64_t key)
+{
+    const struct turns_queue *q = map_get(&t->queues, key);
+    return q ? TAILQ_LAST(&q->things, turns_things) : NULL;
+}
+
 void turns_remove(struct turns *t, uint64_t key, struct turn *thing)
 {
     remove_thing(t, map_get(&t->queues, key), thing);

@@ -45,6 +45,10 @@ struct turn *turns_take(struct turns *t);
 /* Takes the first thing under this key, out of turn; NULL: none waits. */
 struct turn *turns_take_of(struct turns *t, uint64_t key);
 
+/* The first and the last thing under this key; NULL: none waits. */
+struct turn *turns_first_of(const struct turns *t, uint64_t key);
+struct turn *turns_last_of(const struct turns *t, uint64_t key);
+
 /* Takes this thing, which waits under this key, from wherever it is. */
 void turns_remove(struct turns *t, uint64_t key, struct turn *thing);
 

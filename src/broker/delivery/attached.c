@@ -78,6 +78,12 @@ size_t attached_cost(size_t copies, size_t size)
     return copies * (COPY_COST + size) + beyond * CROWD_COST;
 }
 
+size_t attached_cost_more(size_t copies, size_t size)
+{
+    enum { FRAME_COST = 64 }; /* beside the content */
+    return copies * (FRAME_COST + size);
+}
+
 void attached_free(void)
 {
     map_free(&users);

@@ -26,6 +26,9 @@ bool attached_group_awaits(int64_t sender, uint64_t origin, int64_t group);
  * that go to connections are more work than the one that is stored. */
 size_t attached_cost(size_t copies, size_t size);
 
+/* The same where another content goes to the same connections with it, which are woken once. */
+size_t attached_cost_more(size_t copies, size_t size);
+
 void attached_free(void);
 
 #endif

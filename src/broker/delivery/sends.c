@@ -3,126 +3,33 @@
 
 #include <stdlib.h>
 #include <string.h>
-#include <sys/queue.h>
 
 #include "answers.h"
 #include "attached.h"
 #include "broker.h"
 #include "clock.h"
-#include "connections.h"
 #include "feed.h"
 #include "groups.h"
 #include "link.h"
 #include "log.h"
 #include "position.h"
-#include "turns.h"
+#include "send_queue.h"
 
 enum {
-
-    /* In bytes of content. */
-    STORE_COST = 512,        /* beside the content */
-    SHARE = 8192,            /* of each account in its turn */
-    BATCH_COST = 256 * 1024, /* of a transaction, and of what waits of one account */
-    PATIENCE_MS = 2000,      /* how long a message waits while the database is away */
-    EXPIRY_MS = 250,         /* how often to check that */
+    PATIENCE_MS = 2000, /* how long a message waits while the database is away */
+    EXPIRY_MS = 250,    /* how often to check that */
 
     /* PostgreSQL writes the answer before it commits, while it holds the change lock, so the answer
      * must fit into the socket's buffers in case this process stops reading. */
     FRAMES_BYTES = 64 * 1024,
-    FRAME_ROOM = 800, /* for the JSON around the content, and 20 mentions */
+    FRAME_ROOM = 520,   /* for the JSON around the content */
+    MENTION_ROOM = 430, /* for 20 mentions */
 };
 
-struct send {
-    struct turn turn;          /* among what waits */
-    TAILQ_ENTRY(send) arrived; /* the same in the order of arrival */
-    STAILQ_ENTRY(send) next;   /* in a batch */
-    struct asker asker;
-    int64_t sender, receiver, conversation, reply_to; /* the latter two as in struct sending */
-    uint64_t origin;
-    int64_t since; /* clock_ms() of its arrival */
-    bool again;    /* it may be stored already without an answer */
-    size_t id_size, content_size;
-    char text[]; /* the id, then the content */
-};
-
-STAILQ_HEAD(send_queue, send);
-
-struct queue {
-    struct send_queue sends;
-    long long count;
-};
-
-/* A peer whose account has as many messages waiting as it may. */
-struct pause {
-    struct turn turn;
-    uint64_t peer;
-};
-
-static uint64_t stored;      /* in all */
-static struct turns waiting; /* by sender */
-static TAILQ_HEAD(, send) arrivals = TAILQ_HEAD_INITIALIZER(arrivals);
-static struct turns pauses; /* by user: struct pause, of which there are no more than sends */
-static struct queue batch = {STAILQ_HEAD_INITIALIZER(batch.sends), 0};       /* under way */
-static struct queue returned = {STAILQ_HEAD_INITIALIZER(returned.sends), 0}; /* goes first */
+static uint64_t stored;                                                     /* in all */
+static struct send_batch batch = {STAILQ_HEAD_INITIALIZER(batch.sends), 0}; /* under way */
 static bool batch_framed; /* its answer brings the frames to hand out */
 static struct loop_timer expiry;
-
-static void push(struct queue *q, struct send *s)
-{
-    STAILQ_INSERT_TAIL(&q->sends, s, next);
-    q->count++;
-}
-
-static struct send *pop(struct queue *q)
-{
-    struct send *s = STAILQ_FIRST(&q->sends);
-    STAILQ_REMOVE_HEAD(&q->sends, next);
-    q->count--;
-    return s;
-}
-
-/* One message less of this account waits: one of its peers may go on. */
-static void resume_one(int64_t user)
-{
-    struct pause *pause;
-    struct peer *p = NULL;
-    while (!p && (pause = (struct pause *)turns_take_of(&pauses, (uint64_t)user))) {
-        p = peer_find(pause->peer);
-        free(pause);
-    }
-    if (p)
-        peer_resume(p);
-}
-
-static struct send *leave_waiting(struct turn *turn)
-{
-    struct send *s = (struct send *)turn;
-    TAILQ_REMOVE(&arrivals, s, arrived);
-    resume_one(s->sender);
-    return s;
-}
-
-/* What goes next into a batch; NULL: nothing waits. */
-static struct send *take_next(void)
-{
-    if (returned.count > 0)
-        return pop(&returned);
-    struct turn *turn = turns_take(&waiting);
-    return turn ? leave_waiting(turn) : NULL;
-}
-
-/* The one that has waited longest; NULL: nothing waits. */
-static struct send *oldest(void)
-{
-    return returned.count > 0 ? STAILQ_FIRST(&returned.sends) : TAILQ_FIRST(&arrivals);
-}
-
-static struct send *take_oldest(void)
-{
-    if (returned.count > 0)
-        return pop(&returned);
-    return leave_waiting(turns_take_of(&waiting, (uint64_t)TAILQ_FIRST(&arrivals)->sender));
-}
 
 static void on_expiry(void *arg)
 {
@@ -130,13 +37,13 @@ static void on_expiry(void *arg)
     if (link_is_up())
         return;
     int64_t since = clock_ms() - PATIENCE_MS;
-    struct send *s;
-    while ((s = oldest()) && (link_is_hopeless() || s->since <= since)) {
-        take_oldest();
+    const struct send *oldest;
+    while ((oldest = send_queue_oldest()) && (link_is_hopeless() || oldest->since <= since)) {
+        struct send *s = send_queue_take_oldest();
         answers_refuse(s->asker, IPC_E_UNAVAILABLE);
         free(s);
     }
-    if (s)
+    if (oldest)
         loop_timer_set(broker.loop, &expiry, EXPIRY_MS);
 }
 
@@ -147,42 +54,14 @@ static void watch_expiry(void)
         loop_timer_set(broker.loop, &expiry, EXPIRY_MS);
 }
 
-/* So many messages of one account as one batch takes may wait, so that a busy account alone fills
- * it. With more its sessions wait: they would not be faster, but keep the processors busy. */
-static void pause_if_full(struct peer *p)
-{
-    uint64_t user = (uint64_t)p->user;
-    if (turns_count(&waiting, user) < (size_t)broker.conf.batch_max &&
-        turns_cost(&waiting, user) < BATCH_COST)
-        return;
-    struct pause *pause = xcalloc(1, sizeof(*pause));
-    pause->peer = p->id;
-    turns_add(&pauses, user, &pause->turn, 1);
-    peer_pause(p);
-}
-
-/* The connection that sends needs no copy. Copies to a receiver who is
- * not known yet are charged later, by learn_receiver(). */
-static size_t cost_of(const struct send *s)
-{
-    size_t own = connections_of(s->sender);
-    size_t copies = own > 0 ? own - 1 : 0;
-    if (s->receiver && s->receiver != s->sender)
-        copies += connections_of(s->receiver);
-    if (!s->receiver)
-        copies += groups_count(s->conversation);
-    return STORE_COST + s->content_size + attached_cost(copies, s->content_size);
-}
-
 void sends_init(void)
 {
-    turns_init(&waiting, SHARE);
-    turns_init(&pauses, 1);
+    send_queue_init();
 }
 
 void sends_add(struct peer *p, struct asker asker, const struct sending *m)
 {
-    if (link_is_hopeless() || waiting.count >= (size_t)broker.conf.batch_queue) {
+    if (link_is_hopeless() || send_queue_fresh() >= (size_t)broker.conf.batch_queue) {
         peer_fail(asker, link_is_hopeless() ? IPC_E_UNAVAILABLE : IPC_E_OVERLOADED);
         return;
     }
@@ -199,9 +78,7 @@ void sends_add(struct peer *p, struct asker asker, const struct sending *m)
                        .content_size = m->content.n};
     memcpy(s->text, m->id.p, m->id.n);
     memcpy(s->text + m->id.n, m->content.p, m->content.n);
-    turns_add(&waiting, (uint64_t)p->user, &s->turn, cost_of(s));
-    TAILQ_INSERT_TAIL(&arrivals, s, arrived);
-    pause_if_full(p);
+    send_queue_add(p, s);
     watch_expiry();
 }
 
@@ -269,13 +146,6 @@ static bool is_next(const PGresult *result)
     return batch_framed && position_is_next(db_cursor(result, 0, 2).change);
 }
 
-/* Only now it is known whose connections get copies. */
-static void learn_receiver(struct send *s, int64_t receiver)
-{
-    s->receiver = receiver;
-    turns_charge(&waiting, (uint64_t)s->sender, cost_of(s) - s->turn.cost);
-}
-
 /* next: the batch directly follows what this host has handed out, so hand it out here; otherwise
  * events.c reads it in its turn. */
 static void answer_send(struct send *s, const PGresult *result, int row, bool next)
@@ -286,7 +156,7 @@ static void answer_send(struct send *s, const PGresult *result, int row, bool ne
         return;
     }
     if (s->conversation && !db_is_null(result, row, 7))
-        learn_receiver(s, db_int(result, row, 7));
+        send_queue_learn(s, db_int(result, row, 7));
     struct answer_ack ack = {.change = db_cursor(result, row, 2),
                              .duplicate = is_duplicate(s, result, row)};
     ack.message = ack.change.change;
@@ -321,8 +191,17 @@ static void on_sent(void *arg, const PGresult *result)
             answers_refuse(s->asker, db_error(result));
     }
     while (batch.count > 0)
-        free(pop(&batch));
+        free(send_batch_pop(&batch));
     answers_release();
+}
+
+/* At most. */
+static size_t frame_size(const struct send *s)
+{
+    const char *content = s->text + s->id_size;
+    bool mentions = memchr(content, '@', s->content_size) != NULL;
+    return (size_t)(mentions ? FRAME_ROOM + MENTION_ROOM : FRAME_ROOM) +
+           event_text_size(content, s->content_size);
 }
 
 /* Ask for the messages' frames only if they are small and nothing else must be handed out first:
@@ -332,7 +211,7 @@ static bool wants_frames(void)
     size_t size = 0;
     const struct send *s;
     STAILQ_FOREACH (s, &batch.sends, next) {
-        size += FRAME_ROOM + event_text_size(s->text + s->id_size, s->content_size);
+        size += frame_size(s);
         if (size > FRAMES_BYTES)
             break;
     }
@@ -397,7 +276,7 @@ static void put_batch(struct db_params *params)
 
 size_t sends_waiting(void)
 {
-    return waiting.count + (size_t)returned.count;
+    return send_queue_count();
 }
 
 uint64_t sends_stored(void)
@@ -407,17 +286,12 @@ uint64_t sends_stored(void)
 
 bool sends_has_work(void)
 {
-    return oldest() || batch.count > 0;
+    return send_queue_oldest() || batch.count > 0;
 }
 
 bool sends_write(struct db *writer)
 {
-    size_t cost = 0;
-    struct send *s;
-    while (batch.count < broker.conf.batch_max && cost < BATCH_COST && (s = take_next())) {
-        cost += s->turn.cost;
-        push(&batch, s);
-    }
+    send_queue_gather(&batch);
     if (batch.count == 0)
         return false;
     struct db_params params = {0};
@@ -432,21 +306,16 @@ void sends_link_lost(void)
     struct send *s;
     STAILQ_FOREACH (s, &batch.sends, next)
         s->again = true;
-    /* The batch goes before what has come since, and before what was left of an earlier one. */
-    STAILQ_CONCAT(&batch.sends, &returned.sends);
-    STAILQ_CONCAT(&returned.sends, &batch.sends);
-    returned.count += batch.count;
-    batch.count = 0;
-    if (oldest())
+    send_queue_return(&batch); /* before what has come since */
+    if (send_queue_oldest())
         watch_expiry();
 }
 
 void sends_free(void)
 {
     while (batch.count > 0)
-        free(pop(&batch));
-    while (oldest())
-        free(take_oldest());
-    turns_free(&waiting);
-    turns_free(&pauses);
+        free(send_batch_pop(&batch));
+    while (send_queue_oldest())
+        free(send_queue_take_oldest());
+    send_queue_free();
 }
