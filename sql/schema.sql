@@ -324,6 +324,14 @@ CREATE FUNCTION chatd.cursor_honoured(change bigint, stamp integer) RETURNS bool
     SET search_path TO 'chatd', 'pg_temp'
     AS $$
 begin
+    return cursor_stands(change, stamp) and change >= (select r.horizon from retention r);
+end $$;
+
+CREATE FUNCTION chatd.cursor_stands(change bigint, stamp integer) RETURNS boolean
+    LANGUAGE plpgsql STABLE
+    SET search_path TO 'chatd', 'pg_temp'
+    AS $$
+begin
     return coalesce(change between 0 and change_last() and stamp_at(change) = stamp, false);
 end $$;
 
@@ -564,6 +572,12 @@ begin
     return not exists (select from chatd.blocks b where b.user_id = id)
         and not exists (select from chatd.blocks b where b.blocked_id = id);
 end $$;
+
+CREATE FUNCTION chatd.is_over(created_at timestamp with time zone, days integer) RETURNS boolean
+    LANGUAGE sql STABLE
+    AS $$
+    select created_at < now() - make_interval(days => days)
+$$;
 
 CREATE FUNCTION chatd.is_readable(id bigint, content text) RETURNS boolean
     LANGUAGE plpgsql STABLE
@@ -1566,6 +1580,85 @@ begin
                     where m.id = answered and m.conversation_id = conversation and chatd.message_seen(m, who));
 end $$;
 
+CREATE FUNCTION chatd.retention_common(max_rows integer) RETURNS TABLE(ids bigint[], upto bigint, more boolean)
+    LANGUAGE plpgsql STABLE
+    SET search_path TO 'chatd', 'pg_temp'
+    SET enable_seqscan TO 'off'
+    SET enable_bitmapscan TO 'off'
+    SET enable_hashjoin TO 'off'
+    SET enable_mergejoin TO 'off'
+    SET jit TO 'off'
+    AS $$
+#variable_conflict use_column
+begin
+    return query
+        select array_agg(w.id) filter (where w.shared and w.over), max(w.id), count(*) = max_rows
+          from (select m.id, c.days is null as shared, is_over(m.created_at, m.days) as over,
+                       -- Ids are in the order of time but for what was inserted with a time of its own.
+                       bool_and(is_over(m.created_at, m.days) or m.created_at > now()) over (order by m.id) as goes_on
+                  from (select m.id, m.conversation_id, m.created_at, r.days
+                          from retention r
+                         cross join lateral (select m.id, m.conversation_id, m.created_at from messages m
+                                              where m.id > r.swept order by m.id limit max_rows) m
+                         where r.days is not null) m
+                  join conversations c on c.id = m.conversation_id) w
+         where w.goes_on;
+end $$;
+
+CREATE FUNCTION chatd.retention_own(max_rows integer) RETURNS TABLE(ids bigint[], room bigint, more boolean)
+    LANGUAGE plpgsql STABLE
+    SET search_path TO 'chatd', 'pg_temp'
+    SET enable_seqscan TO 'off'
+    SET enable_bitmapscan TO 'off'
+    SET enable_hashjoin TO 'off'
+    SET enable_mergejoin TO 'off'
+    SET jit TO 'off'
+    AS $$
+#variable_conflict use_column
+declare
+    at_once constant int := 100;
+    seen int := 0;
+    found bigint[];
+    c record;
+begin
+    ids := '{}';
+    room := (select r.room from retention r);
+    for c in select c.id, c.days from conversations c where c.days > 0 and c.id > room order by c.id limit at_once
+    loop
+        found := array(select w.id
+                         from (select m.id, is_over(m.created_at, c.days) as over,
+                                      bool_and(is_over(m.created_at, c.days) or m.created_at > now())
+                                          over (order by m.conversation_id, m.id) as goes_on
+                                 from (select m.id, m.conversation_id, m.created_at from messages m
+                                        where m.conversation_id = c.id
+                                        order by m.conversation_id, m.id
+                                        limit max_rows - cardinality(ids)) m) w
+                        where w.over and w.goes_on);
+        ids := ids || found;
+        if cardinality(ids) >= max_rows then
+            more := true;
+            return next;
+            return;
+        end if;
+        seen := seen + 1;
+        room := c.id;
+    end loop;
+    more := seen = at_once;
+    if not more then
+        room := 0; -- the next round begins
+    end if;
+    return next;
+end $$;
+
+CREATE FUNCTION chatd.retention_shared() RETURNS trigger
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'chatd', 'pg_temp'
+    AS $$
+begin
+    update retention set swept = 0;
+    return null;
+end $$;
+
 CREATE FUNCTION chatd.sent_add(user_ids bigint[], messages bigint[], bytes bigint[]) RETURNS void
     LANGUAGE sql
     AS $$
@@ -2083,7 +2176,7 @@ begin
     insert into hosts (id, name) values (new_id, host_attach.name);
     execute format('listen %I', 'chatd_' || new_id);
     return query
-        select new_id, i.tag, cursor_honoured(host_attach.change, host_attach.stamp), last,
+        select new_id, i.tag, cursor_stands(host_attach.change, host_attach.stamp), last,
                stamp_at(last), presence_last()
           from instance i;
 end $$;
@@ -2664,6 +2757,47 @@ begin
                  where s.user_id = t.user_id and s.host_id = receipt_put.host_id limit 1);
 end $$;
 
+CREATE FUNCTION chatd_api.retention_step(host_id bigint, max_rows integer) RETURNS TABLE(removed integer, some_left boolean)
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'chatd', 'pg_temp'
+    SET enable_seqscan TO 'off'
+    SET enable_hashjoin TO 'off'
+    SET enable_mergejoin TO 'off'
+    SET jit TO 'off'
+    AS $$
+#variable_conflict use_column
+declare
+    common record;
+    own record;
+    ids bigint[];
+    last bigint;
+begin
+    if host_id is distinct from coalesce((select min(h.id) from hosts h where host_id is not null), host_id) then
+        return query select 0, false;
+        return;
+    end if;
+    if not exists (select from retention r where r.days is not null)
+       and not exists (select from conversations c where c.days > 0) then
+        return query select 0, false;
+        return;
+    end if;
+    perform from retention r for update; -- so that nobody sets "swept" back meanwhile
+    select * into common from retention_common(max_rows);
+    select * into own from retention_own(greatest(1, max_rows - coalesce(cardinality(common.ids), 0)));
+    ids := coalesce(common.ids, '{}') || own.ids;
+    if cardinality(ids) > 0 then
+        lock table change_lock in share update exclusive mode; -- before rows, as everybody does
+        delete from earlier_texts e where e.message_id = any (ids);
+        with gone as (delete from messages m where m.id = any (ids) returning greatest(m.id, m.changed) as change)
+        select count(*), max(g.change) into removed, last from gone g;
+    end if;
+    update retention r
+       set swept = greatest(r.swept, coalesce(common.upto, 0)), room = own.room,
+           horizon = greatest(r.horizon, coalesce(last, 0))
+     where coalesce(common.upto, 0) > r.swept or own.room <> r.room or last > r.horizon;
+    return query select coalesce(removed, 0), coalesce(common.more, false) or own.more;
+end $$;
+
 CREATE FUNCTION chatd_api.revocation_read(after bigint, max_rows integer) RETURNS TABLE(revocation bigint, user_id bigint, generation bigint, disabled boolean, revoked bigint)
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'chatd', 'pg_temp'
@@ -3149,6 +3283,8 @@ CREATE TABLE chatd.conversations (
     changed bigint,
     member_count integer DEFAULT 0 NOT NULL,
     full_history boolean DEFAULT false NOT NULL,
+    days integer,
+    CONSTRAINT conversations_days_check CHECK (((days >= 0) AND (days <= 36500))),
     CONSTRAINT conversations_kind_check CHECK ((((kind = 'direct'::text) AND (name IS NULL)) OR ((kind = 'group'::text) AND ((char_length(name) >= 1) AND (char_length(name) <= 64)) AND ((name COLLATE "C") !~ '[\u0001-\u001F\u007F-\u009F\u2028-\u202E\u2066-\u2069]|^ | $'::text))))
 );
 
@@ -3212,6 +3348,16 @@ CREATE TABLE chatd.removed_users (
     id bigint NOT NULL,
     revocation bigint NOT NULL,
     generation bigint NOT NULL
+);
+
+CREATE TABLE chatd.retention (
+    one boolean DEFAULT true NOT NULL,
+    days integer,
+    swept bigint DEFAULT 0 NOT NULL,
+    room bigint DEFAULT 0 NOT NULL,
+    horizon bigint DEFAULT 0 NOT NULL,
+    CONSTRAINT retention_days_check CHECK (((days >= 1) AND (days <= 36500))),
+    CONSTRAINT retention_one_check CHECK (one)
 );
 
 CREATE SEQUENCE chatd.revocation_seq
@@ -3305,6 +3451,9 @@ ALTER TABLE ONLY chatd.removed_users
 ALTER TABLE ONLY chatd.removed_users
     ADD CONSTRAINT removed_users_revocation_key UNIQUE (revocation);
 
+ALTER TABLE ONLY chatd.retention
+    ADD CONSTRAINT retention_pkey PRIMARY KEY (one);
+
 ALTER TABLE ONLY chatd.schema_version
     ADD CONSTRAINT schema_version_pkey PRIMARY KEY (number);
 
@@ -3320,6 +3469,8 @@ ALTER TABLE ONLY chatd.users
 CREATE INDEX blocks_blocked ON chatd.blocks USING btree (blocked_id, user_id);
 
 CREATE UNIQUE INDEX blocks_told ON chatd.blocks USING btree (change) WHERE told;
+
+CREATE INDEX conversations_days ON chatd.conversations USING btree (id) WHERE (days > 0);
 
 CREATE INDEX earlier_texts_message ON chatd.earlier_texts USING btree (message_id, replaced_at);
 
@@ -3424,6 +3575,8 @@ CREATE TRIGGER reactions_came AFTER INSERT ON chatd.reactions REFERENCING NEW TA
 CREATE TRIGGER reactions_gone AFTER DELETE ON chatd.reactions REFERENCING OLD TABLE AS touched FOR EACH STATEMENT EXECUTE FUNCTION chatd.reactions_changed();
 
 CREATE TRIGGER reactions_lock BEFORE INSERT OR DELETE ON chatd.reactions FOR EACH STATEMENT EXECUTE FUNCTION chatd.change_lock();
+
+CREATE TRIGGER retention_shared AFTER UPDATE OF days ON chatd.conversations FOR EACH ROW WHEN (((old.days IS NOT NULL) AND (new.days IS NULL))) EXECUTE FUNCTION chatd.retention_shared();
 
 CREATE TRIGGER sessions_deleted AFTER DELETE ON chatd.sessions REFERENCING OLD TABLE AS deleted FOR EACH STATEMENT EXECUTE FUNCTION chatd.sessions_deleted();
 

@@ -551,7 +551,7 @@ for item in re.findall(r"^\.It Ic (.*)$", page, re.M):
 for command in commands:
     words = []
     for word in command.split():
-        if not re.fullmatch("[a-z]+", word) or len(words) == (2 if words and words[0] in ("user", "room", "kick") else 1):
+        if not re.fullmatch("[a-z]+", word) or len(words) == (2 if words and words[0] in ("user", "room", "kick", "retention") else 1):
             break
         words.append(word)
     head = " ".join(words)

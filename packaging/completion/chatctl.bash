@@ -13,7 +13,7 @@ _chatctl() {
     COMPREPLY=()
     for ((at = 1; at < COMP_CWORD; at++)); do
         case ${COMP_WORDS[at]} in
-        -f | -o | --owner | --email | --after | --limit | --sql) ((++at)) ;;
+        -f | -o | --owner | --email | --after | --limit | --room | --sql) ((++at)) ;;
         -* | =) ;;
         *) words+=("${COMP_WORDS[at]}") ;;
         esac
@@ -29,7 +29,7 @@ _chatctl() {
         mapfile -t COMPREPLY < <(compgen -S = -W "$(chatd -k 2>/dev/null | cut -f 1)" -- "$word")
         return
         ;;
-    --owner | --email | --after | --limit) return ;;
+    --owner | --email | --after | --limit | --room) return ;;
     esac
     if [[ $word == -* ]]; then
         mapfile -t COMPREPLY < <(compgen -W "$("$1" --help 2>/dev/null | grep -oE -- '--[a-z][a-z-]+' | sort -u) -f -j -o -V --json --help --version" -- "$word")

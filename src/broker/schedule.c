@@ -15,6 +15,7 @@
 #include "position.h"
 #include "receipts.h"
 #include "resume.h"
+#include "retention.h"
 #include "revocations.h"
 #include "rows.h"
 #include "sends.h"
@@ -49,6 +50,7 @@ static const struct part {
     {NULL, NULL, NULL, status_free},
     {NULL, typing_link_lost, NULL, NULL},
     {NULL, receipts_link_lost, NULL, receipts_free},
+    {retention_link_up, retention_link_lost, NULL, NULL},
 };
 enum { PARTS = sizeof(parts) / sizeof(parts[0]) };
 

@@ -28,6 +28,7 @@ struct ctl {
     const char *file;  /* the configuration; "": none was found */
     const char *sql;   /* folder of the migrations; "": to be looked for */
     const char *owner; /* role to administer the database as; "": libpq's default */
+    const char *room;  /* "": none was named */
     const char *email;
     int64_t after; /* list what comes behind this id */
     int64_t limit; /* rows of a list, at most */

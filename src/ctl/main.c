@@ -17,16 +17,24 @@
 #include "version.h"
 
 /* The long options that have no letter of their own. */
-enum { AFTER = 1, CONVERSATIONS, EMAIL, LIMIT, NEW_SECRETS, OWNER, SQL };
+enum { AFTER = 1, CONVERSATIONS, EMAIL, LIMIT, NEW_SECRETS, OWNER, ROOM, SQL };
 
 static const struct option options[] = {
-    {"after", required_argument, NULL, AFTER}, {"conversations", no_argument, NULL, CONVERSATIONS},
-    {"dry-run", no_argument, NULL, 'n'},       {"email", required_argument, NULL, EMAIL},
-    {"help", no_argument, NULL, 'h'},          {"json", no_argument, NULL, 'j'},
-    {"limit", required_argument, NULL, LIMIT}, {"new-secrets", no_argument, NULL, NEW_SECRETS},
-    {"owner", required_argument, NULL, OWNER}, {"sql", required_argument, NULL, SQL},
-    {"version", no_argument, NULL, 'V'},       {"watch", no_argument, NULL, 'w'},
-    {"yes", no_argument, NULL, 'y'},           {0},
+    {"after", required_argument, NULL, AFTER},
+    {"conversations", no_argument, NULL, CONVERSATIONS},
+    {"dry-run", no_argument, NULL, 'n'},
+    {"email", required_argument, NULL, EMAIL},
+    {"help", no_argument, NULL, 'h'},
+    {"json", no_argument, NULL, 'j'},
+    {"limit", required_argument, NULL, LIMIT},
+    {"new-secrets", no_argument, NULL, NEW_SECRETS},
+    {"owner", required_argument, NULL, OWNER},
+    {"room", required_argument, NULL, ROOM},
+    {"sql", required_argument, NULL, SQL},
+    {"version", no_argument, NULL, 'V'},
+    {"watch", no_argument, NULL, 'w'},
+    {"yes", no_argument, NULL, 'y'},
+    {0},
 };
 
 /* Options that only some commands take, as a set. */
@@ -39,6 +47,7 @@ enum takes {
     T_SQL = 1 << 5,
     T_WATCH = 1 << 6,
     T_YES = 1 << 7,
+    T_ROOM = 1 << 8,
 };
 
 static const struct command {
@@ -90,6 +99,20 @@ static const struct command {
      "list conversations"},
     {{"room", "show"}, 1, 1, 0, rooms_show, "id", "show a conversation"},
     {{"room", "delete"}, 1, 1, T_YES, rooms_delete, "[-y] id", "delete a conversation"},
+    {{"retention", "show"},
+     0,
+     0,
+     T_PAGE,
+     retention_show,
+     "[--after id] [--limit n]",
+     "show how long messages are kept"},
+    {{"retention", "set"},
+     1,
+     1,
+     T_DRY_RUN | T_ROOM,
+     retention_set,
+     "[-n] [--room id] days",
+     "keep messages for so long"},
 };
 enum { COMMANDS = sizeof(commands) / sizeof(commands[0]) };
 
@@ -174,6 +197,7 @@ static void take(int c)
         {'n', T_DRY_RUN, &ctl.dry_run, NULL, NULL, NULL},
         {EMAIL, T_EMAIL, NULL, &ctl.email, NULL, NULL},
         {NEW_SECRETS, T_NEW_SECRETS, &ctl.new_secrets, NULL, NULL, NULL},
+        {ROOM, T_ROOM, NULL, &ctl.room, NULL, NULL},
         {SQL, T_SQL, NULL, &ctl.sql, NULL, NULL},
         {'w', T_WATCH, &ctl.watch, NULL, NULL, NULL},
         {'y', T_YES, &ctl.yes, NULL, NULL, NULL},
@@ -248,7 +272,7 @@ int main(int argc, char **argv)
     process_begin();
     setlocale(LC_CTYPE, "C.UTF-8");
     log_init(STDERR_FILENO, log_kind(STDERR_FILENO), LOG_L_ERROR);
-    ctl = (struct ctl){.file = "", .sql = "", .owner = "", .email = "", .limit = 1000};
+    ctl = (struct ctl){.file = "", .sql = "", .owner = "", .email = "", .room = "", .limit = 1000};
     parse(argc, argv, false);
     const struct command *c = find(argv + optind, argc - optind);
     char **words = argv + optind + (c->words[1] ? 2 : 1);

@@ -6,7 +6,7 @@
 #include "migrations.h"
 #include "owner.h"
 
-/* "0001_users.sql applied", "role chatd created", "up to date at 0027_reactions.sql". */
+/* "0001_users.sql applied", "role chatd created", "up to date at 0028_retention.sql". */
 static void take(char *line)
 {
     char *name = line, *rest;

@@ -85,8 +85,10 @@ def lists(bench):
             for unread in "nothing", "all":
                 for run, name, s in bench.alternating(systems):
                     me, _, _, token = read_users(users[name])[0]
-                    upto = f"(select max(id) from {s.schema}messages)" if unread == "nothing" else "0"
-                    s.sql(f"update {s.schema}members set read_upto = {upto} where user_id = {me}")
+                    last = f"(select max(id) from {s.schema}messages m where m.conversation_id = s.conversation_id)"
+                    arrived = f", delivered_upto = {last}" if name == "chatd" else ""
+                    s.sql(f"update {s.schema}members s set read_upto = {last if unread == 'nothing' else 0}{arrived}"
+                          f" where user_id = {me}")
                     each = size // 10 // z["listed"]  # and one more, or less, by where that began
                     check_list(s, token, *((0, 0) if unread == "nothing" else (min(100, each), each + 2)))
                     one = s.load("http", 1, z["seconds"], "keepalive", "/conversations", users=users[name])

@@ -44,3 +44,32 @@ def mark(client, type_, conversation, message, id_=None):
 def receipt(conversation, who, read_upto, delivered_upto):
     return {"type": "receipt", "data": {"conversation_id": conversation, "user_id": who.id, "read_upto": read_upto,
                                         "delivered_upto": delivered_upto}}
+
+
+# --- retention ---
+
+def ctl_run(*words):
+    """chatctl retention, as the owner of the database."""
+    return subprocess.run([f"{os.environ['BUILD']}/chatctl", "-o", f"db_name={os.environ['DB']}", "retention", *words],
+                          capture_output=True, text=True)
+
+
+def ctl(*words):
+    done = ctl_run(*words)
+    assert done.returncode == 0, done
+    return done.stdout.strip()
+
+
+def keep(days, room=None):
+    return ctl("set", *(["--room", str(room)] if room else []), str(days))
+
+
+def age(which, days):
+    """These messages were sent so long ago."""
+    sql(f"update messages set created_at = created_at - interval '{days} days' where {which}")
+
+
+def fill(sender, receiver, count, days):
+    """So many messages that were sent so long ago."""
+    sql(f"insert into messages (sender_id, receiver_id, content, created_at) select {sender.id}, {receiver.id}, 'old ' || n,"
+        f" now() - interval '{days} days' from generate_series(1, {count}) n")

@@ -59,7 +59,7 @@ static bool is_bulk(enum statement s)
         [STATEMENT_RECEIPT_PUT] = true,       [STATEMENT_DIRECT_MAKE] = true,
         [STATEMENT_GROUP_MAKE] = true,        [STATEMENT_GROUP_CHANGE] = true,
         [STATEMENT_MEMBER_ADD] = true,        [STATEMENT_MEMBER_CHANGE] = true,
-        [STATEMENT_MEMBER_REMOVE] = true,
+        [STATEMENT_MEMBER_REMOVE] = true,     [STATEMENT_RETENTION_STEP] = true,
     };
     return bulk_ones[s];
 }

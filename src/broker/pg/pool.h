@@ -4,9 +4,9 @@
  *
  * Accounts, and the addresses of strangers, take turns, weighted by the time that the database has
  * spent on each. What keeps people in (logins, tokens, catching up) goes before lists, histories,
- * what is shown of an account or changed there, who is typing and who has read what, and these
- * never have the last connection. What a peer that has gone asked for is not run, unless it changes
- * an account that is there.
+ * what is shown of an account or changed there, who is typing, who has read what, and retention;
+ * these never have the last connection. What a peer that has gone asked for is not run, unless it
+ * changes an account that is there.
  */
 #ifndef POOL_H
 #define POOL_H

@@ -7,7 +7,7 @@
 #include "trouble.h"
 
 /* The number of the last migration that this program was written for. */
-enum { SCHEMA_VERSION = 27 };
+enum { SCHEMA_VERSION = 28 };
 
 static bool encoding_fits(const PGconn *pg)
 {

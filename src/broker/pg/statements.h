@@ -91,6 +91,7 @@
       " $5::text)")                                                                                \
     S(MEMBER_REMOVE, DB_POOL,                                                                      \
       "select * from chatd_api.member_remove($1::bigint, $2::bigint, $3::bigint)")                 \
+    S(RETENTION_STEP, DB_POOL, "select * from chatd_api.retention_step($1::bigint, $2::int)")      \
     S(CONVERSATION_LIST, DB_POOL,                                                                  \
       "select chatd_api.conversation_list($1::bigint, $2::text, $3::bigint, $4::int)")             \
     S(CONVERSATION_LIST_CAREFUL, DB_POOL,                                                          \

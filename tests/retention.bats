@@ -1,0 +1,200 @@
+#!/usr/bin/env bats
+# Retention: what is too old goes, a few at a time and by one host; what is left is whole, and nobody is
+# told that nothing was missed when something was.
+
+load lib/server
+
+setup_file() {
+    server_setup_file
+    server_start main -o presence=off -o retention_interval=50ms
+    server_start two -o presence=off -o retention_interval=50ms
+}
+
+teardown_file() {
+    server_teardown_file
+}
+
+# The next test begins without messages: newer ones would go before its old ones.
+teardown() {
+    psql -qX -c "update chatd.conversations set days = null where days is not null" \
+        -c "update chatd.retention set days = null, swept = 0, horizon = 0" -c "delete from chatd.messages"
+}
+
+@test "what is too old goes, at rest or not, and what comes meanwhile is delivered" {
+    py - <<'PY'
+from chats import *
+alice, bob = user(), user()
+a, b = connect(alice.token), connect(bob.token, "two")
+a.message(bob.id, "first", "m-1")
+b.until("message")
+age(f"sender_id = {alice.id}", 100)
+fill(alice, bob, 500, 100)
+a.message(bob.id, "last", "m-2")
+while b.until("message")["content"] != "last":
+    pass # psql's are delivered as well
+assert keep(90) == "retention all: kept 90 days"
+eventually(lambda: sql(f"select string_agg(content, ' ') from messages where sender_id = {alice.id}") == "last")
+for n in range(5):
+    a.message(bob.id, f"live {n}", f"l-{n}")
+assert [b.expect("message")["content"] for n in range(5)] == [f"live {n}" for n in range(5)]
+[talk] = listed(bob)
+assert talk["last_message"]["content"] == "live 4" and talk["unread"] == 6, talk
+assert [m["content"] for m in history(bob, talk["id"])] == ["last"] + [f"live {n}" for n in range(5)]
+PY
+}
+
+@test "whatever hangs on a message goes with it: reactions, earlier texts; an answer to it stays" {
+    py - <<'PY'
+from reactions import *
+alice, bob = user(), user()
+talk = know(alice, bob)
+old = write(alice, bob, "old")
+answered = answer(bob, talk, "new", old)[1]["message_id"]
+assert put(bob, talk, old, "👍")[0] == 204
+sql(f"insert into earlier_texts (message_id, content) values ({old}, 'older')")
+age(f"id <= {old}", 31)
+keep(30)
+eventually(lambda: sql(f"select count(*) from messages where id = {old}") == "0")
+assert sql(f"select count(*) from reactions where message_id = {old}") == "0"
+assert sql(f"select count(*) from earlier_texts where message_id = {old}") == "0"
+assert one(alice, talk, answered)["reply_to"] == old
+PY
+}
+
+@test "a cursor from before what was removed gets \"recovered\":false, and a later one what was missed" {
+    py - <<'PY'
+from chats import *
+alice, bob, carol = user(), user(), user()
+a, c = connect(alice.token), connect(carol.token)
+a.message(carol.id, "to carol")
+before = c.until("message")["data"]["cursor"]
+c.close()
+number = write(alice, bob, "of another conversation")
+b = connect(bob.token)
+a.message(bob.id, "seen")
+after = b.until("message")["data"]["cursor"]
+b.close()
+a.message(bob.id, "missed")
+a.message(bob.id, "stored", "stored")
+a.until("ack")
+# Carol's own message stays, and so does the cursor's; but what came between may have been for anybody.
+age(f"id = {number}", 3)
+keep(2, room=sql(f"select conversation_id from messages where id = {number}"))
+eventually(lambda: sql(f"select count(*) from messages where id = {number}") == "0")
+for name in ("main", "two"):
+    c = connect(carol.token, name, path=f"/ws?cursor={before}")
+    assert c.expect("resumed")["data"]["recovered"] is False
+    c.send({"type": "resume", "id": "r", "data": {"cursor": before}})
+    assert c.until("resumed")["data"]["recovered"] is False
+    b = connect(bob.token, name, path=f"/ws?cursor={after}")
+    assert [b.expect("message")["content"] for _ in range(2)] == ["missed", "stored"]
+    assert b.expect("resumed")["data"]["recovered"] is True
+PY
+}
+
+@test "a conversation may keep for less time than the others, for more, or for ever, and as the others again" {
+    py - <<'PY'
+from chats import *
+alice = user()
+def talk(days):
+    other = user()
+    fill(alice, other, 3, days)
+    return sql(f"select conversation_id from contacts where user_id = {alice.id} and contact_id = {other.id}")
+def left(room):
+    return int(sql(f"select count(*) from messages where conversation_id = {room}"))
+ever, more, common, less = talk(1000), talk(100), talk(100), talk(10)
+keep(7, room=less), keep(365, room=more), keep("forever", room=ever)
+keep(90)
+eventually(lambda: (left(less), left(common)) == (0, 0))
+assert (left(more), left(ever)) == (3, 3)
+shown = json.loads(ctl("show", "-j"))
+assert shown[0] == {"room": None, "name": None, "days": 90, "over": 0}, shown
+assert [(r["room"], r["days"], r["over"]) for r in shown[1:]] == [(int(ever), 0, 0), (int(more), 365, 0), (int(less), 7, 0)], shown
+assert ctl("set", "-n", "--room", ever, "default") == "messages 3: would be removed"
+assert ctl("set", "-n", "--room", ever, "999") == "messages 3: would be removed"
+assert ctl("set", "-n", "--room", ever, "1001") == ctl("set", "-n", "--room", ever, "forever") == "messages 0: would be removed"
+assert left(ever) == 3
+# Looked at long ago, and passed over.
+eventually(lambda: int(sql("select swept from retention")) >= int(sql(f"select max(id) from messages where conversation_id = {ever}")))
+assert keep("default", room=ever) == f"room {ever}: kept as all are"
+eventually(lambda: left(ever) == 0)
+assert left(more) == 3
+PY
+}
+
+@test "by the order of messages: one with a later time of its own holds nothing up for ever, one from the future stays" {
+    py - <<'PY'
+from chats import *
+alice, bob = user(), user()
+fill(alice, bob, 1, -1000)
+fill(alice, bob, 300, 40)
+keep(30)
+eventually(lambda: sql(f"select count(*) from messages where sender_id = {alice.id}") == "1")
+PY
+}
+
+@test "only the first host removes, at most 200 at a time; when it is gone, the next one does" {
+    server_start third -o presence=off -o retention_interval=1d
+    server_stop main
+    server_stop two
+    server_start fourth -o presence=off -o retention_interval=1d
+    py - <<'PY'
+from chats import *
+eventually(lambda: sql("select count(*) from hosts") == "2")
+first, second = sql("select string_agg(id::text, ',' order by id) from hosts").split(",")
+alice, bob = user(instance="third"), user(instance="third")
+fill(alice, bob, 250, 40)
+keep(30)
+def step(host):
+    return sql(f"select removed || ' ' || some_left from chatd_api.retention_step({host}, 200)")
+assert step(second) == "0 false"
+assert step(first) == "200 true"
+assert step(first) == "50 false"
+assert step(first) == "0 false"
+PY
+    server_stop third
+    server_start two -o presence=off -o retention_interval=50ms
+    py - <<'PY'
+from chats import *
+alice, bob = user(instance="two"), user(instance="two")
+fill(alice, bob, 1, 40)
+keep(30)
+# The fourth host is the first of those that are left, and looks once a day.
+assert sql("select removed from chatd_api.retention_step((select min(id) from hosts), 200)") == "1"
+fill(alice, bob, 1, 40)
+PY
+    server_stop fourth
+    py - <<'PY'
+from chats import *
+eventually(lambda: sql("select count(*) from messages where created_at < now() - interval '30 days'") == "0")
+PY
+    server_start main -o presence=off -o retention_interval=50ms
+}
+
+@test "chatctl retention: what cannot be, and that a dry run changes nothing" {
+    py - <<'PY'
+from chats import *
+for words, status, text in (
+        (["set", "0"], 2, 'chatctl: "0" is no time to keep messages: 1 to 36500 days, "forever"; "default" needs --room'),
+        (["set", "36501"], 2, None), (["set", "-5"], 2, None), (["set", "default"], 2, None), (["set", "x"], 2, None),
+        (["set", "--room", "x", "3"], 2, 'chatctl: --room: "x" is no id of a conversation; chatctl room list shows them'),
+        (["set", "--room", "123456789", "3"], 4, "chatctl: there is no conversation 123456789"),
+        (["set", "-n", "--room", "123456789", "3"], 4, "chatctl: there is no conversation 123456789"),
+        (["set"], 2, None), (["show", "x"], 2, None), (["show", "--room", "1"], 2, None)):
+    done = ctl_run(*words)
+    assert done.returncode == status and (text is None or done.stderr.strip() == text), (words, done)
+assert ctl("set", "-n", "-j", "20") == '[{"what":"messages","name":"0","done":"would be removed"}]'
+assert sql("select days is null from retention") == "t"
+alice, bob = user(), user()
+fill(alice, bob, 2, 40)
+keep("forever")
+rooms = sql("select string_agg(id::text, ',') from (select id from conversations order by id limit 2) c").split(",")
+for room in rooms:
+    keep("forever", room=room)
+done = ctl_run("show", "--limit", "1")
+assert done.stderr.strip() == f"chatctl: there may be more: --after {rooms[0]}", done
+assert [line.split()[0] for line in done.stdout.splitlines()[1:]] == ["-", rooms[0]], done
+done = ctl_run("show", "-j", "--after", rooms[0])
+assert [r["room"] for r in json.loads(done.stdout)] == [int(rooms[1])], done
+PY
+}
