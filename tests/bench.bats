@@ -384,10 +384,10 @@ PY
 
 @test "a whole run, small, against chatd alone: records, a table, and nothing left" {
     # A history of more than a chunk: the second is filled in another way.
-    run bench --set 'history=[200,10200]' --set resumes=5 same pairs groups idle lists history storm
+    run bench --set 'history=[200,10200]' --set resumes=5 same pairs groups idle lists history retention storm
     echo "$output"
     [[ $status == 0 ]]
-    jq -se 'map(.mode) | unique == ["groups", "history", "idle", "lists", "pairs", "storm"]' "$T/results/results.jsonl"
+    jq -se 'map(.mode) | unique == ["groups", "history", "idle", "lists", "pairs", "retention", "storm"]' "$T/results/results.jsonl"
     jq -se 'map(select(.mode == "pairs")) | length == 3 and all(.sent > 0 and .sent == .received)' \
         "$T/results/results.jsonl"
     grep -q '^| pairs P=1 W=1, median latency | .* ms |' "$T/results/table.md"

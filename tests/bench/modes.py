@@ -29,6 +29,7 @@ FULL = {
     "connections": 16, "logins": 16, "cost": 10,
     "storm": [5000],
     "history": [10_000, 10_000_000], "resumes": 200, "chunk": 100_000,
+    "thinned": [10_000_000], "live_pairs": 10,
     "crowd_of_users": 100_000, "floods": [(200, 64, 10), (100, 64, 4000)], "listers": 24,
     "resumers": 60, "missed": 2000, "registrars": 80, "slow_readers": 30,
 }
@@ -43,6 +44,7 @@ QUICK = FULL | {
     "connections": 4, "logins": 4, "cost": 6,
     "storm": [50],
     "history": [2_000, 20_000], "resumes": 20, "chunk": 10_000,
+    "thinned": [3_000], "live_pairs": 2,
     "crowd_of_users": 100, "floods": [(4, 4, 10)], "listers": 2,
     "resumers": 2, "missed": 100, "registrars": 2, "slow_readers": 2,
 }
@@ -388,6 +390,44 @@ def history(bench):
             bench.record("history", {"messages": size}, "chatd", run, measure())
 
 
+def retention(bench):
+    """Pairs, before and while what is too old is removed; chatd only, compared with itself."""
+    z = bench.sizes
+    for size in z["thinned"]:
+        with bench.started(only=["chatd"], retention_interval="100ms") as systems:
+            for server in systems.values():
+                thin(bench, server, size, server.register(2 * z["live_pairs"]))
+
+
+def thin(bench, server, size, users):
+    z = bench.sizes
+    (a, *_), (b, *_) = read_users(server.register(2, "old"))
+    server.sql(f"""
+        insert into chatd.messages (sender_id, receiver_id, content, created_at) values ({a}, {b}, 'first', now() - interval '40 days');
+        set session_replication_role = replica;
+        insert into chatd.messages (conversation_id, sender_id, receiver_id, client_id, content, created_at)
+        select c.conversation_id, {a}, {b}, n, 'This is old, and nobody needs it any more', now() - interval '40 days'
+          from generate_series(2, {size}) n, chatd.contacts c where c.user_id = {a} and c.contact_id = {b};
+        analyze chatd.messages""")
+    last = int(server.sql("select max(id) from chatd.messages"))
+
+    def live(during, **more):
+        figures = server.load("pairs", z["live_pairs"], 1, z["warm"], z["seconds"], users=users)
+        bench.record("retention", {"messages": size, "during": during}, server.name, 0, figures | more)
+
+    def left():
+        return last - int(server.sql("select swept from chatd.retention"))
+
+    live(False)
+    began = time.monotonic()
+    server.sql("update chatd.retention set days = 30")
+    before = left()
+    live(True)
+    eventually(lambda: left() <= 0, z["mode_seconds"])
+    bench.record("retention", {"messages": size, "during": None}, server.name, 0,
+                 {"removed_per_second": before / (time.monotonic() - began)})
+
+
 def fair(bench):
     """What a pair of users notices, and somebody who logs in, while one account or one stranger takes all
     that it gets; and what that costs the server. chatd only, compared with a quiet server."""
@@ -464,7 +504,7 @@ def attacking(server, attack, users):
 
 MODES = {"same": same.same, "pairs": pairs, "groups": conversations.groups, "idle": idle, "crowd": crowd,
          "http": http_requests, "lists": conversations.lists, "login": login, "storm": storm,
-         "history": history, "fair": fair}
+         "history": history, "retention": retention, "fair": fair}
 
 
 def missing(modes, systems):

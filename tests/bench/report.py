@@ -214,6 +214,18 @@ def history_rows(records):
                   "rows_read", case, against=None, most=200)
 
 
+def retention_rows(records):
+    found = cases(records, "retention")
+    for case in (c for c in found if c["during"]):
+        quiet = {**case, "during": False}
+        name = f"a pair while {case['messages']:,} messages are removed"
+        for label, figure, most in (("median", "receipt_p50_ms", None), ("p99", "receipt_p99_ms", None),
+                                    ("longest", "receipt_max_ms", 100)):
+            yield Within("retention", f"{name}, {label}", "ms", figure, case, other_case=quiet, name="before", most=most,
+                         own=most is not None)
+        yield Row("retention", "removed", "/s", "removed_per_second", {**case, "during": None}, against=None)
+
+
 def fair_rows(records):
     found = cases(records, "fair")
     for case in found:
@@ -229,7 +241,8 @@ def fair_rows(records):
         yield Row("fair", f"{attack}: log", "kB/s", "log_kb_s", case, against=None, most=20)
 
 
-ROWS = [pairs_rows, groups_rows, idle_rows, crowd_rows, http_rows, lists_rows, login_rows, storm_rows, history_rows, fair_rows]
+ROWS = [pairs_rows, groups_rows, idle_rows, crowd_rows, http_rows, lists_rows, login_rows, storm_rows, history_rows, retention_rows,
+        fair_rows]
 HEAD = ["", "chatd", "against", "its figure", "ratio (min–max)", "target", "met"]
 
 

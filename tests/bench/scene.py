@@ -272,7 +272,7 @@ class Chatd(System):
             "run_dir": f"{self.scene.folder}/{self.id}.run", "drain_time": 0, "bcrypt_cost": s["cost"],
             "max_clients": s["sessions"] + 200, "max_clients_per_address": 0,
             "max_connections_per_user": 0, "ping_interval": s["ping"],
-            "register_rate": 0, "user": "daemon", "session_user": "nobody"}
+            "retention_interval": s.get("retention_interval", "1m"), "register_rate": 0, "user": "daemon", "session_user": "nobody"}
 
     def run(self, ready):
         options = [word for key, value in self.options().items() for word in ("-o", f"{key}={value}")]
