@@ -50,7 +50,7 @@ SEES_ctl     := lib conf ipc auth ctl
 # src/chatd.c puts the master and its sessions together into one executable.
 SEES_.       := lib conf master session
 
-.PHONY: all run check check-deb check-faults faults fuzz fuzzers analyze analysis bench clean install uninstall deb unit
+.PHONY: all run check check-web check-deb check-faults faults fuzz fuzzers analyze analysis bench clean install uninstall deb unit
 all: $(PROGRAMS)
 
 # V=1 shows the commands.
@@ -224,6 +224,12 @@ run:
 check:
 	@tests/tools/install check
 	@MAKE="$(MAKE)" exec tests/tools/check
+
+# The library for pages, in Node.js; see CONTRIBUTING.md.
+check-web:
+	@tests/tools/install web
+	@tests/tools/web
+	@MAKE="$(MAKE)" ONLY=plain FILES="$(wildcard tests/web/*.bats)" exec tests/tools/check
 
 # What an hour's use would not show; see CONTRIBUTING.md.
 SEEDS        ?= 1 2 3 4 5 6

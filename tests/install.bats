@@ -55,6 +55,7 @@ listing() {
         sed -n 's/^PROGRAMS := //p' "$ROOT/Makefile" | grep -o 'chat[a-z-]*' | sed 's|^|sbin/|'
         for file in "$ROOT"/man/*; do echo "share/man/man${file##*.}/${file##*/}"; done
         for file in "$ROOT"/sql/[0-9]* "$ROOT"/sql/migrate; do echo "share/chatd/sql/${file##*/}"; done
+        printf 'share/chatd/%s\n' chatd.js chatd.d.ts
         for file in "$ROOT"/packaging/systemd/*; do echo "lib/systemd/system/${file##*/}"; done
         for file in "$ROOT"/packaging/examples/*; do echo "share/doc/chatd/examples/${file##*/}"; done
         for file in "$ROOT"/packaging/completion/*; do

@@ -149,14 +149,14 @@ PY
     if command -v clang-format >/dev/null; then
         find "$ROOT/src" "$ROOT/tests/unit" -name '*.[ch]' -exec clang-format --dry-run -Werror {} +
     fi
-    run grep -rnIE '[[:blank:]]$' "$ROOT"/{src,sql,tests,man,packaging,Makefile,chatd.conf} --include='*' --exclude-dir={__pycache__,corpus,regressions}
+    run grep -rnIE '[[:blank:]]$' "$ROOT"/{src,web,sql,tests,man,packaging,Makefile,chatd.conf} --include='*' --exclude-dir={__pycache__,corpus,regressions}
     echo "$output"
     [[ $status == 1 ]]
 }
 
 @test "nothing is left to do: no marks for later in the tree" {
     # In two parts, lest this line finds itself.
-    run grep -rnIwE 'TO''DO|FIX''ME|X''XX' "$ROOT"/{src,sql,tests,man,packaging,Makefile,chatd.conf,.ci}
+    run grep -rnIwE 'TO''DO|FIX''ME|X''XX' "$ROOT"/{src,web,sql,tests,man,packaging,Makefile,chatd.conf,.ci}
     echo "$output"
     [[ $status == 1 ]]
 }

@@ -6,7 +6,7 @@
 # Each file has a database of its own in the cluster that tests/tools/check started, or, when the
 # file is run alone, in a cluster that lives as long as the file. BUILD says which executables.
 
-ROOT=$(cd -- "$BATS_TEST_DIRNAME/.." && pwd)
+ROOT=$(cd -- "$(dirname -- "${BASH_SOURCE[0]}")/../.." && pwd)
 PATH="$ROOT/tests/lib:$PATH"
 export PYTHONPATH="$ROOT/tests/lib" PYTHONDONTWRITEBYTECODE=1
 
