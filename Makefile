@@ -27,6 +27,10 @@ OBJECTS := $(SOURCES:src/%.c=$(BUILD)/%.o)
 UNITS   := $(patsubst tests/unit/%.c,$(BUILD)/unit/%,$(wildcard tests/unit/test_*.c))
 objects  = $(foreach d,$(1),$(patsubst src/%.c,$(BUILD)/%.o,$(wildcard src/$(d)/*.c)))
 
+# The page at /: its modules, each after those that it imports, and what becomes of it.
+MODULES  := chatd.js $(addprefix page/,dom.js store.js list.js thread.js dialogs.js main.js)
+PAGE     := $(BUILD)/web/page_data.o
+
 PROGRAMS := $(addprefix $(BUILD)/,chatd chatd-broker chatd-auth chatd-signer chatctl)
 
 # What a folder may include is what stands here: the layers hold by construction.
@@ -59,7 +63,7 @@ Q := @
 say = @printf '  %-5s %s\n' $(1) $(2)
 endif
 
-$(BUILD)/chatd: $(BUILD)/chatd.o $(call objects,lib conf ipc wire tls master session)
+$(BUILD)/chatd: $(BUILD)/chatd.o $(call objects,lib conf ipc wire tls master session) $(PAGE)
 	$(call say,LINK,$@)
 	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) $(LINK) -o $@ $^ -ljson-c -lssl -lcrypto -lz
 
@@ -86,6 +90,18 @@ $(BUILD)/%.o: src/%.c Makefile
 	@mkdir -p $(@D)
 	$(call say,CC,$<)
 	$(Q)$(CC) $(CFLAGS) $(CPPFLAGS) $(call includes,$*.c) -MMD -MP -c -o $@ $<
+
+$(BUILD)/web/index.html: web/bundle web/index.html web/style.css $(addprefix web/,$(MODULES)) Makefile
+	@mkdir -p $(@D)
+	$(call say,PAGE,$@)
+	$(Q)web/bundle $(MODULES) >$@.new && mv $@.new $@
+
+$(BUILD)/web/page_data.c: web/embed $(BUILD)/web/index.html
+	$(Q)web/embed $(BUILD)/web/index.html >$@.new && mv $@.new $@
+
+$(PAGE): $(BUILD)/web/page_data.c src/session/page_data.h
+	$(call say,CC,$<)
+	$(Q)$(CC) $(CFLAGS) $(CPPFLAGS) -Isrc/session -c -o $@ $<
 
 # A unit test links the object under test and what lies below it, never a whole program.
 UNIT_OBJECTS = $(call objects,lib conf ipc wire tls) $(BUILD)/master/addresses.o \
@@ -128,7 +144,7 @@ $(BUILD)/unit/probe: tests/probe/probe.c $(PROBE_OBJECTS)
 # these need. FUZZ_BUILD makes all of them; see CONTRIBUTING.md.
 FUZZERS    := $(patsubst tests/fuzz/fuzz_%.c,$(BUILD)/fuzzers/%,$(wildcard tests/fuzz/fuzz_*.c))
 FUZZ_BUILD := BUILD=$(BUILD)/fuzz CC=clang SANITIZE=fuzzer-no-link,address,undefined fuzzers
-$(BUILD)/fuzzers/chatd.a: $(filter-out %/main.o,$(call objects,lib conf ipc wire tls session $(BROKER)))
+$(BUILD)/fuzzers/chatd.a: $(filter-out %/main.o,$(call objects,lib conf ipc wire tls session $(BROKER))) $(PAGE)
 	@mkdir -p $(@D)
 	$(Q)rm -f $@ && $(AR) rcs $@ $^
 
@@ -225,7 +241,7 @@ check:
 	@tests/tools/install check
 	@MAKE="$(MAKE)" exec tests/tools/check
 
-# The library for pages, in Node.js; see CONTRIBUTING.md.
+# The library for pages in Node.js, and the page in a browser; see CONTRIBUTING.md.
 check-web:
 	@tests/tools/install web
 	@tests/tools/web

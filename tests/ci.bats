@@ -35,7 +35,7 @@ ci() {
     ci 1 '0 passed, 0 failed' 'echo "0 passed, 0 failed"'
 }
 
-@test "its own steps have all tests among them, those of the library, and the seeds that found something" {
+@test "its own steps have all tests among them, those of the page, and the seeds that found something" {
     grep -q "^ *'make --no-print-directory check'" "$ROOT/.ci/run"
     grep -q "^ *'make --no-print-directory check-web'" "$ROOT/.ci/run"
     grep -q "^ *'make --no-print-directory check-faults SEEDS=found'" "$ROOT/.ci/run"

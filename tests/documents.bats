@@ -531,6 +531,6 @@ same("statuses", {s for s in statuses if s >= "400"},
 
 routes = source("session/rest.c").split("routes[] = {")[1].split("};")[0]
 same("resources", set(re.findall(r'\{"(/[^"]*)", "(\w+)"', routes)),
-     {(re.sub(r":\w+", ":", p), m) for m, p in re.findall(r"^\.Ss ([A-Z]+) (/\S+)", page, re.M)})
+     {(re.sub(r":\w+", ":", p), m) for m, p in re.findall(r"^\.Ss ([A-Z]+) (/\S*)", page, re.M)})
 PY
 }

@@ -127,6 +127,8 @@ KEY(STRING, cors_origins, "", ANY, SESSION | RELOAD, NULL,
     "origins whose pages may use the server, by comma, or *")
 KEY(ENUM, websocket_deflate, "off", WORDS("off", "on"), SESSION | RELOAD, NULL,
     "compress WebSocket messages for clients that offer it")
+KEY(ENUM, web_client, "off", WORDS("off", "on"), SESSION | RELOAD, NULL,
+    "on: a page to try the server with, at /")
 
 /* Limits */
 KEY(DURATION, login_delay, "5s", RANGE(0, MINUTE), MASTER | BROKER, NULL,

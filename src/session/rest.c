@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+#include "page.h"
 #include "rest_accounts.h"
 #include "rest_conversations.h"
 #include "rest_lists.h"
@@ -21,6 +22,7 @@ struct route {
 };
 
 static const struct route routes[] = {
+    {"/", "GET", "GET, HEAD, OPTIONS", page_serve},
     {"/register", "POST", "POST, OPTIONS", rest_register},
     {"/login", "POST", "POST, OPTIONS", rest_login},
     {"/password", "POST", "POST, OPTIONS", rest_password},
@@ -68,12 +70,19 @@ static bool method_fits(const struct route *route, struct text method)
     return http_text_is(method, route->method) || (shown && http_text_is(method, "HEAD"));
 }
 
-/* The one with this path and method; with the path alone if there is none; or NULL. */
-static const struct route *find_route(const struct http_request *r)
+/* Without web_client there is no page. */
+static bool is_served(const struct exchange *x, const struct route *route)
 {
+    return route->serve != page_serve || x->conf->web_client == CONF_ON;
+}
+
+/* The one with this path and method; with the path alone if there is none; or NULL. */
+static const struct route *find_route(const struct exchange *x)
+{
+    const struct http_request *r = &x->request;
     const struct route *found = NULL;
     for (size_t i = 0; i < sizeof(routes) / sizeof(routes[0]); i++) {
-        if (!rest_path_fits(routes[i].path, r->path))
+        if (!rest_path_fits(routes[i].path, r->path) || !is_served(x, &routes[i]))
             continue;
         found = &routes[i];
         if (method_fits(found, r->method))
@@ -104,7 +113,7 @@ void rest_serve(struct exchange *x)
         exchange_options(x, "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS");
         return;
     }
-    const struct route *route = find_route(&x->request);
+    const struct route *route = find_route(x);
     if (!route)
         exchange_error(x, 404, "There is nothing at this path");
     else if (http_text_is(method, "OPTIONS"))
