@@ -172,10 +172,6 @@ PY
     mutated a_member_of_a_group_does_not_get_a_message
 }
 
-@test "the checker sees: a message of a group reaches somebody else" {
-    mutated a_message_of_a_group_reaches_somebody_else
-}
-
 @test "the checker sees: a message goes to another group" {
     mutated a_message_goes_to_another_group
 }
@@ -314,6 +310,158 @@ PY
 
 @test "the checker sees: the list has not the last message" {
     mutated the_list_has_not_the_last_message
+}
+
+@test "the checker sees: what is sent later reaches who has left" {
+    mutated what_is_sent_later_reaches_who_has_left
+}
+
+@test "the checker sees: what was sent before reaches who comes" {
+    mutated what_was_sent_before_reaches_who_comes
+}
+
+@test "the checker sees: who has left lacks what was sent before" {
+    mutated who_has_left_lacks_what_was_sent_before
+}
+
+@test "the checker sees: a change of a group is told to who has left" {
+    mutated a_change_of_a_group_is_told_to_who_has_left
+}
+
+@test "the checker sees: a change of a group is not told" {
+    mutated a_change_of_a_group_is_not_told
+}
+
+@test "the checker sees: another change of a group is told" {
+    mutated another_change_of_a_group_is_told
+}
+
+@test "the checker sees: a change of a group is told twice" {
+    mutated a_change_of_a_group_is_told_twice
+}
+
+@test "the checker sees: a change of a group overtakes a message" {
+    mutated a_change_of_a_group_overtakes_a_message
+}
+
+@test "the checker sees: an acknowledged member is not in the log" {
+    mutated an_acknowledged_member_is_not_in_the_log
+}
+
+@test "the checker sees: nobody asked for a role" {
+    mutated nobody_asked_for_a_role
+}
+
+@test "the checker sees: one request is carried out twice" {
+    mutated one_request_is_carried_out_twice
+}
+
+@test "the checker sees: a mere member has given a role" {
+    mutated a_mere_member_has_given_a_role
+}
+
+@test "the checker sees: a group has two owners" {
+    mutated a_group_has_two_owners
+}
+
+@test "the checker sees: a group has no owner" {
+    mutated a_group_has_no_owner
+}
+
+@test "the checker sees: somebody else inherits a group" {
+    mutated somebody_else_inherits_a_group
+}
+
+@test "the checker sees: who has left is stored as a member" {
+    mutated who_has_left_is_stored_as_a_member
+}
+
+@test "the checker sees: a group has a name that nobody gave" {
+    mutated a_group_has_a_name_that_nobody_gave
+}
+
+@test "the checker sees: an answer about a group that was not asked for" {
+    mutated an_answer_about_a_group_that_was_not_asked_for
+}
+
+@test "the checker sees: a request about a group is never answered" {
+    mutated a_request_about_a_group_is_never_answered
+}
+
+@test "the checker sees: somebody outside writes to a group" {
+    mutated somebody_outside_writes_to_a_group
+}
+
+@test "the checker sees: a mere member deletes a message" {
+    mutated a_mere_member_deletes_a_message
+}
+
+@test "the checker sees: a member may not write" {
+    mutated a_member_may_not_write
+}
+
+@test "the checker sees: an own message may not be changed" {
+    mutated an_own_message_may_not_be_changed
+}
+
+@test "the checker sees: nothing was deleted and a change is refused for that" {
+    mutated nothing_was_deleted_and_a_change_is_refused_for_that
+}
+
+@test "the checker sees: an owner may not add a member" {
+    mutated an_owner_may_not_add_a_member
+}
+
+@test "the checker sees: a refusal of what was never tried" {
+    mutated a_refusal_of_what_was_never_tried
+}
+
+@test "the checker sees: a member is denied the history" {
+    mutated a_member_is_denied_the_history
+}
+
+@test "the checker sees: the list shows another role" {
+    mutated the_list_shows_another_role
+}
+
+@test "the checker sees: the list counts a member too many" {
+    mutated the_list_counts_a_member_too_many
+}
+
+@test "the checker sees: who has left is shown as a member" {
+    mutated who_has_left_is_shown_as_a_member
+}
+
+@test "the checker sees: who has left is let in" {
+    mutated who_has_left_is_let_in
+}
+
+@test "the checker sees: a history shows what came after one left" {
+    mutated a_history_shows_what_came_after_one_left
+}
+
+@test "the checker sees: a text that was changed after one left is shown" {
+    mutated a_text_that_was_changed_after_one_left_is_shown
+}
+
+@test "the checker sees: an acknowledged reaction is not stored" {
+    mutated an_acknowledged_reaction_is_not_stored
+}
+
+@test "the checker sees: a reaction to a deleted message stays" {
+    mutated a_reaction_to_a_deleted_message_stays
+}
+
+@test "the checker sees: a reaction that nobody asked for" {
+    mutated a_reaction_that_nobody_asked_for
+}
+
+@test "the checker sees: the last reaction never comes" {
+    mutated the_last_reaction_never_comes
+}
+
+@test "the checker sees: a history says that a reaction is another's" {
+    mutated a_history_says_that_a_reaction_is_anothers
 }
 
 @test "the checker sees: shown online by get users" {

@@ -6,9 +6,10 @@
 The promise: a message that was acknowledged is stored once, reaches every device of its receiver,
 and the other devices of its sender, in order without a gap and, after resume, without a repeat; so
 does each change of it, or a later one, and what was replaced never comes to those who ask later;
-watermarks only move forward, and unread is counted right; nobody is shown online who is not; and when
-a fault is over everybody comes in again, plain and over TLS, by the host's own certificate. KINDS
-names all that can be found.
+watermarks only move forward, and unread is counted right; who is in a group, and as what, is what was
+asked for by those who might, and what is sent there reaches those who are in it then, and nobody else;
+nobody is shown online who is not; and when a fault is over everybody comes in again, plain and over
+TLS, by the host's own certificate. KINDS names all that can be found.
 """
 import sys
 from collections import Counter, defaultdict, namedtuple
@@ -16,8 +17,11 @@ from collections import Counter, defaultdict, namedtuple
 sys.dont_write_bytecode = True
 
 import conversations
+import emojis
+import membership
 import presence
 import records
+from index import Index, placed
 
 Finding = namedtuple("Finding", "kind text evidence")
 
@@ -36,6 +40,9 @@ KINDS = {
     "backward": "a watermark has gone back",
     "behind": "in the end a watermark is not the greatest that was acknowledged",
     "miscounted": "unread, as a list says it, is not what there is",
+    "membership": "who is in a group, and as what, is not what was asked for and acknowledged",
+    "admitted": "done by somebody who was not in the group, or had not the role for it",
+    "barred": "refused, though membership and role allowed it",
     "differs": "in the end a member is shown something else than what is stored",
     "ghost": "shown online for longer than the lease after the last connection was gone",
     "absent": "shown offline for longer than the lease though connected",
@@ -54,55 +61,6 @@ def check(rows):
     index = Index(rows)
     return [f for part in (check_acks, check_stored, check_delivery, check_late, check_sequences, check_conversations,
                            check_presence, check_entry, check_handshakes, check_rest) for f in part(rows, index)]
-
-
-def faults_of(rows):
-    """The faults in their order, each with the time at which it was over."""
-    over = {r["number"]: r["t"] for r in rows["run"] if r["ev"] == "fault_over"}
-    return [{**r, "over": over.get(r["number"], r["t"])} for r in rows["run"] if r["ev"] == "fault"]
-
-
-class Index:
-    def __init__(self, rows):
-        self.devices = {r["device"]: r for r in rows["run"] if r["ev"] == "device"}
-        self.of_user = defaultdict(set)
-        for name, device in self.devices.items():
-            self.of_user[device["user"]].add(name)
-        self.sent = {}
-        self.senders = defaultdict(set)
-        for r in rows["sent"]:
-            self.sent.setdefault((r["user"], r["id"]), r)
-            self.senders[r["user"], r["id"]].add(r["device"])
-        self.stored = {r["message_id"]: r for r in rows["stored"]}
-        self.members = defaultdict(set)
-        for r in rows["members"]:
-            self.members[r["conversation"]].add(r["user"])
-        self.texts = defaultdict(set)
-        for r in rows["asked"]:
-            self.texts[r["message_id"]].add(r["md5"])
-        self.faults = faults_of(rows)
-
-    def audience(self, stored):
-        """The users whom a stored message concerns."""
-        return {stored["sender"], stored["to"]} if stored["to"] else self.members[stored["conversation"]]
-
-    def devices_of(self, stored):
-        return set().union(*(self.of_user[user] for user in self.audience(stored)))
-
-    def is_text(self, number, md5):
-        """Whether the message was sent with this text, or somebody asked for it."""
-        stored = self.stored[number]
-        sent = self.sent.get((stored["sender"], stored["id"]))
-        return md5 in self.texts[number] or sent is not None and sent["md5"] == md5
-
-    def fault_at(self, t):
-        """What was on, or was the last one before."""
-        on = [f for f in self.faults if f["t"] <= t <= f["over"]]
-        on = on or [f for f in self.faults if f["t"] <= t][-1:]
-        return "; ".join(f"{f['what']} (from {f['t']} to {f['over']})" for f in on) or "none yet"
-
-    def evidence(self, row):
-        return {**row, "fault": self.fault_at(row["t"])}
 
 
 def check_acks(rows, index):
@@ -124,7 +82,7 @@ def check_acks(rows, index):
             yield Finding("changed", f"{r['message_id']} was acknowledged as {r['id']} and is stored as {row['id']}",
                           {"acked": index.evidence(r), "stored": row})
     for key, r in index.sent.items():
-        if key not in numbers:
+        if key not in numbers and key not in index.refused:
             yield Finding("unacknowledged", f"{r['id']} of user {r['user']}", index.evidence(r))
 
 
@@ -155,15 +113,17 @@ def check_delivery(rows, index):
             yield Finding("phantom", f"{r['message_id']} was received by {r['device']} and is not stored",
                           index.evidence(r))
         elif any(row[k] != r[k] for k in ("sender", "to", "conversation")) \
-                or not index.is_text(r["message_id"], r["md5"]) or r["deleted"] != (r["md5"] == records.EMPTY):
+                or not (index.is_text(r["message_id"], r["md5"])
+                        or r["deleted"] and index.is_hidden(index.devices[r["device"]]["user"], row)) \
+                or r["deleted"] != (r["md5"] == records.EMPTY):
             yield Finding("changed", f"{r['message_id']} was not received as it is stored",
                           {"stored": row, "received": index.evidence(r)})
-        elif index.devices[r["device"]]["user"] not in index.audience(row):
+        elif not index.concerns(index.devices[r["device"]]["user"], row, r["message_id"]):
             yield Finding("phantom", f"{r['message_id']} was received by {r['device']}, whom it does not concern",
                           index.evidence(r))
     for r in rows["changed"]:
         row = index.stored.get(r["message_id"])
-        if row is None or index.devices[r["device"]]["user"] not in index.audience(row):
+        if row is None or not index.concerns(index.devices[r["device"]]["user"], row, r["place"]):
             yield Finding("phantom", f"{r['device']} was told of a change of {r['message_id']}, which is not stored, "
                                      f"or does not concern it", index.evidence(r))
         elif not index.is_text(r["message_id"], r["md5"]) or r["deleted"] != (r["md5"] == records.EMPTY):
@@ -171,7 +131,7 @@ def check_delivery(rows, index):
                                      f"for", index.evidence(r))
     acked = {r["message_id"]: r for r in rows["acked"]}
     for number, row in index.stored.items():
-        due = index.devices_of(row)
+        due = index.due_devices(row, number)
         # The connection that sent it has the acknowledgement; a stream has sent nothing.
         due -= {d for d in index.senders[row["sender"], row["id"]] if index.devices[d]["resume"] != "events"}
         for device in sorted(due):
@@ -185,17 +145,8 @@ def check_delivery(rows, index):
 LATE_S = 60     # no fault lasts for longer, with what has to be made up for behind it
 
 
-def placed(rows):
-    """Frames and acknowledgements, each by its place in the order of all changes, which is the id of
-    a message. The acknowledgement of a change that had been made before tells a later place, up to which
-    everything has been sent as well."""
-    changes = [{**r, "message_id": r["place"]} for r in rows["changed"]]
-    acks = [{**r, "message_id": r["upto"], "duplicate": False} for r in rows["made"] if r["upto"]]
-    return rows["received"] + changes, rows["acked"] + acks
-
-
 def check_conversations(rows, index):
-    return (Finding(*f) for f in conversations.check(rows, index))
+    return (Finding(*f) for part in (membership, conversations, emojis) for f in part.check(rows, index))
 
 
 def check_late(rows, index):
@@ -213,8 +164,10 @@ def check_late(rows, index):
     for r in frames:
         first.setdefault((r["device"], r["message_id"]), r)
     for (device, number), r in first.items():
-        t = acked.get(number)
+        t, group = acked.get(number), index.groups.get(r["conversation"])
         if t is None or index.devices[device]["kind"] == "slow":
+            continue
+        if group and group.spell(index.devices[device]["user"], number, r["subject"]) is None:
             continue
         for conn, (begin, end) in open_[device].items():
             if conn < r["conn"] and begin is not None and begin <= t and t + LATE_S <= end:

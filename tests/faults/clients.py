@@ -12,7 +12,8 @@ over TLS or never, with back-off, and makes up for what it missed in the way of 
   slow      as query (or history, where that is not among the chosen kinds), with a small buffer, and
             now and then it reads nothing for some seconds
 
-Meanwhile it changes what it has sent (changes.py), and says how far it has read (marks.py).
+Meanwhile it changes what it has sent and reacts to what it has got (changes.py), says how far it has
+read (marks.py), and changes groups (moves.py).
 """
 import asyncio
 import contextlib
@@ -24,12 +25,19 @@ import wsclient
 from changes import Changes
 from lost import LOST, Away
 from marks import Marks
-from records import digest
+from moves import Moves
+from records import counts, digest
 
 GIVE_UP = 8.0        # an attempt to connect, or a request
 LONGEST_WAIT = 2.0   # until the next attempt, unless the host asks for more
 IN_FLIGHT = 20       # messages of a device that wait for their acknowledgement
-TO_GROUPS = 0.2      # of the messages of those who are in any
+TO_GROUPS = 0.3      # of the messages of those who are in any
+TO_OTHERS = 0.05     # of these: to a group that the user does not seem to be in
+
+# Over HTTP: what a status says of a message, and of a change of one, that is refused for good.
+MESSAGE_REFUSED = {404: "unknown_conversation"}
+CHANGE_REFUSED = {403: "not_sender", 404: "unknown_message", 409: "deleted"}
+REFUSALS = {*MESSAGE_REFUSED.values(), *CHANGE_REFUSED.values()}
 
 
 async def read_head(reader):
@@ -73,19 +81,8 @@ async def request(door, method, path, token=None, body=None, fields=()):
 
 def state_of(message):
     """What a history or a frame says of the changes of a message."""
-    return {"edited": message.get("edited_at"), "deleted": message.get("deleted", False)}
-
-
-class Group:
-    """Of some users, who stay its members."""
-    to = None
-
-    def __init__(self, number, members):
-        self.number, self.members = number, members
-        self.key = -number              # among all to whom somebody writes
-        self.names = {"conversation_id": number}
-        self.history = f"/conversations/{number}/messages"
-        self.posts = self.history, {}   # path, and what the body needs beside the content
+    return {"edited": message.get("edited_at"), "deleted": message.get("deleted", False),
+            "reactions": counts(message.get("reactions"))}
 
 
 class User:
@@ -146,8 +143,10 @@ class Device:
         self.duplicates = 0
         self.received = set()
         self.conversations = {}     # key of an addressee -> number
-        self.latest = {}            # message -> (place in the order, md5): its state, as this device has it
-        self.changes, self.marks = Changes(self), Marks(self)
+        self.latest = {}            # message -> the place in the order of its state, as this device has it
+        self.deleted = set()        # messages, as far as it knows
+        self.told = set()           # places of the changes of groups that it was told of
+        self.changes, self.marks, self.moves = Changes(self), Marks(self), Moves(self)
         self.record("run", ev="device", kind=kind, resume=self.resume, tls=tls)
 
     # --- what it writes down ---
@@ -167,7 +166,7 @@ class Device:
 
     def is_waiting(self):
         """For any answer."""
-        return bool(self.pending or self.changes.pending or self.marks.due)
+        return bool(self.pending or self.changes.pending or self.marks.due or self.moves.pending)
 
     # --- its life ---
 
@@ -230,7 +229,7 @@ class Device:
     def somebody(self):
         groups = self.scene.groups_of(self.user)
         if groups and self.rng.random() < TO_GROUPS:
-            return self.rng.choice(groups)
+            return self.rng.choice(groups if self.rng.random() >= TO_OTHERS else self.scene.groups)
         return self.rng.choice([u for u in self.scene.users if u is not self.user])
 
     def some_text(self):
@@ -278,10 +277,19 @@ class Device:
             with contextlib.suppress(*LOST):
                 await self.send(id_)
 
+    def refused(self, id_, code, conn=None):
+        """For good, by the rules of groups."""
+        self.record("refused", conn=conn or self.conn, n=self.counted(), id=id_, code=code)
+        if not self.marks.refused(id_):
+            self.pending.pop(id_, None)
+            self.changes.refused(id_)
+
     # --- receiving ---
 
-    def keep(self, message_id, place, md5):
-        self.latest[message_id] = max(self.latest.get(message_id, (0, "")), (place, md5))
+    def keep(self, message_id, place, is_deleted=False):
+        self.latest[message_id] = max(self.latest.get(message_id, 0), place)
+        if is_deleted:
+            self.deleted.add(message_id)
 
     def take(self, message, via, cursor=None, asked=None):
         """A message as a history shows it."""
@@ -293,16 +301,23 @@ class Device:
         if sender != self.user.id:
             self.marks.has_arrived(message["conversation_id"], number)
         md5 = digest(message["content"])
-        self.keep(number, number, md5)
+        self.keep(number, number, message.get("deleted", False))
         self.record("received", conn=self.conn, n=self.counted(), message_id=number, sender=sender, to=to,
                     conversation=message["conversation_id"], md5=md5, via=via, cursor=cursor, asked=asked,
                     **state_of(message))
 
     def take_change(self, content, data):
         place, md5 = int(data["cursor"].split("-")[1]), digest(content)
-        self.keep(data["message_id"], place, md5)
+        self.keep(data["message_id"], place, data["deleted"])
         self.record("changed", conn=self.conn, n=self.counted(), message_id=data["message_id"], place=place,
                     conversation=data["conversation_id"], md5=md5, **state_of(data))
+        self.handled(data["cursor"])
+
+    def take_group(self, kind, data):
+        place = int(data["cursor"].split("-")[1])
+        self.told.add(place)
+        self.record("told", conn=self.conn, n=self.counted(), place=place, group=data["conversation_id"], ev=kind,
+                    member=data.get("user_id"), role=data.get("role"), name=data.get("name"))
         self.handled(data["cursor"])
 
     def where(self, message):
@@ -330,19 +345,24 @@ class Device:
             self.event("resumed", n=self.n + 1, recovered=data["recovered"], cursor=data["cursor"])
             self.resumed(data["cursor"])
         elif kind == "error":
-            if data.get("temporary") and frame.get("id") == "resume":
-                self.scene.spawn(self.ask_again(self.conn))
-            elif data.get("temporary") and frame.get("id") in self.changes.pending:
-                self.scene.spawn(self.changes.later(frame["id"]))
-            elif data.get("temporary") and frame.get("id"):
-                self.scene.spawn(self.later(frame["id"]))
-            else:
-                self.changes.refused(frame.get("id"))
-                self.error(json.dumps(frame))
+            self.failed(frame, frame.get("id"), data)
         elif kind in ("conversation", "member"):
-            self.handled(data["cursor"])
+            self.take_group(kind, data)
         elif kind not in ("user_status", "ping", "pong"):
             self.error(f"what is this: {json.dumps(frame)[:200]}")
+
+    def failed(self, frame, id_, data):
+        if data.get("temporary") and id_ == "resume":
+            self.scene.spawn(self.ask_again(self.conn))
+        elif data.get("temporary") and id_ in self.changes.pending:
+            self.scene.spawn(self.changes.later(id_))
+        elif data.get("temporary") and id_:
+            self.scene.spawn(self.later(id_))
+        elif id_ and data.get("code") in REFUSALS:
+            self.refused(id_, data["code"])
+        else:
+            self.changes.refused(id_)
+            self.error(json.dumps(frame))
 
     def handled(self, cursor):
         self.cursor = cursor
@@ -507,22 +527,27 @@ class HistoryDevice(WebSocket):
         self.acknowledged.add(data["message_id"])
 
     async def catch_up(self, conn):
-        for where in [*(u for u in self.scene.users if u is not self.user), *self.scene.groups_of(self.user)]:
-            while where.key not in self.caught_up:
+        for where in [*(u for u in self.scene.users if u is not self.user), *self.scene.groups]:
+            more = True
+            while more:
                 if conn != self.conn or not self.link:
                     return
                 try:
-                    await self.read_page(where)
+                    more = await self.read_page(where)
                 except Away as e:
                     await asyncio.sleep(e.seconds + self.rng.uniform(0, 1))
                 except LOST:
                     await asyncio.sleep(self.rng.uniform(0.2, 0.6))
 
     async def read_page(self, where):
+        """Whether there may be another one."""
         door = self.door(self.rng.choice(self.scene.hosts))
         # 0 is refused. Message 1 was the first of all, and everybody was connected then.
         after, conn, asked = max(1, self.known.get(where.key, 0)), self.conn, self.scene.records.now()
         status, page = await request(door, "GET", f"{where.history}?after={after}&limit=100", self.user.token)
+        if status == 404 and not where.to:
+            self.record("denied", group=where.number, asked=asked)
+            return False
         if status != 200:
             self.error(f"GET {where.history} answered {status} {page}")
             raise Away
@@ -536,6 +561,7 @@ class HistoryDevice(WebSocket):
         if len(page) < 100:
             self.caught_up.add(where.key)
             self.known[where.key] = max(self.known.get(where.key, 0), self.live.get(where.key, 0))
+        return len(page) == 100
 
 
 class EventsDevice(Device):
@@ -601,7 +627,7 @@ class EventsDevice(Device):
 
     async def try_to_post(self, id_):
         """Returns for how long to wait before the next attempt."""
-        to, content = self.sending(id_)
+        (to, content), conn = self.sending(id_), self.conn
         try:
             door = self.door(self.rng.choice(self.scene.hosts))
             path, body = to.posts
@@ -611,6 +637,9 @@ class EventsDevice(Device):
             self.failing = True
             return getattr(e, "seconds", 0.3) + self.rng.uniform(0, 1)
         self.failing = False
+        if not to.to and status in MESSAGE_REFUSED:
+            self.refused(id_, MESSAGE_REFUSED[status], conn)
+            return 0
         if status not in (200, 201):
             self.error(f"POST /messages answered {status} {answer}")
             return self.rng.uniform(0.3, 1.3) if status in (401, 500) else math.inf
@@ -620,14 +649,18 @@ class EventsDevice(Device):
         return 0
 
     async def try_to_change(self, id_):
+        change = self.changes.asking(id_)
         try:
-            status, answer = await self.call(*self.changes.asking(id_).request())
+            status, answer = await self.call(*change.request())
         except (*LOST, Away) as e:
             self.failing = True
             return getattr(e, "seconds", 0.3) + self.rng.uniform(0, 1)
         self.failing = False
         if status in (200, 204):
             self.changes.made(id_)
+            return 0
+        if status in CHANGE_REFUSED:
+            self.refused(id_, CHANGE_REFUSED[status], change.conn)
             return 0
         self.error(f"a change of a message was answered with {status} {answer}")
         self.changes.refused(id_)

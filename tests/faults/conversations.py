@@ -20,6 +20,7 @@ import bisect
 from collections import defaultdict
 from itertools import accumulate
 
+import emojis
 from records import EMPTY
 
 NEVER = float("inf")
@@ -46,7 +47,7 @@ def places_of(rows):
 
 
 def acknowledged_places(rows):
-    """place -> when it was acknowledged, of those changes that were made once, as far as anybody knows."""
+    """place -> when it was acknowledged, of those texts that have one, as far as anybody knows."""
     asked, places = {attempt(r): r for r in rows["asked"]}, places_of(rows)
     known = {}
     for r in rows["made"]:
@@ -62,10 +63,19 @@ class Changes:
     def __init__(self, rows, index):
         self.asked = {attempt(r): r for r in rows["asked"]}
         self.over = {attempt(r): r["t"] for r in rows["made"]}
-        self.made = [(self.asked[attempt(r)], r) for r in rows["made"] if attempt(r) in self.asked]
+        refused = {(r["device"], r["id"], r["conn"]): r["t"] for r in rows["refused"]}
+        for key in {(r["device"], r["id"], r["conn"]): attempt(r) for r in rows["asked"]}.items():
+            if key[0] in refused:
+                self.over.setdefault(key[1], refused[key[0]])
+        answered = [(self.asked[attempt(r)], r) for r in rows["made"] if attempt(r) in self.asked]
+        # Of texts; emojis.py has the others.
+        self.made = [(q, r) for q, r in answered if q["md5"]]
+        self.reacted = [(q, r) for q, r in answered if not q["md5"]]
         # message -> md5 -> until when an attempt to give it this text may count
         self.until = defaultdict(lambda: defaultdict(float))
         for key, r in self.asked.items():
+            if not r["md5"]:
+                continue
             until = self.until[r["message_id"]]
             until[r["md5"]] = max(until[r["md5"]], self.over.get(key, NEVER))
         self.begins = {(r["device"], r["conn"]): r["t"] for r in rows["connections"] if r["ev"] == "begin"}
@@ -110,7 +120,7 @@ class Changes:
 def check_answers(rows, index, changes):
     answered = {(r["device"], r["id"]) for r in rows["made"]}
     for r in {(r["device"], r["id"]): r for r in rows["asked"]}.values():
-        if (r["device"], r["id"]) not in answered:
+        if (r["device"], r["id"]) not in answered and (r["user"], r["id"]) not in index.refused:
             yield "unacknowledged", f"the change {r['id']} of {r['message_id']}", index.evidence(r)
     for r in rows["made"]:
         if attempt(r) not in changes.asked:
@@ -147,37 +157,44 @@ def check_superseded(rows, index, changes):
                            f"connection {r['conn']}", {"received": index.evidence(r), "began": began}
 
 
+ANY = "any"
+
+
 def last_states(rows, index, changes):
-    """(device, message) -> (place, md5, edited or ""): where each device is in the end that resumes.
-    The connection that changed it has the acknowledgement, as well as the frame."""
+    """(device, message) -> (place, md5, edited, reactions): where each device is in the end that resumes.
+    The connection that changed it has the acknowledgement, as well as the frame, which says all: ANY is
+    what the acknowledgement does not."""
     last = {}
     resumes = {name for name, d in index.devices.items() if d["resume"] != "history"}
 
-    def keep(r, place, md5, edited):
+    def keep(r, place, md5, edited, reactions):
         key = r["device"], r["message_id"]
-        if r["device"] in resumes:
-            last[key] = max(last.get(key, (0, "", "")), (place, md5, edited))
+        if r["device"] in resumes and (key not in last or (place, edited != ANY) >= (last[key][0], last[key][2] != ANY)):
+            last[key] = place, md5, edited, reactions
     for r in rows["received"]:
-        keep(r, r["message_id"], r["md5"], r["edited"] or "")
+        keep(r, r["message_id"], r["md5"], r["edited"], r["reactions"])
     for r in rows["changed"]:
-        keep(r, r["place"], r["md5"], r["edited"] or "")
+        keep(r, r["place"], r["md5"], r["edited"], r["reactions"])
     for q, r in changes.made:
         if r["upto"]:
-            keep(r, changes.first_place(q) or r["upto"], q["md5"], "")
+            keep(r, changes.first_place(q) or r["upto"], q["md5"], ANY, ANY)
+    for q, r in changes.reacted:
+        if r["upto"]:
+            keep(r, r["upto"], ANY, ANY, ANY)
     return resumes, last
 
 
 def check_last_states(rows, index, changes):
-    resumes, last = last_states(rows, index, changes)
+    (resumes, last), reacted = last_states(rows, index, changes), emojis.stored(rows)
     for number, stored in index.stored.items():
         if not stored["changed"]:
             continue
-        for device in sorted(resumes & index.devices_of(stored)):
-            place, md5, edited = last.get((device, number), (0, None, ""))
-            if md5 != stored["md5"] or edited and edited != stored["edited"]:
+        due = stored["md5"], stored["edited"], emojis.counted(reacted[number])
+        for device in sorted(resumes & index.due_devices(stored, stored["changed"])):
+            place, *has = last.get((device, number), (0, None, None, None))
+            if any(a not in (b, ANY) for a, b in zip(has, due)):
                 yield "stale", f"{device} ({index.devices[device]['kind']}) ended with {number} as of {place}, " \
-                               f"which is stored as of {stored['changed']}", \
-                    {"stored": stored, "md5": md5, "edited": edited}
+                               f"which is stored as of {stored['changed']}", {"stored": due, "has": has}
 
 
 # --- watermarks ---
@@ -199,12 +216,13 @@ def greatest_said(rows):
 def check_watermarks(rows, index):
     """Clients go on until each is acknowledged: then the greatest that was said is the greatest that
     was acknowledged, and is there in the end. It is nobody's but its member's to move; those of whoever
-    joins a group begin there."""
+    joins a group begin there, and what was said about the time of leaving it may count or not."""
     said, stored = greatest_said(rows), {}
     for r in rows["members"]:
         stored[r["conversation"], r["user"]] = [r["read"], r["delivered"]]
         for which, has, was in zip(WHICH, stored[r["conversation"], r["user"]], said[r["conversation"], r["user"]]):
-            if has != max(was, r["joined"]):
+            most = max(was, r["joined"])
+            if has != most and not (r["until"] and r["joined"] <= has <= most):
                 yield "behind", f"user {r['user']} has {which} conversation {r['conversation']} up to {has}, " \
                                 f"and said {was}", r
     for r in rows["shown"]:
@@ -243,33 +261,78 @@ def check_unread(rows, index):
     shown = views_of(rows, "conversation", "conversation", "user")
     for r in rows["members"]:
         view = shown.get((r["conversation"], r["user"]))
-        if view and view["unread"] != r["unread"]:
+        if view and not r["until"] and view["unread"] != r["unread"]:
             yield "miscounted", f"user {r['user']} is shown {view['unread']} unread in conversation " \
                                 f"{r['conversation']}, and has {r['unread']}", {"shown": view, "stored": r}
+
+
+class Due:
+    """What each user has to be shown, by the tables."""
+
+    def __init__(self, rows, index):
+        self.members = {(r["conversation"], r["user"]): r for r in rows["members"]}
+        self.of = defaultdict(dict)         # conversation -> user -> row, of those who are in it
+        for (conversation, user), r in self.members.items():
+            if not r["until"]:
+                self.of[conversation][user] = r
+        self.names = {r["group"]: r["name"] for r in rows["names"]}
+        self.last, self.stored, self.reacted = {}, defaultdict(list), emojis.stored(rows)
+        for number, r in sorted(index.stored.items()):
+            self.last[r["conversation"]] = number
+            self.stored[r["conversation"]].append(r)
+        self.groups = set(index.groups)
+
+    def is_listed(self, conversation):
+        """A direct one that has no message is not."""
+        return conversation in self.groups or conversation in self.last
+
+    def conversations(self):
+        for (conversation, user), r in self.members.items():
+            if r["until"] or not self.is_listed(conversation):
+                continue
+            last, is_group = self.last.get(conversation, 0), conversation in self.groups
+            yield (user, conversation), [last if last > r["since"] else None, r["role"],
+                                         len(self.of[conversation]) if is_group else None, self.names.get(conversation)]
+
+    def shown_members(self):
+        for conversation, here in self.of.items():
+            for user in here if self.is_listed(conversation) else ():
+                for other, r in here.items():
+                    yield (user, conversation, other), [r["role"] or "member", r["read"], r["delivered"]]
+
+    def messages(self):
+        """Of what was changed after one left, only that there is a message is shown: its text too if
+        nobody has ever changed that."""
+        for (conversation, user), r in self.members.items():
+            for m in self.stored[conversation]:
+                number, later = m["message_id"], r["until"] and (m["changed"] or 0) > r["until"]
+                if number <= r["since"] or r["until"] and number > r["until"]:
+                    continue
+                state = [m["md5"], m["edited"], m["deleted"], emojis.counted(self.reacted[number], user)]
+                if later:
+                    state = [EMPTY, None, True, None] if m["edited"] else [*state[:3], None]
+                yield (user, conversation, number), state
+
+    def outside(self, users):
+        for group in self.groups:
+            for user in users:
+                if user not in self.of[group]:
+                    yield (user, group), [404, 404, 200 if (group, user) in self.members else 404]
 
 
 def check_views(rows, index):
     """Each conversation, member and message that there is for a user is shown, as it is, and no other."""
     if not rows["views"]:
         return
-    of, messages, last = defaultdict(set), defaultdict(dict), {}
-    members = {(r["conversation"], r["user"]): r for r in rows["members"]}
-    for conversation, user in members:
-        of[conversation].add(user)
-    for number, r in index.stored.items():
-        last[r["conversation"]] = max(last.get(r["conversation"], 0), number)
-        for user in of[r["conversation"]]:
-            messages[user, r["conversation"], number] = [r["md5"], r["edited"], r["deleted"]]
-    due = {
-        "conversation": {(user, c): [last[c]] for c, user in members if c in last},
-        "member": {(user, c, other): [r["read"], r["delivered"]] for (c, other), r in members.items() if c in last
-                   for user in of[c]},
-        "message": messages}
-    for ev, key, values in (("conversation", ("user", "conversation"), ("last",)),
-                            ("member", ("user", "conversation", "member"), WHICH),
-                            ("message", ("user", "conversation", "message_id"), ("md5", "edited", "deleted"))):
+    due = Due(rows, index)
+    for ev, key, values, wanted in (
+            ("conversation", ("user", "conversation"), ("last", "role", "count", "name"), due.conversations()),
+            ("member", ("user", "conversation", "member"), ("role", *WHICH), due.shown_members()),
+            ("message", ("user", "conversation", "message_id"), ("md5", "edited", "deleted", "reactions"), due.messages()),
+            ("outside", ("user", "conversation"), ("show", "members", "history"), due.outside(index.of_user))):
         shown = {k: [r[v] for v in values] for k, r in views_of(rows, ev, *key).items()}
-        for k in sorted(shown.keys() | due[ev].keys()):
-            if shown.get(k) != due[ev].get(k):
+        wanted = dict(wanted)
+        for k in sorted(shown.keys() | wanted.keys()):
+            if shown.get(k) != wanted.get(k):
                 yield "differs", f"the {ev} {k[-1]}, as user {k[0]} is shown it in conversation {k[1]}", \
-                    {"shown": shown.get(k), "stored": due[ev].get(k)}
+                    {"shown": shown.get(k), "stored": wanted.get(k)}

@@ -24,6 +24,7 @@ class Marks:
         self.known = {}             # (conversation, user) -> [read, delivered]
         self.due = {}               # (conversation, read or not) -> [value, when it was said]
         self.listed = 0             # the connection on which the list was last asked for
+        self.named = {}             # id of a frame -> conversation
         self.count = 0
 
     @property
@@ -61,6 +62,16 @@ class Marks:
             peer = c["peer"]
             device.conversations[peer["id"]] = c["id"]
             self.see(c["id"], peer["id"], peer["read_upto"], peer["delivered_upto"], "list", asked)
+
+    def refused(self, id_):
+        """Whether that was a watermark: of a group which the user has left."""
+        conversation = self.named.pop(id_, None)
+        self.forget(conversation)
+        return conversation is not None
+
+    def forget(self, conversation):
+        self.arrived.pop(conversation, None)
+        self.due = {key: due for key, due in self.due.items() if key[0] != conversation}
 
     # --- what is said ---
 
@@ -117,17 +128,24 @@ class Marks:
         now = self.device.scene.records.now()
         if value >= self.due.get((conversation, reads), [0])[0]:
             self.due[conversation, reads] = [value, now]
-        self.device.record("said", conversation=conversation, reads=reads, message_id=value)
+        id_ = f"{self.device.name}-m{self.count}"
+        self.device.record("said", conn=self.device.conn, id=id_, conversation=conversation, reads=reads,
+                           message_id=value)
         if put or not self.device.can_send_frames:
-            await self.put(conversation, value, now)
+            await self.put(id_, conversation, value, now)
         elif self.device.link:
+            self.named[id_] = conversation
             await self.device.link.send(json.dumps({
-                "type": "read" if reads else "delivered", "id": f"{self.device.name}-m{self.count}",
+                "type": "read" if reads else "delivered", "id": id_,
                 "data": {"conversation_id": conversation, "message_id": value}}))
 
-    async def put(self, conversation, value, asked):
+    async def put(self, id_, conversation, value, asked):
+        conn = self.device.conn
         status, answer = await self.device.call("PUT", f"/conversations/{conversation}/read", {"message_id": value})
         if status == 204:
             self.see(conversation, self.user, value, value, "put", asked)
+        elif status == 404:
+            self.named[id_] = conversation
+            self.device.refused(id_, "unknown_conversation", conn)
         else:
             self.device.error(f"PUT /conversations/{conversation}/read answered {status} {answer}")

@@ -16,50 +16,13 @@ sys.dont_write_bytecode = True
 
 import checker
 import conversations
+import mutations_groups
 import presence
 import records
+from damage import ALL, Nothing, answered, causes, constant, direct, due, in_order, middle, resumes, stranger, text_sent
+from small import small
 
-ALL = {}
-
-
-class Nothing(Exception):
-    """These records have nothing that could be changed so."""
-
-
-def causes(kind):
-    def register(function):
-        ALL[function.__name__] = kind, function
-        return function
-    return register
-
-
-def resumes(rows):
-    return {r["device"]: r for r in rows["run"] if r["ev"] == "device" and r["resume"] != "history"}
-
-
-def constant(rows, name):
-    return next(r for r in rows["run"] if r["ev"] == "constants")[name]
-
-
-def middle(list_):
-    if not list_:
-        raise Nothing
-    return list_[len(list_) // 2]
-
-
-def stranger(rows, conversation):
-    """A device of somebody who is not in it."""
-    of = {m["user"] for m in rows["members"] if m["conversation"] == conversation}
-    return next(d["device"] for d in rows["run"] if d["ev"] == "device" and d["user"] not in of)
-
-
-def in_order(rows, device, topic="received"):
-    """Its rows of this topic, as the connection brought them, after "resumed" where it has to wait."""
-    begin = {r["conn"]: r["n"] for r in rows["connections"] if r["ev"] == "resumed" and r["device"] == device["device"]}
-    mine = [r for r in rows[topic] if r["device"] == device["device"]]
-    if device["resume"] == "frame":
-        mine = [r for r in mine if r["n"] >= begin.get(r["conn"], 1e9)]
-    return sorted(mine, key=lambda r: (r["conn"], r["n"]))
+assert mutations_groups        # its changes are in ALL, too
 
 
 # --- lost, stored twice, changed ---
@@ -73,7 +36,7 @@ def acknowledged_but_not_stored(rows):
 
 @causes("missing")
 def a_frame_is_dropped(rows):
-    r = middle(rows["received"])
+    r = middle(due(rows, "received"))
     rows["received"] = [x for x in rows["received"] if (x["device"], x["message_id"]) != (r["device"], r["message_id"])]
     return r["message_id"]
 
@@ -84,7 +47,7 @@ def the_other_device_of_the_sender_gets_none(rows):
     # The one that sent it may have it, too, when it came back; but it need not.
     ids = {s["message_id"]: s["id"] for s in rows["stored"]}
     sent = {(s["device"], s["id"]) for s in rows["sent"]}
-    r = middle([r for r in rows["received"] if r["sender"] == users[r["device"]]
+    r = middle([r for r in due(rows, "received") if r["sender"] == users[r["device"]]
                 and (r["device"], ids.get(r["message_id"])) not in sent])
     rows["received"] = [x for x in rows["received"] if (x["device"], x["message_id"]) != (r["device"], r["message_id"])]
     return r["message_id"]
@@ -93,7 +56,7 @@ def the_other_device_of_the_sender_gets_none(rows):
 @causes("late")
 def a_message_waits_for_the_next_connection(rows):
     slow = {d["device"] for d in rows["run"] if d["ev"] == "device" and d["kind"] == "slow"}
-    r = middle([r for r in rows["received"] if r["sender"] != r["user"] and r["device"] not in slow])
+    r = middle([r for r in due(rows, "received") if r["sender"] != r["user"] and r["device"] not in slow])
     for ack in rows["acked"]:
         if ack["message_id"] == r["message_id"]:
             ack["t"] = r["t"]
@@ -127,7 +90,7 @@ def a_stored_row_that_nobody_sent(rows):
 
 @causes("phantom")
 def a_message_reaches_somebody_else(rows):
-    r = middle(rows["received"])
+    r = middle(direct(rows, "received"))
     rows["received"].append({**r, "device": stranger(rows, r["conversation"]), "n": 10**9})
     return r["message_id"]
 
@@ -182,7 +145,7 @@ def the_receiver_is_another(rows):
 
 
 def of_groups(rows):
-    return [r for r in rows["received"] if not r["to"] and r["sender"] != r["user"]]
+    return [r for r in due(rows, "received") if not r["to"] and r["sender"] != r["user"]]
 
 
 @causes("missing")
@@ -190,14 +153,6 @@ def a_member_of_a_group_does_not_get_a_message(rows):
     r = middle(of_groups(rows))
     rows["received"] = [x for x in rows["received"] if (x["device"], x["message_id"]) != (r["device"], r["message_id"])]
     return f"{r['message_id']} ("
-
-
-@causes("phantom")
-def a_message_of_a_group_reaches_somebody_else(rows):
-    r = middle(of_groups(rows))
-    device = stranger(rows, r["conversation"])
-    rows["received"].append({**r, "device": device, "n": 10**9})
-    return f"{r['message_id']} was received by {device}"
 
 
 @causes("changed")
@@ -271,16 +226,10 @@ def a_cursor_is_not_honoured(rows):
 
 # --- changes of messages ---
 
-def answered(rows):
-    """[(attempt, its acknowledgement)], in the order of the acknowledgements."""
-    asked = {conversations.attempt(r): r for r in rows["asked"]}
-    return [(asked[conversations.attempt(r)], r) for r in rows["made"]]
-
-
 def edited(rows):
     """Such an attempt and acknowledgement of a message to one user that is not deleted, and of which there is no other
     attempt, so that nothing may supersede it; and what is stored."""
-    times = Counter(r["message_id"] for r in rows["asked"])
+    times = Counter(r["message_id"] for r in rows["asked"] if r["md5"])
     stored = {r["message_id"]: r for r in rows["stored"]}
     return [(q, r, stored[q["message_id"]]) for q, r in answered(rows)
             if times[q["message_id"]] == 1 and q["what"] == "edit" and stored[q["message_id"]]["to"]]
@@ -293,16 +242,13 @@ def deletion(rows, receivers=None):
     return q, direct[q["message_id"]]
 
 
-def text_sent(rows, stored):
-    return next(r["md5"] for r in rows["sent"] if (r["user"], r["id"]) == (stored["sender"], stored["id"]))
-
-
 def come_back(rows, device, **row):
     """A connection of this device at the end, and a frame that it brings."""
     t = presence.end_of(rows)
     known = {"user": device["user"], "device": device["device"], "conn": 10**6}
     rows["connections"] += [{**known, "ev": ev, "host": 0, "t": t + i / 10} for i, ev in enumerate(("begin", "open"))]
-    rows["changed"].append({**known, "n": 1, "edited": None, "deleted": False, "t": t + 1, **row})
+    rows["changed"].append({**known, "n": 1, "edited": None, "deleted": False, "reactions": None, "t": t + 1,
+                            **row})
 
 
 @causes("undone")
@@ -353,7 +299,7 @@ def a_deleted_message_keeps_its_text(rows):
 
 @causes("phantom")
 def a_change_reaches_somebody_else(rows):
-    r = middle(rows["changed"])
+    r = middle(direct(rows, "changed"))
     other = stranger(rows, r["conversation"])
     rows["changed"].append({**r, "device": other, "n": 10**9})
     return f"{other} was told of a change of {r['message_id']}"
@@ -395,8 +341,8 @@ def a_superseded_text_is_resumed(rows):
 def the_last_change_never_comes(rows):
     last = {r["message_id"]: r["changed"] for r in rows["stored"] if r["changed"]}
     doers = {(r["device"], r["message_id"]) for r in rows["asked"]}
-    r = middle([r for r in rows["changed"] if last.get(r["message_id"]) == r["place"] and r["device"] in resumes(rows)
-                and (r["device"], r["message_id"]) not in doers])
+    r = middle([r for r in due(rows, "changed") if last.get(r["message_id"]) == r["place"] and r["device"] in resumes(rows)
+                and not r["reactions"] and (r["device"], r["message_id"]) not in doers])
     # Nor is it there when the message itself comes late.
     stored = next(s for s in rows["stored"] if s["message_id"] == r["message_id"])
     rows["changed"] = [x for x in rows["changed"] if (x["device"], x["place"]) != (r["device"], r["place"])]
@@ -444,7 +390,7 @@ def a_change_waits_for_the_next_connection(rows):
     slow = {d["device"] for d in rows["run"] if d["ev"] == "device" and d["kind"] == "slow"}
     made = {(q["message_id"], q["md5"]): a for q, a in answered(rows)}
     known = conversations.acknowledged_places(rows)
-    r = middle([r for r in rows["changed"] if r["place"] in known and r["device"] not in slow])
+    r = middle([r for r in due(rows, "changed") if r["place"] in known and r["device"] not in slow])
     made[r["message_id"], r["md5"]]["t"] = r["t"]
     for c in rows["connections"]:
         if c["ev"] == "close" and (c["device"], c["conn"]) == (r["device"], r["conn"]):
@@ -475,21 +421,22 @@ def a_watermark_that_was_shown_is_lost(rows):
 
 @causes("behind")
 def the_greatest_watermark_is_not_stored(rows):
-    r = middle(rows["said"])
+    here = {(m["conversation"], m["user"]) for m in rows["members"] if not m["until"]}
+    r = middle([r for r in rows["said"] if (r["conversation"], r["user"]) in here])
     rows["said"].append({**r, "reads": True, "message_id": 10**9})
     return f"user {r['user']} has read conversation {r['conversation']}"
 
 
 @causes("behind")
 def whoever_joins_has_read_what_comes_then(rows):
-    r = middle([r for r in rows["members"] if r["joined"]])
+    r = middle([r for r in rows["members"] if r["joined"] and not r["until"]])
     r["read"] = 10**9
     return f"user {r['user']} has read conversation {r['conversation']}"
 
 
 @causes("behind")
 def a_watermark_moves_by_itself(rows):
-    r = middle(rows["members"])
+    r = middle([r for r in rows["members"] if not r["until"]])
     r["delivered"] += 1
     return f"user {r['user']} has delivered conversation {r['conversation']}"
 
@@ -503,7 +450,7 @@ def one_too_many_is_unread(rows):
 
 @causes("differs")
 def a_history_shows_an_older_text(rows):
-    stored = next(r for r in rows["stored"] if r["changed"] and not r["deleted"])
+    stored = next(r for r in rows["stored"] if r["edited"] and not r["deleted"])
     r = next(r for r in rows["views"] if r["ev"] == "message" and r["message_id"] == stored["message_id"])
     r.update(md5=text_sent(rows, stored), edited=None)
     return f"the message {r['message_id']}"
@@ -525,7 +472,7 @@ def a_history_lacks_a_message(rows):
 
 @causes("differs")
 def a_history_shows_somebody_elses_message(rows):
-    r = middle([r for r in rows["views"] if r["ev"] == "message"])
+    r = middle([r for r in direct(rows, "views") if r["ev"] == "message"])
     device = stranger(rows, r["conversation"])
     other = next(d["user"] for d in rows["run"] if d["ev"] == "device" and d["device"] == device)
     rows["views"].append({**r, "user": other})
@@ -541,7 +488,7 @@ def a_member_is_shown_with_an_older_watermark(rows):
 
 @causes("differs")
 def the_list_has_not_the_last_message(rows):
-    r = middle([r for r in rows["views"] if r["ev"] == "conversation"])
+    r = middle([r for r in rows["views"] if r["ev"] == "conversation" and r["last"]])
     r["last"] -= 1
     return f"the conversation {r['conversation']}"
 
@@ -683,146 +630,6 @@ def a_process_is_left(rows):
 def an_answer_that_nothing_explains(rows):
     rows["run"].append({"ev": "error", "what": "1.0: status 500", "t": 1})
     return "500"
-
-
-# --- a small record ---
-
-def small():
-    """Four devices of three users, one of each way to resume, ten messages, some of which are changed, and
-    a user who leaves; two hosts, one of which gets another certificate."""
-    rows = {topic: [] for topic in records.TOPICS}
-    devices = [(1, "1.0", "query"), (2, "2.0", "frame"), (2, "2.1", "history"), (3, "3.0", "events")]
-    rows["run"].append({"ev": "constants", "lease": 10, "allowance": 2, "t": 0})
-    frames = {}
-
-    def connect(user, device, conn, t):
-        rows["connections"].extend({"ev": ev, "user": user, "device": device, "conn": conn, "host": 0, "t": t + i / 10}
-                                   for i, ev in enumerate(("begin", "open")))
-        frames[device] = [conn, 0]
-
-    def count(device):
-        frames[device][1] += 1
-        return {"device": device, "conn": frames[device][0], "n": frames[device][1]}
-
-    for user, device, resume in devices:
-        rows["run"].append({"ev": "device", "user": user, "device": device, "kind": resume, "resume": resume, "t": 0})
-        connect(user, device, 1, 1)
-    rows["connections"].append({"ev": "resumed", "user": 2, "device": "2.0", "conn": 1, "n": 0, "recovered": True, "t": 1})
-    rows["run"].append({"ev": "fault", "number": 0, "host": 0, "kind": "a fault", "what": "a fault, host 0", "t": 5})
-    for number in range(1, 11):
-        t = 10 + number
-        if number == 5:
-            rows["connections"].append({"ev": "close", "user": 1, "device": "1.0", "conn": 1, "host": 0, "t": t - 0.5})
-            connect(1, "1.0", 2, t - 0.4)
-        sender, device, to = [(1, "1.0", 2), (2, "2.0", 1), (3, "3.0", 2), (1, "1.0", 3)][number % 4]
-        message = {"sender": sender, "to": to, "md5": f"{number:032x}"}
-        rows["sent"].append({"user": sender, "device": device, "conn": 1, "id": f"{device}-{number}", "to": to,
-                             "md5": message["md5"], "t": t})
-        rows["acked"].append({"user": sender, **count(device), "id": f"{device}-{number}", "message_id": number,
-                              "duplicate": False, "t": t + 0.1})
-        rows["stored"].append({"message_id": number, "id": f"{device}-{number}", **message, **UNCHANGED,
-                               "conversation": CONVERSATIONS[frozenset((sender, to))], "t": 70})
-        for user, receiver, resume in devices:
-            if user in (sender, to) and (receiver != device or resume == "events"):
-                rows["received"].append({"user": user, **count(receiver), "message_id": number, **message,
-                                         "conversation": CONVERSATIONS[frozenset((sender, to))], "edited": None,
-                                         "deleted": False, "cursor": f"x-{number}", "via": "frame",
-                                         "asked": None, "t": t + 0.1})
-    add_changes(rows, devices, count)
-    add_group(rows, devices, count)
-    add_marks(rows)
-    add_views(rows)
-    rows["connections"].append({"ev": "close", "user": 3, "device": "3.0", "conn": 1, "host": 0, "t": 40})
-    rows["seen"] = [{"ev": "watch", "observer": 0, "on": True, "t": 0.1},
-                    {"ev": "view", "observer": 0, "online": [], "t": 0.2}]
-    rows["seen"] += [{"ev": "status", "observer": 0, "user": u, "online": True, "t": 1.2} for u in (1, 2, 3)]
-    rows["seen"] += [{"ev": "users", "observer": 0, "asked": t, "t": t + 0.1,
-                      "online": [1, 2, 3] if t < 41 else [1, 2]} for t in range(2, 61)]
-    rows["seen"].append({"ev": "status", "observer": 0, "user": 3, "online": False, "t": 40.6})
-    rows["seen"].sort(key=lambda r: r["t"])
-    rows["run"] += [{"ev": "settled", "online": [1, 2], "out": [], "t": 58}, {"ev": "end", "t": 61}]
-    add_tls(rows)
-    return rows
-
-
-CONVERSATIONS = {frozenset((1, 2)): 1, frozenset((2, 3)): 2, frozenset((1, 3)): 3}
-GROUP = {1, 2}
-UNCHANGED = {"changed": None, "edited": None, "deleted": False}
-
-
-def add_changes(rows, devices, count):
-    """Three texts and a deletion; the stream's own way to ask, HTTP, tells no place."""
-    stored = {r["message_id"]: r for r in rows["stored"]}
-    for place, (number, device, what) in enumerate(((4, "1.0", "edit"), (7, "1.0", "edit"), (6, "3.0", "edit"),
-                                                    (5, "2.0", "delete")), 11):
-        t, r = 20 + place, stored[number]
-        change = {"message_id": number, "conversation": r["conversation"]}
-        new = {"md5": f"{place:032x}" if what == "edit" else records.EMPTY, "edited": f"at {t}",
-               "deleted": what == "delete"}
-        asked = {"user": r["sender"], "device": device, "id": f"{device}-e{place}", "attempt": 1, **change}
-        rows["asked"].append({**asked, "conn": 1, "what": what, "md5": new["md5"], "t": t})
-        rows["made"].append({**asked, **count(device), "upto": None if device == "3.0" else place, "t": t + 0.1})
-        rows["changed"] += [{"user": user, **count(receiver), **change, "place": place, **new, "t": t + 0.1}
-                            for user, receiver, _ in devices if user in (r["sender"], r["to"])]
-        r.update(new, changed=place)
-
-
-def add_group(rows, devices, count):
-    """A message to a group of two, from one of them."""
-    message = {"sender": 1, "to": None, "md5": f"{16:032x}"}
-    rows["sent"].append({"user": 1, "device": "1.0", "conn": 2, "id": "1.0-16", "to": None, "group": 4,
-                         "md5": message["md5"], "t": 36})
-    rows["acked"].append({"user": 1, **count("1.0"), "id": "1.0-16", "message_id": 16, "duplicate": False, "t": 36.1})
-    rows["stored"].append({"message_id": 16, "id": "1.0-16", **message, **UNCHANGED, "conversation": 4, "t": 70})
-    rows["received"] += [{"user": user, **count(device), "message_id": 16, **message, "conversation": 4, "edited": None,
-                          "deleted": False, "cursor": "x-16", "via": "frame", "asked": None, "t": 36.1}
-                         for user, device, _ in devices if user in GROUP and device != "1.0"]
-
-
-def add_marks(rows):
-    """One has got all and read some, the other only got it."""
-    for user, device, number, reads in (1, "1.0", 9, False), (2, "2.0", 8, True):
-        rows["said"].append({"user": user, "device": device, "conversation": 1, "reads": reads, "message_id": number,
-                             "t": 45})
-    marks = [{"conversation": 1, "member": 1, "read": 0, "delivered": 9},
-             {"conversation": 1, "member": 2, "read": 8, "delivered": 8}]
-    for user, device in (1, "1.0"), (2, "2.0"):
-        rows["shown"] += [{"user": user, "device": device, "conn": 1, **m, "via": via, "asked": asked, "t": t}
-                          for m in marks for via, asked, t in (("receipt", None, 46), ("list", 49, 50))]
-    for users, conversation in [*CONVERSATIONS.items(), (GROUP, 4)]:
-        for user in sorted(users):
-            mark = next((m for m in marks if (m["conversation"], m["member"]) == (conversation, user)), {})
-            joined = 15 if users is GROUP else 0
-            rows["members"].append({"conversation": conversation, "user": user, "joined": joined,
-                                    "read": mark.get("read", joined), "delivered": mark.get("delivered", joined),
-                                    "t": 70})
-    for r in rows["members"]:
-        here = [m for m in rows["stored"] if m["conversation"] == r["conversation"]]
-        since = max([r["read"], *(m["message_id"] for m in here if m["sender"] == r["user"])])
-        r["unread"] = sum(m["message_id"] > since and not m["deleted"] for m in here)
-
-
-def add_views(rows):
-    for r in rows["members"]:
-        view = {"user": r["user"], "conversation": r["conversation"], "t": 57}
-        here = [m for m in rows["stored"] if m["conversation"] == r["conversation"]]
-        rows["views"].append({**view, "ev": "conversation", "unread": r["unread"], "last": here[-1]["message_id"]})
-        rows["views"] += [{**view, "ev": "member", "member": m["user"], "read": m["read"], "delivered": m["delivered"]}
-                          for m in rows["members"] if m["conversation"] == r["conversation"]]
-        rows["views"] += [{**view, "ev": "message", **{k: m[k] for k in ("message_id", "md5", "edited", "deleted")}}
-                          for m in here]
-
-
-def add_tls(rows):
-    certificates = [{"ev": "certificate", "host": host, "serial": serial, "t": t}
-                    for host, serial, t in ((0, "0A", 0.1), (1, "0B", 0.1), (0, "0C", 30))]
-    rows["run"] += [*certificates, {"ev": "renewed", "host": 0, "t": 31},
-                    {"ev": "signer", "host": 0, "took": 0.1, "t": 32},
-                    *({"ev": "entry", "host": 0, "tls": tls, "took": 0.2, "t": 50} for tls in (False, True))]
-    rows["run"].sort(key=lambda r: r["t"])
-    rows["handshakes"] = [{"host": host, "how": "good", "certificate": serial, "began": t, "t": t + 0.5}
-                          for host, serial, t in ((0, "0A", 20), (1, "0B", 20), (0, "0A", 30.4), (0, "0C", 30.4),
-                                                  (0, "0C", 40), (0, "0C", 41))]
 
 
 def prove(name, folder):

@@ -1,8 +1,8 @@
 """The figures of the runs, as a table for people and as Markdown."""
 from collections import Counter, defaultdict
 
-import checker
 import presence
+from index import faults_of
 
 DEFINITIONS = """\
 Longest delivery gap: from the acknowledgement, or from the opening of the connection that brought
@@ -15,7 +15,7 @@ on; otherwise for the one that began last before its end; "none yet" is before t
 def figures(rows):
     """Everything that the table says of one run, as plain numbers."""
     devices = {r["device"]: r for r in rows["run"] if r["ev"] == "device"}
-    faults = checker.faults_of(rows)
+    faults = faults_of(rows)
 
     def cause(begin, end, host):
         """What a wait between two moments counts for."""
@@ -31,6 +31,10 @@ def figures(rows):
     f["changes"] = len({(r["device"], r["id"]) for r in rows["asked"]})
     f["changes_made"] = len({(r["device"], r["id"]) for r in rows["made"]})
     f["changes_told"] = len(rows["changed"])
+    f["moves"] = len({(r["device"], r["id"]) for r in rows["moves"]})
+    f["moved"] = sum(r["status"] in (200, 201, 204) for r in rows["moved"])
+    f["group_changes"] = len(rows["groups"])
+    f["refused"] = len(rows["refused"])
     f["said"] = len(rows["said"])
     f["shown"] = len(rows["shown"])
     f["views"] = len(rows["views"])
@@ -85,7 +89,9 @@ def tables(f):
                  ("sent", "messages sent"), ("attempts", "attempts to send them"), ("acked", "acknowledged"),
                  ("stored", "stored"), ("delivered", "delivered, once for each device"),
                  ("changes", "changes of messages asked for"), ("changes_made", "changes acknowledged"),
-                 ("changes_told", "changes told, once for each device"), ("said", "watermarks said"),
+                 ("changes_told", "changes told, once for each device"), ("moves", "changes of groups asked for"),
+                 ("moved", "granted"), ("group_changes", "made"),
+                 ("refused", "messages, changes and watermarks refused by the rules of groups"), ("said", "watermarks said"),
                  ("shown", "watermarks shown, in receipts and lists"),
                  ("views", "what members were shown in the end"),
                  ("connections", "connections opened"), ("handshakes", "handshakes of TLS"),

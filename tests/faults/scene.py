@@ -8,6 +8,8 @@ import secrets
 
 import clients
 import faults
+import membership
+import moves
 import views
 from doors import Authority
 from hosts import Database, Host, Reaper
@@ -92,18 +94,19 @@ class Scene:
     async def found_groups(self):
         for n in range(GROUPS):
             owner, *others = self.rng.sample(self.users, MEMBERS)
-            status, answer = await clients.request(self.rng.choice(self.hosts).plain, "POST", "/conversations",
-                                                   owner.token, {"name": f"g{n}", "members": [u.id for u in others]})
+            full, ids = n == 0, [u.id for u in others]
+            status, answer = await clients.request(
+                self.rng.choice(self.hosts).plain, "POST", "/conversations", owner.token,
+                {"name": f"g{n}", "members": ids, "history": "all" if full else "joined"})
             if status != 201:
                 raise RuntimeError(f"a group: {status} {answer}")
-            self.groups.append(clients.Group(answer["id"], [owner, *others]))
+            founded = {"group": answer["id"], "owner": owner.id, "members": ids, "full": full}
+            self.records.add("run", ev="group", **founded)
+            self.groups.append(moves.Group(founded))
 
     def groups_of(self, user):
-        return [g for g in self.groups if user in g.members]
-
-    def concerns(self, user, m):
-        """Whether a stored message does."""
-        return user.id in (m.sender, m.to) or any(g.number == m.conversation for g in self.groups_of(user))
+        """As far as anybody knows."""
+        return [g for g in self.groups if user.id in g.believed]
 
     def devices(self):
         return [d for u in self.users for d in u.devices]
@@ -122,6 +125,7 @@ class Scene:
             self.spawn(device.talk())
             self.spawn(device.changes.live())
             self.spawn(device.marks.live())
+            self.spawn(device.moves.live())
 
     def send_away(self, host, seconds):
         """Half of those who are connected to this host alone leave, and the host, which is in trouble,
@@ -172,18 +176,34 @@ class Scene:
         self.say(f"{self.records.now():7.1f}  gave up waiting: {name}")
         return False
 
-    def has_all_of(self, device, m):
-        """Of what the database has of a message, whether this device, which should, has it."""
+    async def logged_groups(self):
+        log = [row async for row in views.read_groups(self.database)]
+        return {g.number: membership.Group(g.founded, log) for g in self.groups}
+
+    def has_all_of(self, device, m, groups):
+        """Of what the database has of a message, whether this device has what it should."""
+        def is_due(place):
+            if m.to:
+                return device.user.id in (m.sender, m.to)
+            return groups[m.conversation].is_last(device.user.id, place, m.message_id)
         sent_it = device.resume != "events" and m.id.startswith(f"{device.name}-")
-        if not sent_it and m.message_id not in device.received:
+        if is_due(m.message_id) and not sent_it and m.message_id not in device.received:
             return False
         # Without resume a change may have been missed.
-        return not m.changed or device.resume == "history" or device.latest.get(m.message_id, (0, ""))[1] == m.md5
+        return not m.changed or device.resume == "history" or not is_due(m.changed) \
+            or device.latest.get(m.message_id, 0) >= m.changed
+
+    def was_told(self, device, groups):
+        """Of all the changes of groups, the last of each kind."""
+        return device.resume == "history" or all(
+            e["change"] in device.told for g in groups.values() for e in g.latest()
+            if g.is_last(device.user.id, e["change"], e["change"]))
 
     async def everything_arrived(self):
         for _ in range(60):
             due = await views.read_messages(self.database, self.users)
-            if all(self.has_all_of(d, m) for m in due for d in self.devices() if self.concerns(d.user, m)):
+            groups = await self.logged_groups()
+            if all(self.was_told(d, groups) and all(self.has_all_of(d, m, groups) for m in due) for d in self.devices()):
                 return
             await asyncio.sleep(1)
         self.say(f"{self.records.now():7.1f}  gave up waiting: everything has arrived")
@@ -233,10 +253,7 @@ class Scene:
             await asyncio.sleep(0.1)
         for name in names.splitlines():
             self.records.add("run", ev="left", what=f"a connection to PostgreSQL: {name}")
-        for message in await views.read_messages(self.database, self.users):
-            self.records.add("stored", **vars(message))
-        async for member in views.read_members(self.database, self.users):
-            self.records.add("members", **member)
+        await views.write_tables(self.database, self.users, self.records.add)
         for host in self.hosts:
             host.end_network()
         await self.database.stop()
