@@ -2132,7 +2132,7 @@ begin
         select i.id, m.conversation_id, m.since, m.until
           from unnest(group_list.user_ids) i (id)
           left join lateral (select * from members m
-                              where m.user_id = i.id and m.role is not null
+                              where m.user_id = i.id and m.role is not null and m.joined <= group_list.after
                                 and (m.until is null or m.until > group_list.after) offset 0) m on true;
 end $$;
 

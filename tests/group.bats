@@ -680,6 +680,25 @@ assert brief([b.recv()]) == [("message", "hello, bob")]
 PY
 }
 
+@test "the groups that a host reads are those at its place: who comes later is told of by that change alone" {
+    py - <<'PY'
+from groups import *
+alice, bob = people(2)
+place = lambda: int(sql("select change_last()"))
+g = group(alice, "Team", history="all")
+before = place()
+add(alice, g, bob)
+came = place()
+remove(alice, g, bob)
+left = place()
+def groups_at(place):
+    return sql(f"select group_id, since, until from chatd_api.group_list('{{{bob.id}}}', {place})")
+assert [groups_at(p) for p in (before, came, left)] == ["||", f"{g}|0|{left}", "||"], [groups_at(p) for p in (before, came, left)]
+add(alice, g, bob)
+assert groups_at(left) == "||" and groups_at(place()) == f"{g}|0|"
+PY
+}
+
 @test "who reads and who gives a group away, or leaves it, do not wait for each other in a circle" {
     py - <<'PY'
 from groups import *

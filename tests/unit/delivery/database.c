@@ -12,6 +12,7 @@
 #include "log.h"
 #include "pool.h"
 #include "position.h"
+#include "teams.h"
 
 enum { MESSAGES = 20000, ROWS = 1000, JOBS = 256, READERS = 2 };
 
@@ -71,11 +72,16 @@ bool message_coexists(const struct message *a, const struct message *b)
     return a->born < b_lost && b->born < a_lost;
 }
 
+static bool is_message(const struct message *m)
+{
+    return !m->lost && !m->of && !m->members;
+}
+
 const struct message *database_find(int64_t sender, const char *client_id)
 {
     for (unsigned i = database_count; i-- > 0;) {
         const struct message *m = &database_messages[i];
-        if (!m->lost && !m->of && m->sender == sender && strcmp(m->client_id, client_id) == 0)
+        if (is_message(m) && m->sender == sender && strcmp(m->client_id, client_id) == 0)
             return m;
     }
     return NULL;
@@ -108,7 +114,7 @@ static uint32_t stamp_at(uint64_t change)
 {
     for (unsigned i = database_count; i-- > 0;) {
         const struct message *m = &database_messages[i];
-        if (!m->lost && !m->of && m->id <= change)
+        if (is_message(m) && m->id <= change)
             return m->stamp;
     }
     return 0;
@@ -132,7 +138,7 @@ const struct message *database_message_of(int64_t user)
     unsigned skip = chance(5);
     for (unsigned i = database_count; i-- > 0;) {
         const struct message *m = &database_messages[i];
-        if (!m->lost && !m->of && m->sender == user && skip-- == 0)
+        if (is_message(m) && m->sender == user && skip-- == 0)
             return m;
     }
     return NULL;
@@ -141,7 +147,7 @@ const struct message *database_message_of(int64_t user)
 static struct message *find_id(uint64_t id)
 {
     for (unsigned i = database_count; i-- > 0;)
-        if (!database_messages[i].lost && !database_messages[i].of && database_messages[i].id == id)
+        if (is_message(&database_messages[i]) && database_messages[i].id == id)
             return &database_messages[i];
     return NULL;
 }
@@ -151,6 +157,7 @@ static const struct message *edit(struct message *m)
 {
     uint32_t stamp = stamp_at(UINT64_MAX);
     struct message *change = store(m->sender, m->receiver, 0, "");
+    change->group = m->group;
     change->stamp = stamp;
     change->of = (unsigned)(m - database_messages) + 1;
     change->before = m->latest;
@@ -172,11 +179,11 @@ static bool has_session(int64_t host, int64_t user)
 
 static struct stranger {
     bool shown, online; /* shown: has a row */
+    bool known;         /* this host has read that he is online, and takes him for it */
     uint64_t change;
 } strangers[STRANGERS];
 static uint64_t presence_sequence;
 static uint64_t presence_rung; /* a bell is on its way */
-static uint64_t presence_read; /* the last number that this host has read */
 
 /* The first strangers and each user: who blocks whom is the same both ways. */
 enum { BLOCKERS = 60 };
@@ -198,7 +205,7 @@ static bool is_blocked(const struct stranger *s, int64_t user, uint64_t below)
 
 static void flip(struct stranger *s, bool online)
 {
-    *s = (struct stranger){true, online, ++presence_sequence};
+    *s = (struct stranger){true, online, s->known, ++presence_sequence};
 }
 
 void database_fill(void)
@@ -261,12 +268,11 @@ static void forget_presence(bool back)
     uint64_t last = presence_sequence;
     for (unsigned i = 0; i < STRANGERS; i++) {
         struct stranger *s = &strangers[i];
-        if (s->online && s->change <= presence_read && i >= BLOCKERS && chance(4) == 0)
-            *s = (struct stranger){0};
+        if (s->online && s->known && i >= BLOCKERS && chance(4) == 0)
+            *s = (struct stranger){.known = true};
         else if (s->online || s->change > last)
             flip(s, s->online);
     }
-    presence_read = 0;
 }
 
 /* --- parameters and results --- */
@@ -387,10 +393,32 @@ static void set_event(PGresult *r, int row, const struct message *m)
 {
     int64_t users[] = {m->receiver, m->sender};
     set_cursor(r, row, 0, (struct cursor){m->id, m->stamp});
-    set_users(r, row, 2, users, m->sender == m->receiver ? 1 : 2);
+    set_users(r, row, 2, users, m->group ? 0 : m->sender == m->receiver ? 1 : 2);
     if (m->sender != m->receiver)
         set_int(r, row, 3, (int64_t)m->origin);
     set_frame(r, row, 4, m);
+    if (!m->group)
+        return;
+    set_int(r, row, 5, GROUP + m->group);
+    set_int(r, row, 6, (int64_t)message_subject(m));
+}
+
+/* What became of the users whom a change of a group names: for the host, by the rows as they are.
+ */
+static void set_membership(PGresult *r, int row, int64_t here, const struct message *m)
+{
+    int64_t users[USERS], since = (int64_t)m->id;
+    int count = 0;
+    for (int64_t user = 1; user <= USERS; user++) {
+        const struct member *member = team_member(m->group, user);
+        if (!(m->members & 1u << user) ||
+            (m->made && (member->joined != m->id || !has_session(here, user))))
+            continue;
+        users[count++] = user;
+        since = (int64_t)member->since;
+    }
+    set_users(r, row, 2, users, count);
+    set_int(r, row, 7, m->gone ? -1 : since);
 }
 
 /* --- statements --- */
@@ -414,6 +442,18 @@ static void put_event(struct page *p, const struct message *m)
     p->bytes_left -= frame_size(m);
 }
 
+/* May it concern anybody at this host? */
+static bool is_here(const struct message *m, int64_t here)
+{
+    if (!m->group)
+        return has_session(here, m->receiver) || has_session(here, m->sender);
+    bool found = m->members || team_is_large(m->group);
+    for (int64_t user = 1; user <= USERS && !found; user++)
+        found = team_member(m->group, user)->is_row &&
+                team_member(m->group, user)->until > message_subject(m) && has_session(here, user);
+    return found;
+}
+
 static PGresult *event_read(struct params *p)
 {
     int64_t host = param_int(p), after = param_int(p), most = param_int(p);
@@ -422,9 +462,11 @@ static PGresult *event_read(struct params *p)
     struct page page = {table(8), most, PAGE_BYTES};
     for (unsigned i = 0; i < database_count && has_room(&page); i++) {
         const struct message *m = &database_messages[i];
-        if (message_stands(m) && m->id > (uint64_t)after &&
-            (has_session(host, m->receiver) || has_session(host, m->sender)))
-            put_event(&page, m);
+        if (!message_stands(m) || m->id <= (uint64_t)after || !is_here(m, host))
+            continue;
+        put_event(&page, m);
+        if (m->members)
+            set_membership(page.rows, PQntuples(page.rows) - 1, host, m);
     }
     if (has_room(&page) && last().change > (uint64_t)after)
         set_cursor(page.rows, PQntuples(page.rows), 0, last());
@@ -438,12 +480,43 @@ static PGresult *event_read_user(struct params *p)
     for (unsigned i = 0; i < database_count && has_room(&page); i++) {
         const struct message *m = &database_messages[i];
         if (message_stands(m) && m->id > (uint64_t)after && m->id <= (uint64_t)upto &&
-            (m->receiver == user || m->sender == user))
+            (m->group ? team_shows(user, m) : m->receiver == user || m->sender == user))
             put_event(&page, m);
     }
     if (has_room(&page))
         set_cursor(page.rows, PQntuples(page.rows), 0, (struct cursor){(uint64_t)upto, 0});
     return page.rows;
+}
+
+static bool is_grouped(int64_t user)
+{
+    for (int64_t group = 1; group <= GROUPS; group++)
+        if (team_member(group, user)->here)
+            return true;
+    return false;
+}
+
+static PGresult *group_list(struct params *p)
+{
+    struct array users = param_array(p);
+    uint64_t after = (uint64_t)param_int(p);
+    PGresult *r = table(4);
+    for (int64_t i = 0; i < users.count; i++) {
+        int64_t user = array_int(&users);
+        for (int64_t group = 1; group <= GROUPS; group++) {
+            const struct member *m = team_member(group, user);
+            int row = PQntuples(r);
+            if (!m->is_row || m->joined > after || m->until <= after)
+                continue;
+            set_int(r, row, 0, user);
+            set_int(r, row, 1, GROUP + group);
+            set_int(r, row, 2, (int64_t)m->since);
+            if (!m->here)
+                set_int(r, row, 3, (int64_t)m->until);
+        }
+        set_int(r, PQntuples(r), 0, user); /* without a group */
+    }
+    return r;
 }
 
 static PGresult *session_open(struct params *p)
@@ -465,7 +538,7 @@ static PGresult *session_open(struct params *p)
         set_int(r, row, 4, (int64_t)presence_sequence);
         int64_t change = array_int(&changes), stamp = array_int(&stamps);
         set_bool(r, row, 5, honoured(change, stamp));
-        set_bool(r, row, 6, false); /* nobody is in a group */
+        set_bool(r, row, 6, is_grouped(user));
     }
     return r;
 }
@@ -492,6 +565,14 @@ static struct array param_conversations(struct params *p)
     return p->p->length[p->next] < 0 ? (struct array){NULL, 0} : param_array(p);
 }
 
+static const struct message *store_to(int64_t sender, int64_t receiver, int64_t group,
+                                      uint64_t origin, const char *id)
+{
+    struct message *m = store(sender, receiver, origin, id);
+    m->group = group;
+    return m;
+}
+
 static PGresult *message_send(struct params *p)
 {
     int64_t host = param_int(p);
@@ -507,29 +588,44 @@ static PGresult *message_send(struct params *p)
         int size;
         int64_t sender = array_int(&senders), receiver = array_int(&receivers);
         int64_t conversation = conversations.count > 0 ? array_int(&conversations) : 0;
-        if (conversation)
+        int64_t group = conversation > GROUP ? conversation - GROUP : 0;
+        if (group)
+            receiver = 0;
+        else if (conversation)
             receiver = conversation - CONVERSATION;
         uint64_t origin = (uint64_t)array_int(&origins);
         char id[24];
         const uint8_t *text = array_next(&ids, &size);
         snprintf(id, sizeof(id), "%.*s", size, (const char *)text);
         const struct message *m = database_find(sender, id);
-        bool new = !m;
-        all_new = all_new && new;
-        if (new)
-            m = store(sender, receiver, origin, id);
+        bool new = !m, refused = new &&group && !team_member(group, sender)->here;
+        all_new = all_new && new && !refused;
         set_int(r, row, 0, row + 1);
+        if (refused) {
+            set_text(r, row, 1, "unknown_conversation");
+            array_int(&framed);
+            continue;
+        }
+        if (new)
+            m = store_to(sender, receiver, group, origin, id);
         set_text(r, row, 1, "ok");
         set_cursor(r, row, 2, (struct cursor){m->id, m->stamp});
         set_bool(r, row, 4, !new);
         set_bool(r, row, 5, m->origin == origin);
-        set_int(r, row, 7, receiver);
+        if (!group)
+            set_int(r, row, 7, receiver);
         if (array_int(&framed) && new)
             set_frame(r, row, 6, m);
     }
     for (int row = 0; !all_new && row < PQntuples(r); row++)
         PQsetvalue(r, row, 6, NULL, -1);
     return r;
+}
+
+/* Whoever has left changes nothing, and who came again nothing of before. */
+static bool may_change(int64_t user, const struct message *m)
+{
+    return team_member(m->group, user)->here && team_shows(user, m);
 }
 
 /* Now and then a change is none: the message is so already. */
@@ -544,9 +640,10 @@ static PGresult *message_change(struct params *p)
     for (int row = 0; row < users.count; row++) {
         int64_t user = array_int(&users);
         struct message *m = find_id((uint64_t)array_int(&ids));
+        bool known = m && m->sender == user && (!m->group || may_change(user, m));
         set_int(r, row, 0, row + 1);
-        set_text(r, row, 1, m && m->sender == user ? "ok" : "unknown_message");
-        if (!m || m->sender != user)
+        set_text(r, row, 1, known ? "ok" : "unknown_message");
+        if (!known)
             continue;
         const struct message *present = m->latest ? &database_messages[m->latest - 1] : m;
         if (chance(4))
@@ -720,6 +817,8 @@ static PGresult *execute(enum statement statement, const struct db_params *param
         return event_read(&p);
     case STATEMENT_EVENT_READ_USER:
         return event_read_user(&p);
+    case STATEMENT_GROUP_LIST:
+        return group_list(&p);
     case STATEMENT_SESSION_OPEN:
         return session_open(&p);
     case STATEMENT_SESSION_CLOSE:
@@ -795,15 +894,28 @@ enum ipc_error db_error(const PGresult *result)
     return result ? IPC_E_INTERNAL : IPC_E_UNAVAILABLE;
 }
 
+/* What this host learns of who is online. */
+static void learn(enum statement statement, const PGresult *result)
+{
+    bool changes = statement == STATEMENT_PRESENCE_READ;
+    if (!changes && statement != STATEMENT_PRESENCE_ONLINE)
+        return;
+    for (int i = 0; i < PQntuples(result); i++) {
+        bool view = changes && !PQgetisnull(result, i, 6);
+        int64_t user = big_endian((uint8_t *)PQgetvalue(result, i, 1), 8);
+        if (!view)
+            strangers[user - STRANGER].known = !changes || *PQgetvalue(result, i, 3);
+    }
+}
+
 /* answered: false: the connection is lost. */
 static void finish(struct db *db, bool answered)
 {
     struct db was = *db;
     *db = (struct db){0};
     buf_free(&was.params.bytes);
-    int got = answered && was.statement == STATEMENT_PRESENCE_READ ? PQntuples(was.result) : 0;
-    if (got > 0)
-        presence_read = (uint64_t)big_endian((uint8_t *)PQgetvalue(was.result, got - 1, 0), 8);
+    if (answered)
+        learn(was.statement, was.result);
     was.done(was.arg, answered ? was.result : NULL);
     PQclear(was.result);
 }
@@ -980,8 +1092,7 @@ void database_remove_host(void)
 
 static void ring_for(const struct message *m)
 {
-    if (attached && bell_count < ROWS &&
-        (has_session(attached, m->sender) || has_session(attached, m->receiver)))
+    if (attached && bell_count < ROWS && is_here(m, attached))
         bells[bell_count++] = m->id;
 }
 
@@ -990,8 +1101,45 @@ void database_store_elsewhere(void)
     static unsigned count;
     char id[24];
     snprintf(id, sizeof(id), "elsewhere %u", ++count);
-    int64_t sender = 1 + chance(USERS), receiver = 1 + chance(USERS);
-    ring_for(store(sender, receiver, 0, id));
+    int64_t sender = 1 + chance(USERS), receiver = 1 + chance(USERS), group = 1 + chance(GROUPS);
+    if (team_member(group, sender)->here && chance(2))
+        ring_for(store_to(sender, 0, group, 0, id));
+    else
+        ring_for(store(sender, receiver, 0, id));
+}
+
+/* Those who are in a group from its beginning, at least one. */
+static unsigned first_members(void)
+{
+    unsigned found = 1u << (1 + chance(USERS));
+    for (int user = 1; user <= USERS; user++)
+        found |= chance(3) ? 0 : 1u << user;
+    return found;
+}
+
+/* What was last said of the member is shown to nobody any more who comes back. */
+static void replace_row(int64_t group, int64_t user)
+{
+    uint64_t changed = team_member(group, user)->changed;
+    for (unsigned i = database_count; i-- > 0 && changed;)
+        if (!database_messages[i].lost && database_messages[i].id == changed)
+            database_messages[i].replaced = true;
+}
+
+void database_move_elsewhere(void)
+{
+    int64_t group = 1 + chance(GROUPS), user = 1 + chance(USERS);
+    uint32_t stamp = stamp_at(UINT64_MAX);
+    struct message *m = store(0, 0, 0, "");
+    m->group = group;
+    m->stamp = stamp;
+    m->made = !team_exists(group);
+    m->members = m->made ? first_members() : 1u << user;
+    m->gone = !m->made && team_member(group, user)->here;
+    if (!m->made)
+        replace_row(group, user);
+    team_take(m);
+    ring_for(m);
 }
 
 void database_edit_elsewhere(void)
@@ -1041,6 +1189,7 @@ void database_go_back(void)
         n--;
     }
     sequence = last().change + chance(3);
+    teams_restore();
     forget_presence(!honoured((int64_t)position_known().change, position_known().stamp));
     for (int i = 0; i < READERS; i++)
         if (readers[i].busy && !readers[i].result)

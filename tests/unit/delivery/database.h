@@ -18,25 +18,29 @@ unsigned chance(unsigned n);
 
 enum { USERS = 8 }; /* with the ids 1 to USERS */
 
-/* A message that was stored, once, or what was done to one; the last one is
+/* A message that was stored, once, what was done to one, or to a group; the last one is
  * database_messages[database_count - 1]. */
 struct message {
     uint64_t id; /* of the change */
     uint32_t stamp;
-    int64_t sender, receiver;
+    int64_t sender, receiver; /* 0: it is of a group */
+    int64_t group;            /* 0: it is of two users */
+    unsigned members; /* by bits, those who have come into the group, or gone; 0: a message */
+    bool gone, made;  /* made: with the group itself */
     uint64_t origin;
     char client_id[24];
     unsigned of;     /* a change of that message, by its place here, plus one; 0: it is a message */
     unsigned latest; /* a message: its last change, likewise; 0: none */
     unsigned before; /* a change: the one before, likewise */
-    bool replaced;   /* a change: there was a later one, so nobody need see it */
+    bool replaced;   /* a change: there was a later one of the same, so nobody need see it */
     unsigned born, lost; /* in which of the database's lives; lost 0: it is still there */
 };
 extern struct message database_messages[];
 extern unsigned database_count;
 
-/* Of each user's conversations the one with user N has this number and N more. */
-enum { CONVERSATION = 1000000 };
+/* Of each user's conversations the one with user N has this number and N more; group N, which has
+ * the numbers 1 to GROUPS, that other one and N more. */
+enum { CONVERSATION = 1000000, GROUP = 2000000, GROUPS = 5 };
 
 /* Users of other hosts, from this id on: what is announced of who is online is about them. Many
  * have come and gone when a run begins. */
@@ -69,9 +73,11 @@ void database_attach(void);
 /* The link is lost, before or after what was under way was committed; so are the readers. */
 void database_lose_link(void);
 
-/* Another host stores a message, or changes one, and rings. */
+/* Another host stores a message, or changes one, or makes a group, or has a member of one come or
+ * go, and rings. */
 void database_store_elsewhere(void);
 void database_edit_elsewhere(void);
+void database_move_elsewhere(void);
 
 /* One of this user's last messages; NULL: there is none. */
 const struct message *database_message_of(int64_t user);

@@ -2,9 +2,10 @@
  * The delivery of changes, held against a model: long random runs of the broker's own code on a
  * database that is none (database.h), every step checked.
  *
- * Users write, change what they wrote, come, go and read slowly; so do those of other hosts;
- * doorbells are lost, the link is lost at any line, this host is taken for dead, another server
- * takes over that lacks the last changes. A client must see each change that concerns it once and
+ * Users write, to each other and in groups, change what they wrote, come, go and read slowly; so do
+ * those of other hosts; members come into groups and leave them; doorbells are lost, the link is
+ * lost at any line, this host is taken for dead, another server takes over that lacks the last
+ * changes. A client must see each change that concerns it once and
  * in order, without a hole, but for those that a later one of the same message has replaced; an
  * answer to each of its messages and edits, in the order of changes; and be told when the database
  * has lost what it knew. It hears of who comes and goes in the order of those changes, and knows in
@@ -31,6 +32,7 @@
 #include "peer.h"
 #include "requests.h"
 #include "schedule.h"
+#include "teams.h"
 
 enum { RUNS = 120, STEPS = 4000, CLIENTS = 10, SENDS = 16, LIMIT = 8 * 1024, BURST = 150 };
 
@@ -59,7 +61,7 @@ static struct sockaddr_un address = {.sun_family = AF_UNIX, .sun_path = "\0chatd
 static uint64_t seed;
 static bool verbose; /* the broker's log is shown */
 static unsigned events_seen, acks_seen, resumes_seen, losses_told, statuses_seen, typing_seen,
-    edits_seen;
+    edits_seen, group_messages_seen, moves_seen;
 
 #define REQUIRE(condition, ...)                                                                    \
     do {                                                                                           \
@@ -128,11 +130,30 @@ static void start(void)
 
 /* --- what a client must see --- */
 
+/* The connection that sent it has the acknowledgement. */
+static bool is_own(const struct client *c, const struct message *m)
+{
+    return m->sender != m->receiver && m->origin == c->origin;
+}
+
 static bool concerns(const struct client *c, const struct message *m)
 {
-    if (m->sender != c->user && m->receiver != c->user)
+    if (m->group)
+        return team_may_show(c->user, m) && !is_own(c, m);
+    return (m->sender == c->user || m->receiver == c->user) && !is_own(c, m);
+}
+
+/* A client that is past its place must have got it. In a group that holds while the user's present
+ * time there lasts, or the last one: what was missed of an earlier one is not shown any more. at:
+ * as below. */
+static bool is_due(const struct client *c, const struct message *m, const struct message *at)
+{
+    if (m->replaced || !concerns(c, m))
         return false;
-    return m->sender == m->receiver || m->origin != c->origin;
+    if (m->group)
+        return team_is_due(c->user, m) && !(at && at->lost) &&
+               (!m->members || team_shows(c->user, m));
+    return at ? message_coexists(m, at) : !m->lost;
 }
 
 /* Nothing that concerns it lies between its place and this change. at: the change as it was, in a
@@ -142,9 +163,8 @@ static void require_no_hole(const struct client *c, uint64_t change, const struc
 {
     for (unsigned i = database_count; i-- > 0;) {
         const struct message *m = &database_messages[i];
-        if (m->id > c->last.change && m->id < change && !m->replaced && concerns(c, m))
-            REQUIRE(at ? !message_coexists(m, at) : m->lost,
-                    "%s %llu: user %lld was at %llu and never got %llu", what,
+        if (m->id > c->last.change && m->id < change)
+            REQUIRE(!is_due(c, m, at), "%s %llu: user %lld was at %llu and never got %llu", what,
                     (unsigned long long)change, (long long)c->user,
                     (unsigned long long)c->last.change, (unsigned long long)m->id);
     }
@@ -156,7 +176,10 @@ static void take_event(struct client *c, struct ipc_reader *r)
     struct text frame = ipc_get_text(r, IPC_MAX_FRAME);
     REQUIRE(frame.n > 0 && c->attached, "an event for nobody");
     const struct message *m = &database_messages[strtoul(frame.p, NULL, 10)];
-    REQUIRE(m->id == at.change && m->stamp == at.stamp && concerns(c, m), "not its event");
+    REQUIRE(m->id == at.change && m->stamp == at.stamp, "event %llu with the place of another",
+            (unsigned long long)m->id);
+    REQUIRE(concerns(c, m), "event %llu, of group %lld, is not one of user %lld",
+            (unsigned long long)m->id, (long long)m->group, (long long)c->user);
     if (c->resuming && at.change <= c->last.change)
         c->last = c->resume_at; /* from here on once more */
     REQUIRE(at.change > c->last.change, "event %llu behind %llu for user %lld",
@@ -165,6 +188,8 @@ static void take_event(struct client *c, struct ipc_reader *r)
     c->last = at;
     events_seen++;
     edits_seen += m->of > 0;
+    group_messages_seen += m->group && !m->members;
+    moves_seen += m->members > 0;
 }
 
 static void take_status(struct client *c, struct ipc_reader *r)
@@ -372,6 +397,12 @@ static void come(struct client *c)
     attach(c);
 }
 
+static void put_group(struct client *c, uint64_t group)
+{
+    ipc_put_u64(&c->channel.out, GROUP + group);
+    ipc_put_u8(&c->channel.out, IPC_NAMES_CONVERSATION);
+}
+
 /* By the user's id, or the conversation's. */
 static void put_addressee(struct client *c, uint64_t receiver)
 {
@@ -392,7 +423,11 @@ static void say(struct client *c)
     s->seq = c->seq;
     s->edit = 0;
     /* The receiver is part of the id, so that the same id means the same message. */
-    put_addressee(c, 1 + strtoul(s->id + 2, NULL, 10) % USERS);
+    unsigned long number = strtoul(s->id + 2, NULL, 10);
+    if (number % 3 == 0)
+        put_group(c, 1 + number / 3 % GROUPS);
+    else
+        put_addressee(c, 1 + number % USERS);
     ipc_put_text(&c->channel.out, s->id, strlen(s->id));
     ipc_put_text(&c->channel.out, "hello", 5);
     ipc_put_u64(&c->channel.out, 0);
@@ -580,6 +615,8 @@ static void step(void)
             database_type_elsewhere();
         if (chance(3) == 0)
             database_edit_elsewhere();
+        if (chance(3) == 0)
+            database_move_elsewhere();
         break;
     default:
         turn();
@@ -630,10 +667,11 @@ static void run(uint64_t number, unsigned steps)
     loop_free(broker.loop);
     conf_free(&broker.conf);
     REQUIRE(events_seen > steps / 20 && acks_seen > 0 && resumes_seen > 0 && statuses_seen > 0 &&
-                typing_seen > 0 && edits_seen > 0,
-            "too little happened: %u events, %u of them edits, %u acks, %u resumes, %u statuses, "
-            "%u typing",
-            events_seen, edits_seen, acks_seen, resumes_seen, statuses_seen, typing_seen);
+                typing_seen > 0 && edits_seen > 0 && group_messages_seen > 0 && moves_seen > 0,
+            "too little happened: %u events, %u of them edits, %u messages of groups and %u of "
+            "members, %u acks, %u resumes, %u statuses, %u typing",
+            events_seen, edits_seen, group_messages_seen, moves_seen, acks_seen, resumes_seen,
+            statuses_seen, typing_seen);
 }
 
 /* A run in a process of its own: the broker's parts have their state in static variables. */
