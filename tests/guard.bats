@@ -40,12 +40,11 @@ between() {
 # What traced() and statements() have counted. Not their output: a failure in $(...) fails no test.
 counted=
 
-# traced NAME P W MESSAGES: all system calls of a server's life in which P pairs had MESSAGES each.
+# traced NAME COMMAND...: all system calls of a server's life in which this command is carried out.
 traced() {
     export TRACE=$T/$1.strace
     BUILD=$T/traced server_start "$1" -o presence=off
-    "$BUILD/bench/load" "$(server_port "$1")" users "$((2 * $2))" >"$T/$1.users"
-    "$BUILD/bench/load" -u "$T/$1.users" "$(server_port "$1")" count "$2" "$3" "$4" >&2
+    "${@:2}"
     server_stop "$1"
     # The tracer writes when all that it traced have ended.
     timeout 60 bash -c "until grep -qw total '$TRACE' 2>/dev/null; do sleep 0.05; done"
@@ -53,14 +52,65 @@ traced() {
     counted=$(awk '$2 == "total" { print $1 }' "$TRACE")
 }
 
+# pairs NAME P W MESSAGES: P pairs have MESSAGES each.
+pairs() {
+    "$BUILD/bench/load" "$(server_port "$1")" users "$((2 * $2))" >"$T/$1.users"
+    "$BUILD/bench/load" -u "$T/$1.users" "$(server_port "$1")" count "$2" "$3" "$4" >&2
+}
+
+# team NAME DOES COUNT: in a group of eleven who are connected one writes, or reads, so often; or one asks for the
+# list of conversations, of which there are twenty. The next comes when all have been told.
+team() {
+    py - "$@" <<'PY'
+from groups import *
+n, does, count = sys.argv[1], sys.argv[2], int(sys.argv[3])
+alice, *others = [user(instance=n) for _ in range(11)]
+g = group(alice, "Team", *others, name_of=n)
+for i in range(19):
+    group(alice, f"more {i}", *others[:2], name_of=n)
+messages = [post(others[0], g, "hello", n) for _ in range(100 if does == "reads" else 1)]
+clients = [connect(who.token, n) for who in (alice, *others)]
+with contextlib.closing(http.client.HTTPConnection("127.0.0.1", port(n), timeout=WAIT)) as asking:
+    for i in range(count):
+        if does == "writes":
+            say(clients[0], g, "hello", f"{i}")
+            assert [c.recv()["type"] for c in clients] == ["ack"] + ["message"] * 10
+        elif does == "reads":
+            mark(clients[0], "read", g, messages[i])
+            assert {c.expect("receipt")["data"]["read_upto"] for c in clients} == {messages[i]}
+        else:
+            asking.request("GET", "/conversations", headers={"Authorization": f"Bearer {alice.token}"})
+            assert len(json.loads(asking.getresponse().read())["conversations"]) == 20
+PY
+}
+
 @test "system calls per delivered message, with one in flight: all processes together" {
     local few
-    traced few 1 1 100
+    traced few pairs few 1 1 100
     few=$counted
-    traced many 1 1 600
+    traced many pairs many 1 1 600
     # Counted: 16. Sender, receiver and broker each wait for what comes, read it and write it on; the
     # broker waits for the database, too.
     between "$(((counted - few) / 500))" 10 24 'system calls per message'
+}
+
+# each_time DOES: the system calls of each time that this is done; see team().
+each_time() {
+    local few
+    traced "few-$1" team "few-$1" "$1" 10
+    few=$counted
+    traced "many-$1" team "many-$1" "$1" 90
+    counted=$(((counted - few) / 80))
+}
+
+@test "system calls per message into a group of eleven, per receipt there, and per list of conversations" {
+    # Counted: 52, 77 and 11. Each receiver of a message is woken, and reads and writes it; of a receipt all eleven are.
+    each_time writes
+    between "$counted" 35 78 'system calls per message into a group with ten receivers'
+    each_time reads
+    between "$counted" 50 114 'system calls per receipt in a group of eleven'
+    each_time lists
+    between "$counted" 7 17 'system calls per list of twenty conversations'
 }
 
 # --- statements ---
@@ -128,6 +178,54 @@ statements() {
     # The one that stores it also brings what is delivered: events are read at the start only.
     between "$sent" 500 500 'statements that store 500 messages'
     between "$read" 0 6 'statements that read events'
+}
+
+@test "PostgreSQL statements: messages into a group on two hosts, receipts, and lists of conversations" {
+    local name
+    local -A before
+    psql -qX -c "alter database $DB set track_functions = 'all'"
+    for name in message_send event_read group_list receipt_put conversation_list; do before[$name]=$(calls "$name"); done
+    server_start near -o presence=off
+    server_start far -o presence=off
+    py - <<'PY'
+from groups import *
+alice, *others = [user(instance="near") for _ in range(11)]
+g = group(alice, "Team", *others, name_of="near")
+near, far = [alice, *others[:5]], others[5:]
+here = [connect(who.token, "near") for who in near]
+clients = here + [connect(who.token, "far") for who in far]
+messages = []
+for i in range(20):
+    say(clients[0], g, "hello", f"{i}")
+    messages.append(clients[0].expect("ack")["data"]["message_id"])
+    assert [c.recv()["type"] for c in clients[1:]] == ["message"] * 10
+for message in messages:
+    mark(clients[-1], "read", g, message)
+    assert {c.expect("receipt")["data"]["read_upto"] for c in clients} == {message}
+for i in range(5):
+    assert len(listed(alice, "near")) == 1
+# Receipts that come while a statement is under way wait for the next one, together.
+with held(f"select from members where conversation_id = {g} and user_id = {alice.id} for update"):
+    mark(here[0], "read", g, messages[-1])
+    eventually(lambda: sql("select count(*) from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'"
+                           r" and query like '%chatd_api.receipt\_put%'") == "1")
+    for c in here[1:]:
+        mark(c, "read", g, messages[-1])
+        c.send({"type": "resume", "id": "taken"})   # is answered behind what was sent before
+        while c.recv().get("id") != "taken":
+            pass
+for c in clients:
+    assert {c.expect("receipt")["data"]["user_id"] for _ in here} == {who.id for who in near}
+PY
+    server_stop near
+    server_stop far
+    counts_are_complete
+    between "$(($(calls message_send) - before[message_send]))" 20 20 'statements that store 20 messages'
+    # The other host reads each, and some once more, since a bell may ring while it reads.
+    between "$(($(calls event_read) - before[event_read]))" 20 60 'statements that read 20 messages, on two hosts'
+    between "$(($(calls group_list) - before[group_list]))" 2 16 'statements that read the groups of 11 users'
+    between "$(($(calls receipt_put) - before[receipt_put]))" 22 22 'statements for 20 + 1 + 5 receipts'
+    between "$(($(calls conversation_list) - before[conversation_list]))" 5 5 'statements for 5 lists'
 }
 
 # --- sessions at rest ---
