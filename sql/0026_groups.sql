@@ -874,7 +874,8 @@ language plpgsql stable set search_path = chatd, pg_temp set enable_seqscan = of
 as $$
 begin
     return greatest((select max(id) from messages), (select max(changed) from messages),
-                    (select max(change) from group_changes), 0);
+                    -- Not max(): a plan from when there were none would read them all.
+                    (select change from group_changes order by change desc limit 1), 0);
 end $$;
 
 -- A change of a group for a host. membership: what became of the users that it names: from which change on they

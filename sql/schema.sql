@@ -74,7 +74,8 @@ CREATE FUNCTION chatd.change_last() RETURNS bigint
     AS $$
 begin
     return greatest((select max(id) from messages), (select max(changed) from messages),
-                    (select max(change) from group_changes), 0);
+                    -- Not max(): a plan from when there were none would read them all.
+                    (select change from group_changes order by change desc limit 1), 0);
 end $$;
 
 CREATE FUNCTION chatd.change_lock() RETURNS trigger

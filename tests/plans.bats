@@ -16,6 +16,7 @@ setup_file() {
     create empty filled
     put filled USERS
     put filled FILL
+    put filled GROUPS
 }
 
 teardown_file() {

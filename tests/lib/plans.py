@@ -1,6 +1,6 @@
 """How PostgreSQL goes about the functions that chatd calls.
 
-    plans.py            in a database that has SETUP, USERS and FILL: the plans of a new connection
+    plans.py            in a database that has SETUP, USERS, FILL and GROUPS: the plans of a new connection
     plans.py --kept     in one that has SETUP: those of a connection that saw the others happen
 
 Fails where a step reads messages by another index than the one that is meant, more of them than are
@@ -56,6 +56,36 @@ insert into chatd.messages (sender_id, receiver_id, content) values (5, 6, 'late
 update chatd.messages set content = 'changed ' || id where id between 100001 and 100200;
 """
 LAST, CHANGES, PAGE, A_FEW = 150010, 200, 50, 1200
+# 500 came into a group of 9001 and left it again; 9 has one of 5,000, with 1,002 messages; 99 has 400, each with 100, and
+# 200 of them with a message.
+LARGE, FIRST_SMALL, LEFT = 1000001, 1001001, 1000002
+LOOKED_UP = 12                      # pages, for whom a message of a group concerns
+FIRST_GROUPED = LAST + CHANGES      # the change before all these
+LARGE_MADE = FIRST_GROUPED + 1 + 500 + 500 + 1
+SMALL_MESSAGES = LARGE_MADE + 1002 + 400
+GROUPS = f"""
+insert into chatd.conversations (id, kind, name) values ({LEFT}, 'group', 'left');
+insert into chatd.members (conversation_id, user_id, role, joined)
+select c.id, n, case n when 9001 then 'owner' else 'member' end, c.changed
+  from chatd.conversations c, unnest('{{9001,9002}}'::bigint[]) n where c.id = {LEFT};
+insert into chatd.members (conversation_id, user_id, role) select {LEFT}, n, 'member' from generate_series(101, 600) n;
+update chatd.members set until = 0 where conversation_id = {LEFT} and user_id between 101 and 600;
+insert into chatd.conversations (id, kind, name) values ({LARGE}, 'group', 'large');
+insert into chatd.members (conversation_id, user_id, role, joined)
+select c.id, n, case n when 9 then 'owner' else 'member' end, c.changed
+  from chatd.conversations c, (select 9 union select generate_series(101, 5100)) m (n) where c.id = {LARGE};
+insert into chatd.messages (conversation_id, sender_id, content)
+select {LARGE}, case n % 2 when 0 then 9 else 101 + n end, 'large ' || n from generate_series(1, 1002) n;
+insert into chatd.conversations (id, kind, name)
+select {FIRST_SMALL} + n, 'group', 'small' from generate_series(0, 399) n;
+insert into chatd.members (conversation_id, user_id, role, joined)
+select c.id, n, case n when 99 then 'owner' else 'member' end, c.changed
+  from chatd.conversations c, unnest('{{99,100}}'::bigint[]) n where c.id >= {FIRST_SMALL};
+insert into chatd.messages (conversation_id, sender_id, content)
+select {FIRST_SMALL} + n, 100, 'small ' || n from generate_series(0, 199) n;
+insert into chatd.presence (user_id, online, change) values (99, true, nextval('chatd.presence_seq'));
+"""
+END = SMALL_MESSAGES + 200
 OF_1_AND_2 = "(select conversation_id from chatd.contacts where user_id = 1 and contact_id = 2)"
 HERE = "(select min(id) from chatd.hosts)"
 
@@ -93,7 +123,7 @@ CASES = {
     "recent cursor, much was changed since": (f"event_read_user(2, {LAST}, {LAST + CHANGES}, 50)", asked(0, PAGE)),
     "old cursor, little was changed": (f"event_read_user(4, 0, {LAST + CHANGES}, 50)", asked(5, 0)),
     "recent cursor, knows many, much was changed since": (f"event_read_user(1, {LAST}, {LAST + CHANGES}, 50)", looked_at(1, 2 * PAGE + 2)),
-    "all of the host": (f"event_read({HERE}, {LAST} - 30, 50)", {"messages_pkey": PAGE, "messages_changed": CHANGES + 10}),
+    "all of the host": (f"event_read({HERE}, {LAST} - 30, 50)", {"messages_pkey": 30 + PAGE, "messages_changed": CHANGES + 10}),
     "all of the host, changed": (f"event_read({HERE}, {LAST}, 50)", {"messages_pkey": PAGE, "messages_changed": CHANGES + 10}),
     "changes": (f"message_change({HERE}, array_fill(2::bigint, array[10]), array_fill((select conversation_id from chatd.contacts"
                 " where user_id = 1 and contact_id = 2), array[10]), array(select 119998 + n * 4 from generate_series(1, 10) n),"
@@ -126,6 +156,36 @@ CASES = {
     "who has read what": (f"receipt_put({HERE}, array_fill(1::bigint, array[40]), array(select conversation_id from chatd.contacts"
                           f" where user_id = 1 order by contact_id limit 40), array_fill({LAST}, array[40]), array_fill(true, array[40]))",
                           {"messages_conversation": 40}),
+    "the groups of one who is in many": (f"group_list('{{99}}', {END})", {}),
+    "the groups of fifty": (f"group_list(array(select n from generate_series(101, 150) n), {END})", {}),
+    "resume, in a large group": (f"event_read_user(9, {LARGE_MADE + 100}, {END}, 50)", asked(PAGE, 0)),
+    "resume, in a large group, of one who sent nothing": (f"event_read_user(4000, {LARGE_MADE + 100}, {END}, 50)", asked(PAGE, 0)),
+    "resume, in many groups": (f"event_read_user(99, {FIRST_GROUPED}, {END}, 50)", asked(200, 0)),
+    "resume, in a group that others have left": (f"event_read_user(9001, {FIRST_GROUPED}, {END}, 50)", asked(0, 0)),
+    "messages of a large group, for a host": (f"event_read({HERE}, {LARGE_MADE + 10}, 50)", {"messages_pkey": PAGE, "messages_changed": 10}),
+    "messages of small groups, for a host": (f"event_read({HERE}, {SMALL_MESSAGES}, 50)", {"messages_pkey": 200, "messages_changed": 10}),
+    "who comes into groups and leaves, for a host": (f"event_read({HERE}, {FIRST_GROUPED + 400}, 50)", {"messages_pkey": PAGE, "messages_changed": 10}),
+    "conversations of one who is in many groups": ("conversation_list(99, 'all', 9223372036854775807, 50)",
+                                                   {"messages_conversation": 400 + 200, "messages_pkey": PAGE + 1,
+                                                    "messages_conversation_changed": 0}),
+    "conversations of one in a large group": ("conversation_list(4000, 'all', 9223372036854775807, 50)",
+                                              {"messages_conversation": 101, "messages_pkey": 2, "messages_conversation_changed": 1}),
+    "a large group": (f"conversation_show(9, {LARGE}, 'all')",
+                      {"messages_conversation": 101, "messages_pkey": 1, "messages_conversation_changed": 0}),
+    "a page of the members of a large group": (f"member_list(9, {LARGE}, 'contacts', 3000, 50)", {}),
+    "the last page of a large group": (f"conversation_history(9, {LARGE}, null, null, 50)", {"messages_conversation": PAGE + 1}),
+    "the last page, of one who has left": (f"conversation_history(101, {LEFT}, null, null, 50)", {"messages_conversation": 0}),
+    "who has read what in a large group": (f"receipt_put({HERE}, array(select n from generate_series(101, 140) n), array_fill({LARGE}::bigint, array[40]),"
+                                           f" array_fill({END}, array[40]), array_fill(true, array[40]))", {"messages_conversation": 40}),
+    "who has read what in small groups": (f"receipt_put({HERE}, array_fill(99::bigint, array[40]), array(select {FIRST_SMALL} + n from generate_series(0, 39) n),"
+                                          f" array_fill({END}, array[40]), array_fill(true, array[40]))", {"messages_conversation": 40}),
+    "who is writing in a large group": (f"typing_tell({HERE}, array(select n from generate_series(101, 140) n), array_fill(0::bigint, array[40]),"
+                                        f" array_fill({LARGE}::bigint, array[40]))", {}),
+    "who is writing in small groups": (f"typing_tell({HERE}, array_fill(99::bigint, array[40]), array_fill(0::bigint, array[40]),"
+                                       f" array(select {FIRST_SMALL} + n from generate_series(0, 39) n))", {}),
+    "which of those in the same groups are online": ("user_list(100, 'contacts', 60, 50, '')", {}),
+    "who came and went, and is in many groups": (f"presence_read({HERE}, (select change - 1 from chatd.presence where user_id = 99), 50, 'contacts')", {}),
+    "who came and went, for one who is in many groups": ("presence_read_user(100, (select change - 1 from chatd.presence where user_id = 99), 50, 'contacts')", {}),
     "whom one blocks": ("user_blocks(2, 5000, 50)", {}),
     "a block": ("user_block(3, (select 90 + count(*) from chatd.blocks where user_id = 3), true)", {}),
     "one more than there may be": ("user_block(2, 1, true)", {}),
@@ -160,7 +220,7 @@ def script(kept):
     call = {case: f"select * from chatd_api.{text};\n" for case, (text, _) in CASES.items()}
     looked_at = {case: f"\\warn == {case}\nset auto_explain.log_min_duration = 0;\n{text}"
                        "set auto_explain.log_min_duration = -1;\n" for case, text in call.items()}
-    begin = "".join(text * 10 for text in call.values()) + USERS + FILL if kept else ""
+    begin = "".join(text * 10 for text in call.values()) + USERS + FILL + GROUPS if kept else ""
     return EXPLAIN + begin + "".join(looked_at[case] + text * 8 + looked_at[case]
                                      for case, text in call.items())
 
@@ -201,8 +261,10 @@ def findings(case, plans):
         index = node["Index Name"]
         read += removed
         rows[index] = max(rows.get(index, 0), read)
-        # What an index skips by itself shows in nothing else.
-        if pages(node) > read + 10 + 5 * (node["Actual Loops"] - 1):
+        # What an index skips by itself shows in nothing else. Whom a message of a group concerns is looked up for
+        # each, in the condition of this step, and counts here, too.
+        looks_up = re.search("group_is_here|message_seen", node.get("Filter", ""))
+        if pages(node) > (LOOKED_UP if looks_up else 1) * read + 10 + 5 * (node["Actual Loops"] - 1):
             yield f"{index}: {pages(node)} pages for {read} rows"
     most = CASES[case][1]
     if rows.keys() != most.keys() or any(rows[index] > most[index] for index in rows):
