@@ -1175,19 +1175,29 @@ void database_ring(bool arrives)
         owner->bell(payload);
 }
 
+/* The last few. A change of a group does not go without the message before it: the stamp of a
+ * cursor is that of a message, so nobody could tell that number from the one that is given next. */
+static void lose_changes(unsigned n)
+{
+    bool unmarked = false;
+    for (unsigned i = database_count; i-- > 0 && (n > 0 || unmarked);) {
+        struct message *m = &database_messages[i];
+        if (m->lost)
+            continue;
+        m->lost = life;
+        if (m->of) /* the state before it is the latest again */
+            database_messages[m->of - 1].latest = m->before;
+        unmarked = m->members || (unmarked && m->of);
+        n -= n > 0;
+    }
+}
+
 void database_go_back(void)
 {
     if (link != DOWN)
         return;
     life++;
-    for (unsigned i = database_count, n = chance(6); i-- > 0 && n > 0;) {
-        if (database_messages[i].lost)
-            continue;
-        database_messages[i].lost = life;
-        if (database_messages[i].of) /* the state before it is the latest again */
-            database_messages[database_messages[i].of - 1].latest = database_messages[i].before;
-        n--;
-    }
+    lose_changes(chance(6));
     sequence = last().change + chance(3);
     teams_restore();
     forget_presence(!honoured((int64_t)position_known().change, position_known().stamp));

@@ -152,9 +152,11 @@ bool team_may_show(int64_t user, const struct message *m)
     return is_full(m->group) || said == m || said->id <= message_subject(m);
 }
 
+/* Where a failover has lost a later change of the same member, the host may have read that before
+ * it came to its place, and take the user for gone until the next one. */
 bool team_is_due(int64_t user, const struct message *m)
 {
     const struct member *row = team_member(m->group, user);
     return row->is_row && !m->lost && m->id >= row->joined && m->id <= row->until &&
-           message_subject(m) >= row->since && m->id > row->lost;
+           message_subject(m) >= row->since && row->lost < row->joined;
 }

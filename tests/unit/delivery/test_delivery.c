@@ -659,6 +659,8 @@ static void run(uint64_t number, unsigned steps)
     start();
     for (unsigned i = 0; i < steps; i++)
         step();
+    for (unsigned i = 0; i < steps && typing_seen == 0; i++) /* where few were ever live */
+        step();
     require_all();
     peers_stop();
     peers_free();
