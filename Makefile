@@ -114,8 +114,9 @@ $(BUILD)/unit/%: tests/unit/%.c tests/unit/test.h $(UNIT_OBJECTS)
 	$(Q)$(CC) $(CFLAGS) $(CPPFLAGS) -Itests/unit $(addprefix -Isrc/,lib conf ipc wire tls master auth broker/core broker/helpers broker/accounts signer) \
 	    -o $@ $< $(UNIT_OBJECTS) $(LDFLAGS) $(LINK) -ljson-c -lcrypto -lcrypt -ljwt -lz
 
-# The broker without PostgreSQL: all of it but the connections, and on a clock of its own.
-DELIVERY = $(filter-out %/clock.o %/main.o %/db.o %/pool.o %/link.o,$(call objects,lib conf ipc $(BROKER)))
+# The broker without PostgreSQL: all of it but the connections and those who look at them, and on a
+# clock of its own.
+DELIVERY = $(filter-out %/clock.o %/main.o %/control.o %/metrics.o %/db.o %/pool.o %/link.o,$(call objects,lib conf ipc $(BROKER)))
 $(BUILD)/unit/test_delivery: $(wildcard tests/unit/delivery/*) $(DELIVERY)
 	@mkdir -p $(@D)
 	$(call say,TEST,$@)

@@ -11,10 +11,12 @@
 
 #include "broker.h"
 #include "clock.h"
+#include "commits.h"
+#include "deliveries.h"
 #include "fdpass.h"
-#include "feed.h"
 #include "link.h"
 #include "log.h"
+#include "metrics.h"
 #include "peer.h"
 #include "position.h"
 #include "sends.h"
@@ -73,27 +75,31 @@ static const char *state_of(const struct peer *p)
     return p->state == IPC_IS_ATTACHED ? "online" : p->state == IPC_IS_BOUND ? "requests" : "new";
 }
 
-static void count_peers(size_t *online, size_t *requests)
+static void put_database(struct buf *out)
 {
-    const struct peer *p;
-    *online = *requests = 0;
-    for (size_t at = 0; (p = peer_next(&at));) {
-        *online += p->state == IPC_IS_ATTACHED;
-        *requests += p->state == IPC_IS_BOUND;
-    }
+    buf_printf(out, "database %s\n", link_is_up() ? "up" : "away");
 }
 
 static void put_status(struct operator* o)
 {
-    size_t online, requests;
-    count_peers(&online, &requests);
+    struct metrics_peers peers = metrics_count_peers();
     buf_puts(&o->out, o->facts);
-    buf_printf(&o->out, "broker %d\nage %lld\nonline %zu\nrequests %zu\n", (int)getpid(),
-               (long long)(clock_ms() - started), online, requests);
-    buf_printf(&o->out, "database %s\nhost %lld\nbehind %s\n", link_is_up() ? "up" : "away",
-               link_is_up() ? (long long)link_host() : 0, position_is_behind() ? "t" : "f");
+    buf_printf(&o->out, "broker %d\nage %lld\nonline %llu\nrequests %llu\n", (int)getpid(),
+               (long long)(clock_ms() - started), (unsigned long long)peers.online,
+               (unsigned long long)peers.requests);
+    put_database(&o->out);
+    buf_printf(&o->out, "host %lld\nbehind %s\n", link_is_up() ? (long long)link_host() : 0,
+               position_is_behind() ? "t" : "f");
     buf_printf(&o->out, "waiting %zu\nstored %llu\ndelivered %llu\n", sends_waiting(),
-               (unsigned long long)sends_stored(), (unsigned long long)feed_given());
+               (unsigned long long)commits_count(), (unsigned long long)deliveries_count());
+}
+
+/* --- metrics --- */
+
+static void put_metrics(struct operator* o)
+{
+    put_database(&o->out);
+    metrics_put(&o->out);
 }
 
 /* --- who --- */
@@ -158,6 +164,8 @@ static void answer(struct operator* o)
     int pid;
     if (strcmp(o->request, "status") == 0)
         put_status(o);
+    else if (strcmp(o->request, "metrics") == 0)
+        put_metrics(o);
     else if (strcmp(o->request, "who") == 0)
         note_sessions(o);
     else if (sscanf(o->request, "kick user %127s%c", name, &end) == 1)

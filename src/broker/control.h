@@ -6,6 +6,7 @@
  * spaces:
  *
  *   status              what the master said, then how this broker is: NAME VALUE lines
+ *   metrics             database up, or away; then all that was counted (metrics.h)
  *   who                 session PID USER NAME STATE ADDRESS AGE QUEUED for each session that has
  *                       a channel; a hyphen for a name that is not known; milliseconds, bytes
  *   kick user NAME      closes what is online of this user here: kicked PID for each

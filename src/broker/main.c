@@ -17,6 +17,7 @@
 #include "clock.h"
 #include "connections.h"
 #include "control.h"
+#include "deliveries.h"
 #include "feed.h"
 #include "hashing.h"
 #include "limits.h"
@@ -112,6 +113,7 @@ int main(int argc, char **argv)
         loop_once(broker.loop);
         schedule_turn(); /* first, so that PostgreSQL works while the answers are handed out */
         outbox_flush();
+        deliveries_written();
         peers_reap();
         tell_of_repeats();
     }

@@ -5,6 +5,7 @@
 
 #include "answers.h"
 #include "broker.h"
+#include "deliveries.h"
 #include "edits.h"
 #include "events.h"
 #include "feed.h"
@@ -91,6 +92,12 @@ static void on_link_down(void)
             parts[i].link_lost();
 }
 
+static void ring(uint64_t change)
+{
+    position_rung(change);
+    deliveries_learned(change);
+}
+
 /* "e 91": a change with this id was committed; "p 17": somebody came or went; "r": tokens became
  * void; "t 2 7 1 user1": somebody writes to a user here (typing.h); "w 2 7 1 90 91": user 1
  * has read conversation 7 up to 90, and got it up to 91, which user 2 here is to see (receipts.h).
@@ -101,7 +108,7 @@ static void on_bell(const char *payload)
     char kind = '\0';
     int fields = sscanf(payload, "%c %llu", &kind, &number);
     if (kind == 'e' && fields == 2)
-        position_rung(number);
+        ring(number);
     else if (kind == 'p')
         statuses_wanted();
     else if (kind == 'r')

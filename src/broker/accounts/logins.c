@@ -65,6 +65,11 @@ static void on_time(void *arg)
     l->turn(l->arg, IPC_E_NONE);
 }
 
+size_t logins_waiting(void)
+{
+    return (size_t)waiting;
+}
+
 /* Starts the delay of the queue's first login. Never calls it directly: the one that leaves may be
  * deep in a call of its own. If the peer has gone, there is no delay: no password will be checked,
  * and others need the place. */

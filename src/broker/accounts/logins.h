@@ -43,6 +43,9 @@ bool logins_known(const struct login *l);
 /* Ends the login's turn with this verdict. Harmless for one that did not enter. */
 void logins_leave(struct login *l, enum verdict verdict);
 
+/* How many wait for their turn. */
+size_t logins_waiting(void);
+
 /* Refuses all that wait. */
 void logins_free(void);
 

@@ -27,8 +27,9 @@ enum {
 
 static const struct peers_owner *owner_of_peers;
 static struct map peers;
-static struct peer *ended;    /* since the last peers_reap() */
-static struct tally channels; /* by pid */
+static struct peer *ended;                                        /* since the last peers_reap() */
+static struct tally channels;                                     /* by pid */
+static uint64_t served[IPC_TYPE_COUNT], refused[IPC_ERROR_COUNT]; /* in all */
 static uint64_t last_id;
 static struct loop_watch listener;
 static struct loop_timer accept_pause; /* of the listener, when out of descriptors */
@@ -167,6 +168,7 @@ static void serve_peer(struct peer *p)
         if (!wrong) {
             if (ipc_rule(m.type)->waiting)
                 p->waiting[m.type]++;
+            served[m.type]++;
             wrong = owner_of_peers->serve(p, &m);
         }
         if (wrong)
@@ -312,11 +314,27 @@ struct peer *peer_answering(struct asker a)
     return p;
 }
 
+void peer_refusing(enum ipc_error error)
+{
+    refused[error]++;
+}
+
+uint64_t peers_served(enum ipc_type type)
+{
+    return served[type];
+}
+
+uint64_t peers_refused(enum ipc_error error)
+{
+    return refused[error];
+}
+
 void peer_fail(struct asker a, enum ipc_error error)
 {
     struct peer *p = peer_answering(a);
     if (!p)
         return;
+    peer_refusing(error);
     size_t begin = ipc_begin(&p->channel.out, IPC_FAILED, a.seq);
     ipc_put_u32(&p->channel.out, error);
     ipc_end(&p->channel.out, begin);

@@ -140,7 +140,13 @@ void peer_reply(struct asker a, int status, const char *json, size_t n);
 /* As peer_reply(), with status 200, for one page; next as in REPLY (ipc_table.h). */
 void peer_reply_page(struct asker a, const char *json, size_t n, uint64_t next);
 
-/* For other answers: counts the request as answered and returns the peer, or NULL. */
+/* For other answers: counts the request as answered and returns the peer, or NULL. And for those
+ * that refuse it for this reason: counts that. */
 struct peer *peer_answering(struct asker a);
+void peer_refusing(enum ipc_error error);
+
+/* How many messages of this type sessions have sent, and how many were refused for this reason. */
+uint64_t peers_served(enum ipc_type type);
+uint64_t peers_refused(enum ipc_error error);
 
 #endif

@@ -38,6 +38,7 @@ static void put_answer(struct peer *p, const struct held_answer *a)
         put_sent(p, a);
         return;
     }
+    peer_refusing((enum ipc_error)a->error);
     size_t begin = ipc_begin(&p->channel.out, IPC_FAILED, a->seq);
     ipc_put_u32(&p->channel.out, a->error);
     ipc_end(&p->channel.out, begin);

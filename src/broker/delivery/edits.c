@@ -8,7 +8,10 @@
 #include "answers.h"
 #include "attached.h"
 #include "broker.h"
+#include "clock.h"
+#include "deliveries.h"
 #include "groups.h"
+#include "histogram.h"
 #include "link.h"
 #include "log.h"
 #include "pool.h"
@@ -31,6 +34,7 @@ struct edit {
     struct turn turn;
     STAILQ_ENTRY(edit) next; /* in a batch */
     struct asker asker;
+    int64_t since; /* clock_ms() of its arrival */
     int64_t ids[IDS];
     bool deletes, reacts; /* as in struct editing */
     size_t size;
@@ -41,6 +45,7 @@ static struct turns waiting;                                                 /* 
 static STAILQ_HEAD(edit_queue, edit) batch = STAILQ_HEAD_INITIALIZER(batch); /* under way */
 static size_t batch_count;
 static struct loop_timer patience;
+static struct histogram waits = HISTOGRAM(histogram_times, HISTOGRAM_SECOND); /* for a batch */
 
 static struct edit *take_waiting(void)
 {
@@ -106,6 +111,7 @@ void edits_add(struct peer *p, struct asker asker, const struct editing *m)
     }
     struct edit *e = xcalloc(1, sizeof(*e) + m->content.n);
     *e = (struct edit){.asker = asker,
+                       .since = clock_ms(),
                        .ids = {p->user, m->conversation, m->message},
                        .deletes = m->deletes,
                        .reacts = m->reacts,
@@ -166,6 +172,7 @@ static void answer(const struct edit *e, const PGresult *result, int row)
     struct cursor change = db_cursor(result, row, 2);
     position_saw(change);
     position_rung(change.change);
+    deliveries_learned(change.change);
     struct peer *p = peer_find(e->asker.peer);
     if (!p)
         return;
@@ -253,6 +260,16 @@ static void put_batch(struct db_params *params)
     put_emojis(params);
 }
 
+size_t edits_waiting(void)
+{
+    return waiting.count;
+}
+
+const struct histogram *edits_waits(void)
+{
+    return &waits;
+}
+
 bool edits_has_work(void)
 {
     return waiting.count > 0 || batch_count > 0;
@@ -268,8 +285,10 @@ static size_t most_in_batch(void)
 bool edits_write(struct db *writer)
 {
     size_t cost = 0, most = most_in_batch();
+    int64_t now = waiting.count > 0 ? clock_ms() : 0;
     struct edit *e;
     while (cost < most && (e = take_waiting())) {
+        histogram_add(&waits, (uint64_t)(now - e->since) * 1000, 1);
         cost += e->turn.cost;
         STAILQ_INSERT_TAIL(&batch, e, next);
         batch_count++;

@@ -16,6 +16,8 @@
 #include "db.h"
 #include "peer.h"
 
+struct histogram;
+
 struct editing {
     int64_t conversation, message;
     bool deletes; /* the message, or the reaction */
@@ -32,6 +34,10 @@ void edits_add(struct peer *p, struct asker asker, const struct editing *e);
 /* Starts the next batch; true if there is one. */
 bool edits_write(struct db *writer);
 bool edits_has_work(void);
+
+/* How many changes wait, and how long those that were sent to the database have. */
+size_t edits_waiting(void);
+const struct histogram *edits_waits(void);
 
 /* The link is lost. */
 void edits_link_lost(void);

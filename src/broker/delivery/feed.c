@@ -8,6 +8,7 @@
 #include "attached.h"
 #include "broker.h"
 #include "connections.h"
+#include "deliveries.h"
 #include "groups.h"
 #include "link.h"
 #include "log.h"
@@ -18,8 +19,6 @@
 
 /* Read at once for a peer that catches up: changes may be long, statuses are short. */
 enum { PAGE = 50, STATUS_PAGE = 500 };
-
-static uint64_t given; /* frames of changes, in all */
 
 static void catch_up(struct peer *p);
 
@@ -137,7 +136,7 @@ static void give_event(struct peer *p, const struct event *e)
             return;
         put_event(&p->channel.out, e);
         outbox_add(p);
-        given++;
+        deliveries_given();
     }
 }
 
@@ -156,11 +155,6 @@ static void give_group(const struct event *e)
             give_user(members[i].user, e);
 }
 
-uint64_t feed_given(void)
-{
-    return given;
-}
-
 void feed_hand_out(const struct event *e)
 {
     groups_before(e);
@@ -170,6 +164,7 @@ void feed_hand_out(const struct event *e)
         give_user(e->users[i], e);
     groups_after(e);
     position_advance(e->cursor);
+    deliveries_handed_out();
 }
 
 /* What a peer without its place yet will have learned from the database is not known: it is told.

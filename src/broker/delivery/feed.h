@@ -33,9 +33,6 @@ void feed_put_resumed(struct peer *p);
 /* Forgets the peer and has its row removed. Harmless if it is not attached. */
 void feed_detach(struct peer *p);
 
-/* How many frames of changes were queued for peers. */
-uint64_t feed_given(void);
-
 /* Hands the next change to the peers that it concerns, and advances this host's position. Ignores
  * one that was handed out before. */
 void feed_hand_out(const struct event *e);

@@ -8,6 +8,8 @@
 #include "attached.h"
 #include "broker.h"
 #include "clock.h"
+#include "commits.h"
+#include "deliveries.h"
 #include "feed.h"
 #include "groups.h"
 #include "link.h"
@@ -26,7 +28,6 @@ enum {
     MENTION_ROOM = 430, /* for 20 mentions */
 };
 
-static uint64_t stored;                                                     /* in all */
 static struct send_batch batch = {STAILQ_HEAD_INITIALIZER(batch.sends), 0}; /* under way */
 static bool batch_framed; /* its answer brings the frames to hand out */
 static struct loop_timer expiry;
@@ -151,6 +152,7 @@ static bool is_next(const PGresult *result)
 static void answer_send(struct send *s, const PGresult *result, int row, bool next)
 {
     enum ipc_error error = status_of(result, row);
+    commits_waited(s->since);
     if (error) {
         answers_refuse(s->asker, error);
         return;
@@ -160,7 +162,10 @@ static void answer_send(struct send *s, const PGresult *result, int row, bool ne
     struct answer_ack ack = {.change = db_cursor(result, row, 2),
                              .duplicate = is_duplicate(s, result, row)};
     ack.message = ack.change.change;
+    if (!ack.duplicate)
+        commits_stored();
     position_saw(ack.change);
+    deliveries_learned(ack.change.change);
     if (next) {
         struct event e = event_of(s, result, row);
         feed_hand_out(&e);
@@ -181,10 +186,11 @@ static void on_sent(void *arg, const PGresult *result)
     }
     bool ok = db_ok(result) && PQntuples(result) == batch.count;
     bool next = ok && is_next(result);
+    if (ok)
+        commits_end((size_t)batch.count);
     int row = 0;
     struct send *s;
     STAILQ_FOREACH (s, &batch.sends, next) {
-        stored += ok;
         if (ok)
             answer_send(s, result, row++, next);
         else
@@ -279,11 +285,6 @@ size_t sends_waiting(void)
     return send_queue_count();
 }
 
-uint64_t sends_stored(void)
-{
-    return stored;
-}
-
 bool sends_has_work(void)
 {
     return send_queue_oldest() || batch.count > 0;
@@ -297,6 +298,7 @@ bool sends_write(struct db *writer)
     struct db_params params = {0};
     batch_framed = wants_frames();
     put_batch(&params);
+    commits_begin();
     db_run(writer, STATEMENT_MESSAGE_SEND, &params, on_sent, NULL);
     return true;
 }

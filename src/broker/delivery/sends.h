@@ -31,9 +31,8 @@ void sends_add(struct peer *p, struct asker asker, const struct sending *m);
 bool sends_write(struct db *writer);
 bool sends_has_work(void);
 
-/* How many messages wait, and how many this broker has stored. */
+/* How many messages wait. */
 size_t sends_waiting(void);
-uint64_t sends_stored(void);
 
 /* The link is lost. A batch whose outcome is unknown goes first when the link is back: its ids make
  * a repeat harmless. A message that waits too long gets a temporary error. */

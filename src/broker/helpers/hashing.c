@@ -74,6 +74,16 @@ void hashing_verify(struct hashing_client client, struct text password, struct t
     ask(client, &packet, seq, done, arg);
 }
 
+size_t hashing_waiting(void)
+{
+    return work_waiting(&work);
+}
+
+const struct histogram *hashing_waits(void)
+{
+    return &work.waits;
+}
+
 void hashing_init(int fd)
 {
     work.at_once = broker.conf.auth_workers;

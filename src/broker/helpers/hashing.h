@@ -34,4 +34,8 @@ void hashing_hash(struct hashing_client client, struct text password, hashing_do
 void hashing_verify(struct hashing_client client, struct text password, struct text hash, int work,
                     hashing_done *done, void *arg);
 
+/* How many requests wait for an auth worker, and how long those that were sent have. */
+size_t hashing_waiting(void);
+const struct histogram *hashing_waits(void);
+
 #endif

@@ -63,6 +63,16 @@ void signing_ask(const struct signing_order *order, signing_done *done, void *ar
     work_ask(&work, in_order, &packet, seq, on_answer, job);
 }
 
+size_t signing_waiting(void)
+{
+    return work_waiting(&work);
+}
+
+const struct histogram *signing_waits(void)
+{
+    return &work.waits;
+}
+
 void signing_init(int fd)
 {
     work_init(&work, fd);

@@ -7,6 +7,8 @@
 
 #include "ipc.h"
 
+struct histogram;
+
 /* fd: the broker's end of the packet socket. */
 void signing_init(int fd);
 void signing_free(void);
@@ -22,5 +24,9 @@ struct signing_order {
 };
 
 void signing_ask(const struct signing_order *order, signing_done *done, void *arg);
+
+/* How many requests wait for the signer, and how long those that were sent have. */
+size_t signing_waiting(void);
+const struct histogram *signing_waits(void);
 
 #endif

@@ -79,7 +79,9 @@ static void send_next(struct work *w)
             finish(job, NULL);
             continue;
         }
-        job->until = clock_ms() + w->patience;
+        int64_t now = clock_ms(), since = job->until - w->patience;
+        histogram_add(&w->waits, (uint64_t)(now - since) * 1000, 1);
+        job->until = now + w->patience;
         STAILQ_INSERT_TAIL(&w->out, job, next);
         w->out_count++;
     }
@@ -170,8 +172,14 @@ void work_ask(struct work *w, struct work_turn turn, struct buf *packet, uint32_
     log_debug("%zu wait for %s", waitlist_count(&w->waiting), w->who);
 }
 
+size_t work_waiting(const struct work *w)
+{
+    return waitlist_count(&w->waiting);
+}
+
 void work_init(struct work *w, int fd)
 {
+    w->waits = (struct histogram)HISTOGRAM(histogram_times, HISTOGRAM_SECOND);
     /* Replies to an earlier broker may still be in the socket: start at a random number. */
     w->last_seq = (uint32_t)random_u64();
     waitlist_init(&w->waiting, (size_t)w->most);

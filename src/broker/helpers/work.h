@@ -9,6 +9,7 @@
 
 #include <sys/queue.h>
 
+#include "histogram.h"
 #include "ipc.h"
 #include "loop.h"
 #include "waitlist.h"
@@ -34,6 +35,7 @@ struct work {
     struct waitlist waiting;
     struct work_queue out;
     int out_count;
+    struct histogram waits;
 };
 
 /* Whose turn a request takes. */
@@ -44,6 +46,9 @@ struct work_turn {
 
 /* Called once, with a view of the answer, or NULL without one: no helper, or overloaded. */
 typedef void work_done(void *arg, const struct ipc_message *answer);
+
+/* How many requests wait, and how long those that were sent have. */
+size_t work_waiting(const struct work *w);
 
 /* fd: the broker's end of the packet socket. The caller has set the members above "Private". */
 void work_init(struct work *w, int fd);

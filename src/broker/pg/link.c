@@ -8,6 +8,7 @@
 
 #include "backoff.h"
 #include "broker.h"
+#include "exposition.h"
 #include "log.h"
 #include "position.h"
 #include "role.h"
@@ -29,6 +30,7 @@ static bool hopeless;
 static int64_t host;
 static char tag[CURSOR_TAG];
 static int status = -1;
+static uint64_t connects, losses, failures; /* in all */
 
 static void report(char what)
 {
@@ -78,11 +80,14 @@ static void on_connection_down(void *arg)
     if (state == DOWN)
         return;
     if (state == UP) {
+        losses++;
         log_warn("the database is away; reconnecting");
         report(ROLE_DOWN);
-    } else if (!hopeless) {
+    } else {
+        failures++;
+        if (!hopeless)
+            report(ROLE_DOWN);
         hopeless = true;
-        report(ROLE_DOWN);
     }
     state = DOWN;
     host = 0;
@@ -143,6 +148,7 @@ static void on_connection_up(void *arg)
 void link_set_up(void)
 {
     state = UP;
+    connects++;
     hopeless = false;
     backoff_reset(&backoff);
     server_served();
@@ -182,6 +188,20 @@ void link_init(int status_fd, const struct link_owner *hears)
     writer = db_new(broker.loop, &broker.conf, "writer", DB_WRITER, &connections, NULL);
     retry.call = on_retry;
     on_retry(NULL);
+}
+
+void link_expose(struct buf *out)
+{
+    exposition_one(out, "chatd_database_up", EXPOSITION_GAUGE,
+                   "Whether the database can be used: 1, or 0.", link_is_up());
+    exposition_one(out, "chatd_database_connects_total", EXPOSITION_COUNTER,
+                   "Times that the database could be used again, the first time included.",
+                   connects);
+    exposition_one(out, "chatd_database_losses_total", EXPOSITION_COUNTER,
+                   "Times that the connection to the database was lost while it was in use.",
+                   losses);
+    exposition_one(out, "chatd_database_connect_failures_total", EXPOSITION_COUNTER,
+                   "Attempts to connect to the database that have failed.", failures);
 }
 
 void link_free(void)

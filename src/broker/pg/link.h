@@ -41,6 +41,9 @@ bool link_is_up(void);
 /* True if the last attempt to connect failed: a new request should not wait for the next. */
 bool link_is_hopeless(void);
 
+/* Puts its state, and how often it came and went. */
+void link_expose(struct buf *out);
+
 /* This host's number while attached; the tag in this database's cursors. */
 int64_t link_host(void);
 const char *link_tag(void);

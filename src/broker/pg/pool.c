@@ -6,6 +6,8 @@
 #include "backoff.h"
 #include "broker.h"
 #include "clock.h"
+#include "exposition.h"
+#include "histogram.h"
 #include "link.h"
 #include "log.h"
 #include "turns.h"
@@ -25,7 +27,7 @@ struct job {
     struct db_params params;
     db_done *done;
     void *arg;
-    int64_t since; /* clock_ms(): it runs */
+    int64_t since; /* clock_us(): it waits, then it runs */
 };
 
 struct member {
@@ -42,6 +44,8 @@ static struct member *members;
 static long long member_count;
 static struct turns urgent, bulk; /* what waits */
 static long long bulk_running;
+static struct histogram waits = HISTOGRAM(histogram_times, HISTOGRAM_SECOND);
+static struct histogram durations = HISTOGRAM(histogram_times, HISTOGRAM_SECOND);
 
 static void on_done(void *arg, const PGresult *result);
 
@@ -97,6 +101,14 @@ static bool is_wanted(const struct job *job)
     return !job->peer || peer_find(job->peer) || changes_account(job->statement);
 }
 
+/* Microseconds since that time, which becomes now. */
+static uint64_t since(int64_t *then)
+{
+    int64_t now = clock_us(), passed = now - *then;
+    *then = now;
+    return (uint64_t)passed;
+}
+
 static void give_work(struct member *m)
 {
     struct job *job;
@@ -106,7 +118,7 @@ static void give_work(struct member *m)
             continue;
         }
         m->running = job;
-        job->since = clock_ms();
+        histogram_add(&waits, since(&job->since), 1);
         bulk_running += is_bulk(job->statement);
         db_run(m->db, job->statement, &job->params, on_done, m);
     }
@@ -127,7 +139,9 @@ static void on_done(void *arg, const PGresult *result)
     struct job *job = m->running;
     m->running = NULL;
     bulk_running -= is_bulk(job->statement);
-    turns_charge(turns_of(job->statement), job->key, (size_t)(clock_ms() - job->since));
+    uint64_t took = since(&job->since);
+    histogram_add(&durations, took, 1);
+    turns_charge(turns_of(job->statement), job->key, (size_t)(took / 1000));
     finish(job, result);
     if (m->stale && result)
         connect_anew(m);
@@ -217,7 +231,7 @@ void pool_run(const struct peer *p, enum statement statement, struct db_params *
 {
     uint64_t key = !p ? 0 : p->user ? (uint64_t)p->user : p->address;
     struct turns *turns = turns_of(statement);
-    if (all_failed() || urgent.count + bulk.count >= QUEUE_MAX ||
+    if (all_failed() || pool_waiting() >= QUEUE_MAX ||
         (p && p->user && turns_count(turns, key) >= QUEUE_EACH)) {
         buf_wipe(&params->bytes);
         done(arg, NULL);
@@ -229,11 +243,29 @@ void pool_run(const struct peer *p, enum statement statement, struct db_params *
                         .statement = statement,
                         .params = *params,
                         .done = done,
-                        .arg = arg};
+                        .arg = arg,
+                        .since = clock_us()};
     *params = (struct db_params){0};
     turns_add(turns, key, &job->turn, JOB_MS);
     for (long long i = 0; i < member_count && turns->count > 0; i++)
         give_work(&members[i]);
+}
+
+size_t pool_waiting(void)
+{
+    return urgent.count + bulk.count;
+}
+
+const struct histogram *pool_waits(void)
+{
+    return &waits;
+}
+
+void pool_expose(struct buf *out)
+{
+    exposition_begin(out, "chatd_read_seconds", EXPOSITION_HISTOGRAM,
+                     "Time that a statement took on one of the connections that read.");
+    histogram_put(&durations, out, "chatd_read_seconds", "");
 }
 
 void pool_free(void)

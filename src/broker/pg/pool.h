@@ -14,6 +14,8 @@
 #include "db.h"
 #include "peer.h"
 
+struct histogram;
+
 void pool_init(void);
 void pool_free(void);
 
@@ -30,5 +32,12 @@ void pool_link_lost(void);
  * perhaps before this returns. */
 void pool_run(const struct peer *p, enum statement statement, struct db_params *params,
               db_done *done, void *arg);
+
+/* How many statements wait, and how long those that were started have. */
+size_t pool_waiting(void);
+const struct histogram *pool_waits(void);
+
+/* Puts how long statements took. */
+void pool_expose(struct buf *out);
 
 #endif

@@ -53,6 +53,11 @@ int64_t clock_ms(void)
     return now;
 }
 
+int64_t clock_us(void)
+{
+    return now * 1000;
+}
+
 int clock_until(int64_t deadline)
 {
     (void)deadline;
