@@ -21,7 +21,7 @@ endif
 CFLAGS  += -std=gnu11 -D_GNU_SOURCE $(OPTIM) $(WARN) $(FORTIFY) $(HARDEN)
 
 BROKER  := $(addprefix broker/,core pg helpers accounts delivery) broker
-FOLDERS := lib conf ipc wire tls master session $(BROKER) auth signer ctl
+FOLDERS := lib conf ipc wire tls master session $(BROKER) auth signer exporter ctl
 SOURCES := $(wildcard src/*.c) $(foreach d,$(FOLDERS),$(wildcard src/$(d)/*.c))
 OBJECTS := $(SOURCES:src/%.c=$(BUILD)/%.o)
 UNITS   := $(patsubst tests/unit/%.c,$(BUILD)/unit/%,$(wildcard tests/unit/test_*.c))
@@ -31,7 +31,7 @@ objects  = $(foreach d,$(1),$(patsubst src/%.c,$(BUILD)/%.o,$(wildcard src/$(d)/
 MODULES  := chatd.js $(addprefix page/,dom.js store.js list.js thread.js dialogs.js main.js)
 PAGE     := $(BUILD)/web/page_data.o
 
-PROGRAMS := $(addprefix $(BUILD)/,chatd chatd-broker chatd-auth chatd-signer chatctl)
+PROGRAMS := $(addprefix $(BUILD)/,chatd chatd-broker chatd-auth chatd-signer chatd-exporter chatctl)
 
 # What a folder may include is what stands here: the layers hold by construction.
 SEES_lib     := lib
@@ -49,6 +49,7 @@ SEES_broker/accounts := lib conf ipc broker/core broker/pg broker/helpers broker
 SEES_broker/delivery := lib conf ipc broker/core broker/pg broker/delivery
 SEES_auth    := lib conf ipc auth
 SEES_signer  := lib conf ipc tls signer
+SEES_exporter := lib conf wire exporter
 # chatctl hashes passwords as an auth worker does.
 SEES_ctl     := lib conf ipc auth ctl
 # src/chatd.c puts the master and its sessions together into one executable.
@@ -78,6 +79,11 @@ $(BUILD)/chatd-auth: $(call objects,lib conf ipc auth)
 $(BUILD)/chatd-signer: $(call objects,lib conf ipc tls signer)
 	$(call say,LINK,$@)
 	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) $(LINK) -o $@ $^ -lcrypto
+
+HTTP := $(patsubst src/%.c,$(BUILD)/%.o,$(wildcard src/wire/http*.c))
+$(BUILD)/chatd-exporter: $(call objects,lib conf exporter) $(HTTP)
+	$(call say,LINK,$@)
+	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) $(LINK) -o $@ $^
 
 $(BUILD)/chatctl: $(call objects,lib conf ipc ctl) $(BUILD)/auth/bcrypt.o
 	$(call say,LINK,$@)
@@ -124,7 +130,7 @@ $(BUILD)/unit/test_delivery: $(wildcard tests/unit/delivery/*) $(DELIVERY)
 	    -o $@ $(filter %.c,$^) $(DELIVERY) $(LDFLAGS) $(LINK) -lpq -ljwt -lcrypto
 
 # The server's own HTTP and WebSocket code behind an echo: what conformance suites are run against.
-$(BUILD)/ws_echo: tests/ws_echo.c $(call objects,lib) $(patsubst src/%.c,$(BUILD)/%.o,$(wildcard src/wire/http*.c src/wire/ws*.c))
+$(BUILD)/ws_echo: tests/ws_echo.c $(call objects,lib) $(HTTP) $(patsubst src/%.c,$(BUILD)/%.o,$(wildcard src/wire/ws*.c))
 	$(call say,LINK,$@)
 	$(Q)$(CC) $(CFLAGS) $(CPPFLAGS) -Isrc/lib -Isrc/wire -o $@ $^ $(LDFLAGS) $(LINK) -lcrypto -lz
 
@@ -134,11 +140,11 @@ tests/ws_echo: $(BUILD)/ws_echo
 # Tries what the roles must not do, with the very objects that forbid it.
 PROBE_OBJECTS = $(call objects,lib conf) $(BUILD)/session/session_sandbox.o \
                 $(BUILD)/broker/broker_sandbox.o $(BUILD)/auth/auth_sandbox.o \
-                $(BUILD)/signer/signer_sandbox.o
+                $(BUILD)/signer/signer_sandbox.o $(BUILD)/exporter/exporter_sandbox.o
 $(BUILD)/unit/probe: tests/probe/probe.c $(PROBE_OBJECTS)
 	@mkdir -p $(@D)
 	$(call say,TEST,$@)
-	$(Q)$(CC) $(CFLAGS) $(CPPFLAGS) $(addprefix -Isrc/,lib conf session broker auth signer) \
+	$(Q)$(CC) $(CFLAGS) $(CPPFLAGS) $(addprefix -Isrc/,lib conf session broker auth signer exporter) \
 	    -o $@ $< $(PROBE_OBJECTS) $(LDFLAGS) $(LINK)
 
 # A fuzzer, tests/fuzz/fuzz_NAME.c, takes out of one archive the objects that it fuzzes, and what

@@ -204,7 +204,7 @@ folder = f"{T}/{some_name('d')}"
 os.mkdir(folder)
 def serves(env):
     name = some_name()
-    with Process([CHATD, "-o", f"run_dir={T}/{name}.run", "-o", "db_readers=1", "-o", "user=daemon",
+    with Process([CHATD, "-o", f"run_dir={T}/{name}.run", "-o", "db_readers=1", "-o", "user=daemon", "-o", "admin_listen=",
                   "-o", "mode=development"], name, env=env, cwd=folder) as p:
         p.logged("ready: ")
         set_address(name, p.log().rsplit("ready: ", 1)[1].split()[0])
@@ -444,9 +444,9 @@ PY
     [[ " ${lines[*]} " == *$'port\tint\t8080'* && " ${lines[*]} " == *$'jwt_secret\tsecret\t '* ]]
 }
 
-@test "broker, auth and signer, started by hand, say that chatd starts them" {
+@test "broker, auth, signer and exporter, started by hand, say that chatd starts them" {
     local name
-    for name in chatd-broker chatd-auth chatd-signer; do
+    for name in chatd-broker chatd-auth chatd-signer chatd-exporter; do
         run "$BUILD/$name" 3<&-
         echo "$output"
         [[ $status == 1 && $output == *'is started by chatd, not by hand'* ]]

@@ -184,7 +184,7 @@ PY
         grep -q "\`${source%.c}\`" "$T/fuzzers" || fail "CONTRIBUTING has no fuzzer $source"
     done
     programs=$(sed -n 's/^PROGRAMS := //p' "$ROOT/Makefile" | grep -o 'chat[a-z-]*')
-    (($(wc -l <<<"$programs") == 5))
+    (($(wc -l <<<"$programs") == 6))
     [[ -e $ROOT/man/chatctl.8 ]]
     sed -n '/^\.Sh FILES/,/^\.Sh EXIT/p' "$ROOT/man/chatd.8" >"$T/files"
     for program in $(grep '^chatd-' <<<"$programs"); do

@@ -1118,7 +1118,7 @@ has_none() {
     nm -D "$BUILD/chatd-auth" | grep -qwE 'crypt_r(@.*)?'
 }
 
-@test "chatd-auth and chatd-signer need no library of the database, of tokens, of JSON; chatd-broker none of hashes" {
+@test "chatd-auth and chatd-signer need no library of the database, of tokens, of JSON; chatd-broker none of hashes; chatd-exporter libc" {
     # Keys, but no TLS: the signer reads nothing that a stranger has sent.
     readelf -d "$BUILD/chatd-signer" | grep NEEDED >"$T/needed"
     has_none "$T/needed" -E 'libpq|libjwt|libjson-c|libcrypt\.so|libssl'
@@ -1126,6 +1126,9 @@ has_none() {
     has_none "$T/needed" -E 'libpq|libjwt|libjson-c'
     readelf -d "$BUILD/chatd-broker" | grep NEEDED >"$T/needed"
     has_none "$T/needed" -E 'libcrypt\.so|libjson-c'
+    readelf -d "$BUILD/chatd-exporter" | grep NEEDED >"$T/needed"
+    grep -q 'libc\.so' "$T/needed"
+    has_none "$T/needed" -vE 'lib(c|asan|ubsan|m|gcc_s|stdc\+\+)\.so|ld-linux'
 }
 
 @test "no log has a password or a token, neither right nor wrong ones" {

@@ -102,6 +102,29 @@ abort_itself killed 6
 END
 }
 
+@test "an exporter that tries anything but to answer who connects ends, or is denied" {
+    expects exporter 'killed 31' <<'END'
+use_memory allowed
+serve_visitor allowed
+shut_client allowed
+unix_stream denied EACCES
+connect_to_broker denied EACCES
+connect_to_others denied EACCES
+connect_abstract denied EACCES
+unix_datagram denied EACCES
+unix_packet denied EACCES
+tcp_socket denied EACCES
+udp_socket denied EACCES
+raw_socket denied EACCES
+packet_socket denied EACCES
+connect_tcp denied EACCES
+serve_tcp denied EACCES
+unmap_address allowed
+move_address denied ENOMEM
+abort_itself killed 6
+END
+}
+
 @test "a broker reads files and connects; to run, make, or look into a process is its end, the rest is denied" {
     expects broker 'denied EPERM' <<'END'
 open_to_read allowed
@@ -117,6 +140,8 @@ tcp_socket allowed
 udp_socket allowed
 connect_tcp allowed
 connect_to_broker allowed
+serve_visitor allowed
+accept_elsewhere allowed
 connect_to_others allowed
 connect_abstract allowed
 send_to_address allowed
@@ -170,7 +195,7 @@ PY
 @test "every call on the lists has its reason, and the lists are short" {
     py - "$ROOT/src" <<'PY'
 import re, sys
-most = {"session": 37, "broker": 66, "auth": 16, "signer": 20}
+most = {"session": 37, "broker": 66, "auth": 16, "signer": 20, "exporter": 19}
 for role, limit in most.items():
     text = open(f"{sys.argv[1]}/{role}/{role}_sandbox.c").read()
     text = text[text.index("rules[] = {"):].split("\n};")[0]

@@ -30,6 +30,7 @@ below = {
     "broker": {"lib", "conf", "ipc", "broker/core", "broker/pg", "broker/helpers", "broker/accounts", "broker/delivery"},
     "auth": {"lib", "conf", "ipc"},
     "signer": {"lib", "conf", "ipc", "tls"},
+    "exporter": {"lib", "conf", "wire"},
     # The command of the operator hashes passwords as an auth worker does.
     "ctl": {"lib", "conf", "ipc", "auth"},
     "": {"lib", "conf", "master", "session"},
@@ -176,7 +177,7 @@ is_sanitized() {
 
 @test "the programs are position-independent, bind at start, and have no executable stack" {
     local program
-    for program in chatd chatd-broker chatd-auth chatd-signer chatctl; do
+    for program in chatd chatd-broker chatd-auth chatd-signer chatd-exporter chatctl; do
         echo "$program"
         readelf -hW "$BUILD/$program" | grep -E 'Type: +DYN'
         readelf -dW "$BUILD/$program" >"$T/dynamic"
@@ -192,7 +193,7 @@ is_sanitized() {
 
 @test "the programs carry stack protectors and fortified functions; a sanitizer build its checks instead" {
     local program
-    for program in chatd chatd-broker chatd-auth chatd-signer chatctl; do
+    for program in chatd chatd-broker chatd-auth chatd-signer chatd-exporter chatctl; do
         nm -D "$BUILD/$program" >"$T/symbols"
         if is_sanitized; then
             grep -w __asan_init "$T/symbols"
@@ -210,7 +211,7 @@ is_sanitized() {
     while read -r object; do
         readelf -nW "$object" | grep -q 'x86 feature:.*IBT.*SHSTK' || fail "$object"
         count=$((count + 1))
-    done < <(find "$BUILD"/{lib,conf,ipc,wire,tls,master,session,broker,auth,signer,ctl} -name '*.o')
+    done < <(find "$BUILD"/{lib,conf,ipc,wire,tls,master,session,broker,auth,signer,exporter,ctl} -name '*.o')
     ((count > 30))
 }
 
@@ -219,6 +220,6 @@ is_sanitized() {
     run make -s -j2 -C "$ROOT" BUILD="$T/clang" CC=clang all
     echo "$output"
     [[ $status == 0 && $output != *warning:* ]]
-    [[ -x $T/clang/chatd && -x $T/clang/chatd-broker && -x $T/clang/chatd-auth && -x $T/clang/chatd-signer && -x $T/clang/chatctl ]]
+    [[ -x $T/clang/chatd && -x $T/clang/chatd-broker && -x $T/clang/chatd-auth && -x $T/clang/chatd-signer && -x $T/clang/chatd-exporter && -x $T/clang/chatctl ]]
     rm -rf "$T/clang"
 }

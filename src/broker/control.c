@@ -19,6 +19,7 @@
 #include "metrics.h"
 #include "peer.h"
 #include "position.h"
+#include "role.h"
 #include "sends.h"
 
 enum {
@@ -44,7 +45,7 @@ struct operator
     size_t count, listed;
 };
 
-static struct operator operators[MOST];
+static struct operator operators[MOST + 1]; /* the last place is the exporter's */
 static struct loop_watch master;
 static int64_t started;
 
@@ -229,6 +230,13 @@ static struct operator* find_free(void)
     return NULL;
 }
 
+/* It asks for one thing at a time: it has given up what it asked for before. */
+static struct operator* make_room_for_exporter(void)
+{
+    drop(&operators[MOST]);
+    return &operators[MOST];
+}
+
 /* What was asked is read first: a socket that is closed with something unread resets the other end,
  * which then may not see the answer. */
 static void refuse(int fd)
@@ -244,7 +252,8 @@ static void refuse(int fd)
 
 static void serve(int fd, const char *facts, size_t n)
 {
-    struct operator* o = find_free();
+    bool exporter = n == strlen(ROLE_FOR_EXPORTER) && memcmp(facts, ROLE_FOR_EXPORTER, n) == 0;
+    struct operator* o = exporter ? make_room_for_exporter() : find_free();
     if (!o) {
         refuse(fd);
         return;
@@ -271,7 +280,7 @@ static void on_master(void *arg, uint32_t events)
 void control_init(int fd)
 {
     started = clock_ms();
-    for (size_t i = 0; i < MOST; i++)
+    for (size_t i = 0; i <= MOST; i++)
         operators[i].watch.fd = -1;
     master = (struct loop_watch){fd, EPOLLIN, on_master, NULL};
     loop_add(broker.loop, &master);
@@ -279,7 +288,7 @@ void control_init(int fd)
 
 void control_free(void)
 {
-    for (size_t i = 0; i < MOST; i++)
+    for (size_t i = 0; i <= MOST; i++)
         drop(&operators[i]);
     loop_remove(broker.loop, &master);
 }

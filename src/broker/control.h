@@ -1,5 +1,6 @@
 /*
- * Answers the operators, whose connections the master hands over (master/operators.h).
+ * Answers the operators, whose connections the master hands over (master/operators.h), and the
+ * exporter, for whom it makes them (master/monitor.h), and who has a place of its own.
  *
  * One request on each connection, a line of text; the answer is lines of text, the last of which
  * says "end", and then the connection is closed. Each line is a word and its values, separated by

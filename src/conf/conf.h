@@ -25,7 +25,8 @@ enum {
     CONF_BROKER = 1 << 2,
     CONF_AUTH = 1 << 3,
     CONF_SIGNER = 1 << 4,
-    CONF_RELOADABLE = 1 << 5, /* not a role: a reload may change the key */
+    CONF_EXPORTER = 1 << 5,
+    CONF_RELOADABLE = 1 << 6, /* not a role: a reload may change the key */
 };
 
 /* The values of the ENUM keys, in the order of their words in the table. */
@@ -132,6 +133,9 @@ struct conf_address {
  * end, or -1 with an error. */
 int conf_next_address(const struct conf *c, const char **rest, struct conf_address *a,
                       struct conf_error *e);
+
+/* Reads admin_listen: 1, 0 if it is empty, or -1 with an error. An address of IP has its port. */
+int conf_admin_address(const struct conf *c, struct conf_address *a, struct conf_error *e);
 
 /* Will the server listen for TLS, according to the configuration? */
 bool conf_wants_tls(const struct conf *c);

@@ -203,7 +203,8 @@ bool conf_wants_tls(const struct conf *c)
 
 static int check_listen(const struct conf *c, struct conf_error *e)
 {
-    return find_tls(c, e) < 0 ? -1 : 0;
+    struct conf_address admin;
+    return find_tls(c, e) < 0 || conf_admin_address(c, &admin, e) < 0 ? -1 : 0;
 }
 
 const char *conf_warning(const struct conf *c, unsigned number)

@@ -45,6 +45,8 @@ KEY(ENUM, forwarded_for, "off", WORDS("off", "on"), SESSION | RELOAD, NULL,
     "on: X-Forwarded-For of trusted_proxies counts")
 KEY(INT, ready_fd, "-1", RANGE(-1, 1023), MASTER, NULL,
     "descriptor that gets a line when the server is ready; -1: none")
+KEY(STRING, admin_listen, "127.0.0.1:8079", ANY, MASTER, NULL,
+    "address of /metrics, /healthz and /readyz: IPv4:port, [IPv6]:port, unix:/path; empty: none")
 
 /* TLS */
 KEY(STRING, tls_certificate_file, "", ANY, MASTER | RELOAD, NULL,

@@ -23,9 +23,15 @@ enum {
     ROLE_FD_LOG = 7,      /* where the log goes, unless it is syslog(3) */
     ROLE_FD_SIGN = 8,     /* packets between the broker and the signer; each has one end */
     ROLE_FD_KEYS = 9,     /* signer only: sealed memory with the private keys of TLS */
-    ROLE_FD_CONTROL = 10, /* broker only: packets with an operator's connection (ctl_wire.h) */
-    ROLE_FD_COUNT = 11,
+    ROLE_FD_CONTROL = 10, /* broker only: packets with an operator's connection (control.h) */
+    ROLE_FD_ADMIN = 11,   /* exporter only: the listening socket of admin_listen */
+    ROLE_FD_MASTER = 12,  /* exporter only: packets to and from the master (monitor.h) */
+    ROLE_FD_COUNT = 13,
 };
+
+/* Beside a connection on ROLE_FD_CONTROL: it is the exporter's. Otherwise it is an operator's, and
+ * this is what the master says of itself. */
+#define ROLE_FOR_EXPORTER "exporter\n"
 
 /* What the broker reports. */
 enum {

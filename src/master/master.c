@@ -8,15 +8,19 @@
 #include <sys/signalfd.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "addresses.h"
+#include "admin.h"
 #include "buf.h"
 #include "clock.h"
+#include "facts.h"
 #include "identity.h"
 #include "keyring.h"
 #include "log.h"
 #include "logfile.h"
+#include "monitor.h"
 #include "netaddr.h"
 #include "notify.h"
 #include "operators.h"
@@ -28,7 +32,6 @@
 #include "role.h"
 #include "roles.h"
 #include "rundir.h"
-#include "version.h"
 
 enum { ACCEPTS_AT_ONCE = 32, FINISH_MS = 5000, PAUSE_MS = 100 };
 
@@ -47,6 +50,7 @@ static int64_t phase_ends; /* clock_ms(): then force is used */
 static int64_t accept_at;  /* do not accept before: out of descriptors */
 static int64_t idle_since; /* no client since then; 0: there is one */
 static bool ready;         /* the broker has said how it is */
+static struct facts facts = {.reloaded = true};
 
 /* Until this successor is ready, clients belong to the other master. */
 static bool waits_to_take_over(const struct master *m)
@@ -95,22 +99,17 @@ static void take_signals(void)
     }
 }
 
-static void note_halt(pid_t pid, bool halted)
-{
-    roles_halted(pid, halted);
-    sessions_halted(pid, halted);
-}
-
 static void reap(void)
 {
     child_died = false;
     int status;
     pid_t pid;
     while ((pid = waitpid(-1, &status, WNOHANG | WUNTRACED | WCONTINUED)) > 0)
-        if (WIFSTOPPED(status) || WIFCONTINUED(status))
-            note_halt(pid, WIFSTOPPED(status));
-        else if (!sessions_reaped(pid, status) && !roles_reaped(pid, status) &&
-                 !takeover_reaped(pid, status) && !password_reaped(pid, status))
+        if (WIFSTOPPED(status) || WIFCONTINUED(status)) {
+            roles_halted(pid, WIFSTOPPED(status));
+            sessions_halted(pid, WIFSTOPPED(status));
+        } else if (!sessions_reaped(pid, status) && !roles_reaped(pid, status) &&
+                   !takeover_reaped(pid, status) && !password_reaped(pid, status))
             log_warn("unknown child %d ended", (int)pid);
 }
 
@@ -164,6 +163,7 @@ static void accept_some(const struct master *m, int listener, bool tls)
             return;
         }
         struct caller caller = {.fd = fd, .tls = tls};
+        facts.accepted++;
         netaddr_from_socket(&caller.from, &peer);
         admit(m, &caller);
     }
@@ -190,6 +190,8 @@ static void take_status(const struct master *m)
         give_up(m);
         return;
     }
+    if (!ready && phase == SERVING)
+        roles_start_exporter();
     ready = true;
     notify_status(up ? "serving" : "the database is away; the log says why");
     notify_ready(m->sockets->names);
@@ -200,7 +202,9 @@ static void reload(const struct master *m)
     reload_asked = false;
     logfile_reopen();
     struct conf fresh;
-    if (m->reload(&fresh)) {
+    facts.reloaded = m->reload(&fresh);
+    if (facts.reloaded) {
+        facts.read_at = time(NULL);
         struct buf fixed = BUF_INIT;
         conf_reload(m->conf, &fresh, &fixed);
         if (buf_len(&fixed) > 0)
@@ -247,6 +251,8 @@ static void retire(const struct master *m)
     notify_successor(takeover_successor());
     takeover_let_go();
     sockets_leave(m->sockets);
+    roles_stop_exporter();
+    admin_leave();
     sessions_retire();
     phase = RETIRING;
     phase_ends = CLOCK_NEVER;
@@ -349,23 +355,18 @@ static const char *phase_name(const struct master *m)
     return waits_to_take_over(m) ? "starting" : names[phase];
 }
 
-static void admit_operators(const struct master *m)
+static const struct facts *facts_now(const struct master *m)
 {
-    const struct master_facts facts = {
-        .version = CHATD_VERSION,
-        .phase = phase_name(m),
-        .clients = sessions_clients(),
-        .spares = sessions_spares(),
-        .max_clients = m->conf->max_clients,
-        .deaths = roles_deaths(),
-    };
-    if (!operators_admit(&facts))
-        accept_at = clock_ms() + PAUSE_MS;
+    facts.phase = phase_name(m);
+    facts.clients = sessions_clients();
+    facts.spares = sessions_spares();
+    facts.max_clients = m->conf->max_clients;
+    return &facts;
 }
 
 static void wait_for_work(const struct master *m, int64_t deadline)
 {
-    struct pollfd fds[SOCKETS_MAX + 4 + LOGFILE_SOCKETS];
+    struct pollfd fds[SOCKETS_MAX + 5 + LOGFILE_SOCKETS];
     int logs[LOGFILE_SOCKETS];
     nfds_t n = 0;
     bool paused = accept_at > clock_ms() || waits_to_take_over(m);
@@ -379,6 +380,7 @@ static void wait_for_work(const struct master *m, int64_t deadline)
     fds[n++] = (struct pollfd){.fd = takeover_fd(), .events = POLLIN};
     fds[n++] =
         (struct pollfd){.fd = accept_at > clock_ms() ? -1 : rundir_control(), .events = POLLIN};
+    fds[n++] = (struct pollfd){.fd = monitor_fd(&deadline), .events = POLLIN};
     logfile_sockets(logs);
     for (int i = 0; i < LOGFILE_SOCKETS; i++)
         fds[n++] = (struct pollfd){.fd = logs[i], .events = POLLIN};
@@ -390,24 +392,30 @@ static void wait_for_work(const struct master *m, int64_t deadline)
         take_status(m);
     if (fds[listeners + 2].revents)
         takeover_listen();
-    if (fds[listeners + 3].revents)
-        admit_operators(m);
+    if (fds[listeners + 3].revents && !operators_admit(facts_now(m)))
+        accept_at = clock_ms() + PAUSE_MS;
+    if (fds[listeners + 4].revents)
+        monitor_answer(facts_now(m));
     for (nfds_t i = 0; i < listeners; i++)
         if (fds[i].revents)
             accept_some(m, fds[i].fd, m->sockets->tls[i]);
 }
 
-int master_run(const struct master *m)
+static void begin(const struct master *m)
 {
     bool single = m->sockets->count == 0;
     static struct identity user, session_user;
     identity_find(&user, "user", m->conf->user);
     bool same = !*m->conf->session_user;
     identity_find(&session_user, "session_user", same ? m->conf->user : m->conf->session_user);
+    facts.read_at = time(NULL);
+    if (!single)
+        admin_open(m->conf, m->inherited.admin);
     int listener =
         rundir_enter(m->conf->run_dir, m->conf->backlog, single, m->inherited.lock, &session_user);
+    const struct roles_exporter exporter = {admin_fd(), monitor_init(), &session_user};
     roles_init(m->conf, listener, logfile_for_roles(m->log_fd), single ? 1 : m->conf->auth_workers,
-               &user);
+               &user, &exporter);
     roles_renew_signer(keyring_fd());
     conf_wipe_secrets(m->conf);
     conf_wipe_environment();
@@ -415,10 +423,16 @@ int master_run(const struct master *m)
     proctitle_set("master");
     catch_signals();
     sessions_init(m->conf, logfile_for_sessions(m->log_fd), &session_user, m->session);
+    if (!waits_to_take_over(m))
+        roles_start_exporter();
     roles_turn();
     if (single)
         serve_single(m->sockets);
+}
 
+int master_run(const struct master *m)
+{
+    begin(m);
     while (!finished(m)) {
         int64_t next = do_chores(m);
         if (!stop_asked || phase != SERVING)
@@ -430,6 +444,9 @@ int master_run(const struct master *m)
         if (takeover_asked)
             take_over(m);
     }
+    if (waits_to_take_over(m))
+        admin_leave();
+    admin_close();
     rundir_leave();
     while (logfile_pass_on())
         continue;

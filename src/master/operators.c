@@ -2,11 +2,12 @@
 #include "operators.h"
 
 #include <errno.h>
-#include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "buf.h"
+#include "facts.h"
 #include "log.h"
 #include "process.h"
 #include "repeats.h"
@@ -27,19 +28,16 @@ static bool is_operator(int fd)
     return false;
 }
 
-static void pass_on(int fd, const struct master_facts *facts)
+static void pass_on(int fd, const struct facts *facts)
 {
-    char text[512];
-    int n = snprintf(text, sizeof(text),
-                     "pid %d\nversion %s\nphase %s\nclients %d\nspares %d\nmax_clients %d\n"
-                     "deaths %u\n",
-                     (int)getpid(), facts->version, facts->phase, facts->clients, facts->spares,
-                     facts->max_clients, facts->deaths);
-    if (!roles_pass_operator(fd, text, (size_t)n))
+    struct buf text = BUF_INIT;
+    facts_put(facts, &text);
+    if (!roles_pass_operator(fd, (const char *)buf_head(&text), buf_len(&text)))
         repeats_log(LOG_L_WARN, NULL, "control socket: too many wait for the broker");
+    buf_free(&text);
 }
 
-bool operators_admit(const struct master_facts *facts)
+bool operators_admit(const struct facts *facts)
 {
     for (int i = 0; i < AT_ONCE; i++) {
         int fd = accept4(rundir_control(), NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);

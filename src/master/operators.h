@@ -11,13 +11,9 @@
 
 #include <stdbool.h>
 
-struct master_facts {
-    const char *version, *phase;
-    int clients, spares, max_clients;
-    unsigned deaths; /* of broker, signer and auth workers */
-};
+struct facts;
 
 /* Accepts those who wait, a few at most. False when there are no descriptors for them. */
-bool operators_admit(const struct master_facts *facts);
+bool operators_admit(const struct facts *facts);
 
 #endif

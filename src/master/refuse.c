@@ -23,6 +23,7 @@ static struct {
     int64_t until;
 } kept[REFUSE_KEPT];
 static int next;
+static uint64_t counts[REFUSALS];
 
 /* Discards what the client has sent, unread: MSG_TRUNC, tcp(7). Closing with unread data would send
  * a reset, which could overtake the answer. */
@@ -62,6 +63,7 @@ static int write_alert(char *answer)
 void refuse_client(int fd, bool tls, enum refusal why)
 {
     char answer[400];
+    counts[why]++;
     int n = tls ? write_alert(answer) : write_answer(answer, sizeof(answer), why);
     /* A fresh socket has room for this; if not, just close. */
     if (send(fd, answer, (size_t)n, MSG_NOSIGNAL | MSG_DONTWAIT) < 0 || shutdown(fd, SHUT_WR) < 0) {
@@ -72,6 +74,11 @@ void refuse_client(int fd, bool tls, enum refusal why)
     kept[next].fd = fd;
     kept[next].until = clock_ms() + LINGER_MS;
     next = (next + 1) % REFUSE_KEPT;
+}
+
+uint64_t refuse_count(enum refusal why)
+{
+    return counts[why];
 }
 
 int64_t refuse_close_due(void)

@@ -31,8 +31,9 @@ enum {
 
 struct role {
     const char *name, *program;
-    int fds[PLACES]; /* what it gets at each place; -1: nothing */
-    pid_t pid;       /* 0: not running */
+    const struct identity *who; /* it runs as */
+    int fds[PLACES];            /* what it gets at each place; -1: nothing */
+    pid_t pid;                  /* 0: not running */
     bool stopped;
     int64_t halted_at; /* by SIGSTOP or the like, clock_ms(); 0: it runs */
     bool renewed;      /* was told to end so that another starts */
@@ -40,11 +41,15 @@ struct role {
     struct backoff backoff;
 };
 
-enum { BROKER, SIGNER, FIRST_AUTH }; /* their places in the array */
+enum { BROKER, SIGNER, EXPORTER, FIRST_AUTH }; /* their places in the array */
+
+static const char *const kinds[] = {"broker", "signer", "exporter", "auth"};
+enum { KINDS = sizeof(kinds) / sizeof(kinds[0]) };
+static uint64_t died[KINDS];
 
 static struct role *roles;
 static int role_count;
-static const struct identity *identity;
+static const struct identity *identity; /* of all but the exporter */
 static int status_pipe[2];
 static int control[2]; /* to the broker: operators */
 static unsigned deaths;
@@ -87,7 +92,10 @@ static int open_program(const char *name)
 
 static struct role role_of(const char *name, const char *program, int conf_fd, int log_fd)
 {
-    struct role r = {.name = name, .program = program, .backoff = {.first = 100, .most = 10000}};
+    struct role r = {.name = name,
+                     .program = program,
+                     .who = identity,
+                     .backoff = {.first = 100, .most = 10000}};
     for (int i = 0; i < PLACES; i++)
         r.fds[i] = -1;
     r.fds[ROLE_FD_CONF] = conf_fd;
@@ -127,8 +135,23 @@ static void init_auth(const struct conf *conf, int log_fd, int auth)
     }
 }
 
+/* It speaks with strangers, as sessions do, and is as little trusted. */
+static void init_exporter(const struct conf *conf, int log_fd, const struct roles_exporter *how)
+{
+    struct role *r = &roles[EXPORTER];
+    *r = role_of("exporter", "chatd-exporter", -1, log_fd);
+    r->stopped = true;
+    if (how->listener < 0)
+        return;
+    r->who = how->who;
+    r->fds[ROLE_FD_CONF] = seal_conf(conf, CONF_EXPORTER);
+    r->fds[ROLE_FD_ADMIN] = how->listener;
+    r->fds[ROLE_FD_MASTER] = how->master;
+    r->fds[PROGRAM_PLACE] = open_program(r->program);
+}
+
 void roles_init(const struct conf *conf, int listener, int log_fd, int auth_workers,
-                const struct identity *who)
+                const struct identity *who, const struct roles_exporter *exporter)
 {
     identity = who;
     int auth[2], sign[2];
@@ -141,7 +164,25 @@ void roles_init(const struct conf *conf, int listener, int log_fd, int auth_work
     roles = xcalloc((size_t)role_count, sizeof(*roles));
     init_broker(conf, listener, log_fd, auth[0], sign[0]);
     init_signer(conf, log_fd, sign[1]);
+    init_exporter(conf, log_fd, exporter);
     init_auth(conf, log_fd, auth[1]);
+}
+
+static void stop(struct role *r, int signal)
+{
+    r->stopped = true;
+    if (r->pid)
+        kill(r->pid, signal);
+}
+
+void roles_start_exporter(void)
+{
+    roles[EXPORTER].stopped = roles[EXPORTER].fds[ROLE_FD_ADMIN] < 0;
+}
+
+void roles_stop_exporter(void)
+{
+    stop(&roles[EXPORTER], ROLE_STOP);
 }
 
 /* Another one starts when it has ended. */
@@ -194,7 +235,7 @@ static void __attribute__((noreturn)) become(const struct role *r, pid_t parent)
     process_leave_terminal(process_open_null());
     process_place_descriptors(0, r->fds, PLACES);
     fcntl(PROGRAM_PLACE, F_SETFD, FD_CLOEXEC);
-    identity_assume(identity, IDENTITY_PROGRAM);
+    identity_assume(r->who, IDENTITY_PROGRAM);
     char name[32], master[16], hidden[] = "hidden";
     snprintf(name, sizeof(name), "%s", r->program);
     snprintf(master, sizeof(master), "%d", (int)parent);
@@ -266,6 +307,7 @@ static void describe_end(const struct role *r, int status)
     if (r->renewed && WIFEXITED(status) && WEXITSTATUS(status) == 0)
         return;
     deaths++;
+    died[r - roles < FIRST_AUTH ? r - roles : FIRST_AUTH]++;
     if (WIFSIGNALED(status))
         log_error("%s[%d] was killed by signal %d (%s)", r->name, (int)r->pid, WTERMSIG(status),
                   strsignal(WTERMSIG(status)));
@@ -291,6 +333,16 @@ bool roles_reaped(pid_t pid, int status)
         return true;
     }
     return false;
+}
+
+const char *roles_kind(int i)
+{
+    return i < KINDS ? kinds[i] : NULL;
+}
+
+uint64_t roles_died(int i)
+{
+    return died[i];
 }
 
 unsigned roles_deaths(void)
@@ -320,13 +372,6 @@ int roles_read_status(bool *refused)
         else
             up = said[i] == ROLE_UP;
     return up;
-}
-
-static void stop(struct role *r, int signal)
-{
-    r->stopped = true;
-    if (r->pid)
-        kill(r->pid, signal);
 }
 
 void roles_stop_broker(int signal)

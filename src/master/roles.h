@@ -1,7 +1,7 @@
 /*
- * The programs that run beside the sessions: one broker, some auth workers and, for TLS, a signer.
- * They are started, and started again when they die, at once the first time and with back-off when
- * they keep dying.
+ * The programs that run beside the sessions: one broker, some auth workers, for TLS a signer, and
+ * for admin_listen an exporter. They are started, and started again when they die, at once the
+ * first time and with back-off when they keep dying.
  *
  * What connects them is made once and outlives each of them: the sessions' socket, the packet
  * sockets between the broker and the others, and the configuration in sealed memory. A session that
@@ -17,11 +17,22 @@
 #include "conf.h"
 #include "identity.h"
 
+/* What the exporter gets: its listening socket, -1: there is no exporter; its end of the packet
+ * socket to the master; the user that it runs as, kept. */
+struct roles_exporter {
+    int listener, master;
+    const struct identity *who;
+};
+
 /* Opens the programs that are in this executable's directory now, whatever an update puts there
  * later. conf still holds the secrets; the copies made here are in no process's memory. listener:
  * for the broker, taken over. who: the user they run as; kept. Dies if a program is missing. */
 void roles_init(const struct conf *conf, int listener, int log_fd, int auth_workers,
-                const struct identity *who);
+                const struct identity *who, const struct roles_exporter *exporter);
+
+/* The exporter starts, if there is one: this server can be asked. It ends for good: another can. */
+void roles_start_exporter(void);
+void roles_stop_exporter(void);
 
 /* The signer's keys are now those behind fd, which the caller keeps open: a running signer finishes
  * its request and is replaced. */
@@ -54,8 +65,11 @@ bool roles_reaped(pid_t pid, int status);
 int roles_status_fd(void);
 int roles_read_status(bool *refused);
 
-/* How many of them have died, but for those that were told to end. */
+/* How many of them have died, but for those that were told to end: of all, and of each kind, from 0
+ * on, with its name; NULL at the end. */
 unsigned roles_deaths(void);
+const char *roles_kind(int i);
+uint64_t roles_died(int i);
 
 /* Hands an operator's connection to the broker, with n bytes that say how the master is. It waits
  * for the next broker if none runs. False if too many wait. */

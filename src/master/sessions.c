@@ -49,6 +49,22 @@ static struct backoff backoff = {.first = 100, .most = 10000};
 static int64_t halts_end = CLOCK_NEVER; /* when the first of the halted may have to end */
 static bool stopped;
 
+/* Why sessions ended, but for the ordinary way, and how many for each reason. */
+static const struct {
+    enum ending ending;
+    const char *name;
+} failures[] = {
+    {ENDING_DIED, "died"},
+    {ENDING_TLS_LATE, "tls_late"},
+    {ENDING_TLS_LEFT, "tls_left"},
+    {ENDING_TLS_FAILED, "tls_failed"},
+    {ENDING_TLS_UNSIGNED, "tls_unsigned"},
+    {ENDING_TLS_PLAIN, "tls_plain"},
+    {ENDING_NO_PROXY, "no_proxy"},
+};
+enum { KILLED = sizeof(failures) / sizeof(failures[0]) };
+static uint64_t failed[KILLED + 1];
+
 /* Sessions to tell that the service ends, in order. */
 static struct {
     pid_t *pids;
@@ -298,6 +314,23 @@ static void tell_of_exit(int pid, const struct netaddr *from, int status)
     }
 }
 
+static void count_end(int status)
+{
+    failed[KILLED] += WIFSIGNALED(status);
+    for (size_t i = 0; WIFEXITED(status) && i < KILLED; i++)
+        failed[i] += WEXITSTATUS(status) == (int)failures[i].ending;
+}
+
+const char *sessions_failure(unsigned i)
+{
+    return i < KILLED ? failures[i].name : i == KILLED ? "killed" : NULL;
+}
+
+uint64_t sessions_failures(unsigned i)
+{
+    return failed[i];
+}
+
 static void tell_of_end(const struct session *s, int status)
 {
     bool had_client = s->handover < 0 && !s->dismissed;
@@ -315,6 +348,7 @@ bool sessions_reaped(pid_t pid, int status)
     if (!s)
         return false;
     tell_of_end(s, status);
+    count_end(status);
     if (s->dismissed)
         dismissed_count--;
     else if (s->handover >= 0)

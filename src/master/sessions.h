@@ -43,6 +43,11 @@ bool sessions_room(void);
 int sessions_clients(void);
 int sessions_spares(void);
 
+/* The reasons for which sessions ended otherwise than they should, from 0 on; NULL at the end. And
+ * how many did. */
+const char *sessions_failure(unsigned i);
+uint64_t sessions_failures(unsigned i);
+
 /* Makes a few spares if there are too few, ends one if there are too many. Returns when to call
  * again, as clock_ms(): now if there is more to do. */
 int64_t sessions_keep_spares(void);

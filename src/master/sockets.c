@@ -4,7 +4,6 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <netdb.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,10 +12,36 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "binding.h"
 #include "log.h"
 #include "process.h"
 
 enum { FIRST_LISTEN_FD = 3 }; /* SD_LISTEN_FDS_START */
+
+int sockets_name(int fd, char text[SOCKETS_NAME])
+{
+    struct sockaddr_storage ss = {0};
+    socklen_t size = sizeof(ss);
+    char host[INET6_ADDRSTRLEN] = "";
+    int port = 0;
+    getsockname(fd, (struct sockaddr *)&ss, &size);
+    snprintf(text, SOCKETS_NAME, "unix");
+    if (ss.ss_family == AF_INET) {
+        const struct sockaddr_in *a = (const struct sockaddr_in *)&ss;
+        port = ntohs(a->sin_port);
+        inet_ntop(AF_INET, &a->sin_addr, host, sizeof(host));
+        snprintf(text, SOCKETS_NAME, "%s:%d", host, port);
+    } else if (ss.ss_family == AF_INET6) {
+        const struct sockaddr_in6 *a = (const struct sockaddr_in6 *)&ss;
+        port = ntohs(a->sin6_port);
+        inet_ntop(AF_INET6, &a->sin6_addr, host, sizeof(host));
+        snprintf(text, SOCKETS_NAME, "[%s]:%d", host, port);
+    } else if (ss.ss_family == AF_UNIX) {
+        const struct sockaddr_un *a = (const struct sockaddr_un *)&ss;
+        snprintf(text, SOCKETS_NAME, "unix:%.*s", (int)sizeof(a->sun_path), a->sun_path);
+    }
+    return port;
+}
 
 static bool is_listening(int fd)
 {
@@ -36,25 +61,8 @@ static void set_flags(int fd)
 /* Appends the address of a listening socket to the names. Returns its port, or 0. */
 static int add_name(struct sockets *s, int fd, bool tls)
 {
-    struct sockaddr_storage ss = {0};
-    socklen_t size = sizeof(ss);
-    char host[INET6_ADDRSTRLEN] = "", text[160] = "unix";
-    int port = 0;
-    getsockname(fd, (struct sockaddr *)&ss, &size);
-    if (ss.ss_family == AF_INET) {
-        const struct sockaddr_in *a = (const struct sockaddr_in *)&ss;
-        port = ntohs(a->sin_port);
-        inet_ntop(AF_INET, &a->sin_addr, host, sizeof(host));
-        snprintf(text, sizeof(text), "%s:%d", host, port);
-    } else if (ss.ss_family == AF_INET6) {
-        const struct sockaddr_in6 *a = (const struct sockaddr_in6 *)&ss;
-        port = ntohs(a->sin6_port);
-        inet_ntop(AF_INET6, &a->sin6_addr, host, sizeof(host));
-        snprintf(text, sizeof(text), "[%s]:%d", host, port);
-    } else if (ss.ss_family == AF_UNIX) {
-        const struct sockaddr_un *a = (const struct sockaddr_un *)&ss;
-        snprintf(text, sizeof(text), "unix:%.*s", (int)sizeof(a->sun_path), a->sun_path);
-    }
+    char text[SOCKETS_NAME];
+    int port = sockets_name(fd, text);
     size_t used = strlen(s->names);
     snprintf(s->names + used, sizeof(s->names) - used, "%s%s%s", used ? " " : "", tls ? "tls:" : "",
              text);
@@ -125,86 +133,29 @@ static void take_inetd(struct sockets *s, const struct conf *conf)
 
 /* --- binding --- */
 
-/* Removes the socket at this path if nobody answers there. */
-static void remove_stale(const struct sockaddr_un *address)
+static struct binding how(const struct conf *conf)
 {
-    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    struct stat st;
-    if (fd < 0)
-        die("listen: a Unix socket: %s", strerror(errno));
-    if (connect(fd, (const struct sockaddr *)address, sizeof(*address)) == 0)
-        die("listen: another server answers at unix:%s", address->sun_path);
-    if (errno == ECONNREFUSED && lstat(address->sun_path, &st) == 0 && S_ISSOCK(st.st_mode))
-        unlink(address->sun_path);
-    close(fd);
+    return (struct binding){"listen", "stop what listens there, or choose another port",
+                            conf->backlog};
 }
 
 static void bind_unix(struct sockets *s, const struct conf *conf, const char *path, bool tls)
 {
-    struct sockaddr_un address = {.sun_family = AF_UNIX};
-    snprintf(address.sun_path, sizeof(address.sun_path), "%s", path);
-    remove_stale(&address);
-    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    if (fd < 0 || bind(fd, (const struct sockaddr *)&address, sizeof(address)) < 0 ||
-        listen(fd, conf->backlog) < 0)
-        die("listen: unix:%s: %s", path, strerror(errno));
+    struct binding listen = how(conf);
+    int fd = binding_unix(&listen, path);
     s->paths[s->count] = xstrdup(path);
     add_socket(s, fd, tls);
-}
-
-static int bind_one(const struct addrinfo *a, int backlog)
-{
-    int fd = socket(a->ai_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    if (fd < 0)
-        return -1;
-    int on = 1;
-    setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
-    if (a->ai_family == AF_INET6)
-        setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof(on));
-    if (bind(fd, a->ai_addr, a->ai_addrlen) == 0 && listen(fd, backlog) == 0)
-        return fd;
-    int saved = errno;
-    close(fd);
-    errno = saved;
-    return -1;
-}
-
-/* A machine without IPv6 should start with the default list all the same. */
-static bool family_missing(int error)
-{
-    return error == EADDRNOTAVAIL || error == EAFNOSUPPORT;
-}
-
-/* What to do about it. */
-static const char *remedy_of_errno(int error)
-{
-    if (error == EADDRINUSE)
-        return "; stop what listens there, or choose another port";
-    return error == EACCES ? "; ports below 1024 are root's (or CAP_NET_BIND_SERVICE)" : "";
 }
 
 /* Binds all addresses of an entry. Returns the port that was taken. */
 static int bind_inet(struct sockets *s, const struct conf *conf, const struct conf_address *where,
                      const char *port)
 {
-    struct addrinfo hints = {.ai_socktype = SOCK_STREAM,
-                             .ai_flags = AI_PASSIVE | AI_NUMERICHOST | AI_NUMERICSERV};
-    struct addrinfo *list;
-    const char *host = *where->host ? where->host : "*";
-    int error = getaddrinfo(*where->host ? host : NULL, port, &hints, &list);
-    if (error)
-        die("listen: %s port %s: %s", host, port, gai_strerror(error));
-    int bound = 0;
-    for (const struct addrinfo *a = list; a; a = a->ai_next) {
-        int fd = bind_one(a, conf->backlog);
-        if (fd >= 0)
-            bound = add_socket(s, fd, where->tls);
-        else if (family_missing(errno))
-            log_warn("listen: %s port %s: %s; left out", host, port, strerror(errno));
-        else
-            die("listen: %s port %s: %s%s", host, port, strerror(errno), remedy_of_errno(errno));
-    }
-    freeaddrinfo(list);
+    int fds[BINDING_MOST], bound = 0;
+    struct binding listen = how(conf);
+    int count = binding_inet(&listen, where, port, fds);
+    for (int i = 0; i < count; i++)
+        bound = add_socket(s, fds[i], where->tls);
     return bound;
 }
 

@@ -14,7 +14,7 @@
 
 #include "conf.h"
 
-enum { SOCKETS_MAX = 16 };
+enum { SOCKETS_MAX = 16, SOCKETS_NAME = 160 };
 
 struct sockets {
     int fds[SOCKETS_MAX];  /* listening, non-blocking, close-on-exec */
@@ -32,6 +32,10 @@ struct sockets {
  * counts. bound: the chatd that hands them over had bound them. Dies with a reason if there is
  * nothing to listen on. */
 void sockets_open(struct sockets *s, const struct conf *conf, bool inetd, bool bound);
+
+/* The address of a listening socket: "127.0.0.1:8080", "[::1]:8080", "unix:/path". Returns its
+ * port, or 0. */
+int sockets_name(int fd, char text[SOCKETS_NAME]);
 
 /* Stops listening for good. */
 void sockets_close(struct sockets *s);

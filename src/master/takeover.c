@@ -11,6 +11,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "admin.h"
 #include "clock.h"
 #include "log.h"
 #include "notify.h"
@@ -20,7 +21,7 @@
 #include "sockets.h"
 #include "trust.h"
 
-#define VARIABLE "CHATD_TAKEOVER" /* pid, word, lock, secrets, bound: numbers */
+#define VARIABLE "CHATD_TAKEOVER" /* pid, word, lock, secrets, bound, admin: numbers */
 
 enum { FIRST_FD = 3, PATIENCE_MS = 30000 };
 
@@ -35,12 +36,13 @@ static struct {
 /* Sockets first, as sd_listen_fds(3) wants, then the rest. */
 static void place_descriptors(const struct sockets *sockets, int word)
 {
-    int fds[SOCKETS_MAX + 3], n = 0;
+    int fds[SOCKETS_MAX + 4], n = 0;
     for (; n < sockets->count; n++)
         fds[n] = sockets->fds[n];
     fds[n++] = word;
     fds[n++] = rundir_lock();
     fds[n++] = roles_conf_fd();
+    fds[n++] = admin_fd();
     process_place_descriptors(FIRST_FD, fds, n);
 }
 
@@ -67,8 +69,8 @@ static void set_environment(const struct sockets *sockets)
 {
     char text[80];
     int next = FIRST_FD + sockets->count;
-    snprintf(text, sizeof(text), "%d %d %d %d %d", (int)getpid(), next, next + 1, next + 2,
-             !sockets->handed_over);
+    snprintf(text, sizeof(text), "%d %d %d %d %d %d", (int)getpid(), next, next + 1, next + 2,
+             !sockets->handed_over, admin_fd() < 0 ? -1 : next + 3);
     setenv(VARIABLE, text, 1);
     set_number("LISTEN_PID", (int)getpid());
     set_number("LISTEN_FDS", sockets->count);
@@ -214,13 +216,13 @@ bool takeover_reaped(pid_t pid, int status)
 
 void takeover_inherit(struct inheritance *in)
 {
-    *in = (struct inheritance){-1, -1, -1, false};
+    *in = (struct inheritance){-1, -1, -1, false, -1};
     const char *text = getenv(VARIABLE);
     struct inheritance found = *in;
     int pid, bound;
     if (text &&
-        sscanf(text, "%d %d %d %d %d", &pid, &found.word, &found.lock, &found.secrets, &bound) ==
-            5 &&
+        sscanf(text, "%d %d %d %d %d %d", &pid, &found.word, &found.lock, &found.secrets, &bound,
+               &found.admin) >= 5 && /* a chatd without admin_listen names no socket of it */
         pid == (int)getpid()) {
         *in = found;
         in->bound = bound;

@@ -61,6 +61,7 @@ struct inheritance {
     int lock; /* of run_dir */
     int secrets; /* for conf_take_secrets() */
     bool bound;  /* the sockets were bound by a chatd */
+    int admin;   /* the socket of admin_listen; -1: none */
 };
 
 /* Finds it, and removes the variable from the environment. */

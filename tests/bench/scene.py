@@ -269,7 +269,7 @@ class Chatd(System):
             "db_host": self.scene.env["PGHOST"], "db_name": self.id, "db_user": self.id,
             "db_password_file": self._secret_file("password", self.password),
             "jwt_secret_file": self._secret_file("secret", self.secret),
-            "run_dir": f"{self.scene.folder}/{self.id}.run", "drain_time": 0, "bcrypt_cost": s["cost"],
+            "admin_listen": "", "run_dir": f"{self.scene.folder}/{self.id}.run", "drain_time": 0, "bcrypt_cost": s["cost"],
             "max_clients": s["sessions"] + 200, "max_clients_per_address": 0,
             "max_connections_per_user": 0, "ping_interval": s["ping"],
             "retention_interval": s.get("retention_interval", "1m"), "register_rate": 0, "user": "daemon", "session_user": "nobody"}

@@ -250,7 +250,7 @@ class Host:
             "db_host": ",".join(f"{self.dir}/{c.name}" for c in self.database.clusters),
             "db_user": self.role, "db_password_file": f"{self.dir}/db_password",
             "jwt_secret_file": f"{self.dir}/jwt_secret", "tls_certificate_file": self.certificate,
-            "tls_key_file": self.key, "run_dir": f"{self.dir}/run", "bcrypt_cost": 4,
+            "tls_key_file": self.key, "admin_listen": "", "run_dir": f"{self.dir}/run", "bcrypt_cost": 4,
             "max_clients": 5000, "session_queue": "32k", "ready_fd": theirs,
             "user": "daemon", "session_user": "nobody"}
         log = open(f"{self.folder}/{self.name}.log", "ab")

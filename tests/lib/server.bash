@@ -57,7 +57,7 @@ server_options() {
     printf '%s\n' -o mode=development -o port=0 -o "db_host=$PGHOST" -o "db_name=$DB" \
         -o "db_user=$DB" -o "db_password_file=$T/db_password" -o "jwt_secret_file=$T/jwt_secret" \
         -o "run_dir=$T/$1.run" -o bcrypt_cost=4 -o log_level=debug \
-        -o presence_debounce=0 -o register_rate=0 -o user=daemon -o session_user=nobody
+        -o presence_debounce=0 -o register_rate=0 -o user=daemon -o session_user=nobody -o admin_listen=
 }
 
 # server_start [NAME [-o key=value ...]]: starts an instance on a free port and waits until it is

@@ -27,7 +27,7 @@ def options(name):
              "db_name": os.environ["DB"], "db_user": os.environ["DB"], "run_dir": f"{T}/{name}.run",
              "bcrypt_cost": 4, "log_level": "debug", "db_readers": 1, "auth_workers": 1,
              "presence": "off", "presence_debounce": 0, "register_rate": 0,
-             "user": "daemon", "session_user": "nobody"}
+             "user": "daemon", "session_user": "nobody", "admin_listen": ""}
     return [a for k, v in pairs.items() for a in ("-o", f"{k}={v}")]
 
 

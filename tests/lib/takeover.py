@@ -9,7 +9,7 @@ import shutil
 
 from server import *
 
-PROGRAMS = "chatd", "chatd-broker", "chatd-auth", "chatd-signer"
+PROGRAMS = "chatd", "chatd-broker", "chatd-auth", "chatd-signer", "chatd-exporter"
 
 
 def left_by(*masters):

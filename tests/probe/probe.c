@@ -38,6 +38,7 @@
 #include "auth_sandbox.h"
 #include "broker_sandbox.h"
 #include "conf.h"
+#include "exporter_sandbox.h"
 #include "role.h"
 #include "sandbox.h"
 #include "session_sandbox.h"
@@ -490,6 +491,18 @@ static long sign(void)
     return recv(ROLE_FD_SIGN, &byte, 1, 0);
 }
 
+/* Somebody has connected, and gets a byte. */
+static long serve_visitor(void)
+{
+    int fd = accept4(ROLE_FD_ADMIN, NULL, NULL, SOCK_CLOEXEC);
+    return fd < 0 ? -1 : write(fd, "x", 1);
+}
+
+static long accept_elsewhere(void)
+{
+    return accept4(listener, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+}
+
 static long abort_itself(void)
 {
     abort();
@@ -528,7 +541,7 @@ static const struct probe {
     PROBE(x32_call),          PROBE(i386_call),
 #endif
     PROBE(use_memory),        PROBE(talk),              PROBE(compute), PROBE(sign),
-    PROBE(abort_itself),
+    PROBE(serve_visitor),     PROBE(accept_elsewhere),  PROBE(abort_itself),
 };
 /* clang-format on */
 
@@ -542,6 +555,11 @@ static void close_session(void)
 static void close_broker(void)
 {
     broker_sandbox(&conf);
+}
+
+static void close_exporter(void)
+{
+    exporter_sandbox(&conf);
 }
 
 static void close_signer(void)
@@ -565,7 +583,8 @@ static const struct role {
     void (*close)(void);
 } roles[] = {
     {"session", close_session}, {"broker", close_broker},           {"auth", close_auth},
-    {"signer", close_signer},   {"landlock", close_landlock_alone},
+    {"signer", close_signer},   {"exporter", close_exporter},
+    {"landlock", close_landlock_alone},
 };
 
 static void try_one(const struct role *role, const struct probe *probe)
@@ -612,6 +631,16 @@ static bool listen_abstract(void)
            getsockname(fd, address, &abstract_size) == 0;
 }
 
+/* As many as there will be accepted, and more: nobody waits for them. */
+static bool connect_visitors(void)
+{
+    enum { VISITORS = 16 };
+    for (int i = 0; i < VISITORS; i++)
+        if (connect_tcp() < 0)
+            return false;
+    return fcntl(listener, F_SETFL, O_NONBLOCK) == 0;
+}
+
 static void prepare(void)
 {
     socklen_t size = sizeof(tcp_address);
@@ -629,7 +658,7 @@ static void prepare(void)
         getsockname(listener, (struct sockaddr *)&tcp_address, &size) < 0 ||
         socketpair(AF_UNIX, SOCK_STREAM, 0, pair) < 0 ||
         socketpair(AF_UNIX, SOCK_STREAM, 0, client) < 0 || setrlimit(RLIMIT_CORE, &no_core) < 0 ||
-        !listen_abstract()) {
+        !listen_abstract() || !connect_visitors()) {
         perror("probe");
         exit(1);
     }
@@ -638,6 +667,7 @@ static void prepare(void)
     pair[1] = high(pair[1]);
     dup2(pair[1], ROLE_FD_AUTH);
     dup2(pair[1], ROLE_FD_SIGN);
+    dup2(listener, ROLE_FD_ADMIN);
 }
 
 /* Some kernels do without the calls of 32-bit programs; then the attempt is no call at all. */
