@@ -66,6 +66,7 @@ listing() {
             *) fail "$file: for which shell?" ;;
             esac
         done
+        for file in "$ROOT"/packaging/{prometheus,grafana}/*; do echo "share/chatd/${file#*/packaging/}"; done
         printf '%s\n' etc/chatd.conf lib/sysusers.d/chatd.conf lib/tmpfiles.d/chatd.conf
     } | sort >"$T/expected"
     (($(wc -l <"$T/expected") > 40))

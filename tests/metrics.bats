@@ -1,5 +1,6 @@
 #!/usr/bin/env bats
-# What is served on admin_listen: the numbers, health and readiness.
+# What is served on admin_listen: the numbers, health and readiness; and what is made of them: alert
+# rules and a dashboard.
 #
 # The cluster is this file's own, so that stopping it disturbs nobody.
 
@@ -638,5 +639,46 @@ with Service("-o", f"admin_listen=unix:{path}") as s:
     eventually(lambda: s.process.poll() is not None)
     assert get("/readyz", s.name) == (200, "ready\n")
 assert not os.path.exists(path)
+PY
+}
+
+# --- what is made of the numbers ---
+
+@test "the alert rules are good, and they and the dashboard name numbers and labels that there are" {
+    run promtool check rules "$ROOT/packaging/prometheus/chatd.rules.yml"
+    echo "$output"
+    [[ $status == 0 ]]
+    py - "$ROOT" <<'PY'
+from metrics import *
+root = sys.argv[1]
+n = scrape()
+families = dict(n.families)
+series = set(families) | {f"{k}_{end}" for k, v in families.items() if v == "histogram" for end in ("bucket", "sum", "count")}
+labels = {}
+for line in n.text.splitlines():
+    if "{" in line and not line.startswith("#"):
+        name, rest = line.split("{", 1)
+        for label, value in re.findall(r'(\w+)="([^"]*)"', rest):
+            labels.setdefault((name, label), set()).add(value)
+rules = open(f"{root}/packaging/prometheus/chatd.rules.yml").read()
+dashboard = json.load(open(f"{root}/packaging/grafana/chatd.json"))
+expressions = re.findall(r"^ +expr: (.*)", rules, re.M)
+assert len(expressions) == rules.count("- alert:") > 10
+shown = [t["expr"] for p in dashboard["panels"] for t in p.get("targets", [])]
+assert len(shown) > 30 and all(p["gridPos"] for p in dashboard["panels"])
+assert len({p["id"] for p in dashboard["panels"]}) == len(dashboard["panels"])
+named = set()
+for e in expressions + shown:
+    used = re.findall(r"\b(chatd_\w+)(?:\{([^}]*)\})?", e)
+    assert used or e.startswith("up{"), e
+    for name, within in used:
+        assert name in series, (name, e)
+        named.add(re.sub("_(bucket|sum|count)$", "", name) if name not in families else name)
+        for label, value in re.findall(r'(\w+)=~?"([^"$]*)"', within):
+            assert set(value.split("|")) <= labels[name, label], (name, label, value)
+# Of those that are numbers, each is shown or rung for.
+rest = set(families) - named
+assert rest == {"chatd_config_last_reload_success_timestamp_seconds", "chatd_delivery_behind", "chatd_database_connects_total", "chatd_build_info"}, rest
+assert "chatd_build_info" in json.dumps(dashboard)
 PY
 }
