@@ -122,7 +122,7 @@ $(BUILD)/unit/%: tests/unit/%.c tests/unit/test.h $(UNIT_OBJECTS)
 
 # The broker without PostgreSQL: all of it but the connections and those who look at them, and on a
 # clock of its own.
-DELIVERY = $(filter-out %/clock.o %/main.o %/control.o %/metrics.o %/db.o %/pool.o %/link.o,$(call objects,lib conf ipc $(BROKER)))
+DELIVERY = $(filter-out %/clock.o %/main.o %/control.o %/metrics.o %/trial.o %/db.o %/pool.o %/link.o,$(call objects,lib conf ipc $(BROKER)))
 $(BUILD)/unit/test_delivery: $(wildcard tests/unit/delivery/*) $(DELIVERY)
 	@mkdir -p $(@D)
 	$(call say,TEST,$@)

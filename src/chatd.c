@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "conf.h"
+#include "identity.h"
 #include "keyring.h"
 #include "log.h"
 #include "logfile.h"
@@ -22,6 +23,7 @@
 #include "proctitle.h"
 #include "public_keys.h"
 #include "refuse.h"
+#include "roles.h"
 #include "session.h"
 #include "tls_context.h"
 #include "version.h"
@@ -35,17 +37,18 @@ static struct {
     char *env_file;             /* .env of the folder */
     char *options[MAX_OPTIONS]; /* -o; copies, since the title overwrites the command line */
     int option_count;
-    bool inetd, test, keys;
+    bool inetd, test, try_database, keys;
 } arguments;
 
 static const char usage[] =
-    "usage: chatd [-hiktV] [-f file] [-o key=value] ...\n"
+    "usage: chatd [-hiktTV] [-f file] [-o key=value] ...\n"
     "  -f file       configuration file; see chatd.conf(5)\n"
     "  -h, --help    print this\n"
     "  -i            serve what inetd, or systemd with Accept=yes, hands over\n"
     "  -k            list the configuration keys and their defaults\n"
     "  -o key=value  set a key, over all other sources\n"
     "  -t            test the configuration and exit\n"
+    "  -T            the same, and try the database\n"
     "  -V, --version print the version\n";
 
 static void parse_arguments(int argc, char **argv)
@@ -53,7 +56,7 @@ static void parse_arguments(int argc, char **argv)
     static const struct option words[] = {
         {"help", no_argument, NULL, 'h'}, {"version", no_argument, NULL, 'V'}, {0}};
     int c;
-    while ((c = getopt_long(argc, argv, "f:hiko:tV", words, NULL)) != -1) {
+    while ((c = getopt_long(argc, argv, "f:hiko:tTV", words, NULL)) != -1) {
         if (c == 'f') {
             arguments.file = xstrdup(optarg);
         } else if (c == 'o') {
@@ -67,8 +70,9 @@ static void parse_arguments(int argc, char **argv)
             arguments.inetd = true;
         } else if (c == 'k') {
             arguments.keys = true;
-        } else if (c == 't') {
+        } else if (c == 't' || c == 'T') {
             arguments.test = true;
+            arguments.try_database |= c == 'T';
         } else if (c == 'V') {
             printf("chatd %s\n", CHATD_VERSION);
             exit(0);
@@ -250,14 +254,33 @@ static void warn(const struct conf *conf)
         log_warn("%s is not read in mode production", arguments.env_file);
 }
 
+/* chatd -T: does the database do as well? What is wrong goes to standard error, whatever log_file
+ * says. */
+static int try_database(struct conf *conf)
+{
+    struct conf_error e;
+    struct identity user;
+    if (conf_set(conf, "log_file", "", "-T", &e) < 0)
+        bug("%s", e.text);
+    identity_find(&user, "user", conf->user);
+    fflush(stdout);
+    if (!roles_try_broker(conf, STDERR_FILENO, &user)) {
+        fputs("chatd: the database cannot be used\n", stderr);
+        return 1;
+    }
+    printf("The database can be used.\n");
+    return 0;
+}
+
 /* chatd -t: what is read from where, and whether it would do. */
 static int show_conf(struct conf *conf)
 {
     conf_print_places(conf, stdout);
     warn(conf);
     printf("The configuration is fine.\n");
+    int status = arguments.try_database ? try_database(conf) : 0;
     conf_free(conf);
-    return 0;
+    return status;
 }
 
 /* From here on the log is where the configuration wants it; returns its descriptor. */

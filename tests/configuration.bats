@@ -416,7 +416,7 @@ PY
         run --separate-stderr "$BUILD/chatd" $arguments
         # shellcheck disable=SC2154 # set by run
         echo "$arguments: $status: $output $stderr"
-        [[ $status == 2 && -z $output && $stderr == *'usage: chatd [-hiktV]'* ]]
+        [[ $status == 2 && -z $output && $stderr == *'usage: chatd [-hiktTV]'* ]]
     done
 }
 
@@ -424,7 +424,7 @@ PY
     local option
     for option in -h --help; do
         run --separate-stderr "$BUILD/chatd" $option
-        [[ $status == 0 && -z $stderr && $output == 'usage: chatd [-hiktV]'*'--version'* ]]
+        [[ $status == 0 && -z $stderr && $output == 'usage: chatd [-hiktTV]'*'--version'* ]]
     done
     # Its -h is the host of psql.
     run --separate-stderr "$ROOT/sql/migrate" --help

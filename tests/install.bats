@@ -270,7 +270,7 @@ bash_offers() {
     local chatd=$T/prefix/sbin/chatd
     cd "$T"
     touch completed.conf
-    [[ $(bash_offers "$chatd" -) == $'-f\n-h\n-i\n-k\n-o\n-t\n-V\n--help\n--version' ]]
+    [[ $(bash_offers "$chatd" -) == $'-f\n-h\n-i\n-k\n-o\n-t\n-T\n-V\n--help\n--version' ]]
     diff <(bash_offers "$chatd" -o '') <("$chatd" -k | cut -f 1 | sed 's/$/=/')
     [[ $(bash_offers "$chatd" -t -o db_pass) == $'db_password=\ndb_password_file=' ]]
     [[ $(bash_offers "$chatd" -tf comp) == completed.conf ]]

@@ -682,3 +682,39 @@ assert rest == {"chatd_config_last_reload_success_timestamp_seconds", "chatd_del
 assert "chatd_build_info" in json.dumps(dashboard)
 PY
 }
+
+# --- chatd -T ---
+
+@test "chatd -T: tries the database as the broker would, says what is wrong, and writes nothing there" {
+    py - <<'PY'
+from metrics import *
+from postgres import *
+eventually(lambda: sql("select count(*) from chatd.hosts") == "1")
+before = sql("select max(id) from chatd.hosts")
+def trial(*more):
+    return chatd("-T", *options(some_name()), *SECRETS, *more)
+status, output = trial()
+assert status == 0 and output.endswith("The configuration is fine.\nThe database can be used.\n"), output
+# Whatever the log is, the reason is told here.
+for more, words in ((["-o", f"db_host={T}/nowhere", "-o", "log_file=syslog"], "see db_host and db_port"), (["-o", "db_name=nothing_here"], "see db_name; make the database"),
+                    (["-o", "db_user=nobody_here"], "db_user"), (["-o", f"db_name=postgres"], "run sql/migrate")):
+    status, output = trial(*more)
+    assert status == 1 and words in output and "\nThe configuration is fine.\n" in "\n" + output and output.endswith("chatd: the database cannot be used\n"), (more, output)
+sql("alter function chatd_api.schema_version() rename to schema_version_now")
+try:
+    status, output = trial()
+finally:
+    sql("alter function chatd_api.schema_version_now() rename to schema_version")
+assert status == 1 and "sql/migrate" in output, output
+stop()
+status, output = trial()
+assert status == 1 and "cannot connect" in output, output
+start()
+eventually(lambda: get("/readyz") == (200, "ready\n"))
+status, output = chatd("-T", "-o", "port=x")
+assert status == 1 and "database" not in output, output
+# A configuration that is fine, and no question about the database.
+status, output = chatd("-t", *options(some_name()), *SECRETS, "-o", f"db_host={T}/nowhere")
+assert status == 0 and "database" not in output.replace("db_", ""), output
+PY
+}

@@ -26,7 +26,7 @@ _chatd() {
         compopt -o nospace 2>/dev/null
         mapfile -t COMPREPLY < <(compgen -S = -W "$("$1" -k 2>/dev/null | cut -f 1)" -- "$word")
     else
-        mapfile -t COMPREPLY < <(compgen -W '-f -h -i -k -o -t -V --help --version' -- "$word")
+        mapfile -t COMPREPLY < <(compgen -W '-f -h -i -k -o -t -T -V --help --version' -- "$word")
     fi
 }
 

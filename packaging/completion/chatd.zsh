@@ -20,4 +20,5 @@ _arguments -s \
     '(- *)-k[list the configuration keys]' \
     '*-o+[set a configuration key]:key=value:_chatd_setting' \
     '-t[check the configuration]' \
+    '-T[check it and the database]' \
     '(- *)'{-V,--version}'[print the version]'

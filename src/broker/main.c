@@ -33,6 +33,7 @@
 #include "rows.h"
 #include "schedule.h"
 #include "signing.h"
+#include "trial.h"
 
 enum { FINISH_MS = 3000 };
 
@@ -95,7 +96,10 @@ static const struct peers_owner sessions = {request_serve, feed_drained, feed_de
 
 int main(int argc, char **argv)
 {
+    bool trial = role_is_trial(argc, argv);
     role_start(&broker.conf, "broker", argc, argv);
+    if (trial)
+        return trial_run();
     process_need_descriptors((unsigned long)broker.conf.max_clients + 64);
     broker.loop = loop_new();
     watch_signals();

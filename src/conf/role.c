@@ -29,10 +29,15 @@ int role_log_fd(const struct conf *conf)
     return strcmp(conf->log_file, "syslog") == 0 ? -1 : ROLE_FD_LOG;
 }
 
+bool role_is_trial(int argc, char **argv)
+{
+    return argc == 3 && strcmp(argv[2], ROLE_TRIAL) == 0;
+}
+
 void role_start(struct conf *conf, const char *name, int argc, char **argv)
 {
     pid_t master = argc >= 2 ? (pid_t)atoi(argv[1]) : 0;
-    if (argc == 3) /* "hidden" */
+    if (argc == 3) /* "hidden", or it is a trial, which need not be looked into */
         process_hide();
     proctitle_init(argc, argv);
     log_ident("%s[%d]", name, (int)getpid());

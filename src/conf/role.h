@@ -40,6 +40,11 @@ enum {
     ROLE_REFUSED = 'r', /* it refuses db_user: the password may have changed */
 };
 
+/* The program's second argument, to the broker: try the database, and end with status 0 if it can
+ * be used. */
+#define ROLE_TRIAL "trial"
+bool role_is_trial(int argc, char **argv); /* before role_start(), which sets the title there */
+
 /* Reads the configuration, starts the log, sets the title, and makes this process end when the
  * master does. Dies if chatd did not start the program. */
 void role_start(struct conf *conf, const char *name, int argc, char **argv);

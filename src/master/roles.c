@@ -34,6 +34,7 @@ struct role {
     const struct identity *who; /* it runs as */
     int fds[PLACES];            /* what it gets at each place; -1: nothing */
     pid_t pid;                  /* 0: not running */
+    bool trial;                 /* told to try what it needs, and to end */
     bool stopped;
     int64_t halted_at; /* by SIGSTOP or the like, clock_ms(); 0: it runs */
     bool renewed;      /* was told to end so that another starts */
@@ -236,12 +237,12 @@ static void __attribute__((noreturn)) become(const struct role *r, pid_t parent)
     process_place_descriptors(0, r->fds, PLACES);
     fcntl(PROGRAM_PLACE, F_SETFD, FD_CLOEXEC);
     identity_assume(r->who, IDENTITY_PROGRAM);
-    char name[32], master[16], hidden[] = "hidden";
+    char name[32], master[16], hidden[] = "hidden", trial[] = ROLE_TRIAL;
     snprintf(name, sizeof(name), "%s", r->program);
     snprintf(master, sizeof(master), "%d", (int)parent);
     /* What execve(2) does not keep. */
     bool hide = prctl(PR_GET_DUMPABLE) != 1;
-    char *argv[] = {name, master, hide ? hidden : NULL, NULL};
+    char *argv[] = {name, master, r->trial ? trial : hide ? hidden : NULL, NULL};
     fexecve(PROGRAM_PLACE, argv, environ);
     log_error("cannot run %s: %s", name, strerror(errno));
     _exit(127);
@@ -259,6 +260,21 @@ static void start(struct role *r)
         r->pid = 0;
         r->start_at = clock_ms() + backoff_failed(&r->backoff);
     }
+}
+
+bool roles_try_broker(const struct conf *conf, int log_fd, const struct identity *who)
+{
+    int status = -1;
+    identity = who;
+    struct role r = role_of("broker", "chatd-broker", seal_conf(conf, CONF_BROKER), log_fd);
+    r.fds[PROGRAM_PLACE] = open_program(r.program);
+    r.trial = true;
+    start(&r);
+    if (r.pid)
+        waitpid(r.pid, &status, 0);
+    close(r.fds[ROLE_FD_CONF]);
+    close(r.fds[PROGRAM_PLACE]);
+    return WIFEXITED(status) && WEXITSTATUS(status) == 0;
 }
 
 void roles_halted(pid_t pid, bool halted)

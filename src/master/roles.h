@@ -34,6 +34,10 @@ void roles_init(const struct conf *conf, int listener, int log_fd, int auth_work
 void roles_start_exporter(void);
 void roles_stop_exporter(void);
 
+/* Without a server: has a broker try the database, with this configuration and log, as this user;
+ * it logs what is wrong. Waits for it. */
+bool roles_try_broker(const struct conf *conf, int log_fd, const struct identity *who);
+
 /* The signer's keys are now those behind fd, which the caller keeps open: a running signer finishes
  * its request and is replaced. */
 void roles_renew_signer(int fd);
