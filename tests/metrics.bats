@@ -678,7 +678,8 @@ for e in expressions + shown:
             assert set(value.split("|")) <= labels[name, label], (name, label, value)
 # Of those that are numbers, each is shown or rung for.
 rest = set(families) - named
-assert rest == {"chatd_config_last_reload_success_timestamp_seconds", "chatd_delivery_behind", "chatd_database_connects_total", "chatd_build_info"}, rest
+assert rest == {"chatd_config_last_reload_success_timestamp_seconds", "chatd_delivery_behind", "chatd_database_connects_total", "chatd_retention_removed_messages_total",
+                "chatd_build_info"}, rest
 assert "chatd_build_info" in json.dumps(dashboard)
 PY
 }

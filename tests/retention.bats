@@ -23,6 +23,11 @@ teardown() {
 @test "what is too old goes, at rest or not, and what comes meanwhile is delivered" {
     py - <<'PY'
 from chats import *
+from operators import told
+def removed():
+    [line] = [line for line in told("main", "metrics") if line.startswith("chatd_retention_removed_messages_total ")]
+    return int(line.split()[1])
+before = removed()
 alice, bob = user(), user()
 a, b = connect(alice.token), connect(bob.token, "two")
 a.message(bob.id, "first", "m-1")
@@ -34,6 +39,7 @@ while b.until("message")["content"] != "last":
     pass # psql's are delivered as well
 assert keep(90) == "retention all: kept 90 days"
 eventually(lambda: sql(f"select string_agg(content, ' ') from messages where sender_id = {alice.id}") == "last")
+eventually(lambda: removed() == before + 501)
 for n in range(5):
     a.message(bob.id, f"live {n}", f"l-{n}")
 assert [b.expect("message")["content"] for n in range(5)] == [f"live {n}" for n in range(5)]

@@ -16,6 +16,7 @@
 #include "peer.h"
 #include "pool.h"
 #include "position.h"
+#include "retention.h"
 #include "sends.h"
 #include "signing.h"
 
@@ -127,4 +128,7 @@ void metrics_put(struct buf *out)
     exposition_one(out, "chatd_delivery_behind", EXPOSITION_GAUGE,
                    "Whether committed changes are known here that were not handed out yet.",
                    position_is_behind());
+    exposition_one(out, "chatd_retention_removed_messages_total", EXPOSITION_COUNTER,
+                   "Messages that this host has removed because they were too old.",
+                   retention_removed());
 }

@@ -13,7 +13,7 @@ enum {
 
 static struct loop_timer timer;
 static bool asking;       /* a step is under way */
-static long long removed; /* since the last pause of retention_interval */
+static uint64_t removed, told; /* in all, and up to the last line in the log */
 
 static void step(void *arg);
 
@@ -31,12 +31,12 @@ static void on_step(void *arg, const PGresult *result)
         return;
     bool more = false;
     if (result && db_ok(result)) {
-        removed += db_int(result, 0, 0);
+        removed += (uint64_t)db_int(result, 0, 0);
         more = db_bool(result, 0, 1);
     }
-    if (!more && removed > 0) {
-        log_info("retention: removed %lld messages", removed);
-        removed = 0;
+    if (!more && removed > told) {
+        log_info("retention: removed %llu messages", (unsigned long long)(removed - told));
+        told = removed;
     }
     wait(more ? PAUSE_MS : broker.conf.retention_interval);
 }
@@ -51,6 +51,11 @@ static void step(void *arg)
     db_param_int4(&params, AT_ONCE);
     asking = true;
     pool_run(NULL, STATEMENT_RETENTION_STEP, &params, on_step, NULL);
+}
+
+uint64_t retention_removed(void)
+{
+    return removed;
 }
 
 void retention_link_up(void)
