@@ -21,7 +21,7 @@ endif
 CFLAGS  += -std=gnu11 -D_GNU_SOURCE $(OPTIM) $(WARN) $(FORTIFY) $(HARDEN)
 
 BROKER  := $(addprefix broker/,core pg helpers accounts delivery) broker
-FOLDERS := lib conf ipc wire tls master session $(BROKER) auth signer exporter ctl
+FOLDERS := lib conf ipc wire tls cli master session $(BROKER) auth signer exporter ctl
 SOURCES := $(wildcard src/*.c) $(foreach d,$(FOLDERS),$(wildcard src/$(d)/*.c))
 OBJECTS := $(SOURCES:src/%.c=$(BUILD)/%.o)
 UNITS   := $(patsubst tests/unit/%.c,$(BUILD)/unit/%,$(wildcard tests/unit/test_*.c))
@@ -39,6 +39,7 @@ SEES_conf    := lib conf
 SEES_ipc     := lib ipc
 SEES_wire    := lib wire
 SEES_tls     := tls
+SEES_cli     := lib cli
 SEES_master  := lib conf tls master
 SEES_session := lib conf ipc wire tls session
 SEES_broker  := lib conf ipc $(BROKER)
@@ -51,7 +52,7 @@ SEES_auth    := lib conf ipc auth
 SEES_signer  := lib conf ipc tls signer
 SEES_exporter := lib conf wire exporter
 # chatctl hashes passwords as an auth worker does.
-SEES_ctl     := lib conf ipc auth ctl
+SEES_ctl     := lib conf ipc cli auth ctl
 # src/chatd.c puts the master and its sessions together into one executable.
 SEES_.       := lib conf master session
 
@@ -85,7 +86,7 @@ $(BUILD)/chatd-exporter: $(call objects,lib conf exporter) $(HTTP)
 	$(call say,LINK,$@)
 	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) $(LINK) -o $@ $^
 
-$(BUILD)/chatctl: $(call objects,lib conf ipc ctl) $(BUILD)/auth/bcrypt.o
+$(BUILD)/chatctl: $(call objects,lib conf ipc cli ctl) $(BUILD)/auth/bcrypt.o
 	$(call say,LINK,$@)
 	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) $(LINK) -o $@ $^ -lpq -lcrypt -lcrypto
 

@@ -19,7 +19,7 @@ os.chdir(sys.argv[1] + "/src")
 below = {
     "lib": set(),
     "conf": {"lib"}, "ipc": {"lib"}, "wire": {"lib"},
-    "tls": set(),
+    "tls": set(), "cli": {"lib"},
     "master": {"lib", "conf", "tls"},
     "session": {"lib", "conf", "ipc", "wire", "tls"},
     "broker/core": {"lib", "conf", "ipc"},
@@ -32,7 +32,7 @@ below = {
     "signer": {"lib", "conf", "ipc", "tls"},
     "exporter": {"lib", "conf", "wire"},
     # The command of the operator hashes passwords as an auth worker does.
-    "ctl": {"lib", "conf", "ipc", "auth"},
+    "ctl": {"lib", "conf", "ipc", "cli", "auth"},
     "": {"lib", "conf", "master", "session"},
 }
 files = [os.path.join(d, f)[2:] for d, _, names in os.walk(".") for f in names]
@@ -211,7 +211,7 @@ is_sanitized() {
     while read -r object; do
         readelf -nW "$object" | grep -q 'x86 feature:.*IBT.*SHSTK' || fail "$object"
         count=$((count + 1))
-    done < <(find "$BUILD"/{lib,conf,ipc,wire,tls,master,session,broker,auth,signer,exporter,ctl} -name '*.o')
+    done < <(find "$BUILD"/{lib,conf,ipc,wire,tls,cli,master,session,broker,auth,signer,exporter,ctl} -name '*.o')
     ((count > 30))
 }
 

@@ -2,57 +2,16 @@
 #include "askpass.h"
 
 #include <errno.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <termios.h>
 #include <unistd.h>
 
 #include "ctl.h"
+#include "log.h"
+#include "secret.h"
 
 enum { MOST = 72 }; /* bcrypt reads no more */
-
-static struct termios before;
-
-/* Ctrl-C at the question leaves a terminal that shows what is typed. */
-static void on_interrupt(int number)
-{
-    tcsetattr(STDIN_FILENO, TCSAFLUSH, &before);
-    signal(number, SIG_DFL);
-    raise(number);
-}
-
-static void hide(bool hidden)
-{
-    static const int ends[] = {SIGINT, SIGTERM, SIGHUP, SIGQUIT};
-    if (hidden && tcgetattr(STDIN_FILENO, &before) < 0)
-        ctl_fail(CTL_FAILED, "the terminal: %s", strerror(errno));
-    for (size_t i = 0; i < sizeof(ends) / sizeof(ends[0]); i++)
-        signal(ends[i], hidden ? on_interrupt : SIG_DFL);
-    struct termios now = before;
-    if (hidden)
-        now.c_lflag &= ~(tcflag_t)(ECHO);
-    if (tcsetattr(STDIN_FILENO, TCSAFLUSH, &now) < 0)
-        ctl_fail(CTL_FAILED, "the terminal: %s", strerror(errno));
-}
-
-/* A line of standard input, without its end; byte by byte, so that nothing behind it is read. One
- * byte more than allowed is kept, to be refused. */
-static void read_line(struct buf *out)
-{
-    buf_reserve(out, MOST + 2);
-    for (;;) {
-        char ch = 0;
-        ssize_t n = read(STDIN_FILENO, &ch, 1);
-        if (n < 0 && errno != EINTR)
-            ctl_fail(CTL_FAILED, "standard input: %s", strerror(errno));
-        if (n == 0 || (n > 0 && ch == '\n'))
-            return;
-        if (n > 0 && buf_len(out) <= MOST)
-            buf_append(out, &ch, 1);
-    }
-}
 
 static void check(const struct buf *password, int least)
 {
@@ -68,24 +27,23 @@ static void check(const struct buf *password, int least)
 
 static void ask(struct buf *out, const char *question, const char *whose)
 {
-    fprintf(stderr, "%s %s: ", question, whose);
-    fflush(stderr);
-    read_line(out);
-    fputc('\n', stderr);
+    char *text;
+    if (asprintf(&text, "%s %s: ", question, whose) < 0)
+        die("out of memory");
+    if (!secret_read(out, text, MOST))
+        ctl_fail(CTL_FAILED, "standard input: %s", strerror(errno));
+    free(text);
 }
 
 void askpass_new(struct buf *out, const char *whose, int least)
 {
+    ask(out, "New password of", whose);
     if (!isatty(STDIN_FILENO)) {
-        read_line(out);
         check(out, least);
         return;
     }
     struct buf again = BUF_INIT;
-    hide(true);
-    ask(out, "New password of", whose);
     ask(&again, "Once more, of", whose);
-    hide(false);
     check(out, least);
     if (buf_len(out) != buf_len(&again) ||
         memcmp(buf_head(out), buf_head(&again), buf_len(out)) != 0)

@@ -2,8 +2,8 @@
  * What a command answers: rows of cells, printed as a table for people or as JSON for programs.
  *
  * The names of the columns are the members of the JSON objects, and in upper case the headings of
- * the table. Nothing in a cell can move the cursor of a terminal: what is not printable is shown as
- * a question mark.
+ * the table. setlocale(3) says which characters there are. Nothing in a cell can move the cursor of
+ * a terminal: what is not printable is shown as a question mark.
  */
 #ifndef GRID_H
 #define GRID_H
@@ -35,8 +35,8 @@ void grid_free(struct grid *g);
 void grid_put(struct grid *g, const char *text);
 void grid_printf(struct grid *g, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
-/* Prints all rows: a table, or with json an array of objects. Ends the program if standard output
- * takes no more. */
+/* Prints all rows: a table, or with json an array of objects. Ends the program, with 1, if
+ * standard output takes no more. */
 void grid_print(const struct grid *g, bool json);
 
 /* Prints several: tables with their names above, or with json one object, whose members are the

@@ -1,8 +1,8 @@
 /* Tables and JSON; see grid.h. */
 #include "grid.h"
 
-#include <errno.h>
 #include <ctype.h>
+#include <err.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -11,7 +11,6 @@
 #include <wctype.h>
 
 #include "buf.h"
-#include "ctl.h"
 #include "json_string.h"
 #include "log.h"
 
@@ -266,7 +265,7 @@ static void print(struct buf *out)
 {
     size_t n = buf_len(out);
     if (fwrite(buf_head(out), 1, n, stdout) != n || fflush(stdout) != 0)
-        ctl_fail(CTL_FAILED, "standard output: %s", strerror(errno));
+        err(1, "standard output");
     buf_free(out);
 }
 
