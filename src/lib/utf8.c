@@ -81,9 +81,9 @@ size_t utf8_count(const char *s, size_t n)
     return count;
 }
 
-/* The code point at s, and its bytes in *size. The text is valid. */
-static uint32_t decode(const uint8_t *s, size_t *size)
+uint32_t utf8_decode(const char *text, size_t *size)
 {
+    const uint8_t *s = (const uint8_t *)text;
     *size = s[0] < 0x80 ? 1 : s[0] < 0xe0 ? 2 : s[0] < 0xf0 ? 3 : 4;
     uint32_t c = *size == 1 ? s[0] : s[0] & (0x7fu >> *size);
     for (size_t i = 1; i < *size; i++)
@@ -91,8 +91,7 @@ static uint32_t decode(const uint8_t *s, size_t *size)
     return c;
 }
 
-/* Controls (C0, DEL, C1), the line and paragraph separators, embeddings, overrides and isolates. */
-static bool is_disruptive(uint32_t c)
+bool utf8_disrupts(uint32_t c)
 {
     return c < 0x20 || (c >= 0x7f && c < 0xa0) || (c >= 0x2028 && c <= 0x202e) ||
            (c >= 0x2066 && c <= 0x2069);
@@ -100,9 +99,8 @@ static bool is_disruptive(uint32_t c)
 
 bool utf8_inline(const char *s, size_t n)
 {
-    const uint8_t *p = (const uint8_t *)s;
     for (size_t i = 0, size; i < n; i += size)
-        if (is_disruptive(decode(p + i, &size)))
+        if (utf8_disrupts(utf8_decode(s + i, &size)))
             return false;
     return true;
 }

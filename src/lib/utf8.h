@@ -32,6 +32,13 @@ bool utf8_valid(const uint8_t *p, size_t n);
 /* The number of code points in n bytes of valid UTF-8. */
 size_t utf8_count(const char *s, size_t n);
 
+/* The code point at the start of valid UTF-8, and its bytes in *size. */
+uint32_t utf8_decode(const char *s, size_t *size);
+
+/* Whether a code point disturbs what is written around it: controls (C0, DEL, C1), the line and
+ * paragraph separators, embeddings, overrides and isolates. */
+bool utf8_disrupts(uint32_t c);
+
 /* Whether n bytes of valid UTF-8 leave alone what is written around them: no control characters,
  * nothing that breaks a line or turns the direction of what follows. */
 bool utf8_inline(const char *s, size_t n);

@@ -260,7 +260,9 @@ bool json_check(const char *text, size_t n, int max_depth, const char **error)
     return !c.error;
 }
 
-struct json_object *json_parse_object(const char *text, size_t n, const char **error)
+/* The value begins with this character; otherwise *error is what it is not. */
+static struct json_object *parse(const char *text, size_t n, char begins, const char *other,
+                                 const char **error)
 {
     if (n > INT_MAX) {
         *error = "not acceptable JSON: it is too long";
@@ -268,19 +270,29 @@ struct json_object *json_parse_object(const char *text, size_t n, const char **e
     }
     if (!json_check(text, n, JSON_MAX_DEPTH, error))
         return NULL;
-    if (text[strspn(text, " \t\r\n")] != '{') {
-        *error = "not acceptable JSON: it is not an object";
+    if (text[strspn(text, " \t\r\n")] != begins) {
+        *error = other;
         return NULL;
     }
     /* json-c counts the values inside the innermost level as one level more. */
     struct json_tokener *tokener = json_tokener_new_ex(JSON_MAX_DEPTH + 1);
     if (!tokener)
         die("out of memory: a JSON parser");
-    struct json_object *object = json_tokener_parse_ex(tokener, text, (int)n);
-    if (!object)
+    struct json_object *value = json_tokener_parse_ex(tokener, text, (int)n);
+    if (!value)
         *error = "not acceptable JSON: the parser refused it";
     json_tokener_free(tokener);
-    return object;
+    return value;
+}
+
+struct json_object *json_parse_object(const char *text, size_t n, const char **error)
+{
+    return parse(text, n, '{', "not acceptable JSON: it is not an object", error);
+}
+
+struct json_object *json_parse_array(const char *text, size_t n, const char **error)
+{
+    return parse(text, n, '[', "not acceptable JSON: it is not an array", error);
 }
 
 /* Finds a member of one type. */

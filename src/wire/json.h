@@ -4,7 +4,7 @@
  * json-c takes more than JSON (NaN, single quotes, raw control characters, surrogates), so a strict
  * checker of RFC 8259 reads every text first, and json-c sees only what passed. It also refuses NUL
  * (PostgreSQL's text cannot hold it), half a surrogate pair, and nesting deeper than any frame of
- * ours. Called by the session only.
+ * ours. Called by sessions, and by chat(1) for what a server answers.
  */
 #ifndef JSON_H
 #define JSON_H
@@ -28,6 +28,9 @@ bool json_check(const char *text, size_t n, int max_depth, const char **error);
 /* Checks and parses a text. NULL, and *error as above, when it is not acceptable JSON or not an
  * object. The result is owned by the caller, for json_object_put(). */
 struct json_object *json_parse_object(const char *text, size_t n, const char **error);
+
+/* As json_parse_object(), for an array. */
+struct json_object *json_parse_array(const char *text, size_t n, const char **error);
 
 /* The result of looking up a member. A null has the wrong type. */
 enum json_get { JSON_ABSENT, JSON_OK, JSON_WRONG_TYPE };

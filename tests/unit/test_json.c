@@ -307,6 +307,16 @@ static void only_an_object_is_parsed(void)
     json_object_put(o);
 }
 
+static void only_an_array_is_parsed_where_one_is_expected(void)
+{
+    const char *error;
+    CHECK(!json_parse_array("{}", 2, &error));
+    CHECK_STR(error, "not acceptable JSON: it is not an array");
+    struct json_object *array = json_parse_array(" [1,{}]", 7, &error);
+    CHECK(array && !error && json_object_array_length(array) == 2);
+    json_object_put(array);
+}
+
 static void text_is_found_with_its_length(void)
 {
     struct json_object *o =
@@ -391,6 +401,7 @@ int main(void)
     RUN(strings_are_written_with_the_escapes_that_are_needed);
     RUN(what_is_written_reads_back);
     RUN(only_an_object_is_parsed);
+    RUN(only_an_array_is_parsed_where_one_is_expected);
     RUN(text_is_found_with_its_length);
     RUN(an_id_is_a_whole_number_above_zero);
     RUN(an_object_is_found_inside_an_object);
