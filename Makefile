@@ -6,7 +6,7 @@ STATE   ?= run
 PORT    ?= 8080
 CC      ?= cc
 
-PKG     := zlib libpq libssl libcrypto libjwt json-c libcrypt
+PKG     := zlib libpq libssl libcrypto libjwt json-c libcrypt libcurl
 WARN    := -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wsign-conversion -Wstrict-prototypes \
            -Wmissing-prototypes -Wformat=2 -Wundef -Wvla -Wwrite-strings -Werror
 HARDEN  := -fPIE -fstack-protector-strong -fstack-clash-protection -fcf-protection
@@ -21,7 +21,7 @@ endif
 CFLAGS  += -std=gnu11 -D_GNU_SOURCE $(OPTIM) $(WARN) $(FORTIFY) $(HARDEN)
 
 BROKER  := $(addprefix broker/,core pg helpers accounts delivery) broker
-FOLDERS := lib conf ipc wire tls cli master session $(BROKER) auth signer exporter ctl
+FOLDERS := lib conf ipc wire tls cli master session $(BROKER) auth signer exporter ctl client
 SOURCES := $(wildcard src/*.c) $(foreach d,$(FOLDERS),$(wildcard src/$(d)/*.c))
 OBJECTS := $(SOURCES:src/%.c=$(BUILD)/%.o)
 UNITS   := $(patsubst tests/unit/%.c,$(BUILD)/unit/%,$(wildcard tests/unit/test_*.c))
@@ -32,6 +32,8 @@ MODULES  := chatd.js $(addprefix page/,dom.js store.js list.js thread.js dialogs
 PAGE     := $(BUILD)/web/page_data.o
 
 PROGRAMS := $(addprefix $(BUILD)/,chatd chatd-broker chatd-auth chatd-signer chatd-exporter chatctl)
+# What everybody may run.
+CLIENT   := $(BUILD)/chat
 
 # What a folder may include is what stands here: the layers hold by construction.
 SEES_lib     := lib
@@ -53,11 +55,13 @@ SEES_signer  := lib conf ipc tls signer
 SEES_exporter := lib conf wire exporter
 # chatctl hashes passwords as an auth worker does.
 SEES_ctl     := lib conf ipc cli auth ctl
+# chat knows the server by its protocol; of wire it has the JSON.
+SEES_client  := lib wire cli client
 # src/chatd.c puts the master and its sessions together into one executable.
 SEES_.       := lib conf master session
 
 .PHONY: all run check check-web check-deb check-faults faults fuzz fuzzers analyze analysis bench clean install uninstall deb unit
-all: $(PROGRAMS)
+all: $(PROGRAMS) $(CLIENT)
 
 # V=1 shows the commands.
 ifndef V
@@ -89,6 +93,10 @@ $(BUILD)/chatd-exporter: $(call objects,lib conf exporter) $(HTTP)
 $(BUILD)/chatctl: $(call objects,lib conf ipc cli ctl) $(BUILD)/auth/bcrypt.o
 	$(call say,LINK,$@)
 	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) $(LINK) -o $@ $^ -lpq -lcrypt -lcrypto
+
+$(BUILD)/chat: $(call objects,lib cli client) $(BUILD)/wire/json.o
+	$(call say,LINK,$@)
+	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) $(LINK) -o $@ $^ -ljson-c -lcurl
 
 folder   = $(patsubst %/,%,$(dir $(1)))
 includes = $(addprefix -Isrc/,$(SEES_$(call folder,$(1)))) \
@@ -276,6 +284,7 @@ bench:
 # Where each kind of file is installed; packaging/install has the list.
 sysconfdir   ?= $(if $(filter /usr,$(PREFIX)),/etc,$(PREFIX)/etc)
 sbindir      ?= $(PREFIX)/sbin
+bindir       ?= $(PREFIX)/bin
 datadir      ?= $(PREFIX)/share
 mandir       ?= $(datadir)/man
 docdir       ?= $(datadir)/doc/chatd
@@ -284,14 +293,14 @@ sysusersdir  ?= $(PREFIX)/lib/sysusers.d
 tmpfilesdir  ?= $(PREFIX)/lib/tmpfiles.d
 bashcompdir  ?= $(datadir)/bash-completion/completions
 zshcompdir   ?= $(datadir)/zsh/site-functions
-PLACES := DESTDIR sysconfdir sbindir datadir mandir docdir unitdir sysusersdir tmpfilesdir bashcompdir zshcompdir
+PLACES := DESTDIR sysconfdir sbindir bindir datadir mandir docdir unitdir sysusersdir tmpfilesdir bashcompdir zshcompdir
 place = @env $(foreach v,$(PLACES),$(v)='$($(v))') packaging/install
 
 install: all
-	$(place) $(PROGRAMS)
+	$(place) $(PROGRAMS) $(CLIENT)
 
 uninstall:
-	$(place) --remove $(PROGRAMS)
+	$(place) --remove $(PROGRAMS) $(CLIENT)
 
 # The package for the Debian that this is: build/deb/chatd_*.deb.
 deb:

@@ -28,19 +28,20 @@ fenced() {
     address=127.0.0.1:$(server_port)
     fenced README.md 'A tour' | sed -e "s/localhost:8080/$address/g" >"$T/lines"
     # A fresh Debian has these after make run.
-    [[ $(grep -oE '^(TOKEN=\$\()?[a-z/]+' "$T/lines" | sed 's/.*(//' | sort -u | tr '\n' ' ') == 'curl tests/tools/cluster ' ]]
-    (($(grep -c . "$T/lines") == 6))
+    [[ $(grep -oE '(^|\| |=\$\(|[a-z] )(chat|curl|echo|seq|wscat|tests/tools/cluster) ' "$T/lines" | sed 's/.*[|( ]\(..*\)/\1/' | sort -u | tr -d '\n') == 'chat curl echo seq tests/tools/cluster ' ]]
+    (($(grep -c . "$T/lines") == 11))
     # The program that speaks SQL differs: this database is not that of make run.
     grep '^tests/tools/cluster psql run -d chatd -c ' "$T/lines" | sed 's/.* -c /psql -qX -c /' >"$T/speak"
-    grep -v '^tests/tools/cluster' "$T/lines" >"$T/tour"
-    (($(grep -c . "$T/tour") == 5 && $(grep -c . "$T/speak") == 1))
-    { cat "$T/tour"; echo "printf %s \"\$TOKEN\" >'$T/token'"; } >"$T/script"
-    cd "$T" && bash -e "$T/script" >"$T/said"
-    cat "$T/said"
-    jq -se '.[0].user.username == "bob" and .[0].user.id == 1' "$T/said"
-    jq -se '.[1] | map(.username) == ["bob", "alice"]' "$T/said"
-    jq -se '.[2].duplicate == false and (.[2].message_id | type) == "number"' "$T/said"
-    jq -se '.[3] | length == 1 and .[0].content == "Hello!"' "$T/said"
+    (($(grep -c . "$T/speak") == 1))
+    # Who pastes line by line sees that bob listens before alice speaks.
+    grep -v '^tests/tools/cluster' "$T/lines" | sed -e "s|\$PWD/build|$BUILD|" -e "s|/tmp/bob|$T/bob|" \
+        -e "s|tail --json &\$|tail --json >'$T/heard' \&\nuntil grep -q resumed '$T/heard'; do sleep 0.05; done|" >"$T/script"
+    printf '%s\n' "until grep -q curl '$T/heard'; do sleep 0.05; done" 'kill %1; wait %1' "printf %s \"\$TOKEN\" >'$T/token'" >>"$T/script"
+    (cd "$T" && HOME=$T/home XDG_STATE_HOME='' CHATD_SERVER=http://$address timeout 60 bash -e "$T/script") >"$T/said"
+    cat "$T/said" "$T/heard"
+    [[ $(grep -c ' alice: ' "$T/said") == 4 && $(sed -n 's/.* alice: //p' "$T/said" | tr '\n' ' ') == 'Hello! 1 2 3 ' ]]
+    [[ $(jq -r 'select(.type == "message") | .content' "$T/heard" | tr '\n' ' ') == 'Hello! 1 2 3 by curl ' ]]
+    grep -v ' alice: ' "$T/said" | jq -se '.[0].duplicate == false and (.[1] | map(.username)) == ["bob", "alice"]'
     py - <<'PY'
 from chat import *
 a = connect(open(f"{T}/token").read())

@@ -30,7 +30,7 @@ listing() {
 
 @test "uninstall takes away what install has put there, and nothing else" {
     local root=$T/root
-    mkdir -p "$root"/usr/local/{sbin,etc,share/man/man8,share/doc/other,lib/systemd/system}
+    mkdir -p "$root"/usr/local/{sbin,bin,etc,share/man/man8,share/doc/other,lib/systemd/system}
     touch "$root/usr/local/sbin/other" "$root/usr/local/lib/systemd/system/other.service"
     # Folders that are there before stay, even empty; new ones that are not chatd's alone do, too.
     place install DESTDIR="$root"
@@ -53,6 +53,7 @@ listing() {
     local file name
     {
         sed -n 's/^PROGRAMS := //p' "$ROOT/Makefile" | grep -o 'chat[a-z-]*' | sed 's|^|sbin/|'
+        echo bin/chat
         for file in "$ROOT"/man/*; do echo "share/man/man${file##*.}/${file##*/}"; done
         for file in "$ROOT"/sql/[0-9]* "$ROOT"/sql/migrate; do echo "share/chatd/sql/${file##*/}"; done
         printf 'share/chatd/%s\n' chatd.js chatd.d.ts
@@ -100,7 +101,7 @@ listing() {
 
 @test "each kind of file goes where its variable says; for PREFIX=/usr the configuration is in /etc" {
     local name files
-    declare -A has=([sbindir]=chatd [sysconfdir]=chatd.conf [datadir]=chatd/sql/migrate [mandir]=man8/chatd.8
+    declare -A has=([sbindir]=chatd [bindir]=chat [sysconfdir]=chatd.conf [datadir]=chatd/sql/migrate [mandir]=man8/chatd.8
         [docdir]=examples/inetd.conf [unitdir]=chatd.socket [sysusersdir]=chatd.conf [tmpfilesdir]=chatd.conf
         [bashcompdir]=chatd [zshcompdir]=_chatd)
     place install DESTDIR="$T/places" $(for name in "${!has[@]}"; do echo "$name=/p/$name"; done)

@@ -33,6 +33,7 @@ below = {
     "exporter": {"lib", "conf", "wire"},
     # The command of the operator hashes passwords as an auth worker does.
     "ctl": {"lib", "conf", "ipc", "cli", "auth"},
+    "client": {"lib", "wire", "cli"},
     "": {"lib", "conf", "master", "session"},
 }
 files = [os.path.join(d, f)[2:] for d, _, names in os.walk(".") for f in names]
@@ -74,12 +75,12 @@ PY
     (($(sort -u "$T/all" | wc -l) > 100))
 }
 
-@test "libraries are included only where they belong: libpq and libjwt in broker, libpq in ctl, libxcrypt in auth" {
+@test "libraries are included only where they belong: libpq and libjwt in broker, libpq in ctl, libxcrypt in auth, libcurl in client" {
     py - "$ROOT" <<'PY'
 import os, re, sys
 os.chdir(sys.argv[1] + "/src")
 allowed = {"libpq-fe.h": ("broker/", "ctl/owner.", "ctl/init.c"), "jwt.h": ("broker/accounts/token.c",), "crypt.h": ("auth/bcrypt.c",),
-           "json-c/": ("wire/", "session/"), "zlib.h": ("wire/ws_deflate.c",), "openssl/ssl.h": ("session/tls.c", "session/tls_context.c"),
+           "json-c/": ("wire/", "session/", "client/"), "curl/": ("client/",), "zlib.h": ("wire/ws_deflate.c",), "openssl/ssl.h": ("session/tls.c", "session/tls_context.c"),
            "openssl/": ("wire/", "tls/", "signer/", "session/tls.c", "session/tls_context.c", "session/remote_key.", "master/keyring.c",
                         "master/public_keys.c", "broker/accounts/token_keys.c", "ctl/doctor_tls.c")}
 wrong, seen = [], set()
@@ -177,7 +178,7 @@ is_sanitized() {
 
 @test "the programs are position-independent, bind at start, and have no executable stack" {
     local program
-    for program in chatd chatd-broker chatd-auth chatd-signer chatd-exporter chatctl; do
+    for program in chatd chatd-broker chatd-auth chatd-signer chatd-exporter chatctl chat; do
         echo "$program"
         readelf -hW "$BUILD/$program" | grep -E 'Type: +DYN'
         readelf -dW "$BUILD/$program" >"$T/dynamic"
@@ -193,7 +194,7 @@ is_sanitized() {
 
 @test "the programs carry stack protectors and fortified functions; a sanitizer build its checks instead" {
     local program
-    for program in chatd chatd-broker chatd-auth chatd-signer chatd-exporter chatctl; do
+    for program in chatd chatd-broker chatd-auth chatd-signer chatd-exporter chatctl chat; do
         nm -D "$BUILD/$program" >"$T/symbols"
         if is_sanitized; then
             grep -w __asan_init "$T/symbols"
@@ -211,7 +212,7 @@ is_sanitized() {
     while read -r object; do
         readelf -nW "$object" | grep -q 'x86 feature:.*IBT.*SHSTK' || fail "$object"
         count=$((count + 1))
-    done < <(find "$BUILD"/{lib,conf,ipc,wire,tls,cli,master,session,broker,auth,signer,exporter,ctl} -name '*.o')
+    done < <(find "$BUILD"/{lib,conf,ipc,wire,tls,cli,master,session,broker,auth,signer,exporter,ctl,client} -name '*.o')
     ((count > 30))
 }
 
@@ -220,6 +221,6 @@ is_sanitized() {
     run make -s -j2 -C "$ROOT" BUILD="$T/clang" CC=clang all
     echo "$output"
     [[ $status == 0 && $output != *warning:* ]]
-    [[ -x $T/clang/chatd && -x $T/clang/chatd-broker && -x $T/clang/chatd-auth && -x $T/clang/chatd-signer && -x $T/clang/chatd-exporter && -x $T/clang/chatctl ]]
+    [[ -x $T/clang/chatd && -x $T/clang/chatd-broker && -x $T/clang/chatd-auth && -x $T/clang/chatd-signer && -x $T/clang/chatd-exporter && -x $T/clang/chatctl && -x $T/clang/chat ]]
     rm -rf "$T/clang"
 }
