@@ -109,10 +109,10 @@ $(BUILD)/%.o: src/%.c Makefile
 $(BUILD)/web/index.html: web/bundle web/index.html web/style.css $(addprefix web/,$(MODULES)) Makefile
 	@mkdir -p $(@D)
 	$(call say,PAGE,$@)
-	$(Q)web/bundle $(MODULES) >$@.new && mv $@.new $@
+	$(Q)web/bundle $(MODULES) >$@.$$$$ && mv $@.$$$$ $@
 
 $(BUILD)/web/page_data.c: web/embed $(BUILD)/web/index.html
-	$(Q)web/embed $(BUILD)/web/index.html >$@.new && mv $@.new $@
+	$(Q)web/embed $(BUILD)/web/index.html >$@.$$$$ && mv $@.$$$$ $@
 
 $(PAGE): $(BUILD)/web/page_data.c src/session/page_data.h
 	$(call say,CC,$<)

@@ -51,7 +51,7 @@ const sleep = (ms) => new Promise((done) => { setTimeout(done, ms); });
 const clean = (text) => text.replace(/\p{Surrogate}/gu, "\ufffd").replaceAll("\0", "\ufffd");
 
 export class Chatd {
-  #base; #token; #storage; #prefix; #times; #WebSocket; #fetch;
+  #base; #token; #cursor; #storage; #prefix; #times; #WebSocket; #fetch;
   #socket = null; #shown = null;        // the token that the socket was opened with
   #listeners = new Map();
   #timer; #watchdog; #attempts = 0; #since = 0; #notBefore = 0;
@@ -70,6 +70,7 @@ export class Chatd {
     this.#times = { ...TIMES, ...times };
     this.#WebSocket = WebSocket;
     this.#fetch = (...request) => fetch(...request);
+    this.#cursor = storage.getItem(`${prefix}cursor`) ?? "";
     this.outbox = this.#kept("out.").map(([, text]) => JSON.parse(text)).sort((a, b) => a.order - b.order);
     this.#order = this.outbox.at(-1)?.order ?? 0;
   }
@@ -115,14 +116,16 @@ export class Chatd {
     } catch (error) { this.#emit("unkept", { key, error }); }
   }
 
-  get cursor() { return this.#storage.getItem(`${this.#prefix}cursor`) ?? ""; }
-  set cursor(value) { this.#keep("cursor", value); }
+  /* Each object's own: another page, with the same storage, is elsewhere in the sequence. */
+  get cursor() { return this.#cursor; }
+  set cursor(value) { this.#cursor = value; this.#keep("cursor", value); }
   draft(key) { return this.#storage.getItem(`${this.#prefix}draft.${key}`) ?? ""; }
   setDraft(key, text) { this.#keep(`draft.${key}`, text); }
 
   /* Forgets cursor, drafts and outbox, as when somebody logs out. */
   forget() {
-    for (const item of [...this.outbox]) this.cancel(item.id);
+    for (const item of [...this.outbox].reverse()) this.cancel(item.id); // the one under way last: none follows it
+    this.cursor = "";
     for (const [key] of this.#kept("")) this.#keep(key, "");
   }
 
@@ -308,7 +311,7 @@ export class Chatd {
 
   #fly() {
     const item = this.outbox[0];
-    if (!item || this.#flying || this.state !== "online") return;
+    if (!item || this.#flying || !this.#socket || this.state !== "online") return;
     const { id, type, content, data } = item;
     this.#flying = item;
     item.sent = true;

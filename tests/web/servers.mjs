@@ -52,7 +52,7 @@ export const sql = (text) => execFileSync("psql", ["-qXAt", "-c", `set search_pa
 export async function startServer(options = {}, port = 0) {
   const name = `w${process.pid}-${++number}`, all = { mode: "development", port, db_host: process.env.PGHOST, db_name: DB, db_user: DB,
     db_password_file: `${T}/db_password`, jwt_secret_file: `${T}/jwt_secret`, run_dir: `${T}/${name}.run`, bcrypt_cost: 4, log_level: "debug",
-    presence_debounce: 0, register_rate: 0, user: "daemon", session_user: "nobody", drain_time: "2s", web_client: "on", ready_fd: 3, ...options };
+    presence_debounce: 0, register_rate: 0, user: "daemon", session_user: "nobody", drain_time: "2s", web_client: "on", admin_listen: "", ready_fd: 3, ...options };
   const log = openSync(`${T}/${name}.log`, "a");
   const child = spawn(`${BUILD}/chatd`, Object.entries(all).flatMap(([k, v]) => ["-o", `${k}=${v}`]),
     { cwd: T, detached: true, stdio: ["ignore", log, log, "pipe"] });

@@ -76,7 +76,7 @@ function leave() {
   const waits = S.chat.outbox.length;
   ask("Log out?", `${waits ? `${waits} unsent messages and all` : "All"} drafts are deleted, and every device of yours is logged out.`, "Log out", async () => {
     const { chat } = S;
-    await chat.logout();
+    try { await chat.logout(); } catch (error) { if (chat === S.chat) chat.start(); throw error; }
     chat.forget();
     offer();
   });
