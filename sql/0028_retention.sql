@@ -1,7 +1,7 @@
 -- Retention: messages that are older than an operator wants to keep are removed.
 --
--- Additive: chatd of the version before runs on. A column without a default, a table of one row and an index of the
--- rooms with a time of their own, which there are none of, are made at once, whatever the size of the tables.
+-- Additive: chatd of the version before runs on. Columns that are null or constant, a table of one row and an index of
+-- the rooms with a time of their own, which there are none of, are made at once, whatever the size of the tables.
 --
 -- One host at a time does it, in steps of so many messages. Only a step's deletion holds the change lock.
 
@@ -11,50 +11,101 @@ create table chatd.retention (
     days int check (days between 1 and 36500), -- null: for ever
     swept bigint not null default 0,   -- up to this message all was looked at
     room bigint not null default 0,    -- the last conversation with days of its own that was looked at
-    horizon bigint not null default 0  -- the last change of any message that was removed
+    horizon bigint not null default 0, -- the last change of any message that was removed
+    last bigint not null default 0,    -- the last message that was removed,
+    stamp int not null default 0       -- and its stamp
 );
 insert into chatd.retention default values;
 
 alter table chatd.conversations
-    add column days int check (days between 0 and 36500); -- 0: for ever; null: as all
+    add column days int check (days between 0 and 36500), -- 0: for ever; null: as all
+    add column horizon bigint not null default 0; -- the last change of any of its messages that was removed
 create index conversations_days on chatd.conversations (id) where days > 0;
 
--- Is this change one of this database, as whoever names it saw it?
-create function chatd.cursor_stands(change bigint, stamp int) returns boolean
-language plpgsql stable set search_path = chatd, pg_temp
+-- The sequence does not go back, nor does a cursor become another one, because its message is too old.
+create or replace function chatd.change_last() returns bigint
+language plpgsql stable set search_path = chatd, pg_temp set enable_seqscan = off
 as $$
 begin
-    return coalesce(change between 0 and change_last() and stamp_at(change) = stamp, false);
+    return greatest((select max(id) from messages), (select max(changed) from messages),
+                    -- Not max(): a plan from when there were none would read them all.
+                    (select change from group_changes order by change desc limit 1),
+                    (select r.horizon from retention r), 0);
 end $$;
 
--- May a client go on from there? Not if it was not told of a change of a message that is removed.
-create or replace function chatd.cursor_honoured(change bigint, stamp int) returns boolean
-language plpgsql stable set search_path = chatd, pg_temp
+create or replace function chatd.stamp_at(change bigint) returns int
+language plpgsql stable set search_path = chatd, pg_temp set enable_seqscan = off set enable_bitmapscan = off
+    set enable_sort = off
+as $$
+declare
+    newest record;
+    gone record;
+begin
+    select m.id, m.created_at into newest from messages m where m.id <= change order by m.id desc limit 1;
+    select r.last, r.stamp into gone from retention r;
+    return case when gone.last <= change and gone.last > coalesce(newest.id, 0) then gone.stamp
+                when newest.id is null then 0
+                else change_stamp(newest.created_at) end;
+end $$;
+
+-- May this user's client go on from there? Not if it was not told of a change of a message, in a conversation of
+-- the user, that is removed.
+create function chatd.cursor_honoured(change bigint, stamp int, user_id bigint) returns boolean
+language plpgsql stable set search_path = chatd, pg_temp set enable_seqscan = off set enable_bitmapscan = off
+    set enable_hashjoin = off set enable_mergejoin = off set jit = off
 as $$
 begin
-    return cursor_stands(change, stamp) and change >= (select r.horizon from retention r);
+    return cursor_honoured(change, stamp)
+           and (change >= (select r.horizon from retention r)
+                or not exists (select from members m
+                                 join conversations c on c.id = m.conversation_id
+                                where m.user_id = cursor_honoured.user_id and c.horizon > change));
 end $$;
 
--- As before. A host that was away has nothing to forget because of what is too old.
-create or replace function chatd_api.host_attach(name text, change bigint, stamp int)
-returns table (host_id bigint, tag text, honoured boolean, cursor bigint, cursor_stamp int,
-    presence bigint)
-language plpgsql security definer set search_path = chatd, pg_temp
+create function chatd_api.cursor_honoured(change bigint, stamp int, user_id bigint) returns boolean
+language plpgsql stable security definer set search_path = chatd, pg_temp
+as $$
+begin
+    return chatd.cursor_honoured(change, stamp, user_id);
+end $$;
+
+-- As before.
+create or replace function chatd_api.session_open(host_id bigint, session_ids bigint[],
+    user_ids bigint[], changes bigint[], stamps bigint[])
+returns table(session_id bigint, known boolean, cursor bigint, cursor_stamp int, presence bigint,
+    honoured boolean, grouped boolean)
+language plpgsql security definer set search_path = chatd, pg_temp set enable_seqscan = off
 as $$
 #variable_conflict use_column
 declare
-    new_id bigint;
-    last constant bigint := change_last();
+    last bigint;
+    last_stamp int;
+    announced bigint;
 begin
-    new_id := nextval('host_seq');
-    insert into hosts (id, name) values (new_id, host_attach.name);
-    execute format('listen %I', 'chatd_' || new_id);
+    lock table change_lock in share update exclusive mode;
+    if not exists (select from hosts h where h.id = session_open.host_id) then
+        raise exception 'host % is not attached', session_open.host_id using errcode = 'CH001';
+    end if;
+    insert into sessions (host_id, session_id, user_id)
+    select session_open.host_id, i.session_id, u.id
+      from unnest(session_ids, user_ids) i (session_id, user_id)
+      join users u on u.id = i.user_id
+     where i.session_id is not null
+    on conflict do nothing;
+    last := change_last();
+    last_stamp := stamp_at(last);
+    -- The sequence rather than the table, which a crash empties.
+    select case when s.is_called then s.last_value else 0 end into announced from presence_seq s;
     return query
-        select new_id, i.tag, cursor_stands(host_attach.change, host_attach.stamp), last,
-               stamp_at(last), presence_last()
-          from instance i;
+        select i.session_id, exists (select from users u where u.id = i.user_id), last, last_stamp,
+               announced,
+               case when i.change >= 0 then cursor_honoured(i.change, i.stamp::int, i.user_id) else false end,
+               exists (select from members m
+                        where m.user_id = i.user_id and m.role is not null and m.until is null)
+          from unnest(session_ids, user_ids, changes, stamps)
+               with ordinality i (session_id, user_id, change, stamp, n)
+         order by i.n;
 end $$;
-
 -- A conversation that takes part in the common time again has messages that were passed over.
 create function chatd.retention_shared() returns trigger
 language plpgsql security definer set search_path = chatd, pg_temp
@@ -65,6 +116,18 @@ begin
 end $$;
 create trigger retention_shared after update of days on chatd.conversations
     for each row when (old.days is not null and new.days is null) execute function chatd.retention_shared();
+
+-- Whoever says how long a conversation keeps its messages waits for a step that is under way, before the
+-- conversation's row is locked: a step locks rows in that order.
+create function chatd.retention_changing() returns trigger
+language plpgsql security definer set search_path = chatd, pg_temp
+as $$
+begin
+    perform from retention for update;
+    return null;
+end $$;
+create trigger retention_changing before update of days on chatd.conversations
+    for each statement execute function chatd.retention_changing();
 
 -- Is a message of this time to go? What claims to come from the future is kept.
 create function chatd.is_over(created_at timestamptz, days int) returns boolean
@@ -145,7 +208,7 @@ declare
     common record;
     own record;
     ids bigint[];
-    last bigint;
+    newest record;
 begin
     if host_id is distinct from coalesce((select min(h.id) from hosts h where host_id is not null), host_id) then
         return query select 0, false;
@@ -163,12 +226,26 @@ begin
     if cardinality(ids) > 0 then
         lock table change_lock in share update exclusive mode; -- before rows, as everybody does
         delete from earlier_texts e where e.message_id = any (ids);
-        with gone as (delete from messages m where m.id = any (ids) returning greatest(m.id, m.changed) as change)
-        select count(*), max(g.change) into removed, last from gone g;
+        with gone as (
+            delete from messages m where m.id = any (ids)
+            returning m.id, m.conversation_id, m.created_at, greatest(m.id, m.changed) as change
+        ), told as (
+            update conversations c set horizon = greatest(c.horizon, g.change)
+              from (select g.conversation_id, max(g.change) as change from gone g group by 1) g
+             where c.id = g.conversation_id
+        )
+        select count(*) as count, max(g.change) as change, max(g.id) as id,
+               (array_agg(change_stamp(g.created_at) order by g.id desc))[1] as stamp
+          into newest from gone g;
+        removed := newest.count;
+        update retention r
+           set horizon = greatest(r.horizon, newest.change),
+               stamp = case when newest.id > r.last then newest.stamp else r.stamp end,
+               last = greatest(r.last, newest.id)
+         where newest.count > 0;
     end if;
     update retention r
-       set swept = greatest(r.swept, coalesce(common.upto, 0)), room = own.room,
-           horizon = greatest(r.horizon, coalesce(last, 0))
-     where coalesce(common.upto, 0) > r.swept or own.room <> r.room or last > r.horizon;
+       set swept = greatest(r.swept, coalesce(common.upto, 0)), room = own.room
+     where coalesce(common.upto, 0) > r.swept or own.room <> r.room;
     return query select coalesce(removed, 0), coalesce(common.more, false) or own.more;
 end $$;

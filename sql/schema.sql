@@ -75,7 +75,8 @@ CREATE FUNCTION chatd.change_last() RETURNS bigint
 begin
     return greatest((select max(id) from messages), (select max(changed) from messages),
                     -- Not max(): a plan from when there were none would read them all.
-                    (select change from group_changes order by change desc limit 1), 0);
+                    (select change from group_changes order by change desc limit 1),
+                    (select r.horizon from retention r), 0);
 end $$;
 
 CREATE FUNCTION chatd.change_lock() RETURNS trigger
@@ -325,15 +326,24 @@ CREATE FUNCTION chatd.cursor_honoured(change bigint, stamp integer) RETURNS bool
     SET search_path TO 'chatd', 'pg_temp'
     AS $$
 begin
-    return cursor_stands(change, stamp) and change >= (select r.horizon from retention r);
+    return coalesce(change between 0 and change_last() and stamp_at(change) = stamp, false);
 end $$;
 
-CREATE FUNCTION chatd.cursor_stands(change bigint, stamp integer) RETURNS boolean
+CREATE FUNCTION chatd.cursor_honoured(change bigint, stamp integer, user_id bigint) RETURNS boolean
     LANGUAGE plpgsql STABLE
     SET search_path TO 'chatd', 'pg_temp'
+    SET enable_seqscan TO 'off'
+    SET enable_bitmapscan TO 'off'
+    SET enable_hashjoin TO 'off'
+    SET enable_mergejoin TO 'off'
+    SET jit TO 'off'
     AS $$
 begin
-    return coalesce(change between 0 and change_last() and stamp_at(change) = stamp, false);
+    return cursor_honoured(change, stamp)
+           and (change >= (select r.horizon from retention r)
+                or not exists (select from members m
+                                 join conversations c on c.id = m.conversation_id
+                                where m.user_id = cursor_honoured.user_id and c.horizon > change));
 end $$;
 
 CREATE FUNCTION chatd.event_frame(tag text, place bigint, id bigint, conversation_id bigint, sender_id bigint, sender text, receiver_id bigint, content text, created_at timestamp with time zone, edited_at timestamp with time zone, deleted boolean, reply_to bigint, mentions bigint[], reactions text) RETURNS text
@@ -1581,6 +1591,15 @@ begin
                     where m.id = answered and m.conversation_id = conversation and chatd.message_seen(m, who));
 end $$;
 
+CREATE FUNCTION chatd.retention_changing() RETURNS trigger
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'chatd', 'pg_temp'
+    AS $$
+begin
+    perform from retention for update;
+    return null;
+end $$;
+
 CREATE FUNCTION chatd.retention_common(max_rows integer) RETURNS TABLE(ids bigint[], upto bigint, more boolean)
     LANGUAGE plpgsql STABLE
     SET search_path TO 'chatd', 'pg_temp'
@@ -1698,9 +1717,15 @@ CREATE FUNCTION chatd.stamp_at(change bigint) RETURNS integer
     SET enable_bitmapscan TO 'off'
     SET enable_sort TO 'off'
     AS $$
+declare
+    newest record;
+    gone record;
 begin
-    return coalesce((select change_stamp(m.created_at) from messages m
-                      where m.id <= change order by m.id desc limit 1), 0);
+    select m.id, m.created_at into newest from messages m where m.id <= change order by m.id desc limit 1;
+    select r.last, r.stamp into gone from retention r;
+    return case when gone.last <= change and gone.last > coalesce(newest.id, 0) then gone.stamp
+                when newest.id is null then 0
+                else change_stamp(newest.created_at) end;
 end $$;
 
 CREATE FUNCTION chatd.today() RETURNS date
@@ -1941,6 +1966,14 @@ begin
     return chatd.cursor_honoured(change, stamp);
 end $$;
 
+CREATE FUNCTION chatd_api.cursor_honoured(change bigint, stamp integer, user_id bigint) RETURNS boolean
+    LANGUAGE plpgsql STABLE SECURITY DEFINER
+    SET search_path TO 'chatd', 'pg_temp'
+    AS $$
+begin
+    return chatd.cursor_honoured(change, stamp, user_id);
+end $$;
+
 CREATE FUNCTION chatd_api.direct_make(caller_id bigint, other_id bigint, mode text) RETURNS TABLE(status text, line text)
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'chatd', 'pg_temp'
@@ -2177,7 +2210,7 @@ begin
     insert into hosts (id, name) values (new_id, host_attach.name);
     execute format('listen %I', 'chatd_' || new_id);
     return query
-        select new_id, i.tag, cursor_stands(host_attach.change, host_attach.stamp), last,
+        select new_id, i.tag, cursor_honoured(host_attach.change, host_attach.stamp), last,
                stamp_at(last), presence_last()
           from instance i;
 end $$;
@@ -2771,7 +2804,7 @@ declare
     common record;
     own record;
     ids bigint[];
-    last bigint;
+    newest record;
 begin
     if host_id is distinct from coalesce((select min(h.id) from hosts h where host_id is not null), host_id) then
         return query select 0, false;
@@ -2789,13 +2822,27 @@ begin
     if cardinality(ids) > 0 then
         lock table change_lock in share update exclusive mode; -- before rows, as everybody does
         delete from earlier_texts e where e.message_id = any (ids);
-        with gone as (delete from messages m where m.id = any (ids) returning greatest(m.id, m.changed) as change)
-        select count(*), max(g.change) into removed, last from gone g;
+        with gone as (
+            delete from messages m where m.id = any (ids)
+            returning m.id, m.conversation_id, m.created_at, greatest(m.id, m.changed) as change
+        ), told as (
+            update conversations c set horizon = greatest(c.horizon, g.change)
+              from (select g.conversation_id, max(g.change) as change from gone g group by 1) g
+             where c.id = g.conversation_id
+        )
+        select count(*) as count, max(g.change) as change, max(g.id) as id,
+               (array_agg(change_stamp(g.created_at) order by g.id desc))[1] as stamp
+          into newest from gone g;
+        removed := newest.count;
+        update retention r
+           set horizon = greatest(r.horizon, newest.change),
+               stamp = case when newest.id > r.last then newest.stamp else r.stamp end,
+               last = greatest(r.last, newest.id)
+         where newest.count > 0;
     end if;
     update retention r
-       set swept = greatest(r.swept, coalesce(common.upto, 0)), room = own.room,
-           horizon = greatest(r.horizon, coalesce(last, 0))
-     where coalesce(common.upto, 0) > r.swept or own.room <> r.room or last > r.horizon;
+       set swept = greatest(r.swept, coalesce(common.upto, 0)), room = own.room
+     where coalesce(common.upto, 0) > r.swept or own.room <> r.room;
     return query select coalesce(removed, 0), coalesce(common.more, false) or own.more;
 end $$;
 
@@ -2878,7 +2925,7 @@ begin
     return query
         select i.session_id, exists (select from users u where u.id = i.user_id), last, last_stamp,
                announced,
-               case when i.change >= 0 then cursor_honoured(i.change, i.stamp::int) else false end,
+               case when i.change >= 0 then cursor_honoured(i.change, i.stamp::int, i.user_id) else false end,
                exists (select from members m
                         where m.user_id = i.user_id and m.role is not null and m.until is null)
           from unnest(session_ids, user_ids, changes, stamps)
@@ -3285,6 +3332,7 @@ CREATE TABLE chatd.conversations (
     member_count integer DEFAULT 0 NOT NULL,
     full_history boolean DEFAULT false NOT NULL,
     days integer,
+    horizon bigint DEFAULT 0 NOT NULL,
     CONSTRAINT conversations_days_check CHECK (((days >= 0) AND (days <= 36500))),
     CONSTRAINT conversations_kind_check CHECK ((((kind = 'direct'::text) AND (name IS NULL)) OR ((kind = 'group'::text) AND ((char_length(name) >= 1) AND (char_length(name) <= 64)) AND ((name COLLATE "C") !~ '[\u0001-\u001F\u007F-\u009F\u2028-\u202E\u2066-\u2069]|^ | $'::text))))
 );
@@ -3357,6 +3405,8 @@ CREATE TABLE chatd.retention (
     swept bigint DEFAULT 0 NOT NULL,
     room bigint DEFAULT 0 NOT NULL,
     horizon bigint DEFAULT 0 NOT NULL,
+    last bigint DEFAULT 0 NOT NULL,
+    stamp integer DEFAULT 0 NOT NULL,
     CONSTRAINT retention_days_check CHECK (((days >= 1) AND (days <= 36500))),
     CONSTRAINT retention_one_check CHECK (one)
 );
@@ -3576,6 +3626,8 @@ CREATE TRIGGER reactions_came AFTER INSERT ON chatd.reactions REFERENCING NEW TA
 CREATE TRIGGER reactions_gone AFTER DELETE ON chatd.reactions REFERENCING OLD TABLE AS touched FOR EACH STATEMENT EXECUTE FUNCTION chatd.reactions_changed();
 
 CREATE TRIGGER reactions_lock BEFORE INSERT OR DELETE ON chatd.reactions FOR EACH STATEMENT EXECUTE FUNCTION chatd.change_lock();
+
+CREATE TRIGGER retention_changing BEFORE UPDATE OF days ON chatd.conversations FOR EACH STATEMENT EXECUTE FUNCTION chatd.retention_changing();
 
 CREATE TRIGGER retention_shared AFTER UPDATE OF days ON chatd.conversations FOR EACH ROW WHEN (((old.days IS NOT NULL) AND (new.days IS NULL))) EXECUTE FUNCTION chatd.retention_shared();
 

@@ -17,7 +17,7 @@ teardown_file() {
 # The next test begins without messages: newer ones would go before its old ones.
 teardown() {
     psql -qX -c "update chatd.conversations set days = null where days is not null" \
-        -c "update chatd.retention set days = null, swept = 0, horizon = 0" -c "delete from chatd.messages"
+        -c "update chatd.retention set days = null, swept = 0" -c "delete from chatd.messages"
 }
 
 @test "what is too old goes, at rest or not, and what comes meanwhile is delivered" {
@@ -67,34 +67,81 @@ assert one(alice, talk, answered)["reply_to"] == old
 PY
 }
 
-@test "a cursor from before what was removed gets \"recovered\":false, and a later one what was missed" {
+@test "a cursor from before what was removed gets \"recovered\":false in its conversation, and others get what was missed" {
     py - <<'PY'
 from chats import *
 alice, bob, carol = user(), user(), user()
 a, c = connect(alice.token), connect(carol.token)
 a.message(carol.id, "to carol")
-before = c.until("message")["data"]["cursor"]
+carols = c.until("message")["data"]["cursor"]
 c.close()
-number = write(alice, bob, "of another conversation")
 b = connect(bob.token)
+number = write(alice, bob, "removed")
+b.until("message")
 a.message(bob.id, "seen")
 after = b.until("message")["data"]["cursor"]
 b.close()
-a.message(bob.id, "missed")
-a.message(bob.id, "stored", "stored")
-a.until("ack")
-# Carol's own message stays, and so does the cursor's; but what came between may have been for anybody.
+write(alice, bob, "missed")
+write(alice, carol, "missed, too")
 age(f"id = {number}", 3)
+# Whoever changes what is about to go moves nobody else's horizon.
+sql(f"update messages set content = 'edited' where id = {number}")
 keep(2, room=sql(f"select conversation_id from messages where id = {number}"))
 eventually(lambda: sql(f"select count(*) from messages where id = {number}") == "0")
 for name in ("main", "two"):
-    c = connect(carol.token, name, path=f"/ws?cursor={before}")
-    assert c.expect("resumed")["data"]["recovered"] is False
-    c.send({"type": "resume", "id": "r", "data": {"cursor": before}})
-    assert c.until("resumed")["data"]["recovered"] is False
-    b = connect(bob.token, name, path=f"/ws?cursor={after}")
-    assert [b.expect("message")["content"] for _ in range(2)] == ["missed", "stored"]
-    assert b.expect("resumed")["data"]["recovered"] is True
+    b = connect(bob.token, name, path=f"/ws?cursor={carols}")
+    assert b.expect("resumed")["data"]["recovered"] is False
+    b.send({"type": "resume", "id": "r", "data": {"cursor": after}})
+    assert b.until("resumed")["data"]["recovered"] is False # the edit was missed
+    c = connect(carol.token, name, path=f"/ws?cursor={carols}")
+    assert c.expect("message")["content"] == "missed, too"
+    assert c.expect("resumed")["data"]["recovered"] is True
+    c.send({"type": "resume", "id": "r", "data": {"cursor": carols}})
+    assert c.until("resumed")["data"]["recovered"] is True
+PY
+}
+
+@test "when the newest message of all is too old, the sequence and its cursor stay, over a loss of the database, too" {
+    py - <<'PY'
+from chats import *
+alice, bob = user(), user()
+b = connect(bob.token)
+number = write(alice, bob, "the last one")
+cursor = b.until("message")["data"]["cursor"]
+age(f"id = {number}", 3)
+keep(2)
+eventually(lambda: sql("select count(*) from messages") == "0")
+before = sql("select string_agg(id::text, ' ') from hosts")
+sql("select pg_terminate_backend(pid) from pg_stat_activity where application_name like 'chatd%' and datname = current_database()")
+eventually(lambda: sql("select count(*) from hosts where id > " + before.split()[-1]) == "2")
+eventually(lambda: sql(f"select count(*) from sessions where user_id = {bob.id}") == "1")
+with open(f"{T}/main.log") as f:
+    assert "went back" not in f.read()
+for name in ("main", "two"):
+    again = connect(bob.token, name, path=f"/ws?cursor={cursor}")
+    assert again.expect("resumed")["data"] == {"cursor": cursor, "recovered": True}
+    again.close()
+number = write(alice, bob, "the next one")
+got = b.expect("message") # nothing came in between
+assert got["content"] == "the next one" and got["data"]["message_id"] == number
+PY
+}
+
+@test "a room's time is set while its members change and old messages go: each waits for the others" {
+    py - <<'PY'
+from groups import *
+alice, bob = user(), user()
+g = group(alice, "Room", bob)
+with held(f"select from chatd.retention for update") as step:
+    done = []
+    setter = subprocess.Popen([f"{os.environ['BUILD']}/chatctl", "-o", f"db_name={os.environ['DB']}", "retention", "set", "--room", str(g), "5"],
+                              stdout=subprocess.PIPE, text=True)
+    eventually(lambda: sql("select count(*) from pg_stat_activity where wait_event_type = 'Lock' and query like 'update chatd.conversations set days%'") == "1")
+    # It holds nothing that a change of members waits for.
+    carol = user()
+    assert add(alice, g, carol)[0] in (200, 201, 204)
+    assert setter.poll() is None
+assert setter.communicate(timeout=WAIT)[0] == f"room {g}: kept 5 days\n" and setter.returncode == 0
 PY
 }
 

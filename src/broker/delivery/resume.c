@@ -111,6 +111,7 @@ void resume_asked(struct peer *p, uint32_t seq, struct text named)
     struct db_params params = {0};
     db_param_int8(&params, (int64_t)from.change);
     db_param_int4(&params, (int32_t)from.stamp);
+    db_param_int8(&params, p->user);
     pool_run(p, STATEMENT_CURSOR_HONOURED, &params, on_honoured, r);
 }
 

@@ -62,8 +62,8 @@ static size_t cost_together(const struct send *s)
     return STORE_COST + s->content_size + attached_cost_more(copies_of(s), s->content_size);
 }
 
-/* What a batch may cost whose first message costs so much. One to a crowd costs more than
- * BATCH_COST by itself: what goes with it to the same crowd may take as long again. */
+/* What may wait of one account whose first message costs so much: a message to a crowd costs more
+ * than BATCH_COST by itself. */
 static size_t most(size_t first)
 {
     return first < BATCH_COST ? BATCH_COST : 2 * first;
@@ -186,7 +186,7 @@ void send_queue_gather(struct send_batch *batch)
     struct send *s;
     while (batch->count < broker.conf.batch_max && cost < BATCH_COST && (s = take_next()))
         cost += put(batch, s);
-    size_t end = most(cost);
+    size_t end = lead ? cost + lead->alone : 0; /* as long again as the first to the same crowd */
     while (batch->count < broker.conf.batch_max && cost < end && (s = take_along(end - cost)))
         cost += put(batch, s);
     lead = NULL;

@@ -40,7 +40,8 @@
       "select * from chatd_api.message_change($1::bigint, $2::bigint[], $3::bigint[],"             \
       " $4::bigint[], $5::text[], $6::bigint, $7::bigint, $8::boolean, $9::bigint, $10::text[])")  \
     S(MESSAGE_SHOW, DB_POOL, "select chatd_api.message_show($1::bigint, $2::bigint, $3::bigint)")  \
-    S(CURSOR_HONOURED, DB_POOL, "select chatd_api.cursor_honoured($1::bigint, $2::int)")           \
+    S(CURSOR_HONOURED, DB_POOL,                                                                    \
+      "select chatd_api.cursor_honoured($1::bigint, $2::int, $3::bigint)")                         \
     S(GROUP_LIST, DB_POOL, "select * from chatd_api.group_list($1::bigint[], $2::bigint)")         \
     S(EVENT_READ_USER, DB_POOL,                                                                    \
       "select * from chatd_api.event_read_user($1::bigint, $2::bigint, $3::bigint, $4::int)")      \
