@@ -152,6 +152,29 @@ PY
     server_stop other
 }
 
+@test "deliveries: all that is read for a doorbell counts, page by page, and the host is behind until then" {
+    py - <<'PY'
+from metrics import *
+a, b = user(), user()
+wb = connect(b.token)
+before = scrape()
+# More than are read at once.
+sql(f"insert into messages (sender_id, receiver_id, content) select {a.id}, {b.id}, 'm ' || n from generate_series(1, 1200) n")
+for n in range(1, 1201):
+    assert wb.until("message")["content"] == f"m {n}"
+def counted():
+    got = scrape().minus(before)
+    return got.get(("chatd_delivery_seconds_count",), 0) == got["chatd_messages_delivered_total",] == 1200
+eventually(counted)
+assert scrape()["chatd_delivery_behind"] == 0
+with locked("group_changes", "access exclusive"):
+    sql(f"insert into messages (sender_id, receiver_id, content) values ({a.id}, {b.id}, 'late')")
+    eventually(lambda: scrape()["chatd_delivery_behind"] == 1)
+assert wb.until("message")["content"] == "late"
+eventually(lambda: scrape()["chatd_delivery_behind"] == 0)
+PY
+}
+
 @test "histograms: buckets are cumulative, the last is the count, and the sum lies within them" {
     py - <<'PY'
 from metrics import *

@@ -4,6 +4,7 @@
 #include <stdbool.h>
 
 #include "clock.h"
+#include "events.h"
 #include "exposition.h"
 #include "histogram.h"
 #include "position.h"
@@ -40,9 +41,14 @@ uint64_t deliveries_count(void)
 
 void deliveries_written(void)
 {
-    if (!since || !handed_out || position_is_behind())
+    if (!since || !handed_out || events_behind())
         return;
     histogram_add(&times, (uint64_t)(clock_us() - since), given - begun);
+    since = 0;
+}
+
+void deliveries_forget(void)
+{
     since = 0;
 }
 

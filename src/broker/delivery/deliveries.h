@@ -26,6 +26,9 @@ uint64_t deliveries_count(void);
 /* The peers' queues are written. For the main loop. */
 void deliveries_written(void);
 
+/* What was learned of is not there any more. */
+void deliveries_forget(void);
+
 /* Puts their number and times. */
 void deliveries_expose(struct buf *out);
 

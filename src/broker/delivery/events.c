@@ -14,10 +14,16 @@ enum { WINDOW = 50000 };
 
 static uint64_t asked; /* where the present reading began */
 static bool events_due;
+static bool behind; /* the reading that is due, or under way, is for what is known to be there */
 
 void events_wanted(void)
 {
     events_due = true;
+}
+
+bool events_behind(void)
+{
+    return behind || position_is_behind();
 }
 
 static void on_events(void *arg, const PGresult *result)
@@ -32,7 +38,8 @@ static void on_events(void *arg, const PGresult *result)
         feed_hand_out(&e);
     }
     answers_release();
-    if ((rows > 0 && !whole) || position().change - asked >= WINDOW)
+    behind = rows > 0 && !whole;
+    if (behind || position().change - asked >= WINDOW)
         events_due = true;
 }
 
@@ -41,6 +48,7 @@ bool events_read(struct db *listener)
     if (!position_is_started() || (!events_due && !position_is_behind()))
         return false;
     events_due = false;
+    behind = events_behind();
     position_read();
     asked = position().change;
     struct db_params p = {0};

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "answers.h"
+#include "deliveries.h"
 #include "feed.h"
 #include "groups.h"
 #include "link.h"
@@ -134,6 +135,7 @@ void resume_all(struct cursor now)
              "going on from %llu",
              (unsigned long long)position_known().change, (unsigned long long)now.change);
     position_restart(now);
+    deliveries_forget();
     groups_forget();
     struct peer *p;
     for (size_t at = 0; (p = peer_next(&at));) {
