@@ -13,12 +13,12 @@
 #include "clock.h"
 #include "commits.h"
 #include "deliveries.h"
-#include "events.h"
 #include "fdpass.h"
 #include "link.h"
 #include "log.h"
 #include "metrics.h"
 #include "peer.h"
+#include "position.h"
 #include "role.h"
 #include "sends.h"
 
@@ -90,7 +90,7 @@ static void put_status(struct operator* o)
                (unsigned long long)peers.requests);
     put_database(&o->out);
     buf_printf(&o->out, "host %lld\nbehind %s\n", link_is_up() ? (long long)link_host() : 0,
-               events_behind() ? "t" : "f");
+               position_lags() ? "t" : "f");
     buf_printf(&o->out, "waiting %zu\nstored %llu\ndelivered %llu\n", sends_waiting(),
                (unsigned long long)commits_count(), (unsigned long long)deliveries_count());
 }

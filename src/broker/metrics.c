@@ -8,7 +8,6 @@
 #include "commits.h"
 #include "deliveries.h"
 #include "edits.h"
-#include "events.h"
 #include "exposition.h"
 #include "hashing.h"
 #include "histogram.h"
@@ -16,6 +15,7 @@
 #include "logins.h"
 #include "peer.h"
 #include "pool.h"
+#include "position.h"
 #include "retention.h"
 #include "sends.h"
 #include "signing.h"
@@ -127,7 +127,7 @@ void metrics_put(struct buf *out)
     link_expose(out);
     exposition_one(out, "chatd_delivery_behind", EXPOSITION_GAUGE,
                    "Whether committed changes are known here that were not handed out yet.",
-                   events_behind());
+                   position_lags());
     exposition_one(out, "chatd_retention_removed_messages_total", EXPOSITION_COUNTER,
                    "Messages that this host has removed because they were too old.",
                    retention_removed());

@@ -12,7 +12,7 @@ enum {
 };
 
 static struct loop_timer timer;
-static bool asking;       /* a step is under way */
+static bool asking;            /* a step is under way */
 static uint64_t removed, told; /* in all, and up to the last line in the log */
 
 static void step(void *arg);

@@ -4,7 +4,6 @@
 #include <stdbool.h>
 
 #include "clock.h"
-#include "events.h"
 #include "exposition.h"
 #include "histogram.h"
 #include "position.h"
@@ -41,7 +40,7 @@ uint64_t deliveries_count(void)
 
 void deliveries_written(void)
 {
-    if (!since || !handed_out || events_behind())
+    if (!since || !handed_out || position_lags())
         return;
     histogram_add(&times, (uint64_t)(clock_us() - since), given - begun);
     since = 0;

@@ -14,16 +14,10 @@ enum { WINDOW = 50000 };
 
 static uint64_t asked; /* where the present reading began */
 static bool events_due;
-static bool behind; /* the reading that is due, or under way, is for what is known to be there */
 
 void events_wanted(void)
 {
     events_due = true;
-}
-
-bool events_behind(void)
-{
-    return behind || position_is_behind();
 }
 
 static void on_events(void *arg, const PGresult *result)
@@ -38,8 +32,9 @@ static void on_events(void *arg, const PGresult *result)
         feed_hand_out(&e);
     }
     answers_release();
-    behind = rows > 0 && !whole;
-    if (behind || position().change - asked >= WINDOW)
+    bool more = rows > 0 && !whole;
+    position_has_read(more);
+    if (more || position().change - asked >= WINDOW)
         events_due = true;
 }
 
@@ -48,7 +43,6 @@ bool events_read(struct db *listener)
     if (!position_is_started() || (!events_due && !position_is_behind()))
         return false;
     events_due = false;
-    behind = events_behind();
     position_read();
     asked = position().change;
     struct db_params p = {0};

@@ -17,7 +17,4 @@ void events_wanted(void);
 /* Starts reading if there may be something to read, and returns true. */
 bool events_read(struct db *listener);
 
-/* Is something known to be committed that was not handed out yet? */
-bool events_behind(void);
-
 #endif

@@ -4,6 +4,7 @@
 static bool started;
 static struct cursor done, known;
 static uint64_t rung; /* the highest id in a doorbell */
+static bool reading;  /* what was known to be there */
 
 struct cursor position(void)
 {
@@ -43,6 +44,7 @@ void position_restart(struct cursor to)
 {
     done = known = to;
     rung = 0;
+    reading = false;
 }
 
 void position_rung(uint64_t id)
@@ -58,7 +60,18 @@ bool position_is_behind(void)
 
 void position_read(void)
 {
+    reading = position_lags();
     rung = 0;
+}
+
+void position_has_read(bool more)
+{
+    reading = more;
+}
+
+bool position_lags(void)
+{
+    return reading || position_is_behind();
 }
 
 bool position_is_next(uint64_t change)

@@ -45,6 +45,12 @@ bool position_is_behind(void);
 /* A reading begins now. It sees every change that has rung and still exists. */
 void position_read(void);
 
+/* It has ended. more: it ended at a page, and something is left. */
+void position_has_read(bool more);
+
+/* Is a change known that has not been handed out, also while it is being read? */
+bool position_lags(void);
+
 /* Has everything before this change been handed out, or more? Gaps in the ids give a false
  * negative. */
 bool position_is_next(uint64_t change);
