@@ -77,6 +77,45 @@ eventually(lambda: asked("main", "who", "who-a") == [])
 PY
 }
 
+# bats test_tags=root
+@test "an exporter that was taken over may ask for numbers, and not who is there, nor close anything" {
+    py - <<'PY'
+from metrics import *
+from operators import *
+import ctypes
+libc = ctypes.CDLL(None, use_errno=True)
+with Server(*ADMIN) as s:
+    u = user(instance=s.name)
+    ws = connect(u.token, s.name)
+    [session] = s.children(f"session {u.name}")
+    [exporter] = s.children("exporter")
+    assert get("/readyz", s.name) == (200, "ready\n")
+    os.kill(exporter, signal.SIGSTOP)   # so that the answers are ours
+    try:
+        fd = libc.syscall(438, os.pidfd_open(exporter), 12, 0)    # pidfd_getfd: ROLE_FD_MASTER
+        assert fd >= 0, os.strerror(ctypes.get_errno())
+        master = socket.socket(fileno=fd)
+        master.settimeout(WAIT)
+        def answer(request):
+            master.send(b"?")
+            _, [fd], _, _ = socket.recv_fds(master, 65536, 1)
+            with socket.socket(fileno=fd) as broker:
+                broker.settimeout(WAIT)
+                broker.sendall(f"{request}\n".encode())
+                return rest(broker).decode().splitlines()
+        lines = answer("metrics")
+        assert lines[0] == "database up" and lines[-1] == "end" and any(line.startswith("chatd_requests_total") for line in lines), lines
+        for request in "who", "status", f"kick user {u.name}", f"kick session {session}", "metrics ", "":
+            assert answer(request) == ["error the exporter may ask for metrics alone", "end"], request
+    finally:
+        os.kill(exporter, signal.SIGCONT)
+    ws.ping()
+    assert any(line.startswith(f"session {session} ") for line in told(s.name, "who"))
+    assert get("/readyz", s.name) == (200, "ready\n") and s.children("exporter") == [exporter]
+    ws.close()
+PY
+}
+
 @test "who -w lists them again and again, until it is stopped or the server is" {
     server_start watched
     py - <<'PY'

@@ -159,11 +159,19 @@ static void kick_all(struct operator* o, const char *name, int pid)
 
 /* --- the request --- */
 
+/* Whoever has taken over the exporter, which speaks with strangers, gains nothing by it. */
+static bool may_ask(const struct operator* o)
+{
+    return o != &operators[MOST] || strcmp(o->request, "metrics") == 0;
+}
+
 static void answer(struct operator* o)
 {
     char name[REQUEST], end;
     int pid;
-    if (strcmp(o->request, "status") == 0)
+    if (!may_ask(o))
+        buf_puts(&o->out, "error the exporter may ask for metrics alone\n");
+    else if (strcmp(o->request, "status") == 0)
         put_status(o);
     else if (strcmp(o->request, "metrics") == 0)
         put_metrics(o);

@@ -14,9 +14,10 @@
  *   kick session PID    the same for one session
  *   error TEXT          in place of an answer
  *
- * Whoever connects is root or the user who started chatd, and is believed; but a program of theirs
- * may be broken. So few are served at a time, each for a bounded time, with little memory, a slice
- * of the answer in each round of the loop; none of it needs the database.
+ * The exporter may ask for metrics alone. Any other who connects is root or the user who started
+ * chatd, and is believed; but a program of theirs may be broken. So few are served at a time, each
+ * for a bounded time, with little memory, a slice of the answer in each round of the loop; none of
+ * it needs the database.
  */
 #ifndef CONTROL_H
 #define CONTROL_H
