@@ -372,6 +372,38 @@ assert scrape()["chatd_broker_up"] == 1 and children("broker") == [broker]
 PY
 }
 
+@test "a master without descriptors answers as soon as it has some" {
+    py - <<'PY'
+from metrics import *
+with Server(*ADMIN, "-o", "min_spare=0") as s:
+    assert get("/healthz", s.name) == (200, "ok\n")
+    with visit(s.name) as asked:
+        with no_descriptor(s.pid):
+            asked.sendall(b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n")
+            s.logged("exporter: socketpair: Too many open files")
+        assert split(read_all(asked))[0] == 200
+    assert get("/healthz", s.name) == (200, "ok\n")
+PY
+}
+
+@test "an answer of the master that is lost is not waited for: it is asked again" {
+    py - <<'PY'
+from metrics import *
+with Server(*ADMIN, "-o", "min_spare=0") as s:
+    [exporter] = s.children("exporter")
+    assert get("/healthz", s.name) == (200, "ok\n")
+    with visit(s.name) as asked:
+        asked.sendall(b"GET /healthz HTTP/1.1\r\n")
+        # Nobody but this one is there, whose request is read so far.
+        eventually(lambda: unread(asked) == 0 and len(links(exporter, "socket:")) == 3)
+        with no_descriptor(exporter):
+            asked.sendall(b"Host: x\r\n\r\n")
+            assert split(read_all(asked))[0] == 503
+    eventually(lambda: get("/healthz", s.name) == (200, "ok\n"))
+    assert s.children("exporter") == [exporter]
+PY
+}
+
 # --- who asks ---
 
 @test "GET and HEAD; anything else, elsewhere, or malformed is refused as HTTP has it" {

@@ -15,6 +15,7 @@
 
 enum {
     PATIENCE_MS = 2000,       /* for both together */
+    LOST_MS = 5000,           /* after that the master's answer is taken for lost */
     FACTS = 32 * 1024,        /* bytes of the master's answer at most */
     ANSWER_MOST = 256 * 1024, /* of the broker's */
 };
@@ -24,7 +25,8 @@ static const char last[] = "\nend\n"; /* of the broker's answer */
 
 static struct loop *loop;
 static void (*on_told)(const struct numbers *n);
-static bool asked, owed;                 /* the master's answer is to come, if late */
+static bool asked;
+static int64_t owed_until;               /* clock_ms(): the master's answer is to come, if late */
 static struct loop_watch master, broker; /* broker.fd -1: there is no connection */
 static struct loop_timer patience;
 static struct buf facts, answer;
@@ -115,7 +117,7 @@ static void on_master(void *arg, uint32_t events)
         loop_remove(loop, &master); /* it is gone, and so is the server */
     if (fd < 0)
         return;
-    owed = false;
+    owed_until = 0;
     if (!asked || broker.fd >= 0) {
         close(fd); /* what an earlier exporter asked for, or comes too late */
         return;
@@ -139,15 +141,24 @@ bool numbers_asked(void)
     return asked;
 }
 
+/* A master that hangs finds few questions when it goes on; but none is waited for in vain. */
+static void ask_master(void)
+{
+    if (clock_ms() < owed_until)
+        return;
+    if (send(master.fd, "?", 1, MSG_NOSIGNAL | MSG_DONTWAIT) < 0)
+        log_warn("asking the master: %s", strerror(errno));
+    else
+        owed_until = clock_ms() + LOST_MS;
+}
+
 void numbers_ask(void)
 {
     asked = true;
     buf_truncate(&facts, 0);
     buf_truncate(&answer, 0);
     loop_timer_set(loop, &patience, PATIENCE_MS);
-    if (!owed && send(master.fd, "?", 1, MSG_NOSIGNAL | MSG_DONTWAIT) < 0)
-        log_warn("asking the master: %s", strerror(errno));
-    owed = true;
+    ask_master();
 }
 
 void numbers_free(void)

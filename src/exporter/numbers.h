@@ -3,7 +3,8 @@
  *
  * A byte goes to the master; its answer has its phase, its numbers, and a connection to the broker,
  * which is asked there (broker/control.h). Whoever does not answer in time is left out: a broker
- * that hangs keeps nobody from seeing that it does.
+ * that hangs keeps nobody from seeing that it does. An answer of the master may come late, or be
+ * lost; after some seconds it is asked again.
  */
 #ifndef NUMBERS_H
 #define NUMBERS_H

@@ -15,7 +15,7 @@
 #include "role.h"
 #include "roles.h"
 
-enum { PACE_MS = 20 };
+enum { PACE_MS = 200 };
 
 static int ends[2] = {-1, -1}; /* ours, the exporter's */
 static int64_t next;           /* clock_ms(): no answer before */
@@ -53,13 +53,13 @@ void monitor_answer(const struct facts *facts)
     char question;
     int pair[2];
     next = clock_ms() + PACE_MS;
-    if (recv(ends[0], &question, sizeof(question), MSG_DONTWAIT) < 0)
-        return;
+    /* Before the question is taken: without descriptors it waits until there are some. */
     if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, pair) < 0) {
         repeats_log(LOG_L_ERROR, NULL, "exporter: socketpair: %s", strerror(errno));
         return;
     }
-    give_connection(pair[0], pair[1], facts);
+    if (recv(ends[0], &question, sizeof(question), MSG_DONTWAIT) >= 0)
+        give_connection(pair[0], pair[1], facts);
     close(pair[0]);
     close(pair[1]);
 }

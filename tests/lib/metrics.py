@@ -57,6 +57,35 @@ def get(path, name="main"):
     return status, body
 
 
+def links(pid, kind=""):
+    """Its descriptors, and what they are."""
+    found = {}
+    for fd in os.listdir(f"/proc/{pid}/fd"):
+        with contextlib.suppress(FileNotFoundError):
+            found[int(fd)] = os.readlink(f"/proc/{pid}/fd/{fd}")
+    return {fd: what for fd, what in found.items() if what.startswith(kind)}
+
+
+def prlimit(pid, *words):
+    """prlimit(1) as the user that this process is, who may always change its limits."""
+    with open(f"/proc/{pid}/status") as f:
+        ids = {k: int(v.split()[0]) for k, v in re.findall(r"^([UG]id):\s+(.*)", f.read(), re.M)}
+    other = {"user": ids["Uid"], "group": ids["Gid"], "extra_groups": []} if os.geteuid() == 0 else {}
+    return subprocess.run(["prlimit", f"--pid={pid}", *words], capture_output=True, text=True, check=True, **other).stdout
+
+
+@contextlib.contextmanager
+def no_descriptor(pid):
+    """While this lasts, it gets no more of them; those that it has, it keeps."""
+    before = int(prlimit(pid, "--nofile", "--output=SOFT", "--noheadings", "--raw"))
+    lowest = min(set(range(before)) - set(links(pid)))
+    prlimit(pid, f"--nofile={lowest}:")
+    try:
+        yield
+    finally:
+        prlimit(pid, f"--nofile={before}:")
+
+
 class Numbers:
     def __init__(self, text):
         self.text, self.families, self.samples = text, {}, {}
