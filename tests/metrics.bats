@@ -697,6 +697,20 @@ assert not os.path.exists(path)
 PY
 }
 
+@test "a takeover: the address is the same in whatever form it is written" {
+    py - <<'PY'
+from metrics import *
+from takeover import *
+for text in f"127.1:{free_ports()[0]}", "127.1:0", f"[0:0:0:0:0:0:0:1]:{free_ports()[0]}", "[0::1]:0":
+    with Service("-o", f"admin_listen={text}") as s:
+        before = admin_address(s.name)
+        assert get("/readyz", s.name) == (200, "ready\n")
+        s.take_over()
+        assert admin_address(s.name) == before
+        eventually(lambda: get("/readyz", s.name) == (200, "ready\n"))
+PY
+}
+
 # --- what is made of the numbers ---
 
 @test "the alert rules are good, and they and the dashboard name numbers and labels that there are" {

@@ -3,11 +3,13 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <netdb.h>
 #include <netinet/in.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 #include "binding.h"
@@ -23,17 +25,64 @@ static const struct binding how = {
     "admin_listen", "if another chatd of this host has it, give this one another, or none",
     BACKLOG};
 
-/* Is this the address that is wanted? Port 0 is any. */
+/* What getsockname(2) says. */
+union name {
+    struct sockaddr any;
+    struct sockaddr_in in;
+    struct sockaddr_in6 in6;
+    struct sockaddr_un un;
+};
+
+/* Is b what a asks for? Port 0 asks for any. */
+static bool is_same4(const struct sockaddr_in *a, const struct sockaddr_in *b)
+{
+    return a->sin_addr.s_addr == b->sin_addr.s_addr && (!a->sin_port || a->sin_port == b->sin_port);
+}
+
+static bool is_same6(const struct sockaddr_in6 *a, const struct sockaddr_in6 *b)
+{
+    /* The kernel keeps the scope of these only. */
+    bool scoped = IN6_IS_ADDR_LINKLOCAL(&a->sin6_addr);
+    return IN6_ARE_ADDR_EQUAL(&a->sin6_addr, &b->sin6_addr) &&
+           (!scoped || a->sin6_scope_id == b->sin6_scope_id) &&
+           (!a->sin6_port || a->sin6_port == b->sin6_port);
+}
+
+static bool is_same(const struct sockaddr *a, const union name *b)
+{
+    if (a->sa_family != b->any.sa_family)
+        return false;
+    return a->sa_family == AF_INET ? is_same4((const struct sockaddr_in *)a, &b->in)
+                                   : is_same6((const struct sockaddr_in6 *)a, &b->in6);
+}
+
+/* As addresses, since there is more than one way to write most of them. */
+static bool is_at_inet(const union name *name, const struct conf_address *wanted)
+{
+    struct addrinfo hints = {.ai_socktype = SOCK_STREAM,
+                             .ai_flags = AI_NUMERICHOST | AI_NUMERICSERV};
+    struct addrinfo *list;
+    if (getaddrinfo(wanted->host, wanted->port, &hints, &list) != 0)
+        return false;
+    bool same = is_same(list->ai_addr, name);
+    freeaddrinfo(list);
+    return same;
+}
+
+static bool is_at_path(const union name *name, const char *wanted)
+{
+    return name->any.sa_family == AF_UNIX &&
+           strncmp(name->un.sun_path, wanted, sizeof(name->un.sun_path)) == 0;
+}
+
+/* Is this socket at the address that is wanted? */
 static bool is_at(int socket, const struct conf_address *wanted)
 {
-    char name[SOCKETS_NAME], text[SOCKETS_NAME];
-    int port = sockets_name(socket, name);
-    if (*wanted->path)
-        snprintf(text, sizeof(text), "unix:%s", wanted->path);
-    else
-        snprintf(text, sizeof(text), strchr(wanted->host, ':') ? "[%s]:%d" : "%s:%d", wanted->host,
-                 atoi(wanted->port) ? atoi(wanted->port) : port);
-    return strcmp(name, text) == 0;
+    union name name = {.un = {0}};
+    socklen_t size = sizeof(name);
+    if (getsockname(socket, &name.any, &size) < 0)
+        return false;
+    return *wanted->path ? is_at_path(&name, wanted->path) : is_at_inet(&name, wanted);
 }
 
 static int bind_at(const struct conf_address *wanted)
