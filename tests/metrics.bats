@@ -657,6 +657,7 @@ PY
 @test "a takeover: the address answers all the time, first for the old server, then for the new" {
     py - <<'PY'
 from metrics import *
+from operators import *
 from takeover import *
 with Service(*ADMIN) as s:
     u = user(instance=s.name)
@@ -673,6 +674,8 @@ with Service(*ADMIN) as s:
     eventually(lambda: sorted(title for pid, title in tree(s.pid).items() if "exporter" in title) == ["chatd: exporter"])
     [exporter] = s.children("exporter")
     assert parents()[exporter][0] == s.master
+    # The old server's has ended as it was told, which is no death.
+    assert [server["deaths"] for server in asked(s.name, "status")["servers"]] == [0, 0]
     ws.close()
     assert s.ended() == 0 and get("/healthz", s.name) == (200, "ok\n")
 PY

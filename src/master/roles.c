@@ -315,19 +315,23 @@ int64_t roles_turn(void)
     return next;
 }
 
+/* Has it ended as it was told? By the signal itself if that came before there was a handler. */
+static bool ended_as_told(const struct role *r, int status)
+{
+    return (r->stopped || r->renewed) &&
+           (WIFSIGNALED(status) ? WTERMSIG(status) == ROLE_STOP : WEXITSTATUS(status) == 0);
+}
+
 static void describe_end(const struct role *r, int status)
 {
-    /* Killed by the signal itself: it came before there was a handler. */
-    if ((r->stopped || r->renewed) && WIFSIGNALED(status) && WTERMSIG(status) == ROLE_STOP)
-        return;
-    if (r->renewed && WIFEXITED(status) && WEXITSTATUS(status) == 0)
+    if (ended_as_told(r, status))
         return;
     deaths++;
     died[r - roles < FIRST_AUTH ? r - roles : FIRST_AUTH]++;
     if (WIFSIGNALED(status))
         log_error("%s[%d] was killed by signal %d (%s)", r->name, (int)r->pid, WTERMSIG(status),
                   strsignal(WTERMSIG(status)));
-    else if (!r->stopped || WEXITSTATUS(status))
+    else
         log_error("%s[%d] exited with status %d", r->name, (int)r->pid, WEXITSTATUS(status));
 }
 
