@@ -52,81 +52,99 @@ PY
 @test "messages, requests and refusals: each number moves by what was done, and no other does" {
     py - <<'PY'
 from metrics import *
-a, b = user(), user()
-wa, wb = connect(a.token), connect(b.token)
-wa.message(b.id, "first", "0")
-wb.until("message"), wa.until("ack")
-def settled():
-    """Requests over HTTP have ended, with their sessions."""
-    n = scrape()
-    return n["chatd_connections"] == 2 == n["chatd_clients", "online"] and n["chatd_clients", "new"] == n["chatd_clients", "requests"] == 0
-eventually(settled)
+# So long after it has found its database, a broker asks for the clock there again (skew.c).
+QUIET = 60
 
-def moved(what):
-    before = scrape()
-    what()
+def scenario(s):
+    # It has asked for it a first time.
+    eventually(lambda: scrape(s.name)["chatd_read_seconds_count"] == 1)
+    a, b = user(instance=s.name), user(instance=s.name)
+    wa, wb = connect(a.token, s.name), connect(b.token, s.name)
+    wa.message(b.id, "first", "0")
+    wb.until("message"), wa.until("ack")
+    def settled():
+        """Requests over HTTP have ended, with their sessions."""
+        n = scrape(s.name)
+        return n["chatd_connections"] == 2 == n["chatd_clients", "online"] and n["chatd_clients", "new"] == n["chatd_clients", "requests"] == 0
     eventually(settled)
-    return {k: v for k, v in scrape().minus(before).items() if k[0] not in ("chatd_spare_sessions",)}
-def stored(n):
-    return {("chatd_requests_total", "send"): n, ("chatd_messages_stored_total",): n, ("chatd_messages_delivered_total",): n,
-            ("chatd_delivery_seconds_count",): n, ("chatd_queue_wait_seconds_count", "messages"): n,
-            ("chatd_commit_batch_messages_sum",): n, ("chatd_commit_seconds_count",): n, ("chatd_commit_batch_messages_count",): n}
-def one_by_one():
-    for i in range(5):
-        wa.message(b.id, f"{i}", f"one-{i}")
-        assert wb.until("message")["content"] == f"{i}" and wa.until("ack")
-got = moved(one_by_one)
-assert got == {**stored(5), **{("chatd_commit_batch_messages_bucket", le): 5 for le in "1 2 4 8 16 32 64 128 256 512 1024 4096 +Inf".split()}}, got
 
-# Together in one transaction, behind one that waits for a lock.
-def together():
-    with nothing_stored():
-        wa.message(b.id, "x", "lock")
-        writer_waits()
-        for i in range(6):
-            wa.message(b.id, f"{i}", f"all-{i}")
-        eventually(lambda: scrape()["chatd_queue_length", "messages"] == 6)
-    for _ in range(7):
-        wb.until("message"), wa.until("ack")
-got = moved(together)
-sizes = {le: got.pop(("chatd_commit_batch_messages_bucket", le)) for le in "1 2 4 8 16 32 64 128 256 512 1024 4096 +Inf".split()}
-assert sizes == {**dict.fromkeys(("1", "2", "4"), 1), **dict.fromkeys(("8", "16", "32", "64", "128", "256", "512", "1024", "4096", "+Inf"), 2)}, sizes
-assert got == {**stored(7), ("chatd_commit_seconds_count",): 2, ("chatd_commit_batch_messages_count",): 2}, got
+    def moved(what):
+        before = scrape(s.name)
+        what()
+        eventually(settled)
+        return {k: v for k, v in scrape(s.name).minus(before).items() if k[0] not in ("chatd_spare_sessions",)}
+    def stored(n):
+        return {("chatd_requests_total", "send"): n, ("chatd_messages_stored_total",): n, ("chatd_messages_delivered_total",): n,
+                ("chatd_delivery_seconds_count",): n, ("chatd_queue_wait_seconds_count", "messages"): n,
+                ("chatd_commit_batch_messages_sum",): n, ("chatd_commit_seconds_count",): n, ("chatd_commit_batch_messages_count",): n}
+    def one_by_one():
+        for i in range(5):
+            wa.message(b.id, f"{i}", f"one-{i}")
+            assert wb.until("message")["content"] == f"{i}" and wa.until("ack")
+    got = moved(one_by_one)
+    assert got == {**stored(5), **{("chatd_commit_batch_messages_bucket", le): 5 for le in "1 2 4 8 16 32 64 128 256 512 1024 4096 +Inf".split()}}, got
 
-# To nobody; and what was stored before.
-def refused():
-    wa.message(2**50, "nobody", "r-1")
-    assert wa.until("error")["data"]["code"] == "unknown_receiver"
-    wa.message(b.id, "0", "one-0")
-    assert wa.until("ack")["data"]["duplicate"] is True
-got = moved(refused)
-assert {k: v for k, v in got.items() if "batch_messages" not in k[0]} == {
-    ("chatd_requests_total", "send"): 2, ("chatd_refusals_total", "unknown_receiver"): 1, ("chatd_commit_seconds_count",): 2,
-    ("chatd_queue_wait_seconds_count", "messages"): 2}, got
+    # Together in one transaction, behind one that waits for a lock.
+    def together():
+        with nothing_stored():
+            wa.message(b.id, "x", "lock")
+            writer_waits()
+            for i in range(6):
+                wa.message(b.id, f"{i}", f"all-{i}")
+            eventually(lambda: scrape(s.name)["chatd_queue_length", "messages"] == 6)
+        for _ in range(7):
+            wb.until("message"), wa.until("ack")
+    got = moved(together)
+    sizes = {le: got.pop(("chatd_commit_batch_messages_bucket", le)) for le in "1 2 4 8 16 32 64 128 256 512 1024 4096 +Inf".split()}
+    assert sizes == {**dict.fromkeys(("1", "2", "4"), 1), **dict.fromkeys(("8", "16", "32", "64", "128", "256", "512", "1024", "4096", "+Inf"), 2)}, sizes
+    assert got == {**stored(7), ("chatd_commit_seconds_count",): 2, ("chatd_commit_batch_messages_count",): 2}, got
 
-# A change, which both see; over HTTP.
-row = api("GET", f"/messages/{b.id}", token=a.token)[1][-1]
-eventually(settled)
-def change():
-    assert api("PATCH", f"/conversations/{row['conversation_id']}/messages/{row['id']}", {"content": "other"}, a.token)[0] == 200
-    wa.until("message_changed"), wb.until("message_changed")
-got = moved(change)
-assert got == {("chatd_requests_total", "hello"): 1, ("chatd_requests_total", "auth"): 1, ("chatd_requests_total", "edit"): 1,
-               ("chatd_connections_accepted_total",): 1, ("chatd_queue_wait_seconds_count", "changes"): 1,
-               ("chatd_queue_wait_seconds_count", "reads"): 1, ("chatd_read_seconds_count",): 1,
-               ("chatd_messages_delivered_total",): 2, ("chatd_delivery_seconds_count",): 2}, got
+    # To nobody; and what was stored before.
+    def refused():
+        wa.message(2**50, "nobody", "r-1")
+        assert wa.until("error")["data"]["code"] == "unknown_receiver"
+        wa.message(b.id, "0", "one-0")
+        assert wa.until("ack")["data"]["duplicate"] is True
+    got = moved(refused)
+    assert {k: v for k, v in got.items() if "batch_messages" not in k[0]} == {
+        ("chatd_requests_total", "send"): 2, ("chatd_refusals_total", "unknown_receiver"): 1, ("chatd_commit_seconds_count",): 2,
+        ("chatd_queue_wait_seconds_count", "messages"): 2}, got
 
-# A wrong password.
-def wrong():
-    assert api("POST", "/login", {"username": a.name, "password": "wrong" * 3})[0] == 401
-got = moved(wrong)
-assert got == {("chatd_requests_total", "hello"): 1, ("chatd_requests_total", "login"): 1, ("chatd_refusals_total", "credentials"): 1,
-               ("chatd_connections_accepted_total",): 1, ("chatd_queue_wait_seconds_count", "auth"): 1,
-               ("chatd_queue_wait_seconds_count", "reads"): 1, ("chatd_read_seconds_count",): 1}, got
+    # A change, which both see; over HTTP.
+    row = api("GET", f"/messages/{b.id}", token=a.token, name=s.name)[1][-1]
+    eventually(settled)
+    def change():
+        assert api("PATCH", f"/conversations/{row['conversation_id']}/messages/{row['id']}", {"content": "other"}, a.token, s.name)[0] == 200
+        wa.until("message_changed"), wb.until("message_changed")
+    got = moved(change)
+    assert got == {("chatd_requests_total", "hello"): 1, ("chatd_requests_total", "auth"): 1, ("chatd_requests_total", "edit"): 1,
+                   ("chatd_connections_accepted_total",): 1, ("chatd_queue_wait_seconds_count", "changes"): 1,
+                   ("chatd_queue_wait_seconds_count", "reads"): 1, ("chatd_read_seconds_count",): 1,
+                   ("chatd_messages_delivered_total",): 2, ("chatd_delivery_seconds_count",): 2}, got
 
-# Nothing is done: nothing moves, whoever looks.
-assert moved(lambda: [scrape() for _ in range(3)]) == {}
-wa.close(), wb.close()
+    # A wrong password.
+    def wrong():
+        assert api("POST", "/login", {"username": a.name, "password": "wrong" * 3}, name=s.name)[0] == 401
+    got = moved(wrong)
+    assert got == {("chatd_requests_total", "hello"): 1, ("chatd_requests_total", "login"): 1, ("chatd_refusals_total", "credentials"): 1,
+                   ("chatd_connections_accepted_total",): 1, ("chatd_queue_wait_seconds_count", "auth"): 1,
+                   ("chatd_queue_wait_seconds_count", "reads"): 1, ("chatd_read_seconds_count",): 1}, got
+
+    # Nothing is done: nothing moves, whoever looks.
+    assert moved(lambda: [scrape(s.name) for _ in range(3)]) == {}
+    wa.close(), wb.close()
+
+# What is too old is looked for a day later: the clock is all that a timer asks for.
+for left in range(4, -1, -1):
+    began = time.monotonic()
+    with Server(*ADMIN, "-o", "retention_interval=1d") as s:
+        try:
+            scenario(s)
+            break
+        except AssertionError:
+            # On a machine that is as slow as this, the clock may be what was counted.
+            if time.monotonic() - began < QUIET or not left:
+                raise
 PY
 }
 
