@@ -50,6 +50,10 @@ const sleep = (ms) => new Promise((done) => { setTimeout(done, ms); });
 /* JSON cannot carry half of a surrogate pair, which a cut string may end with, nor may it carry NUL. */
 const clean = (text) => text.replace(/\p{Surrogate}/gu, "\ufffd").replaceAll("\0", "\ufffd");
 
+const random = () => Math.random().toString(36).slice(2, 12);
+/* Ids are unique, not secret: nobody can do anything with one of another user. */
+const newId = () => `${Date.now().toString(36)}-${random()}-${random()}`;
+
 export class Chatd {
   #base; #token; #cursor; #storage; #prefix; #times; #WebSocket; #fetch;
   #socket = null; #shown = null;        // the token that the socket was opened with
@@ -142,11 +146,7 @@ export class Chatd {
     return this;
   }
 
-  stop() {
-    this.#leave();
-    clearTimeout(this.#timer);
-    this.#become("stopped");
-  }
+  stop() { this.#leave(); this.#become("stopped"); }
 
   /* The network may have changed: try now, or look whether the server is still there. */
   check() {
@@ -174,7 +174,7 @@ export class Chatd {
     socket.onmessage = current((event) => this.#hear(JSON.parse(event.data)));
     socket.onclose = current((event) => this.#ended(event.code, event.reason));
     socket.onerror = () => {}; // onclose follows
-    this.#watch(this.#times.patience, () => this.#lost());
+    this.#expect();
   }
 
   #watch(ms, then) {
@@ -184,18 +184,16 @@ export class Chatd {
 
   #ping() {
     this.#put({ type: "ping" });
-    this.#watch(this.#times.patience, () => this.#lost());
+    this.#expect();
   }
 
   /* The end of a connection that does not answer would be waited for in vain. */
-  #lost() {
-    this.#leave();
-    this.#ended(1006, "the server does not answer");
-  }
+  #expect() { this.#watch(this.#times.patience, () => this.#ended(1006, "the server does not answer")); }
 
   #leave() {
     const socket = this.#socket;
     this.#socket = null;
+    clearTimeout(this.#timer);
     clearTimeout(this.#watchdog);
     this.#land();
     socket?.close(1000);
@@ -247,8 +245,7 @@ export class Chatd {
   /* Whom the token is for. Only to recognize one's own; the server has looked at the signature. */
   #self() {
     try {
-      const part = this.#token.split(".")[1].replaceAll("-", "+").replaceAll("_", "/");
-      return String(JSON.parse(atob(part)).sub);
+      return String(JSON.parse(atob(this.#token.split(".")[1].replaceAll("-", "+").replaceAll("_", "/"))).sub);
     } catch { return ""; }
   }
 
@@ -283,13 +280,7 @@ export class Chatd {
     return this.#queue({ type: "react", data: { conversation_id, message_id, emoji, remove } });
   }
 
-  /* Ids are unique, not secret: nobody can do anything with one of another user. */
-  #newId() {
-    const random = () => Math.random().toString(36).slice(2, 12);
-    return `${Date.now().toString(36)}-${random()}-${random()}`;
-  }
-
-  #queue(frame, id = this.#newId()) {
+  #queue(frame, id = newId()) {
     if (this.outbox.length >= OUTBOX_MOST)
       return Promise.reject(new ChatdError("Too much waits to be sent", { code: "outbox_full", temporary: true }));
     this.#order = Math.max(this.#order + 1, Date.now());
@@ -304,10 +295,7 @@ export class Chatd {
   }
 
   /* Takes back what is not under way yet, and forgets what is: that may be stored nevertheless. */
-  cancel(id) {
-    if (this.outbox.some((i) => i.id === id))
-      this.#settle(id, new ChatdError("It was cancelled", { code: "cancelled" }));
-  }
+  cancel(id) { this.#settle(id, new ChatdError("It was cancelled", { code: "cancelled" })); }
 
   #fly() {
     const item = this.outbox[0];
@@ -406,7 +394,6 @@ export class Chatd {
     try { message = JSON.parse(text).error ?? message; } catch { /* a proxy has answered */ }
     if (status === 401 && void_ && token === this.#token && this.state !== "ended") {
       this.#leave();
-      clearTimeout(this.#timer);
       this.#become("ended", { reason: "unauthorized", text: message });
     }
     return new ChatdError(message, { status, code: void_ ? "unauthorized" : "",
