@@ -60,7 +60,7 @@ export class Chatd {
   #listeners = new Map();
   #timer; #watchdog; #attempts = 0; #since = 0; #notBefore = 0;
   #flying = null; #pause; #refusals = 0; #order = 0; #waiting = new Map();
-  #marks = new Map();
+  #marks = new Map(); #drafts = new Map(); // those that the storage did not take
 
   state = "stopped";
   outbox = [];
@@ -75,8 +75,18 @@ export class Chatd {
     this.#WebSocket = WebSocket;
     this.#fetch = (...request) => fetch(...request);
     this.#cursor = storage.getItem(`${prefix}cursor`) ?? "";
-    this.outbox = this.#kept("out.").map(([, text]) => JSON.parse(text)).sort((a, b) => a.order - b.order);
+    for (const [id, text] of this.#kept("out.")) this.#restore(id, text);
+    this.outbox.sort((a, b) => a.order - b.order);
     this.#order = this.outbox.at(-1)?.order ?? 0;
+  }
+
+  /* What somebody has damaged in the storage would stop all that waits behind it. */
+  #restore(id, text) {
+    try {
+      const item = JSON.parse(text), whole = item.id === id && item.data && item.order > 0;
+      if (!whole || item.type === "message" && !item.content) throw new TypeError("damaged");
+      this.outbox.push(item);
+    } catch { this.#keep(`out.${id}`, ""); }
   }
 
   // --- events ---
@@ -112,24 +122,29 @@ export class Chatd {
   }
 
   /* A storage that is full, or forbidden, keeps nothing: then what it should have kept lasts as long
-   * as this object. */
+   * as this object. Says whether it is kept. */
   #keep(key, value) {
     try {
       if (value) this.#storage.setItem(this.#prefix + key, value);
       else this.#storage.removeItem(this.#prefix + key);
+      return true;
     } catch (error) { this.#emit("unkept", { key, error }); }
   }
 
   /* Each object's own: another page, with the same storage, is elsewhere in the sequence. */
   get cursor() { return this.#cursor; }
   set cursor(value) { this.#cursor = value; this.#keep("cursor", value); }
-  draft(key) { return this.#storage.getItem(`${this.#prefix}draft.${key}`) ?? ""; }
-  setDraft(key, text) { this.#keep(`draft.${key}`, text); }
+  draft(key) { return this.#drafts.get(String(key)) ?? this.#storage.getItem(`${this.#prefix}draft.${key}`) ?? ""; }
+  setDraft(key, text) {
+    if (this.#keep(`draft.${key}`, text)) this.#drafts.delete(String(key));
+    else this.#drafts.set(String(key), text);
+  }
 
   /* Forgets cursor, drafts and outbox, as when somebody logs out. */
   forget() {
     for (const item of [...this.outbox].reverse()) this.cancel(item.id); // the one under way last: none follows it
     this.cursor = "";
+    this.#drafts.clear();
     for (const [key] of this.#kept("")) this.#keep(key, "");
   }
 
@@ -170,7 +185,10 @@ export class Chatd {
     this.#shown = this.#token;
     this.#since = 0;
     const current = (f) => (event) => { if (this.#socket === socket) f(event); };
-    socket.onopen = current(() => this.#become("resuming"));
+    socket.onopen = current(() => {
+      this.#become("resuming");
+      if (this.#shown !== this.#token) this.#put({ type: "auth", data: { token: this.#token } });
+    });
     socket.onmessage = current((event) => this.#hear(JSON.parse(event.data)));
     socket.onclose = current((event) => this.#ended(event.code, event.reason));
     socket.onerror = () => {}; // onclose follows
@@ -214,9 +232,7 @@ export class Chatd {
     this.#become("waiting", { code, text, wait: Math.round(wait) });
   }
 
-  #put(frame) {
-    if (this.#socket?.readyState === 1) this.#socket.send(JSON.stringify(frame));
-  }
+  #put(frame) { if (this.#socket?.readyState === 1) this.#socket.send(JSON.stringify(frame)); }
 
   // --- frames of the server ---
 
@@ -312,10 +328,7 @@ export class Chatd {
     this.#pause = setTimeout(() => { this.#flying = null; this.#fly(); }, wait);
   }
 
-  #land() {
-    clearTimeout(this.#pause);
-    this.#flying = null;
-  }
+  #land() { clearTimeout(this.#pause); this.#flying = null; }
 
   /* Acknowledged, or refused for good. Of the answers to one id only the first has an effect. */
   #settle(id, error, data) {
@@ -409,10 +422,8 @@ export class Chatd {
 
   /* The answers of these three bring a token, which counts from then on. */
   async #enter(path, body) {
-    const was = this.state;
-    const answer = await this.request("POST", path, body);
-    this.#token = answer.token;
-    if (was !== "stopped") this.start();
+    const was = this.state, answer = await this.request("POST", path, body);
+    if (was === "stopped") this.#token = answer.token; else this.start(answer.token);
     return answer;
   }
   register(username, password, email) { return this.#enter("register", { username, password, email }); }

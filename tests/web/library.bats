@@ -74,6 +74,26 @@ scenario() {
     scenario storage
 }
 
+@test "pages that share a storage have a cursor each: one that breaks, or opens, sets none back" {
+    scenario pages
+}
+
+@test "after a message that is too large the next one is sent" {
+    scenario too_large
+}
+
+@test "forget() while online sends nothing" {
+    scenario forgotten
+}
+
+@test "what is damaged in the outbox is removed, and the rest is sent" {
+    scenario damaged
+}
+
+@test "a scenario that is ended leaves no server behind" {
+    scenario ended
+}
+
 @test "every route has its function; pages, errors, Retry-After, and a server that is away" {
     scenario routes
 }

@@ -1,5 +1,6 @@
 /* Scenarios of chatd.js against real servers, each by its name: node library.mjs NAME; see library.bats. */
 import assert from "node:assert/strict";
+import { spawn } from "node:child_process";
 import { PASSWORD, Chatd, Network, WebSocket, account, becomes, clientOf, eventually, next, packages, sql, startServer, within } from "./servers.mjs";
 
 const { WebSocketServer } = packages("ws");
@@ -247,6 +248,16 @@ const scenarios = {
     const refused = next(a.chat, "error");
     a.chat.start(b.chat.token);
     assert.equal((await refused).data.code, "other_user");
+    // While it connects; and by logging in while it is online.
+    const { token: third } = await new Chatd({ url: way.url }).login(a.name, PASSWORD);
+    const early = clientOf(a, { url: way.url, token }).start(), known = next(early, "authenticated");
+    early.start(third);
+    assert.equal((await known).data.user_id, a.id);
+    await becomes(early, "online");
+    const anew = next(early, "authenticated");
+    await early.login(a.name, PASSWORD);
+    assert.equal((await anew).data.user_id, a.id);
+    early.stop();
     a.chat.stop(); way.close();
   },
 
@@ -379,12 +390,102 @@ const scenarios = {
     poor.start();
     await poor.send({ receiver_id: b.id }, "5");
     assert.match((await unkept).error.message, /full/);
+    poor.setDraft(7, "begun");
+    assert.equal(poor.draft("7"), "begun");
+    poor.setDraft(7, "");
+    assert.equal(poor.draft(7), "");
+    poor.setDraft(8, "to forget");
+    poor.forget();
+    assert.equal(poor.draft(8), "");
     poor.stop();
     // Its end.
     const many = new Chatd({ url: way.url });
     for (const i of range(1000)) many.send({ receiver_id: 1 }, String(i));
     await assert.rejects(many.send({ receiver_id: 1 }, "one more"), { code: "outbox_full" });
     way.close();
+  },
+
+  async pages() {
+    // Two pages of one browser, and a third that opens: each comes back where it was.
+    const { server, way, a, b } = await pair(), other = await Network.before(server), storage = memory();
+    const pages = [way, other].map(({ url }) => clientOf(a, { url, storage })), got = pages.map(collect);
+    for (const page of pages) page.start();
+    const sender = clientOf(b, { url: server.url }).start();
+    await Promise.all([...pages, sender].map((chat) => becomes(chat, "online")));
+    const heard = pages.map((page) => next(page, "message"));
+    await sender.send({ receiver_id: a.id }, "0");
+    await Promise.all(heard);
+    for (const [page, network, elsewhere] of [[pages[0], way, pages[1]], [pages[1], other, pages[0]]]) {
+      network.cut();
+      await becomes(page, "waiting");
+      const heard = next(elsewhere, "message");
+      await sender.send({ receiver_id: a.id }, network === way ? "1" : "2");
+      await heard;
+      const cursor = page.cursor;
+      clientOf(a, { url: network.url, storage }).cursor = "";
+      assert.equal(page.cursor, cursor);
+      network.up = true;
+      await becomes(page, "online");
+    }
+    await eventually("all have come", () => got.every((g) => g.length >= 3));
+    for (const g of got) assert.deepEqual(g.map(([, content]) => content), ["0", "1", "2"]);
+    for (const chat of [...pages, sender]) chat.stop();
+    way.close(); other.close();
+  },
+
+  async too_large() {
+    const p = await puppet(({ type, id, content }, say, socket) => {
+      if (content === "large") socket.close(1009);
+      else if (type === "message") say({ type: "ack", id, data: { message_id: 1, cursor: "x" } });
+    });
+    const chat = new Chatd({ url: p.url, token: "t", WebSocket, times: quick }).start();
+    const large = chat.send({ receiver_id: 1 }, "large"), small = chat.send({ receiver_id: 1 }, "small");
+    await assert.rejects(large, { code: "too_large" });
+    await within("the next one is stored", small);
+    chat.stop(); p.close();
+  },
+
+  async forgotten() {
+    const heard = [], p = await puppet(({ type, content }, say) => {
+      if (type === "ping") say({ type: "pong" });
+      else heard.push(content);
+    });
+    const storage = memory(), chat = new Chatd({ url: p.url, token: "t", storage, WebSocket, times: quick }).start();
+    await becomes(chat, "online");
+    const all = range(3).map((i) => chat.send({ receiver_id: 1 }, String(i)));
+    chat.forget();
+    for (const one of all) await assert.rejects(one, { code: "cancelled" });
+    const pong = next(chat, "pong");
+    chat.check();
+    await pong;
+    assert.deepEqual([heard, chat.cursor, storage.length], [["0"], "", 0]);
+    chat.stop(); p.close();
+  },
+
+  async damaged() {
+    const { way, a, b } = await pair(), storage = memory(), good = { id: "g", order: 5, type: "message", content: "whole", data: { receiver_id: b.id } };
+    const texts = { h: "{", n: "null", o: JSON.stringify(good), d: '{"id":"d","order":1}', c: '{"id":"c","order":1,"type":"message","data":{}}', g: JSON.stringify(good) };
+    for (const [key, text] of Object.entries(texts)) storage.setItem(`chatd.out.${key}`, text);
+    const chat = clientOf(a, { url: way.url, storage });
+    assert.deepEqual([chat.outbox, storage.length], [[good], 1]);
+    chat.start();
+    await eventually("it is stored", () => stored(a) === "whole");
+    chat.stop(); way.close();
+  },
+
+  /* Ended by a signal, as a test run is by Ctrl-C: see ended(). */
+  async waiting() {
+    console.log((await startServer()).url);
+    await new Promise(() => {});
+  },
+  async ended() {
+    const child = spawn(process.execPath, [process.argv[1], "waiting"], { stdio: ["ignore", "pipe", "inherit"] });
+    const url = String(await within("its server", new Promise((done) => { child.stdout.once("data", done); }))).trim();
+    await fetch(url);
+    const exit = new Promise((done) => { child.once("exit", done); });
+    child.kill("SIGTERM");
+    assert.equal(await within("its end", exit), 143);
+    await eventually("no server stays", () => fetch(url).then(() => false, () => true));
   },
 
   async routes() {

@@ -21,6 +21,7 @@ const WAIT = 20000;
 let number = 0;
 const running = new Set();
 process.on("exit", () => { for (const child of running) child.kill("SIGKILL"); });
+process.on("SIGTERM", () => process.exit(143)); // which, by itself, would leave them running
 
 /* The value of a promise, or an error that says what was waited for. */
 export function within(what, promise, ms = WAIT) {
