@@ -43,6 +43,14 @@ scenario() {
     scenario session
 }
 
+@test "a logout that fails, or comes too late; the session of another account stays" {
+    scenario leaving
+}
+
+@test "a full outbox leaves what was written; damaged storage leaves the page working" {
+    scenario storage
+}
+
 @test "a long history comes page by page; who reads what is old stays there" {
     scenario long_history
 }

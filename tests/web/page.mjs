@@ -345,6 +345,56 @@ const scenarios = {
     way.close();
   },
 
+  async leaving() {
+    const { way, alice, bob } = await both(), { page } = alice, dialog = page.getByRole("dialog");
+    const leave = async () => {
+      await page.getByRole("button", { name: "Log out" }).click();
+      await dialog.getByRole("button", { name: "Log out" }).click();
+    };
+    await alice.opens(bob.name);
+    await page.route("**/logout", (route) => route.fulfill({ status: 503 }));
+    await leave();
+    await dialog.getByRole("alert").filter({ hasText: "status 503" }).waitFor();
+    await dialog.getByRole("button", { name: "Cancel" }).click();
+    await alice.writes("still here");
+    await alice.shows("still here", "Delivered");
+    // The token is void already; and somebody else stays logged in.
+    await page.getByLabel("Message", { exact: true }).fill("a draft");
+    await page.evaluate(() => localStorage.setItem("chatd.session", '{"token":"t","user":{"id":0.5,"username":"x"}}'));
+    await page.unroute("**/logout");
+    await page.route("**/logout", (route) => route.fulfill({ status: 401, headers: { "WWW-Authenticate": 'Bearer error="invalid_token"' } }));
+    await leave();
+    await page.locator("#enter-form").waitFor();
+    await dialog.waitFor({ state: "hidden" });
+    assert.deepEqual(await page.evaluate(() => [Object.keys(localStorage), sessionStorage.length]), [["chatd.session"], 0]);
+    alice.fine(); way.close();
+  },
+
+  async storage() {
+    const { way, alice, bob } = await both(), { page } = alice, field = page.getByLabel("Message", { exact: true });
+    // Damaged: removed, and the page is there.
+    await page.evaluate((id) => { localStorage.setItem(`chatd.${id}.out.x`, "{"); localStorage.setItem("chatd.session", "{"); }, alice.id);
+    await page.reload();
+    await alice.says("Connected");
+    assert.deepEqual(await page.evaluate(() => Object.keys(localStorage).filter((key) => !key.endsWith(".cursor"))), []);
+    await bob.page.evaluate(() => { sessionStorage.setItem("chatd.session", "{"); });
+    await bob.page.reload();
+    await bob.page.locator("#enter-form").waitFor();
+    assert.equal(await bob.page.evaluate(() => sessionStorage.length), 0);
+    // Full, without a connection: what was written stays in its field, as a draft.
+    await page.evaluate((id) => {
+      for (let i = 1; i <= 1000; i++) localStorage.setItem(`chatd.${id}.out.${i}`, JSON.stringify({ id: String(i), order: i, type: "edit", content: "x", data: {} }));
+    }, alice.id);
+    await page.addInitScript(() => { globalThis.WebSocket = class { close() {} }; });
+    await page.reload();
+    await alice.opens(bob.name);
+    await alice.writes("one more");
+    await page.locator("#toast", { hasText: "Too much waits" }).waitFor();
+    assert.equal(await field.inputValue(), "one more");
+    assert.ok(await page.evaluate(() => Object.values(localStorage).includes("one more")));
+    alice.fine(); bob.fine(); way.close();
+  },
+
   async long_history() {
     const { way, alice, bob } = await both();
     sql(`insert into messages (sender_id, receiver_id, content) select ${bob.id}, ${alice.id}, 'number ' || i from generate_series(1, 180) i`);

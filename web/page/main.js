@@ -12,18 +12,23 @@ const KEY = "chatd.session";
 function storages() {
   try { return [sessionStorage, localStorage]; } catch { return []; } // forbidden: in memory
 }
-function remembered() {
-  for (const s of storages()) { const text = s.getItem(KEY); if (text) return JSON.parse(text); }
+function stored(s) {
+  try {
+    const { token, user } = JSON.parse(s.getItem(KEY));
+    if (token && user.id && user.username) return { token, user };
+  } catch { /* nothing, or damaged */ }
+  s.removeItem(KEY);
   return null;
 }
-function forget() { for (const s of storages()) s.removeItem(KEY); }
+/* Another account of this browser stays logged in. */
+function forget(id) { for (const s of storages()) if (stored(s)?.user.id === id) s.removeItem(KEY); }
 
 // --- coming in ---
 
 let joining = false;
 function offer(why = "") {
+  forget(S.me?.id);
   end();
-  forget();
   $("app").hidden = true;
   $("enter").hidden = false;
   $("enter-why").textContent = why;
@@ -76,7 +81,9 @@ function leave() {
   const waits = S.chat.outbox.length;
   ask("Log out?", `${waits ? `${waits} unsent messages and all` : "All"} drafts are deleted, and every device of yours is logged out.`, "Log out", async () => {
     const { chat } = S;
-    try { await chat.logout(); } catch (error) { if (chat === S.chat) chat.start(); throw error; }
+    try { await chat.logout(); } catch (error) {
+      if (error.code !== "unauthorized") { if (chat === S.chat) chat.start(); throw error; }
+    } // a token that is void already: out is out
     chat.forget();
     offer();
   });
@@ -96,5 +103,5 @@ whenChanged(() => S.me && drawThread());
 addEventListener("online", () => S.chat?.check());
 addEventListener("focus", look);
 document.addEventListener("visibilitychange", () => { if (document.visibilityState === "visible") { S.chat?.check(); look(); } });
-const session = remembered();
+const session = storages().map(stored).find(Boolean);
 if (session) run(session); else offer();

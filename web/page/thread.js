@@ -190,11 +190,19 @@ function setAbout(kind, m) {
   grow();
   if (kind) field.focus();
 }
+/* Whether it waits to be sent now; if too much does, that is told. */
+function queue(act) {
+  const { outbox } = S.chat, last = outbox.at(-1), done = act();
+  if (outbox.at(-1) !== last) return true;
+  orTell(done);
+  return false;
+}
 function submit() {
   const text = field.value.trim(), c = S.open, { kind, m } = about ?? {};
   if (!text) return;
-  if (kind === "edit") { if (text !== m.content) S.chat.edit(c.id, m.id, text); }
-  else { S.chat.setDraft(c.id, ""); S.chat.send({ conversation_id: c.id }, text, { reply_to: m?.id }); }
+  if (kind === "edit") { if (text !== m.content && !queue(() => S.chat.edit(c.id, m.id, text))) return; }
+  else if (queue(() => S.chat.send({ conversation_id: c.id }, text, { reply_to: m?.id }))) S.chat.setDraft(c.id, "");
+  else return;
   field.value = "";
   pinned = true;
   suggest();
