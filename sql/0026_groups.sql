@@ -1035,21 +1035,21 @@ as $$
      limit max_rows
 $$;
 
--- The groups in which these users were at this change, for the broker that they are connected to and that has handed
--- out all up to there: also those that they left later, by the change until, but not those into which they came later.
--- That change itself tells it so, unless a failover loses it. A row without a group comes for whoever has none.
+-- The groups of these users, for the broker that they are connected to, also those that they left after this
+-- change: by the change until. joined: what came before that change is not theirs, also where since says that they
+-- see it. A row without a group comes for whoever has none.
 create function chatd_api.group_list(user_ids bigint[], after bigint)
-returns table (user_id bigint, group_id bigint, since bigint, until bigint)
+returns table (user_id bigint, group_id bigint, since bigint, until bigint, joined bigint)
 language plpgsql stable security definer set search_path = chatd, pg_temp
     set enable_seqscan = off set enable_bitmapscan = off set jit = off set plan_cache_mode = force_generic_plan
 as $$
 #variable_conflict use_column
 begin
     return query
-        select i.id, m.conversation_id, m.since, m.until
+        select i.id, m.conversation_id, m.since, m.until, m.joined
           from unnest(group_list.user_ids) i (id)
           left join lateral (select * from members m
-                              where m.user_id = i.id and m.role is not null and m.joined <= group_list.after
+                              where m.user_id = i.id and m.role is not null
                                 and (m.until is null or m.until > group_list.after) offset 0) m on true;
 end $$;
 

@@ -2152,7 +2152,7 @@ exception
         return query select 'invalid', null::text;
 end $$;
 
-CREATE FUNCTION chatd_api.group_list(user_ids bigint[], after bigint) RETURNS TABLE(user_id bigint, group_id bigint, since bigint, until bigint)
+CREATE FUNCTION chatd_api.group_list(user_ids bigint[], after bigint) RETURNS TABLE(user_id bigint, group_id bigint, since bigint, until bigint, joined bigint)
     LANGUAGE plpgsql STABLE SECURITY DEFINER
     SET search_path TO 'chatd', 'pg_temp'
     SET enable_seqscan TO 'off'
@@ -2163,10 +2163,10 @@ CREATE FUNCTION chatd_api.group_list(user_ids bigint[], after bigint) RETURNS TA
 #variable_conflict use_column
 begin
     return query
-        select i.id, m.conversation_id, m.since, m.until
+        select i.id, m.conversation_id, m.since, m.until, m.joined
           from unnest(group_list.user_ids) i (id)
           left join lateral (select * from members m
-                              where m.user_id = i.id and m.role is not null and m.joined <= group_list.after
+                              where m.user_id = i.id and m.role is not null
                                 and (m.until is null or m.until > group_list.after) offset 0) m on true;
 end $$;
 

@@ -680,7 +680,7 @@ assert brief([b.recv()]) == [("message", "hello, bob")]
 PY
 }
 
-@test "the groups that a host reads are those at its place: who comes later is told of by that change alone" {
+@test "the groups that a host reads are those that have not ended before its place, and say from where on they count" {
     py - <<'PY'
 from groups import *
 alice, bob = people(2)
@@ -692,10 +692,33 @@ came = place()
 remove(alice, g, bob)
 left = place()
 def groups_at(place):
-    return sql(f"select group_id, since, until from chatd_api.group_list('{{{bob.id}}}', {place})")
-assert [groups_at(p) for p in (before, came, left)] == ["||", f"{g}|0|{left}", "||"], [groups_at(p) for p in (before, came, left)]
+    return sql(f"select group_id, since, until, joined from chatd_api.group_list('{{{bob.id}}}', {place})")
+was = f"{g}|0|{left}|{came}"
+assert [groups_at(p) for p in (before, came, left)] == [was, was, "|||"], [groups_at(p) for p in (before, came, left)]
 add(alice, g, bob)
-assert groups_at(left) == "||" and groups_at(place()) == f"{g}|0|"
+assert groups_at(left) == groups_at(place()) == f"{g}|0||{place()}"
+PY
+}
+
+@test "who connects while the host reads past the making of a group, before there was a session, is in it" {
+    py - <<'PY'
+from groups import *
+alice, bob, other = people(3)
+w = connect(other.token)
+g = group(alice, "Team", bob)
+def waits(statement):
+    return int(sql(f"select count(*) from pg_stat_activity where datname = current_database() and query like '%chatd_api.{statement}%'"
+                   " and wait_event_type = 'Lock'"))
+with locked("instance", "access exclusive"):
+    sql(f"insert into messages (sender_id, receiver_id, content) values ({alice.id}, {other.id}, 'a bell')")
+    eventually(lambda: waits("event_read") == 1)
+    b = connect(bob.token)
+    eventually(lambda: sql(f"select count(*) from sessions where user_id = {bob.id}") == "1")
+    eventually(lambda: int(sql("select count(*) from pg_stat_activity where datname = current_database() and state = 'idle'"
+                               " and query like '%chatd_api.group_list%'")) > 0)
+assert w.until("message")["content"] == "a bell"
+number = post(alice, g, "hello")
+assert b.until("message")["data"]["message_id"] == number
 PY
 }
 

@@ -151,7 +151,7 @@ static void give_group(const struct event *e)
     const struct group_member *members;
     size_t n = groups_members(e->group, &members);
     for (size_t i = 0; i < n; i++)
-        if (members[i].since <= e->subject)
+        if (members[i].since <= e->subject && members[i].joined <= e->cursor.change)
             give_user(members[i].user, e);
 }
 

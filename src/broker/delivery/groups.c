@@ -69,15 +69,16 @@ static struct group *group_make(int64_t id)
     return g;
 }
 
-static void join(struct user *u, int64_t group, uint64_t since)
+static void join(struct user *u, int64_t group, uint64_t since, uint64_t joined)
 {
     struct group *g = group_make(group);
     struct group_member *m = member_of(g, u->id);
     if (m) {
         m->since = since;
+        m->joined = joined;
         return;
     }
-    struct group_member new = {u->id, since};
+    struct group_member new = {u->id, since, joined};
     buf_append(&g->members, &new, sizeof(new));
     buf_append(&u->groups, &group, sizeof(group));
 }
@@ -168,7 +169,8 @@ static void take_row(const PGresult *result, int row)
     if (!u || u->knowledge != READING || u->disturbed || db_is_null(result, row, 1))
         return;
     if (db_is_null(result, row, 3) || (uint64_t)db_int(result, row, 3) > position().change)
-        join(u, db_int(result, row, 1), (uint64_t)db_int(result, row, 2));
+        join(u, db_int(result, row, 1), (uint64_t)db_int(result, row, 2),
+             (uint64_t)db_int(result, row, 4));
 }
 
 static void want(struct user *u)
@@ -280,7 +282,7 @@ void groups_before(const struct event *e)
     for (size_t i = 0; e->membership == MEMBERS_COME && i < e->named_count; i++) {
         struct user *u = follower(e->named[i]);
         if (u)
-            join(u, e->group, e->since);
+            join(u, e->group, e->since, e->cursor.change);
     }
 }
 

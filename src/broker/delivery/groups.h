@@ -16,7 +16,8 @@
 /* A user who is attached here, as a member of a group. */
 struct group_member {
     int64_t user;
-    uint64_t since; /* sees what came after this change, or at it */
+    uint64_t since;  /* sees what came after this change, or at it */
+    uint64_t joined; /* came by this change, and is told of what follows */
 };
 
 /* ready: called when the groups of a user have been read. */

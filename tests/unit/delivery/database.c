@@ -505,19 +505,20 @@ static PGresult *group_list(struct params *p)
 {
     struct array users = param_array(p);
     uint64_t after = (uint64_t)param_int(p);
-    PGresult *r = table(4);
+    PGresult *r = table(5);
     for (int64_t i = 0; i < users.count; i++) {
         int64_t user = array_int(&users);
         for (int64_t group = 1; group <= GROUPS; group++) {
             const struct member *m = team_member(group, user);
             int row = PQntuples(r);
-            if (!m->is_row || m->joined > after || m->until <= after)
+            if (!m->is_row || m->until <= after)
                 continue;
             set_int(r, row, 0, user);
             set_int(r, row, 1, GROUP + group);
             set_int(r, row, 2, (int64_t)m->since);
             if (!m->here)
                 set_int(r, row, 3, (int64_t)m->until);
+            set_int(r, row, 4, (int64_t)m->joined);
         }
         set_int(r, PQntuples(r), 0, user); /* without a group */
     }
