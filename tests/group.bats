@@ -705,19 +705,21 @@ PY
 from groups import *
 alice, bob, other = people(3)
 w = connect(other.token)
-g = group(alice, "Team", bob)
 def waits(statement):
     return int(sql(f"select count(*) from pg_stat_activity where datname = current_database() and query like '%chatd_api.{statement}%'"
                    " and wait_event_type = 'Lock'"))
 with locked("instance", "access exclusive"):
+    sql(f"select from chatd_api.group_make({alice.id}, 'Team', '{{{bob.id}}}', false, 100, 'off')")
     sql(f"insert into messages (sender_id, receiver_id, content) values ({alice.id}, {other.id}, 'a bell')")
     eventually(lambda: waits("event_read") == 1)
+    since = sql("select clock_timestamp()")
     b = connect(bob.token)
-    eventually(lambda: sql(f"select count(*) from sessions where user_id = {bob.id}") == "1")
+    # His groups have been read meanwhile.
     eventually(lambda: int(sql("select count(*) from pg_stat_activity where datname = current_database() and state = 'idle'"
-                               " and query like '%chatd_api.group_list%'")) > 0)
+                               f" and query like '%chatd_api.group_list%' and query_start > '{since}'")) == 1)
 assert w.until("message")["content"] == "a bell"
-number = post(alice, g, "hello")
+[g] = map(int, sql(f"select conversation_id from members where user_id = {bob.id}").split())
+number = post(alice, g, "hello", "two")
 assert b.until("message")["data"]["message_id"] == number
 PY
 }
