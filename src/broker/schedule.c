@@ -9,6 +9,7 @@
 #include "edits.h"
 #include "events.h"
 #include "feed.h"
+#include "groups.h"
 #include "hosts.h"
 #include "link.h"
 #include "outbox.h"
@@ -72,6 +73,7 @@ static void on_attached(bool honoured, struct cursor now, uint64_t presence)
     statuses_attached(honoured, presence);
     if (position_known().change && !honoured)
         resume_all(now);
+    groups_attached();
     hosts_link_up();
     rows_open_all();
 }

@@ -76,7 +76,9 @@ class Tail:
                 return frame
 
     def cursor_file(self):
-        [name] = [n for n in os.listdir(f"{self.state}/chatd") if n.startswith("cursor-")]
+        names = [n for n in os.listdir(f"{self.state}/chatd") if n.startswith("cursor-")]
+        # Beside one that was killed while it wrote lies what it had not renamed yet.
+        [name] = [n for n in names if not any(n.startswith(f"{other}.") for other in names)]
         return f"{self.state}/chatd/{name}"
 
     def stop(self, number=signal.SIGTERM):

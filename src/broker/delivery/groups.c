@@ -266,6 +266,25 @@ void groups_forget(void)
     }
 }
 
+static void leave_later(struct user *u, uint64_t place)
+{
+    for (size_t at = 0; at < buf_len(&u->groups);) {
+        int64_t group;
+        memcpy(&group, buf_head(&u->groups) + at, sizeof(group));
+        if (member_of(map_get(&groups, (uint64_t)group), u->id)->joined > place)
+            leave(u, group); /* another one is there now */
+        else
+            at += sizeof(group);
+    }
+}
+
+void groups_attached(void)
+{
+    struct user *u;
+    for (size_t at = 0; (u = map_next(&users, &at));)
+        leave_later(u, position().change);
+}
+
 /* --- changes of memberships --- */
 
 /* The user, if what is known has to follow; otherwise it is read once more. */

@@ -48,6 +48,10 @@ size_t groups_count(int64_t group);
 /* The database went back: all are read anew. */
 void groups_forget(void);
 
+/* The database may be another one, which lacks the last changes. By those that are still to be
+ * handed out here nobody has come into a group yet: whoever has will be told of again. */
+void groups_attached(void);
+
 /* Tries again what could not be read. */
 void groups_retry(void);
 
