@@ -46,7 +46,7 @@ broken() {
     # A tree that differs by this one file; what is built already is linked, not built again.
     local tree=$BATS_TEST_TMPDIR/$name
     mkdir -p "$tree/tests" "$tree/build"
-    cp -rp "$ROOT/Makefile" "$ROOT/src" "$tree"
+    cp -rp "$ROOT/Makefile" "$ROOT/src" "$ROOT/web" "$tree"
     cp -rp "$ROOT/tests/fuzz" "$tree/tests"
     cp -rp "$ROOT/build/fuzz" "$tree/build"
     cp "$BATS_TEST_TMPDIR/$(basename "$file")" "$tree/src/$file"
