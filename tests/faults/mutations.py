@@ -56,7 +56,10 @@ def the_other_device_of_the_sender_gets_none(rows):
 @causes("late")
 def a_message_waits_for_the_next_connection(rows):
     slow = {d["device"] for d in rows["run"] if d["ev"] == "device" and d["kind"] == "slow"}
-    r = middle([r for r in due(rows, "received") if r["sender"] != r["user"] and r["device"] not in slow])
+    acked = {ack["message_id"] for ack in rows["acked"]}
+    first = {(r["device"], r["message_id"]): r for r in reversed(rows["received"])}     # not what was repeated later
+    r = middle([r for r in due(rows, "received") if r["sender"] != r["user"] and r["device"] not in slow
+                and r["message_id"] in acked and r is first[r["device"], r["message_id"]]])
     for ack in rows["acked"]:
         if ack["message_id"] == r["message_id"]:
             ack["t"] = r["t"]

@@ -266,12 +266,19 @@ void groups_forget(void)
     }
 }
 
+static bool joined_behind(const struct user *u, int64_t group, uint64_t place)
+{
+    const struct group *g = map_get(&groups, (uint64_t)group);
+    const struct group_member *m = g ? member_of(g, u->id) : NULL;
+    return m && m->joined > place;
+}
+
 static void leave_later(struct user *u, uint64_t place)
 {
     for (size_t at = 0; at < buf_len(&u->groups);) {
         int64_t group;
         memcpy(&group, buf_head(&u->groups) + at, sizeof(group));
-        if (member_of(map_get(&groups, (uint64_t)group), u->id)->joined > place)
+        if (joined_behind(u, group, place))
             leave(u, group); /* another one is there now */
         else
             at += sizeof(group);
