@@ -10,6 +10,7 @@
 #include <string.h>
 #include <sys/auxv.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "conf.h"
@@ -28,7 +29,7 @@
 #include "tls_context.h"
 #include "version.h"
 
-enum { MAX_OPTIONS = 64 };
+enum { MAX_OPTIONS = 64, HOUR_S = 3600, DAY_S = 24 * HOUR_S };
 
 static struct {
     char *folder;               /* where chatd was started */
@@ -184,6 +185,19 @@ static int load_tls(const struct conf *conf, struct conf_error *e)
     return 0;
 }
 
+/* Only a day before: for earlier there are the metrics, and chatctl doctor. */
+static void warn_of_expiry(void)
+{
+    int64_t expiry = tls_context_expiry(), left = expiry - time(NULL);
+    if (expiry && left <= 0)
+        log_warn("tls_certificate_file: the certificate has expired, so that clients refuse it; "
+                 "renew it, then send SIGHUP");
+    else if (expiry && left <= DAY_S)
+        log_warn("tls_certificate_file: the certificate expires within %d hours; renew it, then "
+                 "send SIGHUP",
+                 (int)((left + HOUR_S - 1) / HOUR_S));
+}
+
 /* For SIGHUP. The secrets are long wiped, and a reload does not change them. Relative paths start
  * from the folder where chatd was started. */
 static bool reload(struct conf *fresh)
@@ -197,7 +211,9 @@ static bool reload(struct conf *fresh)
     if (here >= 0 && fchdir(here) < 0)
         die("run_dir: %s", strerror(errno));
     close(here);
-    if (!good)
+    if (good)
+        warn_of_expiry();
+    else
         log_error("not reloaded: %s", e.text);
     conf_wipe_secrets(fresh);
     return good;
@@ -249,6 +265,7 @@ static void warn(const struct conf *conf)
     const char *text;
     for (unsigned i = 0; (text = conf_warning(conf, i)); i++)
         log_warn("%s", text);
+    warn_of_expiry();
     /* Somebody who has moved from development to production may miss it. */
     if (conf->mode == CONF_PRODUCTION && access(arguments.env_file, F_OK) == 0)
         log_warn("%s is not read in mode production", arguments.env_file);
@@ -323,7 +340,6 @@ int main(int argc, char **argv)
     /* While developing, a debugger may look. */
     if (conf.mode == CONF_PRODUCTION)
         process_hide();
-
     struct sockets sockets;
     sockets_open(&sockets, &conf, arguments.inetd, in.bound);
     session_warm_up();
@@ -334,6 +350,7 @@ int main(int argc, char **argv)
         .log_fd = log_fd,
         .session = session_main,
         .reload = reload,
+        .tls_expiry = tls_context_expiry,
         .program = {arguments.program, arguments.folder, arguments_again()},
         .inherited = in,
     };

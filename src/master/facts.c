@@ -37,6 +37,16 @@ static void put_server(const struct facts *f, struct buf *out)
                    "Unix time at which the configuration in force was read.", (uint64_t)f->read_at);
 }
 
+/* Without a certificate there is no sample, so that no alert counts from the year 1970. */
+static void put_certificate(const struct facts *f, struct buf *out)
+{
+    static const char name[] = "chatd_tls_certificate_expiry_timestamp_seconds";
+    exposition_begin(out, name, EXPOSITION_GAUGE,
+                     "Unix time at which the certificate of TLS expires.");
+    if (f->tls_expiry)
+        exposition_put(out, name, "", (uint64_t)f->tls_expiry);
+}
+
 static void put_connections(const struct facts *f, struct buf *out)
 {
     exposition_one(out, "chatd_connections", EXPOSITION_GAUGE,
@@ -83,6 +93,7 @@ static void put_deaths(struct buf *out)
 void facts_expose(const struct facts *f, struct buf *out)
 {
     put_server(f, out);
+    put_certificate(f, out);
     put_connections(f, out);
     put_refused(out);
     put_ended(out);

@@ -361,6 +361,7 @@ static const struct facts *facts_now(const struct master *m)
     facts.clients = sessions_clients();
     facts.spares = sessions_spares();
     facts.max_clients = m->conf->max_clients;
+    facts.tls_expiry = m->tls_expiry();
     return &facts;
 }
 

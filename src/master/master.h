@@ -5,6 +5,9 @@
 #ifndef MASTER_H
 #define MASTER_H
 
+#include <stdbool.h>
+#include <stdint.h>
+
 #include "conf.h"
 #include "sessions.h"
 #include "sockets.h"
@@ -17,6 +20,7 @@ struct master {
     session_function *session;
     /* Rereads the configuration into fresh; false, and logged, if it is not acceptable. */
     bool (*reload)(struct conf *fresh);
+    int64_t (*tls_expiry)(void);     /* of the certificate in use, as in facts.h */
     struct takeover_program program; /* for a successor */
     struct inheritance inherited;    /* from the previous master; if none, word and lock are -1 */
 };

@@ -5,6 +5,7 @@
 #include <openssl/ssl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "log.h"
 #include "remote_key.h"
@@ -15,6 +16,7 @@
 struct tls_context {
     SSL_CTX *ssl;
     unsigned char fingerprint[TLS_FINGERPRINT];
+    int64_t expiry; /* Unix time */
 };
 
 static struct tls_context *current;
@@ -66,6 +68,13 @@ static bool has_scheme(const EVP_PKEY *key)
             (strcmp(group, SN_X9_62_prime256v1) == 0 || strcmp(group, SN_secp384r1) == 0));
 }
 
+/* A time that cannot be read is one long past. */
+static int64_t expiry_of(const X509 *certificate)
+{
+    struct tm tm;
+    return ASN1_TIME_to_tm(X509_get0_notAfter(certificate), &tm) == 1 ? timegm(&tm) : 1;
+}
+
 /* The key is no secret: it has only the public half. */
 static int set_certificate(struct tls_context *t, const struct conf *conf, struct conf_error *e)
 {
@@ -76,8 +85,10 @@ static int set_certificate(struct tls_context *t, const struct conf *conf, struc
     bool done = key && SSL_CTX_use_PrivateKey(t->ssl, key) == 1 &&
                 tls_fingerprint(public_key, t->fingerprint);
     EVP_PKEY_free(key);
-    if (done)
+    if (done) {
+        t->expiry = expiry_of(SSL_CTX_get0_certificate(t->ssl));
         return 0;
+    }
     return certificate_fault(conf, ERR_peek_error() ? tls_reason() : "a key of another kind", e);
 }
 
@@ -150,6 +161,11 @@ void tls_context_use(struct tls_context *t)
     tls_context_free(current);
     current = t;
     tls_use(t->ssl);
+}
+
+int64_t tls_context_expiry(void)
+{
+    return current ? current->expiry : 0;
 }
 
 /* A handshake with ourselves, up to the signature: there is no signer yet. */

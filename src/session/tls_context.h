@@ -6,6 +6,8 @@
 #ifndef TLS_CONTEXT_H
 #define TLS_CONTEXT_H
 
+#include <stdint.h>
+
 #include "conf.h"
 
 struct tls_context;
@@ -19,6 +21,9 @@ const unsigned char *tls_context_fingerprint(const struct tls_context *t);
 
 /* Uses this context, which is taken over, for new connections, and frees the one before. */
 void tls_context_use(struct tls_context *t);
+
+/* When the certificate in use expires, as Unix time; 0: there is none. */
+int64_t tls_context_expiry(void);
 
 /* Makes libssl and libcrypto load what a handshake needs, so that forked sessions share its
  * memory. */
