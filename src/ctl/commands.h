@@ -31,6 +31,8 @@ enum ctl_status rooms_list(char **words);
 enum ctl_status rooms_show(char **words);
 enum ctl_status rooms_delete(char **words);
 
+enum ctl_status restored_run(char **words); /* restored.c */
+
 /* retention.c */
 enum ctl_status retention_show(char **words);
 enum ctl_status retention_set(char **words);

@@ -115,6 +115,47 @@ static bool check_schema(void)
     return status == 0;
 }
 
+/* --- what is left behind --- */
+
+#define DEAD_ROWS                                                                                  \
+    "select s.relname, s.n_dead_tup, s.n_live_tup from pg_stat_user_tables s where s.schemaname "  \
+    "= 'chatd' and s.n_dead_tup > 50000 and s.n_dead_tup > s.n_live_tup order by s.n_dead_tup "    \
+    "desc limit 1"
+
+static void check_vacuum(void)
+{
+    PGresult *result = owner_run(DEAD_ROWS, NULL, NULL);
+    if (PQntuples(result) == 0)
+        finding_good("vacuum", "no table has more dead rows than others");
+    else
+        finding_bad("vacuum",
+                    "run vacuum on it, and see that autovacuum is on; while an old transaction is "
+                    "open, neither removes them",
+                    "chatd.%s has %s dead rows beside %s others", PQgetvalue(result, 0, 0),
+                    PQgetvalue(result, 0, 1), PQgetvalue(result, 0, 2));
+    PQclear(result);
+}
+
+/* That of pg_dump is long, too, and as much in the way. */
+#define OLD_TRANSACTION                                                                            \
+    "select a.pid, a.usename, floor(extract(epoch from now() - a.xact_start) / 60)::int from "     \
+    "pg_stat_activity a where a.backend_type = 'client backend' and a.datname = "                  \
+    "current_database() and a.xact_start < now() - interval '1 hour' order by a.xact_start limit " \
+    "1"
+
+static void check_transactions(void)
+{
+    PGresult *result = owner_run(OLD_TRANSACTION, NULL, NULL);
+    if (PQntuples(result) == 0)
+        finding_good("transactions", "none is open for more than an hour");
+    else
+        finding_bad("transactions", "end it, if need be by select pg_terminate_backend(PID)",
+                    "that of %s, PID %s, is open for %s minutes, and no table is vacuumed behind "
+                    "it",
+                    PQgetvalue(result, 0, 1), PQgetvalue(result, 0, 0), PQgetvalue(result, 0, 2));
+    PQclear(result);
+}
+
 /* --- the role --- */
 
 #define ROLE                                                                                       \
@@ -218,6 +259,8 @@ void doctor_database(void)
     check_encoding(pg);
     PQfinish(pg);
     check_durability();
+    check_vacuum();
+    check_transactions();
     check_clock();
     check_login();
     if (check_schema()) {

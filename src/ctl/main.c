@@ -99,6 +99,7 @@ static const struct command {
      "list conversations"},
     {{"room", "show"}, 1, 1, 0, rooms_show, "id", "show a conversation"},
     {{"room", "delete"}, 1, 1, T_YES, rooms_delete, "[-y] id", "delete a conversation"},
+    {{"restored"}, 0, 0, 0, restored_run, "", "after restoring a backup: void what came since"},
     {{"retention", "show"},
      0,
      0,
