@@ -305,3 +305,32 @@ zsh_offers() {
     zsh_offers 'chatd -o jwt_secret_file=fill' | grep -F '<<chatd -o jwt_secret_file=filled.conf'
     zsh_offers 'chatd --vers' | grep -F '<<chatd --version'
 }
+
+@test "zsh completes the commands, options, files and keys of chatctl and chat" {
+    cd "$T"
+    touch filled.conf
+    PATH="$T/prefix/sbin:$T/prefix/bin:$PATH"
+    zsh_offers 'chatctl restor' | grep -F '<<chatctl restored '
+    zsh_offers 'chatctl -j room sh' | grep -F '<<chatctl -j room show '
+    zsh_offers 'chatctl user delete --conv' | grep -F '<<chatctl user delete --conversations '
+    zsh_offers 'chatctl -f fill' | grep -F '<<chatctl -f filled.conf '
+    zsh_offers 'chatctl -o run_d' | grep -F '<<chatctl -o run_dir='
+    zsh_offers 'chat -s http://localhost whoa' | grep -F '<<chat -s http://localhost whoami '
+    zsh_offers 'chat group inv' | grep -F '<<chat group invite '
+    zsh_offers 'chat send --li' | grep -F '<<chat send --lines '
+    zsh_offers 'chat tail --cursor fill' | grep -F '<<chat tail --cursor filled.conf '
+    zsh_offers 'chat group create --history jo' | grep -F '<<chat group create --history joined '
+}
+
+@test "completions pass over the values of just those options that take one in the programs" {
+    py - "$ROOT" <<'PY'
+import re, sys
+root = sys.argv[1]
+for program, source in ("chatctl", "src/ctl/main.c"), ("chat", "src/client/main.c"):
+    valued = {f"--{o}" for o in re.findall(r'\{"([a-z-]+)", required_argument', open(f"{root}/{source}").read())}
+    assert len(valued) > 5, valued
+    for shell in "bash", "zsh":
+        skipped = re.search(r"^ +(-.*)\) \(\((?:\+\+at|at\+\+)\)\) ;;$", open(f"{root}/packaging/completion/{program}.{shell}").read(), re.M)[1]
+        assert valued == {o for o in skipped.split(" | ") if o.startswith("--")}, (program, shell, valued, skipped)
+PY
+}
