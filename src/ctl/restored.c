@@ -31,18 +31,24 @@ static void refuse_while_used(void)
     free(count);
 }
 
-/* In this order: how far the sequences go is how much is passed over. */
+#define SKIP_IDS                                                                                   \
+    "select setval(s.seqrelid, coalesce(pg_sequence_last_value(s.seqrelid), 0) + " SKIP            \
+    ") from pg_sequence s where s.seqrelid in ('chatd.change_seq'::regclass, "                     \
+    "'chatd.conversation_seq'::regclass, 'chatd.users_id_seq'::regclass)"
+
+/* Changes that are passed over count as removed, with a stamp of their own, so that no host looks
+ * for them. */
+#define PASS_OVER                                                                                  \
+    "update chatd.retention set horizon = pg_sequence_last_value('chatd.change_seq'), last = "     \
+    "pg_sequence_last_value('chatd.change_seq'), stamp = floor(random() * 60000000)::int"
+
+/* In this order: how far the sequences go is how much is passed over. With another tag no earlier
+ * cursor is honoured. A trigger makes the step of a generation so large that no lost token has the
+ * new one. */
 static const char *const steps[] = {
-    /* With another tag no earlier cursor is honoured. */
     "update chatd.instance set tag = right(gen_random_uuid()::text, 12)",
-    "select setval(s.seqrelid, coalesce(pg_sequence_last_value(s.seqrelid), 0) + " SKIP
-    ") from pg_sequence s where s.seqrelid in ('chatd.change_seq'::regclass, "
-    "'chatd.conversation_seq'::regclass, 'chatd.users_id_seq'::regclass)",
-    /* Changes that are passed over count as removed, with a stamp of their own, so that no host
-     * looks for them. */
-    "update chatd.retention set horizon = pg_sequence_last_value('chatd.change_seq'), last = "
-    "pg_sequence_last_value('chatd.change_seq'), stamp = floor(random() * 60000000)::int",
-    /* A trigger makes the step so large that no lost token has the new generation. */
+    SKIP_IDS,
+    PASS_OVER,
     "update chatd.users set token_generation = token_generation + 1",
 };
 
