@@ -118,7 +118,7 @@ a, b = connect(alice), connect(bob, path="/ws?cursor=")
 first = b.expect("resumed")["data"]["cursor"]
 for n in range(3):
     assert api("PATCH", f"/conversations/{there}/messages/{was['kept']}", {"content": f"edit {n}"}, alice)[0] == 200
-assert [b.expect("message_changed")["content"] for _ in range(3)] == [f"edit {n}" for n in range(3)]
+    assert b.expect("message_changed")["content"] == f"edit {n}"
 assert all(told(was[name]) for name in ("older", "newer")) and all(told(c) for c in was["edits"])
 for n in range(5):
     a.message(was["ids"][1], f"after {n}", f"a-{n}")
