@@ -27,8 +27,10 @@ OBJECTS := $(SOURCES:src/%.c=$(BUILD)/%.o)
 UNITS   := $(patsubst tests/unit/%.c,$(BUILD)/unit/%,$(wildcard tests/unit/test_*.c))
 objects  = $(foreach d,$(1),$(patsubst src/%.c,$(BUILD)/%.o,$(wildcard src/$(d)/*.c)))
 
-# The page at /: its modules, each after those that it imports, and what becomes of it.
+# The documents that are part of the server: the page at /, of whose modules each stands after those
+# that it imports; what describes the server to programs; and what becomes of them.
 MODULES  := chatd.js $(addprefix page/,dom.js store.js list.js thread.js dialogs.js main.js)
+DOCUMENTS := $(addprefix $(BUILD)/web/,index.html openapi.json asyncapi.json)
 PAGE     := $(BUILD)/web/page_data.o
 
 PROGRAMS := $(addprefix $(BUILD)/,chatd chatd-broker chatd-auth chatd-signer chatd-exporter chatctl)
@@ -111,8 +113,13 @@ $(BUILD)/web/index.html: web/bundle web/index.html web/style.css $(addprefix web
 	$(call say,PAGE,$@)
 	$(Q)web/bundle $(MODULES) >$@.$$$$ && mv $@.$$$$ $@
 
-$(BUILD)/web/page_data.c: web/embed $(BUILD)/web/index.html
-	$(Q)web/embed $(BUILD)/web/index.html >$@.$$$$ && mv $@.$$$$ $@
+# One line, without the blanks before each.
+$(BUILD)/web/%.json: web/%.json Makefile
+	@mkdir -p $(@D)
+	$(Q)sed 's/^ *//' $< | tr -d '\n' | sed '$$a\' >$@.$$$$ && mv $@.$$$$ $@
+
+$(BUILD)/web/page_data.c: web/embed $(DOCUMENTS)
+	$(Q)web/embed $(DOCUMENTS) >$@.$$$$ && mv $@.$$$$ $@
 
 $(PAGE): $(BUILD)/web/page_data.c src/session/page_data.h
 	$(call say,CC,$<)

@@ -56,7 +56,7 @@ listing() {
         echo bin/chat
         for file in "$ROOT"/man/*; do echo "share/man/man${file##*.}/${file##*/}"; done
         for file in "$ROOT"/sql/[0-9]* "$ROOT"/sql/migrate; do echo "share/chatd/sql/${file##*/}"; done
-        printf 'share/chatd/%s\n' chatd.js chatd.d.ts
+        printf 'share/chatd/%s\n' chatd.js chatd.d.ts openapi.json asyncapi.json
         for file in "$ROOT"/packaging/systemd/*; do echo "lib/systemd/system/${file##*/}"; done
         for file in "$ROOT"/packaging/examples/*; do echo "share/doc/chatd/examples/${file##*/}"; done
         for file in "$ROOT"/packaging/completion/*; do

@@ -1,16 +1,18 @@
-/* The page of page.c and what its response says of it: made by web/embed. */
+/* The documents of page.c and what their responses say of them: made by web/embed. */
 #ifndef PAGE_DATA_H
 #define PAGE_DATA_H
 
 #include <stddef.h>
 
-extern const unsigned char page_html[];
-extern const size_t page_html_len;
+struct page_data {
+    const unsigned char *bytes;
+    size_t n;
+    const char *etag; /* with its quotes; another one for each other content */
+};
 
-/* With its quotes; another one for each other page. */
-extern const char page_etag[];
+extern const struct page_data page_html, page_openapi, page_asyncapi;
 
-/* The value of Content-Security-Policy: nothing runs in the page but its own script. */
+/* The page's value of Content-Security-Policy: nothing runs in it but its own script. */
 extern const char page_policy[];
 
 #endif

@@ -23,6 +23,8 @@ struct route {
 
 static const struct route routes[] = {
     {"/", "GET", "GET, HEAD, OPTIONS", page_serve},
+    {"/openapi.json", "GET", "GET, HEAD, OPTIONS", page_serve_openapi},
+    {"/asyncapi.json", "GET", "GET, HEAD, OPTIONS", page_serve_asyncapi},
     {"/register", "POST", "POST, OPTIONS", rest_register},
     {"/login", "POST", "POST, OPTIONS", rest_login},
     {"/password", "POST", "POST, OPTIONS", rest_password},
