@@ -18,6 +18,7 @@ import sys
 import threading
 import time
 
+import described
 import wsclient
 from wsclient import Refused
 
@@ -51,7 +52,9 @@ class Client:
         run(self.socket.send(parts_of()))
 
     def recv(self, timeout=WAIT):
-        return json.loads(run(asyncio.wait_for(self.socket.recv(), timeout), timeout + 5))
+        frame = json.loads(run(asyncio.wait_for(self.socket.recv(), timeout), timeout + 5))
+        described.record_frame(frame)
+        return frame
 
     def expect(self, type_, timeout=WAIT):
         frame = self.recv(timeout)
@@ -116,6 +119,7 @@ def api(method, path, body=None, token=None, name="main", headers=None):
     r = c.getresponse()
     text = r.read()
     c.close()
+    described.record(method, path, r.status, text, body)
     return r.status, json.loads(text) if text else None
 
 

@@ -8,6 +8,7 @@
 """
 import h11
 
+import described
 from chat import *
 
 
@@ -109,6 +110,8 @@ def ask(method, path, fields=(), token=None, name="main", version="1.1", body=b"
     c.send(head(method, path, fields, token, version), body)
     r = c.answer(method)
     c.close()
+    if r.headers.get("content-type", "application/json") == "application/json":
+        described.record(method, path, r.status, r.body, body)
     return r
 
 
