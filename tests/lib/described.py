@@ -2,8 +2,8 @@
 
     described.py FILE...                  # says what no description allows, and then ends with 1
 
-The helpers of the tests write to $T/answers what they are answered, one line each, of fields with
-tabs between:
+In the files that set DESCRIBED the helpers of the tests write to $T/answers what they are answered,
+one line each, of fields with tabs between:
 
     METHOD  PATH  STATUS  BODY  REQUEST   # bodies are JSON, or empty
     FRAME   FRAME                         # what came over WebSocket or GET /events
@@ -36,7 +36,7 @@ _seen = set()
 
 
 def _write(*fields):
-    if "T" not in os.environ or any(set("\t\n") & set(f) for f in fields):
+    if not os.environ.get("DESCRIBED") or any(set("\t\n") & set(f) for f in fields):
         return
     with open(f"{os.environ['T']}/answers", "ab", buffering=0) as f:
         f.write("\t".join(fields).encode() + b"\n")
