@@ -286,10 +286,7 @@ PY
 @test "a database that cannot be reached at the start: systemd gets READY=1 and a STATUS that says so, and another when it is there; chatd -T fails" {
     py - <<'PY'
 from nights import *
-path = f"{T}/{some_name('n')}"
-n = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
-n.bind(path)
-n.settimeout(WAIT)
+path, n = notify_socket()
 told = []
 def until(line):
     while line not in told:

@@ -440,10 +440,7 @@ def messages(s, until):
         got.append(s.recv(4096).decode())
     return "".join(got).splitlines()
 u = user()
-for address in (f"{T}/{some_name('n')}", "@" + some_name(f"chatd-{os.getpid()}-")):
-    n = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
-    n.bind(address.replace("@", "\0"))
-    n.settimeout(WAIT)
+for address, n in notify_socket(), notify_socket("@" + some_name(f"chatd-{os.getpid()}-")):
     with Server(env={"NOTIFY_SOCKET": address}) as s:
         lines = messages(n, "READY=1")
         assert "STATUS=serving" in lines and lines.count("READY=1") == 1, lines
@@ -460,10 +457,7 @@ PY
 @test "without its database it is ready all the same, and STATUS says what is missing" {
     py - <<'PY'
 from server import *
-path = f"{T}/{some_name('n')}"
-n = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
-n.bind(path)
-n.settimeout(WAIT)
+path, n = notify_socket()
 with Server("-o", f"db_host={T}/nowhere", env={"NOTIFY_SOCKET": path}) as s:
     got = ""
     while "READY=1" not in got:

@@ -514,11 +514,8 @@ PY
     py - <<'PY'
 from takeover import *
 u = user()
-path = f"{T}/{some_name('n')}"
-n = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+path, n = notify_socket()
 n.setsockopt(socket.SOL_SOCKET, socket.SO_PASSCRED, 1)
-n.bind(path)
-n.settimeout(WAIT)
 import struct
 def message():
     """(pid, lines)"""

@@ -106,6 +106,12 @@ def connect(token=None, name="main", subprotocols=None, headers=None, path="/ws"
         subprotocols=subprotocols, ping_interval=None, close_timeout=5, max_size=None, **options)))
 
 
+def log(name="main"):
+    """What an instance has logged so far."""
+    with open(f"{T}/{name}.log", errors="replace") as f:
+        return f.read()
+
+
 def api(method, path, body=None, token=None, name="main", headers=None):
     """Returns (status, object)."""
     c = http.client.HTTPConnection("127.0.0.1", port(name), timeout=WAIT)

@@ -32,11 +32,12 @@ def shape(v, name=None):
     return v if name in WORDS else type(v)
 
 
+WANTED = bool(os.environ.get("DESCRIBED"))
 _seen = set()
 
 
 def _write(*fields):
-    if not os.environ.get("DESCRIBED") or any(set("\t\n") & set(f) for f in fields):
+    if any(set("\t\n") & set(f) for f in fields):
         return
     with open(f"{os.environ['T']}/answers", "ab", buffering=0) as f:
         f.write("\t".join(fields).encode() + b"\n")
@@ -49,6 +50,8 @@ def _text(body):
 
 def record(method, path, status, body, request=None):
     """Keeps an answer, unless one like it was kept before. body, request: str, bytes, or None."""
+    if not WANTED:
+        return
     body, request = _text(body), _text(request)
     try:
         key = (method, re.sub(r"\d+", "0", path), status, shape(json.loads(body)) if body else None)
@@ -60,8 +63,7 @@ def record(method, path, status, body, request=None):
 
 
 def record_frame(frame):
-    key = shape(frame)
-    if key not in _seen:
+    if WANTED and (key := shape(frame)) not in _seen:
         _seen.add(key)
         _write("FRAME", json.dumps(frame))
 

@@ -44,11 +44,6 @@ def until_any(self, *types):
 Client.until_any = until_any
 
 
-def log(name="main"):
-    with open(f"{T}/{name}.log", errors="replace") as f:
-        return f.read()
-
-
 def findings(*more):
     out = subprocess.run([CTL, "-f", f"{T}/chatd.conf", *more, "-j", "doctor"], capture_output=True, text=True,
                          stdin=subprocess.DEVNULL, timeout=60)

@@ -84,11 +84,6 @@ def online(who, address, name="main", path="/ws"):
     return status, {k.lower(): v for k, v in fields.items()}
 
 
-def log(name="main"):
-    with open(f"{T}/{name}.log", errors="replace") as f:
-        return f.read()
-
-
 def turns(name="main"):
     """What each login so far whose turn came was told to wait, in milliseconds."""
     return [int(line.split()[-2]) for line in log(name).splitlines() if " a login waits " in line]

@@ -37,6 +37,15 @@ def broker_socket(name="main"):
         return f"{T}/{name}.run/tree.{f.read().strip()}/broker.sock"
 
 
+def notify_socket(address=None):
+    """What NOTIFY_SOCKET names, and the socket; an address that begins with @ is abstract."""
+    address = address or f"{T}/{some_name('n')}"
+    n = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+    n.bind(address.replace("@", "\0"))
+    n.settimeout(WAIT)
+    return address, n
+
+
 def some_name(prefix="s"):
     return f"{prefix}{random.randrange(16**8):08x}"
 
