@@ -226,15 +226,32 @@ static bool stderr_is_client(void)
     return arguments.inetd && fstat(STDERR_FILENO, &st) == 0 && S_ISSOCK(st.st_mode);
 }
 
-/* Returns the descriptor to log to, -1 for syslog(3). */
+/* The socket of systemd-journald: journal, or journal:PATH if it is elsewhere. NULL: not there. */
+static const char *journal_path(const char *log_file)
+{
+    if (strcmp(log_file, "journal") == 0)
+        return "/run/systemd/journal/socket";
+    return strncmp(log_file, "journal:/", 9) == 0 ? log_file + 8 : NULL;
+}
+
+/* Begins to log there; returns the descriptor, -1 for syslog(3). */
 static int open_log(const struct conf *conf)
 {
-    if (strcmp(conf->log_file, "syslog") == 0 || (!*conf->log_file && stderr_is_client()))
-        return -1;
-    if (!*conf->log_file)
-        return STDERR_FILENO;
-    logfile_init(absolute(xstrdup(conf->log_file)));
-    return logfile_fd();
+    enum log_level level = (enum log_level)conf->log_level;
+    const char *journal = journal_path(conf->log_file);
+    int fd = -1;
+    if (journal) {
+        logfile_init_journal(journal, level);
+        return logfile_fd();
+    }
+    if (*conf->log_file && strcmp(conf->log_file, "syslog") != 0) {
+        logfile_init(absolute(xstrdup(conf->log_file)));
+        fd = logfile_fd();
+    } else if (!*conf->log_file && !stderr_is_client()) {
+        fd = STDERR_FILENO;
+    }
+    log_init(fd, log_kind(fd), level);
+    return fd;
 }
 
 /* Last, takes secrets that the previous master handed over: they may be gone everywhere else. */
@@ -307,8 +324,8 @@ static int switch_log(struct conf *conf)
     struct conf_error e;
     if (fd < 0 && conf_set(conf, "log_file", "syslog", "-i", &e) < 0)
         bug("%s", e.text); /* so that the roles log there, too */
-    log_init(fd, log_kind(fd), (enum log_level)conf->log_level);
-    log_ident("master[%d]", (int)getpid());
+    log_set_format((enum log_format)conf->log_format);
+    log_process("master");
     warn(conf);
     return fd;
 }

@@ -223,7 +223,7 @@ static void on_end(int signal)
 
 int main(int argc, char **argv)
 {
-    log_ident("ws_echo");
+    log_process("ws_echo");
     if (argc != 2)
         die("usage: ws_echo PORT");
     signal(SIGTERM, on_end);

@@ -144,7 +144,9 @@ static void put_slice(struct operator* o)
 static void kick(struct operator* o, struct peer *p)
 {
     ipc_end(&p->channel.out, ipc_begin(&p->channel.out, IPC_KICK, 0));
-    log_info("session %d of %s is closed by an operator", p->pid, *p->name ? p->name : "-");
+    const struct log_session session = peer_session(p);
+    log_about(&session, LOG_L_INFO, "session %d of %s is closed by an operator", p->pid,
+              *p->name ? p->name : "-");
     buf_printf(&o->out, "kicked %d\n", p->pid);
     peer_flush(p);
 }

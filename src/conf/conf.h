@@ -33,7 +33,7 @@ enum {
 enum conf_mode { CONF_PRODUCTION, CONF_DEVELOPMENT };
 enum conf_presence { CONF_PRESENCE_ALL, CONF_PRESENCE_CONTACTS, CONF_PRESENCE_OFF };
 enum conf_switch { CONF_OFF, CONF_ON }; /* audit, web_client and others */
-/* log_level: enum log_level of log.h. */
+/* log_level, log_format: the enums of log.h. */
 
 /* An index for each key: CONF_K_port and so on. */
 enum conf_id {

@@ -23,8 +23,10 @@ KEY(STRING, run_dir, "/run/chatd", ANY, ALL, NULL,
     "directory for the sockets between the processes")
 KEY(ENUM, log_level, "info", WORDS("error", "warn", "info", "debug"), ALL | RELOAD, NULL,
     "least important kind of line that is logged")
+KEY(ENUM, log_format, "text", WORDS("text", "logfmt", "json"), ALL, NULL,
+    "what a line of the log looks like")
 KEY(STRING, log_file, "", ANY, ALL, NULL,
-    "file to log to; empty: standard error; syslog: syslog(3)")
+    "file to log to; empty: standard error; syslog: syslog(3); journal: systemd-journald")
 KEY(STRING, user, "chatd", ANY, MASTER, NULL,
     "who broker, auth workers and signer are, when the server is started as root")
 KEY(STRING, session_user, "", ANY, MASTER, NULL,

@@ -40,10 +40,11 @@ void role_start(struct conf *conf, const char *name, int argc, char **argv)
     if (argc == 3) /* "hidden", or it is a trial, which need not be looked into */
         process_hide();
     proctitle_init(argc, argv);
-    log_ident("%s[%d]", name, (int)getpid());
+    log_process(name);
     receive_conf(conf, name);
     int log = role_log_fd(conf);
     log_init(log, log_kind(log), (enum log_level)conf->log_level);
+    log_set_format((enum log_format)conf->log_format);
     proctitle_set("%s", name);
     prctl(PR_SET_NAME, name);
     prctl(PR_SET_PDEATHSIG, ROLE_STOP);

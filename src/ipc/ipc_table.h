@@ -42,6 +42,11 @@
 #define IPC_CHANGES_NAME  1u
 #define IPC_CHANGES_EMAIL 2u
 
+/* The number in HELLO: what the session draws, and below it the mark that the master has drawn for
+ * it (log.h). Not 0, and not negative as a bigint. */
+#define IPC_ORIGIN(drawn, mark) ((uint64_t)((drawn) >> 33 | 1) << 32 | (mark))
+#define IPC_MARK_OF(origin)     ((uint32_t)(origin))
+
 /* How many messages may await their answer on one channel. */
 #define IPC_MAX_SENDS 64
 

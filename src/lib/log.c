@@ -2,6 +2,7 @@
 #include "log.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <stdarg.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -9,25 +10,29 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/un.h>
 #include <syslog.h>
 #include <time.h>
 #include <unistd.h>
 
+#include "log_line.h"
+
 static int log_fd = STDERR_FILENO;
 static enum log_kind log_to = LOG_TO_FILE;
-static unsigned lost; /* lines that the master had no room for */
+static enum log_format log_format = LOG_F_TEXT;
+static struct sockaddr_un journald = {.sun_family = AF_UNIX};
+static unsigned lost; /* lines that the master, or journald, had no room for */
 static enum log_level log_max = LOG_L_INFO;
-static char ident[64] = "chatd";
 
-static const struct {
-    const char *name;
-    int priority;
-} levels[] = {
-    [LOG_L_ERROR] = {"error", LOG_ERR},
-    [LOG_L_WARN] = {"warning", LOG_WARNING},
-    [LOG_L_INFO] = {"info", LOG_INFO},
-    [LOG_L_DEBUG] = {"debug", LOG_DEBUG},
-};
+enum { ID = 24 }; /* bytes of a session's id */
+
+/* Who writes. */
+static struct {
+    const char *process;
+    int pid;
+    char session[ID];
+    char user[64], client[64]; /* that a session serves */
+} self = {.process = "chatd"};
 
 /* JOURNAL_STREAM is device and inode of what systemd has connected to standard error. */
 static bool is_journal(const struct stat *st)
@@ -71,61 +76,115 @@ void log_close(void)
     closelog();
 }
 
-/* Control characters in a line could forge another line or drive a terminal. */
-static void blank_controls(char *s)
+/* The socket is named again when it is gone. */
+static bool send_to_journald(const char *line, size_t n)
 {
-    for (; *s; s++)
-        if ((unsigned char)*s < 0x20 || *s == 0x7f)
-            *s = '?';
+    const struct sockaddr *a = (const struct sockaddr *)&journald;
+    enum { HOW = MSG_DONTWAIT | MSG_NOSIGNAL };
+    return send(log_fd, line, n, HOW) >= 0 ||
+           (errno != EAGAIN && connect(log_fd, a, sizeof(journald)) == 0 &&
+            send(log_fd, line, n, HOW) >= 0);
 }
 
-void log_ident(const char *fmt, ...)
+bool log_to_journald(int fd, const char *path, enum log_level level)
 {
-    va_list ap;
-    va_start(ap, fmt);
-    vsnprintf(ident, sizeof(ident), fmt, ap);
-    va_end(ap);
-    blank_controls(ident);
-}
-
-/* A log that cannot be written cannot report that. */
-static void put_stamped(enum log_level level, const char *who, const char *text)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_REALTIME, &now);
-    struct tm tm;
-    gmtime_r(&now.tv_sec, &tm);
-    char stamp[32], line[LOG_LINE];
-    strftime(stamp, sizeof(stamp), "%Y-%m-%dT%H:%M:%S", &tm);
-    int n = snprintf(line, sizeof(line), "%s.%03ldZ %s %s%s\n", stamp, now.tv_nsec / 1000000,
-                     levels[level].name, who, text);
-    if (n >= (int)sizeof(line)) {
-        n = sizeof(line) - 1;
-        line[n - 1] = '\n';
+    if (strlen(path) >= sizeof(journald.sun_path)) {
+        errno = ENAMETOOLONG;
+        return false;
     }
-    (void)!write(log_fd, line, (size_t)n);
+    snprintf(journald.sun_path, sizeof(journald.sun_path), "%s", path);
+    if (connect(fd, (const struct sockaddr *)&journald, sizeof(journald)) < 0)
+        return false;
+    log_init(fd, LOG_TO_JOURNALD, level);
+    return true;
 }
 
-static void put_with_priority(enum log_level level, const char *text)
+void log_set_level(enum log_level level)
 {
-    char line[LOG_LINE];
-    int n = snprintf(line, sizeof(line), "<%d>%s: %s\n", levels[level].priority, ident, text);
+    log_max = level;
+}
+
+void log_set_format(enum log_format format)
+{
+    log_format = format;
+}
+
+void log_process(const char *name)
+{
+    self.process = name;
+    self.pid = (int)getpid();
+}
+
+/* Whoever writes down another's id has the pid from the kernel, and only the mark from that process
+ * itself: it can lie about which of all processes with that pid it is, and no more. */
+static void format_id(char out[ID], int pid, uint32_t mark)
+{
+    snprintf(out, ID, "%d.%08" PRIx32, pid, mark);
+}
+
+void log_is_session(uint32_t mark)
+{
+    log_process("session");
+    format_id(self.session, self.pid, mark);
+}
+
+void log_client(const char *user, const char *address)
+{
+    snprintf(self.user, sizeof(self.user), "%s", user ? user : "");
+    snprintf(self.client, sizeof(self.client), "%s", address);
+}
+
+/* Returns the length in this process's form. */
+static size_t format_line(char out[LOG_LINE], const struct log_line *l)
+{
+    if (log_to == LOG_TO_MASTER)
+        return log_line_packet(out, LOG_PACKET, l);
+    if (log_to == LOG_TO_JOURNALD)
+        return log_line_journald(out, LOG_LINE, l);
+    if (log_format != LOG_F_TEXT)
+        return log_line_pairs(out, LOG_LINE, log_format, l);
+    if (log_to == LOG_TO_FILE)
+        return log_line_text(out, LOG_LINE, l);
+    size_t n = log_line_bare(out, LOG_LINE - 1, l);
     if (log_to == LOG_TO_JOURNAL)
-        (void)!write(log_fd, line, (size_t)n);
-    else if (send(log_fd, line, (size_t)n, MSG_DONTWAIT | MSG_NOSIGNAL) < 0)
-        lost++; /* rather than wait */
+        out[n++] = '\n';
+    out[n] = '\0';
+    return n;
 }
 
-static void put(enum log_level level, const char *text)
+/* A log that cannot be written cannot report that. To the master and journald: rather lose a line
+ * than wait. */
+static void put(const struct log_line *l)
 {
-    char who[sizeof(ident) + 2];
-    snprintf(who, sizeof(who), "%s: ", ident);
-    if (log_to == LOG_TO_SYSLOG)
-        syslog(levels[level].priority, "%s%s", who, text);
-    else if (log_to == LOG_TO_FILE)
-        put_stamped(level, who, text);
-    else
-        put_with_priority(level, text);
+    char line[8 + LOG_LINE], *text = line + 3;
+    size_t n = format_line(text, l);
+    int priority = log_line_priority(l->level);
+    if (log_to == LOG_TO_SYSLOG) {
+        syslog(priority, "%s", text);
+    } else if (log_to == LOG_TO_FILE) {
+        (void)!write(log_fd, text, n);
+    } else if (log_to == LOG_TO_JOURNAL) {
+        memcpy(line, (char[]){'<', (char)('0' + priority), '>'}, 3);
+        (void)!write(log_fd, line, n + 3);
+    } else if (log_to == LOG_TO_MASTER) {
+        lost += send(log_fd, text, n, MSG_DONTWAIT | MSG_NOSIGNAL) < 0;
+    } else {
+        lost += !send_to_journald(text, n);
+    }
+}
+
+/* A line of this process, as of now. */
+static struct log_line line_of(enum log_level level, const char *text)
+{
+    struct log_line l = {.level = level,
+                         .process = self.process,
+                         .pid = self.pid,
+                         .session = self.session,
+                         .user = self.user,
+                         .client = self.client,
+                         .text = text};
+    clock_gettime(CLOCK_REALTIME, &l.time);
+    return l;
 }
 
 bool log_takes(enum log_level level)
@@ -138,44 +197,53 @@ static void tell_of_lost(void)
     char text[64];
     snprintf(text, sizeof(text), "%u lines of the log before this one were lost", lost);
     lost = 0;
-    put(LOG_L_WARN, text);
+    const struct log_line l = line_of(LOG_L_WARN, text);
+    put(&l);
 }
 
-__attribute__((format(printf, 2, 0))) static void vlog(enum log_level level, const char *fmt,
-                                                       va_list ap)
+__attribute__((format(printf, 3, 0))) static void
+vlog(const struct log_session *about, enum log_level level, const char *fmt, va_list ap)
 {
     if (!log_takes(level))
         return;
     int saved = errno;
-    char text[900];
+    char text[900], id[ID];
     vsnprintf(text, sizeof(text), fmt, ap);
-    blank_controls(text);
     if (lost > 0)
         tell_of_lost();
-    put(level, text);
+    struct log_line l = line_of(level, text);
+    if (about && about->pid) {
+        format_id(id, about->pid, about->mark);
+        l.session = id;
+        l.user = about->user ? about->user : "";
+    }
+    put(&l);
     errno = saved;
 }
 
-void log_pass_on(char *line, int pid)
+/* Is this the id of the session with this pid; 0: of any? */
+static bool is_id(const char *id, int pid)
 {
-    enum log_level level = LOG_L_WARN;
-    char prefix[24], *end = strchr(line, '\n');
+    char *dot;
+    long number = strtol(id, &dot, 10);
+    return number > 0 && (!pid || number == pid) && *dot == '.' && strlen(dot) == 9 &&
+           strspn(dot + 1, "0123456789abcdef") == 8;
+}
+
+void log_pass_on(char *packet, int pid, const char *sender)
+{
+    struct log_line l;
+    char *end = strchr(packet, '\n');
     if (end && !end[1])
         *end = '\0';
-    blank_controls(line);
-    for (size_t i = 0; i < sizeof(levels) / sizeof(levels[0]); i++) {
-        snprintf(prefix, sizeof(prefix), "<%d>", levels[i].priority);
-        if (strncmp(line, prefix, strlen(prefix)) == 0) {
-            level = (enum log_level)i;
-            line += strlen(prefix);
-        }
-    }
-    /* The line begins with the sender's name, session[4711], which is not trusted. */
-    snprintf(prefix, sizeof(prefix), "[%d]", pid);
-    const char *number = strchr(line, '[');
-    bool itself = number && strncmp(number, prefix, strlen(prefix)) == 0;
-    snprintf(prefix, sizeof(prefix), "process %d: ", pid);
-    put_stamped(level, itself ? "" : prefix, line);
+    bool whole = log_line_read(packet, &l);
+    if (whole && sender)
+        l.process = sender;
+    if (!is_id(l.session, sender ? pid : 0))
+        l.session = "";
+    l.pid = pid;
+    clock_gettime(CLOCK_REALTIME, &l.time);
+    put(&l);
 }
 
 #define LOG_FUNCTION(function, level)                                                              \
@@ -183,7 +251,7 @@ void log_pass_on(char *line, int pid)
     {                                                                                              \
         va_list ap;                                                                                \
         va_start(ap, fmt);                                                                         \
-        vlog(level, fmt, ap);                                                                      \
+        vlog(NULL, level, fmt, ap);                                                                \
         va_end(ap);                                                                                \
     }
 
@@ -196,7 +264,15 @@ void log_at(enum log_level level, const char *fmt, ...)
 {
     va_list ap;
     va_start(ap, fmt);
-    vlog(level, fmt, ap);
+    vlog(NULL, level, fmt, ap);
+    va_end(ap);
+}
+
+void log_about(const struct log_session *session, enum log_level level, const char *fmt, ...)
+{
+    va_list ap;
+    va_start(ap, fmt);
+    vlog(session, level, fmt, ap);
     va_end(ap);
 }
 
@@ -204,7 +280,7 @@ void die(const char *fmt, ...)
 {
     va_list ap;
     va_start(ap, fmt);
-    vlog(LOG_L_ERROR, fmt, ap);
+    vlog(NULL, LOG_L_ERROR, fmt, ap);
     va_end(ap);
     exit(1);
 }
@@ -213,7 +289,7 @@ void bug(const char *fmt, ...)
 {
     va_list ap;
     va_start(ap, fmt);
-    vlog(LOG_L_ERROR, fmt, ap);
+    vlog(NULL, LOG_L_ERROR, fmt, ap);
     va_end(ap);
     abort();
 }

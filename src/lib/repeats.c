@@ -27,6 +27,8 @@ struct entry {
     int64_t due;             /* when to tell, if there are any */
     char text[TEXT];         /* the last line written, without the address */
     char from[NETADDR_TEXT]; /* its address; empty: none */
+    struct log_session about;
+    char user[64]; /* of that session */
 };
 
 static struct entry entries[ENTRIES];
@@ -69,7 +71,14 @@ static bool is_shared(const struct entry *e)
 
 static void write_line(const struct entry *e)
 {
-    log_at(e->level, "%s%s%s", e->text, *e->from ? "; from " : "", e->from);
+    log_about(&e->about, e->level, "%s%s%s", e->text, *e->from ? "; from " : "", e->from);
+}
+
+static void set_about(struct entry *e, const struct log_session *session)
+{
+    e->about = session ? *session : (struct log_session){0};
+    snprintf(e->user, sizeof(e->user), "%s", e->about.user ? e->about.user : "");
+    e->about.user = e->user;
 }
 
 static void count(struct entry *e, int64_t now)
@@ -81,7 +90,10 @@ static void count(struct entry *e, int64_t now)
         next_due = e->due;
 }
 
-void repeats_log(enum log_level level, const struct netaddr *from, const char *fmt, ...)
+__attribute__((format(printf, 4, 0))) static void vrepeats(const struct log_session *session,
+                                                           enum log_level level,
+                                                           const struct netaddr *from,
+                                                           const char *fmt, va_list ap)
 {
     if (!log_takes(level))
         return;
@@ -93,10 +105,8 @@ void repeats_log(enum log_level level, const struct netaddr *from, const char *f
         count(e, now);
         return;
     }
-    va_list ap;
-    va_start(ap, fmt);
     vsnprintf(e->text, sizeof(e->text), fmt, ap);
-    va_end(ap);
+    set_about(e, session);
     e->level = level;
     e->from[0] = '\0';
     if (from)
@@ -104,13 +114,30 @@ void repeats_log(enum log_level level, const struct netaddr *from, const char *f
     write_line(e);
 }
 
+void repeats_log(enum log_level level, const struct netaddr *from, const char *fmt, ...)
+{
+    va_list ap;
+    va_start(ap, fmt);
+    vrepeats(NULL, level, from, fmt, ap);
+    va_end(ap);
+}
+
+void repeats_about(const struct log_session *session, enum log_level level,
+                   const struct netaddr *from, const char *fmt, ...)
+{
+    va_list ap;
+    va_start(ap, fmt);
+    vrepeats(session, level, from, fmt, ap);
+    va_end(ap);
+}
+
 static void tell(struct entry *e)
 {
     if (is_shared(e))
         log_at(e->level, "%s; and %llu more from other addresses", e->text, e->more);
     else
-        log_at(e->level, "%s%s%s, and %llu more", e->text, *e->from ? "; from " : "", e->from,
-               e->more);
+        log_about(&e->about, e->level, "%s%s%s, and %llu more", e->text, *e->from ? "; from " : "",
+                  e->from, e->more);
     e->more = 0;
 }
 

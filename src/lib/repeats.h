@@ -21,6 +21,11 @@
 void repeats_log(enum log_level level, const struct netaddr *from, const char *fmt, ...)
     __attribute__((format(printf, 3, 4)));
 
+/* The same, about a session. Lines are counted whatever session they are about. */
+void repeats_about(const struct log_session *session, enum log_level level,
+                   const struct netaddr *from, const char *fmt, ...)
+    __attribute__((format(printf, 4, 5)));
+
 /* Writes the numbers that are due. Returns when to call again, as clock_ms(), or CLOCK_NEVER. */
 int64_t repeats_due(void);
 

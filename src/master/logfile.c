@@ -15,13 +15,14 @@
 
 enum { LINES_AT_ONCE = 64 };
 
-static const char *path; /* NULL: the log goes elsewhere */
-static int file = -1;
+static const char *path; /* of the file; NULL: the log goes elsewhere */
+static int file = -1;    /* or the journal's socket */
 
-enum { ROLES, SESSIONS, KINDS };
+enum { ROLES, EXPORTER, SESSIONS, KINDS };
 static struct {
+    const char *sender; /* NULL: broker and helpers, who say which of them they are */
     int theirs, ours;
-} ends[KINDS] = {{-1, -1}, {-1, -1}};
+} ends[KINDS] = {{NULL, -1, -1}, {"exporter", -1, -1}, {"session", -1, -1}};
 
 /* The owner of the log decides who may write to it. */
 static const char *find_fault(int fd)
@@ -51,13 +52,8 @@ static int open_file(const char **why)
     return -1;
 }
 
-void logfile_init(const char *the_path)
+static void make_sockets(void)
 {
-    const char *why;
-    path = the_path;
-    file = open_file(&why);
-    if (file < 0)
-        die("log_file: %s: %s", path, why);
     for (int i = 0; i < KINDS; i++) {
         int pair[2], on = 1;
         if (socketpair(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0, pair) < 0 ||
@@ -68,19 +64,47 @@ void logfile_init(const char *the_path)
     }
 }
 
+void logfile_init(const char *the_path)
+{
+    const char *why;
+    path = the_path;
+    file = open_file(&why);
+    if (file < 0)
+        die("log_file: %s: %s", path, why);
+    make_sockets();
+}
+
+void logfile_init_journal(const char *socket_path, enum log_level level)
+{
+    file = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+    if (file < 0 || !log_to_journald(file, socket_path, level))
+        die("log_file: %s: %s; does systemd-journald run here?", socket_path, strerror(errno));
+    make_sockets();
+}
+
 int logfile_fd(void)
 {
     return file;
 }
 
+static int end_for(int kind, int fd)
+{
+    return ends[kind].theirs >= 0 ? ends[kind].theirs : fd;
+}
+
 int logfile_for_roles(int fd)
 {
-    return path ? ends[ROLES].theirs : fd;
+    return end_for(ROLES, fd);
+}
+
+int logfile_for_exporter(int fd)
+{
+    return end_for(EXPORTER, fd);
 }
 
 int logfile_for_sessions(int fd)
 {
-    return path ? ends[SESSIONS].theirs : fd;
+    return end_for(SESSIONS, fd);
 }
 
 void logfile_sockets(int fds[LOGFILE_SOCKETS])
@@ -90,9 +114,9 @@ void logfile_sockets(int fds[LOGFILE_SOCKETS])
 }
 
 /* Passes on one line, with the pid of its sender according to the kernel. */
-static bool pass_on_one(int fd)
+static bool pass_on_one(int fd, const char *sender)
 {
-    char line[LOG_LINE + 1];
+    char line[LOG_PACKET + 1];
     alignas(struct cmsghdr) char control[CMSG_SPACE(sizeof(struct ucred))];
     struct iovec part = {line, sizeof(line) - 1};
     struct msghdr m = {.msg_iov = &part,
@@ -107,15 +131,15 @@ static bool pass_on_one(int fd)
     if (c && c->cmsg_level == SOL_SOCKET && c->cmsg_type == SCM_CREDENTIALS)
         memcpy(&who, CMSG_DATA(c), sizeof(who));
     line[n] = '\0';
-    log_pass_on(line, who.pid);
+    log_pass_on(line, who.pid, sender);
     return true;
 }
 
 bool logfile_pass_on(void)
 {
     bool any = false;
-    for (int i = 0; i < KINDS && path; i++)
-        for (int n = 0; n < LINES_AT_ONCE && pass_on_one(ends[i].ours); n++)
+    for (int i = 0; i < KINDS && ends[i].ours >= 0; i++)
+        for (int n = 0; n < LINES_AT_ONCE && pass_on_one(ends[i].ours, ends[i].sender); n++)
             any = true;
     return any;
 }

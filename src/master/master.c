@@ -211,7 +211,7 @@ static void reload(const struct master *m)
             log_warn("changed, but needs a restart to take effect: %.*s", (int)buf_len(&fixed),
                      (const char *)buf_head(&fixed));
         buf_free(&fixed);
-        log_init(m->log_fd, log_kind(m->log_fd), (enum log_level)m->conf->log_level);
+        log_set_level((enum log_level)m->conf->log_level);
         roles_renew_signer(keyring_fd());
         sessions_renew_spares();
         log_info("configuration reloaded; connections that are open keep theirs");
@@ -414,7 +414,8 @@ static void begin(const struct master *m)
         admin_open(m->conf, m->inherited.admin);
     int listener =
         rundir_enter(m->conf->run_dir, m->conf->backlog, single, m->inherited.lock, &session_user);
-    const struct roles_exporter exporter = {admin_fd(), monitor_init(), &session_user};
+    const struct roles_exporter exporter = {admin_fd(), monitor_init(),
+                                            logfile_for_exporter(m->log_fd), &session_user};
     roles_init(m->conf, listener, logfile_for_roles(m->log_fd), single ? 1 : m->conf->auth_workers,
                &user, &exporter);
     roles_renew_signer(keyring_fd());

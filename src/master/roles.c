@@ -137,10 +137,10 @@ static void init_auth(const struct conf *conf, int log_fd, int auth)
 }
 
 /* It speaks with strangers, as sessions do, and is as little trusted. */
-static void init_exporter(const struct conf *conf, int log_fd, const struct roles_exporter *how)
+static void init_exporter(const struct conf *conf, const struct roles_exporter *how)
 {
     struct role *r = &roles[EXPORTER];
-    *r = role_of("exporter", "chatd-exporter", -1, log_fd);
+    *r = role_of("exporter", "chatd-exporter", -1, how->log);
     r->stopped = true;
     if (how->listener < 0)
         return;
@@ -165,7 +165,7 @@ void roles_init(const struct conf *conf, int listener, int log_fd, int auth_work
     roles = xcalloc((size_t)role_count, sizeof(*roles));
     init_broker(conf, listener, log_fd, auth[0], sign[0]);
     init_signer(conf, log_fd, sign[1]);
-    init_exporter(conf, log_fd, exporter);
+    init_exporter(conf, exporter);
     init_auth(conf, log_fd, auth[1]);
 }
 

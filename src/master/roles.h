@@ -18,9 +18,9 @@
 #include "identity.h"
 
 /* What the exporter gets: its listening socket, -1: there is no exporter; its end of the packet
- * socket to the master; the user that it runs as, kept. */
+ * socket to the master; where it logs to; the user that it runs as, kept. */
 struct roles_exporter {
-    int listener, master;
+    int listener, master, log;
     const struct identity *who;
 };
 

@@ -18,6 +18,7 @@
 #include "log.h"
 #include "map.h"
 #include "process.h"
+#include "random.h"
 #include "refuse.h"
 #include "repeats.h"
 
@@ -25,7 +26,8 @@ enum { FORKS_AT_ONCE = 4, SETTLE_MS = 1000, DRAIN_STEP_MS = 10 };
 
 struct session {
     pid_t pid;
-    int handover; /* our end; -1: has its client, or was dismissed */
+    uint32_t mark; /* of its id in the log */
+    int handover;  /* our end; -1: has its client, or was dismissed */
     bool dismissed;
     int64_t halted_at;       /* by SIGSTOP or the like, clock_ms(); 0: it runs */
     struct netaddr from;     /* its client, or the proxy before that */
@@ -121,7 +123,8 @@ static void set_signals(void)
 }
 
 /* In the child: drops everything of the master's, privileges last. */
-static void __attribute__((noreturn)) become(pid_t master, int client, bool tls, int handover)
+static void __attribute__((noreturn))
+become(pid_t master, uint32_t mark, int client, bool tls, int handover)
 {
     int log = keep_descriptors(client >= 0 ? client : handover);
     set_signals();
@@ -129,7 +132,7 @@ static void __attribute__((noreturn)) become(pid_t master, int client, bool tls,
     prctl(PR_SET_PDEATHSIG, SIGTERM); /* changing the user clears it */
     if (getppid() != master)
         _exit(0);
-    run(conf, client >= 0 ? KEEP : -1, tls, client >= 0 ? -1 : KEEP, log);
+    run(conf, mark, client >= 0 ? KEEP : -1, tls, client >= 0 ? -1 : KEEP, log);
     _exit(0);
 }
 
@@ -137,15 +140,16 @@ static void __attribute__((noreturn)) become(pid_t master, int client, bool tls,
 static struct session *make(int client, bool tls, int handover, int handover_child)
 {
     pid_t master = getpid();
+    uint32_t mark = (uint32_t)random_u64();
     pid_t pid = fork();
     if (pid < 0) {
         repeats_log(LOG_L_ERROR, NULL, "fork: %s", strerror(errno));
         return NULL;
     }
     if (pid == 0)
-        become(master, client, tls, handover_child);
+        become(master, mark, client, tls, handover_child);
     struct session *s = xcalloc(1, sizeof(*s));
-    *s = (struct session){.pid = pid, .handover = handover};
+    *s = (struct session){.pid = pid, .mark = mark, .handover = handover};
     map_put(&sessions, (uint64_t)pid, s);
     return s;
 }
@@ -269,6 +273,11 @@ void sessions_renew_spares(void)
         dismiss(pop_spare());
 }
 
+static struct log_session id_of(const struct session *s)
+{
+    return (struct log_session){.pid = (int)s->pid, .mark = s->mark};
+}
+
 static void unlist_spare(struct session *s)
 {
     struct session **at = &spares;
@@ -285,29 +294,32 @@ static void unlist_spare(struct session *s)
 }
 
 /* What its client did wrong, by the session's word, which is not trusted. */
-static void tell_of_exit(int pid, const struct netaddr *from, int status)
+static void tell_of_exit(const struct log_session *id, const struct netaddr *from, int status)
 {
+    int pid = id->pid;
     switch (status) {
     case ENDING_TLS_LATE:
-        repeats_log(LOG_L_INFO, from, "session[%d]: the TLS handshake did not end in time", pid);
+        repeats_about(id, LOG_L_INFO, from, "session[%d]: the TLS handshake did not end in time",
+                      pid);
         break;
     case ENDING_TLS_LEFT:
-        repeats_log(LOG_L_INFO, from, "session[%d]: left during the TLS handshake", pid);
+        repeats_about(id, LOG_L_INFO, from, "session[%d]: left during the TLS handshake", pid);
         break;
     case ENDING_TLS_FAILED:
-        repeats_log(LOG_L_INFO, from, "session[%d]: TLS failed; log_level = debug says why", pid);
+        repeats_about(id, LOG_L_INFO, from, "session[%d]: TLS failed; log_level = debug says why",
+                      pid);
         break;
     case ENDING_TLS_UNSIGNED:
-        repeats_log(LOG_L_WARN, from, "session[%d]: no signature for the handshake", pid);
+        repeats_about(id, LOG_L_WARN, from, "session[%d]: no signature for the handshake", pid);
         break;
     case ENDING_TLS_PLAIN:
-        repeats_log(LOG_L_INFO, from, "session[%d]: plain HTTP on a port of TLS", pid);
+        repeats_about(id, LOG_L_INFO, from, "session[%d]: plain HTTP on a port of TLS", pid);
         break;
     case ENDING_NO_PROXY:
-        repeats_log(LOG_L_WARN, from,
-                    "session[%d]: this trusted proxy did not begin with a PROXY header; see "
-                    "proxy_protocol in chatd.conf(5)",
-                    pid);
+        repeats_about(id, LOG_L_WARN, from,
+                      "session[%d]: this trusted proxy did not begin with a PROXY header; see "
+                      "proxy_protocol in chatd.conf(5)",
+                      pid);
         break;
     default:
         break;
@@ -335,11 +347,12 @@ static void tell_of_end(const struct session *s, int status)
 {
     bool had_client = s->handover < 0 && !s->dismissed;
     const struct netaddr *from = had_client ? &s->from : NULL;
+    const struct log_session id = id_of(s);
     if (WIFSIGNALED(status))
-        repeats_log(LOG_L_ERROR, from, "session[%d] was killed by signal %d (%s)", (int)s->pid,
-                    WTERMSIG(status), strsignal(WTERMSIG(status)));
+        repeats_about(&id, LOG_L_ERROR, from, "session[%d] was killed by signal %d (%s)",
+                      (int)s->pid, WTERMSIG(status), strsignal(WTERMSIG(status)));
     else
-        tell_of_exit((int)s->pid, from, WEXITSTATUS(status));
+        tell_of_exit(&id, from, WEXITSTATUS(status));
 }
 
 bool sessions_reaped(pid_t pid, int status)
@@ -383,7 +396,9 @@ int64_t sessions_end_halted(void)
             halts_end = ends < halts_end ? ends : halts_end;
             continue;
         }
-        log_warn("session[%d] was halted for presence_lease and is ended", (int)s->pid);
+        const struct log_session id = id_of(s);
+        log_about(&id, LOG_L_WARN, "session[%d] was halted for presence_lease and is ended",
+                  (int)s->pid);
         kill(s->pid, SIGKILL);
         s->halted_at = 0;
     }

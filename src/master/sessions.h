@@ -18,9 +18,10 @@
 #include "netaddr.h"
 
 /* What a forked child does: serves client, with TLS or not, or, if client is -1, the one that comes
- * over handover with a byte that says whether it speaks TLS. Never returns. */
-typedef void session_function(const struct conf *conf, int client, bool tls, int handover,
-                              int log_fd);
+ * over handover with a byte that says whether it speaks TLS. mark: of its id in the log. Never
+ * returns. */
+typedef void session_function(const struct conf *conf, uint32_t mark, int client, bool tls,
+                              int handover, int log_fd);
 
 /* who: the user that the sessions run as; kept. */
 void sessions_init(const struct conf *conf, int log_fd, const struct identity *who,

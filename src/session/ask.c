@@ -16,10 +16,10 @@
 #include "random.h"
 #include "session_sandbox.h"
 
-void ask_init(struct ask *a, struct client *c)
+void ask_init(struct ask *a, struct client *c, uint32_t mark)
 {
     *a = (struct ask){.client = c, .channel.fd = -1};
-    a->origin = random_u64() >> 1 | 1; /* a bigint in the database, where 0 means none */
+    a->origin = IPC_ORIGIN(random_u64(), mark);
 }
 
 static void unbind(struct ask *a)
@@ -141,7 +141,7 @@ bool ask_take_authed(struct ask *a, const struct ipc_message *m)
     else
         snprintf(a->name, sizeof(a->name), "user %lld", (long long)a->user);
     proctitle_set("session %s %s", a->name, a->client->address);
-    log_ident("session[%d] %s %s", (int)getpid(), a->name, a->client->address);
+    log_client(a->name, a->client->address);
     return true;
 }
 

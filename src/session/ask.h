@@ -23,7 +23,8 @@ struct ask {
     char name[64]; /* of the user, for title and log */
 };
 
-void ask_init(struct ask *a, struct client *c);
+/* mark: of this session, in the log (log.h). */
+void ask_init(struct ask *a, struct client *c, uint32_t mark);
 void ask_close(struct ask *a);
 
 /* Connects without waiting and queues HELLO. False with errno if it cannot connect now. */

@@ -70,7 +70,7 @@ void client_name(struct client *c, const struct netaddr *address)
     netaddr_format(address, c->address);
     c->unauthorized = 0;
     proctitle_set("session - %s", c->address);
-    log_ident("session[%d] %s", (int)getpid(), c->address);
+    log_client(NULL, c->address);
 }
 
 void client_init(struct client *c, const struct conf *conf, int fd)

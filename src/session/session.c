@@ -25,9 +25,10 @@ void session_warm_up(void)
     session_sandbox_prepare();
 }
 
-void session_main(const struct conf *conf, int client, bool tls, int handover, int log_fd)
+void session_main(const struct conf *conf, uint32_t mark, int client, bool tls, int handover,
+                  int log_fd)
 {
-    log_ident("session[%d]", (int)getpid());
+    log_is_session(mark);
     session_sandbox(conf, log_fd);
     if (client < 0) {
         proctitle_set("spare");
@@ -43,7 +44,7 @@ void session_main(const struct conf *conf, int client, bool tls, int handover, i
     struct client c;
     struct ask a;
     client_init(&c, conf, client);
-    ask_init(&a, &c);
+    ask_init(&a, &c, mark);
 
     struct next next = {.kind = NEXT_NOTHING};
     if (proxied_begin(&c) && (!tls || client_start_tls(&c, ask_signature, &a)))

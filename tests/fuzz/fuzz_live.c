@@ -103,7 +103,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     struct ask a;
     client_init(&c, &conf, pipe_with(NULL, 0, &client_end));
     REQUIRE(close(client_end) == 0);
-    ask_init(&a, &c);
+    ask_init(&a, &c, 1);
     ipc_channel_init(&a.channel, pipe_with(data + 1, size - 1, &broker_end), IPC_BY_BROKER);
     a.expires = INT64_MAX / 1000000;
     last_change = 0;

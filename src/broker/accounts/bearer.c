@@ -61,8 +61,11 @@ struct claim {
 static void refuse_token(const struct claim *c, enum ipc_error error, const char *why)
 {
     const struct peer *p = peer_find(c->asker.peer);
-    if (p)
-        repeats_log(LOG_L_INFO, &p->client, "session %d: token refused: %s", p->pid, why);
+    if (p) {
+        const struct log_session session = peer_session(p);
+        repeats_about(&session, LOG_L_INFO, &p->client, "session %d: token refused: %s", p->pid,
+                      why);
+    }
     peer_fail(c->asker, error);
 }
 

@@ -120,8 +120,9 @@ static void end_channels(void)
     for (size_t at = 0; (p = peer_next(&at));) {
         if (p->feed.state == FEED_OFF || !revocations_verdict(p))
             continue;
-        repeats_log(LOG_L_INFO, &p->client, "session %d: the token of user %lld was revoked",
-                    p->pid, (long long)p->user);
+        const struct log_session session = peer_session(p);
+        repeats_about(&session, LOG_L_INFO, &p->client,
+                      "session %d: the token of user %lld was revoked", p->pid, (long long)p->user);
         peer_end(p, NULL);
     }
 }

@@ -60,12 +60,20 @@ static const struct netaddr *client_of(const struct peer *p)
     return p->state == IPC_IS_SILENT ? NULL : &p->client;
 }
 
+struct log_session peer_session(const struct peer *p)
+{
+    return (struct log_session){.pid = p->state == IPC_IS_SILENT ? 0 : p->pid,
+                                .mark = IPC_MARK_OF(p->origin),
+                                .user = p->name};
+}
+
 void peer_end(struct peer *p, const char *why)
 {
     if (p->closing)
         return;
+    const struct log_session session = peer_session(p);
     if (why)
-        repeats_log(LOG_L_WARN, client_of(p), "session %d ended: %s", p->pid, why);
+        repeats_about(&session, LOG_L_WARN, client_of(p), "session %d ended: %s", p->pid, why);
     p->closing = true;
     p->next_ended = ended;
     ended = p;

@@ -10,6 +10,7 @@
 
 #include "bucket.h"
 #include "ipc_channel.h"
+#include "log.h"
 #include "loop.h"
 #include "netaddr.h"
 #include "proof.h"
@@ -115,6 +116,9 @@ struct peer *peer_find(uint64_t id);
 /* Walks all peers: start with *at = 0, NULL at the end. Peers may end meanwhile. */
 struct peer *peer_next(size_t *at);
 size_t peer_count(void);
+
+/* For lines of the log about it. Its id is known once it has said hello. */
+struct log_session peer_session(const struct peer *p);
 
 /* Sends what a handler put into peer->channel.out; ends the peer if it is gone. */
 void peer_flush(struct peer *p);
