@@ -195,10 +195,15 @@ bool log_takes(enum log_level level)
 static void tell_of_lost(void)
 {
     char text[64];
-    snprintf(text, sizeof(text), "%u lines of the log before this one were lost", lost);
+    const unsigned count = lost;
+    if (count == 0)
+        return;
+    snprintf(text, sizeof(text), "%u lines of the log before this one were lost", count);
     lost = 0;
     const struct log_line l = line_of(LOG_L_WARN, text);
     put(&l);
+    if (lost > 0) /* that one, too */
+        lost = count;
 }
 
 __attribute__((format(printf, 3, 0))) static void
@@ -209,8 +214,7 @@ vlog(const struct log_session *about, enum log_level level, const char *fmt, va_
     int saved = errno;
     char text[900], id[ID];
     vsnprintf(text, sizeof(text), fmt, ap);
-    if (lost > 0)
-        tell_of_lost();
+    tell_of_lost();
     struct log_line l = line_of(level, text);
     if (about && about->pid) {
         format_id(id, about->pid, about->mark);
@@ -242,6 +246,7 @@ void log_pass_on(char *packet, int pid, const char *sender)
     if (!is_id(l.session, sender ? pid : 0))
         l.session = "";
     l.pid = pid;
+    tell_of_lost();
     clock_gettime(CLOCK_REALTIME, &l.time);
     put(&l);
 }
