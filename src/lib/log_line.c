@@ -118,10 +118,11 @@ static void put_quoted(struct out *o, const char *s)
         return;
     bool fits = true;
     while (*s && fits) {
-        char piece[8];
+        char piece[8] = "";
         const char *from = s;
         uint32_t c = take(&s);
-        fits = put(o, piece, escape(piece, c, from, (size_t)(s - from)));
+        size_t n = escape(piece, c, from, (size_t)(s - from));
+        fits = put(o, piece, n);
     }
     o->room++; /* of what is kept for the end */
     put(o, "\"", 1);
