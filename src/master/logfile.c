@@ -107,10 +107,13 @@ int logfile_for_sessions(int fd)
     return end_for(SESSIONS, fd);
 }
 
-void logfile_sockets(int fds[LOGFILE_SOCKETS])
+int logfile_sockets(int fds[LOGFILE_SOCKETS])
 {
+    int n = 0;
     for (int i = 0; i < KINDS; i++)
-        fds[i] = ends[i].ours;
+        if (ends[i].ours >= 0)
+            fds[n++] = ends[i].ours;
+    return n;
 }
 
 /* Passes on one line, with the pid of its sender according to the kernel. */

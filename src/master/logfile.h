@@ -31,9 +31,10 @@ int logfile_for_roles(int fd);
 int logfile_for_exporter(int fd);
 int logfile_for_sessions(int fd);
 
-/* The sockets to poll for lines; -1: none. */
+/* The sockets to poll for lines. Returns how many there are: poll(2) refuses a set that is larger
+ * than RLIMIT_NOFILE, even if it ignores most of it. */
 enum { LOGFILE_SOCKETS = 3 };
-void logfile_sockets(int fds[LOGFILE_SOCKETS]);
+int logfile_sockets(int fds[LOGFILE_SOCKETS]);
 
 /* Writes lines that have arrived, some from each socket. False if there were none. */
 bool logfile_pass_on(void);

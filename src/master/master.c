@@ -382,8 +382,7 @@ static void wait_for_work(const struct master *m, int64_t deadline)
     fds[n++] =
         (struct pollfd){.fd = accept_at > clock_ms() ? -1 : rundir_control(), .events = POLLIN};
     fds[n++] = (struct pollfd){.fd = monitor_fd(&deadline), .events = POLLIN};
-    logfile_sockets(logs);
-    for (int i = 0; i < LOGFILE_SOCKETS; i++)
+    for (int i = 0, count = logfile_sockets(logs); i < count; i++)
         fds[n++] = (struct pollfd){.fd = logs[i], .events = POLLIN};
     if (poll(fds, n, clock_until(deadline)) <= 0)
         return;
