@@ -2872,12 +2872,20 @@ begin
         limit max_rows;
 end $$;
 
+CREATE FUNCTION chatd_api.schema_range() RETURNS TABLE(oldest integer, newest integer)
+    LANGUAGE plpgsql STABLE SECURITY DEFINER
+    SET search_path TO 'chatd', 'pg_temp'
+    AS $$
+begin
+    return query select max(v.compatible_from), max(v.number) from schema_version v;
+end $$;
+
 CREATE FUNCTION chatd_api.schema_version() RETURNS integer
     LANGUAGE plpgsql STABLE SECURITY DEFINER
     SET search_path TO 'chatd', 'pg_temp'
     AS $$
 begin
-    return (select max(number) from schema_version);
+    return (select case when max(v.compatible_from) <= 28 then 28 else max(v.number) end from schema_version v);
 end $$;
 
 CREATE FUNCTION chatd_api.session_close(host_id bigint, session_ids bigint[]) RETURNS integer
@@ -3422,7 +3430,9 @@ CREATE TABLE chatd.schema_version (
     number integer NOT NULL,
     name text NOT NULL,
     checksum text NOT NULL,
-    applied_at timestamp with time zone DEFAULT now() NOT NULL
+    applied_at timestamp with time zone DEFAULT now() NOT NULL,
+    compatible_from integer NOT NULL,
+    CONSTRAINT schema_version_check CHECK (((compatible_from >= 1) AND (compatible_from <= number)))
 );
 
 CREATE TABLE chatd.sent (

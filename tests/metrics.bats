@@ -705,11 +705,11 @@ from metrics import *
 from takeover import *
 path = f"{T}/{some_name('a')}"
 with Service("-o", f"admin_listen=unix:{path}") as s:
-    sql("alter function chatd_api.schema_version() rename to schema_version_now")
+    sql("alter function chatd_api.schema_range() rename to schema_range_now")
     try:
         s.stays(s.ask())
     finally:
-        sql("alter function chatd_api.schema_version_now() rename to schema_version")
+        sql("alter function chatd_api.schema_range_now() rename to schema_range")
     assert get("/readyz", s.name) == (200, "ready\n")
     s.take_over()
     eventually(lambda: s.process.poll() is not None)
@@ -791,11 +791,11 @@ for more, words in ((["-o", f"db_host={T}/nowhere", "-o", "log_file=syslog"], "s
                     (["-o", "db_user=nobody_here"], "db_user"), (["-o", f"db_name=postgres"], "run sql/migrate")):
     status, output = trial(*more)
     assert status == 1 and words in output and "\nThe configuration is fine.\n" in "\n" + output and output.endswith("chatd: the database cannot be used\n"), (more, output)
-sql("alter function chatd_api.schema_version() rename to schema_version_now")
+sql("alter function chatd_api.schema_range() rename to schema_range_now")
 try:
     status, output = trial()
 finally:
-    sql("alter function chatd_api.schema_version_now() rename to schema_version")
+    sql("alter function chatd_api.schema_range_now() rename to schema_range")
 assert status == 1 and "sql/migrate" in output, output
 stop()
 status, output = trial()

@@ -97,7 +97,7 @@ equal() {
     equal "$(head -n 1 "$BATS_TEST_TMPDIR/migrate")" "0001_users.sql applied"
     equal "$("$root/sql/migrate" --role chatd)" "up to date at $(cd "$root/sql" && printf '%s\n' 0*.sql | tail -n 1)"
     "$root/sql/migrate" --status | grep '0004_api.sql applied'
-    equal "$(api 'select chatd_api.schema_version()')" "$(printf '%s\n' "$root"/sql/0*.sql | wc -l)"
+    equal "$(api 'select newest from chatd_api.schema_range()')" "$(printf '%s\n' "$root"/sql/0*.sql | wc -l)"
 }
 
 @test "migrate: refuses a changed file, a newer database and a gap in the numbers" {
@@ -116,18 +116,125 @@ equal() {
     run "$copy/migrate"
     [[ $status != 0 && $output == *"should have number $number"* ]]
     rm "$copy/9999_last.sql"
+    q "update schema_version set compatible_from = number where number = $number"
     run "$copy/migrate"
     [[ $status != 0 && $output == *"the database has migration $last"* ]]
 }
 
-@test "migrate: a file that fails leaves nothing of itself" {
-    cp -r "$root/sql" "$BATS_TEST_TMPDIR/sql"
+# The copy of the migrations gets another one, COMPATIBLE-FROM as its line says (none without one) and
+# with these STATEMENTS. Sets "copy", "last", the last number before it, and "next", its name.
+another() {
+    copy=$BATS_TEST_TMPDIR/sql
+    [[ -e $copy ]] || cp -r "$root/sql" "$copy"
     last=$(printf '%s\n' "$root"/sql/0*.sql | wc -l)
-    printf -v next '%04d_bad.sql' $((last + 1))
-    echo 'create table chatd.half (); select 1/0;' >"$BATS_TEST_TMPDIR/sql/$next"
-    run "$BATS_TEST_TMPDIR/sql/migrate"
-    [[ $status != 0 && $output == *"$next:1: ERROR:  division by zero"* ]]
+    printf -v next '%04d_next.sql' $((last + 1))
+    printf '%s\n' '-- Next.' ${1:+"-- compatible-from: $1"} "$2" >"$copy/$next"
+}
+
+# While this lasts, a connection is there that looks like a broker's: as_broker COMMAND…
+as_broker() {
+    local in=$BATS_TEST_TMPDIR/broker.in out=$BATS_TEST_TMPDIR/broker.out fd status=0 pid
+    mkfifo "$in" "$out"
+    PGAPPNAME='chatd writer' psql -XAtq <"$in" >"$out" 3>&- &
+    pid=$!
+    exec {fd}>"$in"
+    echo "select 'here';" >&"$fd"
+    read -r <"$out"
+    "$@" || status=$?
+    echo '\q' >&"$fd"
+    exec {fd}>&-
+    wait "$pid"
+    rm "$in" "$out"
+    return "$status"
+}
+
+@test "migrate: a file that fails leaves nothing of itself" {
+    another 29 'create table chatd.half (); select 1/0;'
+    run "$copy/migrate"
+    [[ $status != 0 && $output == *"$next:3: ERROR:  division by zero"* ]]
     equal "$(q "select to_regclass('chatd.half') is null, max(number) from schema_version")" "t|$last"
+}
+
+@test "migrate: a file has to say which programs may use what it makes" {
+    for said in '' 27 $(($(printf '%s\n' "$root"/sql/0*.sql | wc -l) + 2)) x; do
+        another "$said" 'create table chatd.half ();'
+        for how in '' --status; do
+            run "$copy/migrate" $how
+            [[ $status == 1 && $output == *"$next "*compatible-from* ]]
+        done
+    done
+    equal "$(q "select to_regclass('chatd.half') is null")" t
+}
+
+@test "migrate: chatd runs on beside what only adds, and must be stopped for all else; both is said before" {
+    another "$((last = $(printf '%s\n' "$root"/sql/0*.sql | wc -l)))" 'create table chatd.added ();'
+    run "$copy/migrate" --status
+    [[ $status == 1 && ${lines[0]} == "chatd may run on: programs from schema version $last on can use the new schema" ]]
+    [[ $output == *"$next missing" ]]
+    run as_broker "$copy/migrate"
+    [[ $status == 0 && ${lines[0]} == "chatd may run on"* && $output == *"$next applied"*"up to date at $next" ]]
+    equal "$(api "select * from chatd_api.schema_range()")" "$last|$((last + 1))"
+    # The files of the version before, whose program can use it.
+    run "$root/sql/migrate" --status
+    [[ $status == 0 && $output == *"$next is newer than these files, whose programs can use it" ]]
+    equal "$("$root/sql/migrate" --role chatd)" "up to date at $next"
+
+    q "drop table added; delete from schema_version where number > $last"
+    another "$((last + 1))" 'create table chatd.other ();'
+    run as_broker "$copy/migrate" --status
+    [[ $status == 1 && ${lines[0]} == "chatd must be stopped first, on every host: programs before schema version $((last + 1)) cannot use the new schema; it has 1 connections" ]]
+    run as_broker "$copy/migrate"
+    [[ $status == 1 && $output == *"chatd has 1 connections to this database"*"stop it on every host"* ]]
+    equal "$(q "select to_regclass('other') is null, max(number) from schema_version")" "t|$last"
+    run "$copy/migrate"
+    [[ $status == 0 && ${lines[0]} == "chatd must be stopped first, on every host: programs before schema version $((last + 1)) cannot use the new schema" ]]
+    run "$root/sql/migrate" --status
+    [[ $status == 1 && $output == *"$next unknown here"* ]]
+    run "$root/sql/migrate"
+    [[ $status == 1 && $output == *"the database has migration $next"* ]]
+}
+
+@test "migrate: steps that each only add are one that does not, for a program from before the first" {
+    another "$(printf '%s\n' "$root"/sql/0*.sql | wc -l)" ''
+    printf -v second '%04d_second.sql' $((last + 2))
+    echo "-- compatible-from: $((last + 1))" >"$copy/$second"
+    run as_broker "$copy/migrate"
+    [[ $status == 1 && $output == *"programs before schema version $((last + 1)) cannot"* ]]
+    mv "$copy/$second" "$BATS_TEST_TMPDIR"
+    "$copy/migrate"
+    mv "$BATS_TEST_TMPDIR/$second" "$copy"
+    as_broker "$copy/migrate"
+    equal "$(api "select * from chatd_api.schema_range()")" "$((last + 1))|$((last + 2))"
+}
+
+@test "migrate: what chatd runs beside does not make clients wait behind its lock, but waits itself" {
+    another 29 'alter table chatd.users add column added int; alter table chatd.messages add column added int;'
+    local in=$BATS_TEST_TMPDIR/in out=$BATS_TEST_TMPDIR/out fd
+    mkfifo "$in" "$out"
+    psql -XAtq <"$in" >"$out" 3>&- &
+    exec {fd}>"$in"
+    echo "begin; lock table chatd.messages in access share mode; select 'locked';" >&"$fd"
+    read -r <"$out"
+    "$copy/migrate" >"$BATS_TEST_TMPDIR/said" 2>&1 3>&- {fd}>&- &
+    # It has tried, and what it had got is free again: whoever asks for it need not wait for the lock that is held.
+    until [[ $(q "select count(*) from pg_locks where relation = 'messages'::regclass and not granted") == 1 ]]; do :; done
+    until [[ $(q "select count(*) from pg_locks where relation = 'messages'::regclass and not granted") == 0 ]]; do :; done
+    q "set lock_timeout = '5s'; insert into messages (sender_id, receiver_id, content) values (1, 2, 'through')"
+    kill -0 $!
+    echo 'commit; \q' >&"$fd"
+    exec {fd}>&-
+    wait $!
+    cat "$BATS_TEST_TMPDIR/said"
+    grep -x "$next applied" "$BATS_TEST_TMPDIR/said"
+    equal "$(grep -c 'ERROR' "$BATS_TEST_TMPDIR/said" || true)" 0
+    equal "$(q "select count(added), count(*) from messages")" '0|1'
+}
+
+@test "migrate: programs from before there was a range see their number as long as they may use the schema" {
+    equal "$(q "select number, compatible_from from schema_version where number in (1, 28, 29) order by 1" | xargs)" '1|1 28|28 29|28'
+    equal "$(api "select chatd_api.schema_version()")" 28
+    q "update schema_version set compatible_from = 29 where number = (select max(number) from schema_version)"
+    equal "$(api "select chatd_api.schema_version() = newest from chatd_api.schema_range()")" t
 }
 
 @test "migrate: two at once on an empty database both succeed" {

@@ -201,13 +201,13 @@ u = user()
 with Service() as s, Visitors(s, u.token) as visitors:
     a = connect(u.token, s.name)
     # As for one that was written for another schema; the old one goes on with what it has prepared.
-    sql("alter function chatd_api.schema_version() rename to schema_version_now")
+    sql("alter function chatd_api.schema_range() rename to schema_range_now")
     try:
         pid = s.ask()
         s.stays(pid)
         assert f"chatd[{pid}] cannot take over: its broker cannot use the database" in s.log(), s.log()
     finally:
-        sql("alter function chatd_api.schema_version_now() rename to schema_version")
+        sql("alter function chatd_api.schema_range_now() rename to schema_range")
     a.ping()
     visitors.more()
     s.take_over()
@@ -529,10 +529,10 @@ with Service(env={"NOTIFY_SOCKET": path}) as s:
     until(s.pid, "READY=1")
     a = connect(u.token, s.name)
     # One that gives up says nothing of an end: the service goes on.
-    sql("alter function chatd_api.schema_version() rename to schema_version_now")
+    sql("alter function chatd_api.schema_range() rename to schema_range_now")
     failed = s.ask()
     s.stays(failed)
-    sql("alter function chatd_api.schema_version_now() rename to schema_version")
+    sql("alter function chatd_api.schema_range_now() rename to schema_range")
     new = s.take_over()
     until(s.pid, f"MAINPID={new}")
     # It spoke before the old one named it.

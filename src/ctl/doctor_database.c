@@ -91,25 +91,34 @@ static void check_clock(void)
 
 /* --- the schema --- */
 
-static int missing, other;
+static int missing, other, newer;
+static bool stop; /* chatd, for those that are missing */
 
 static void take(char *line)
 {
     missing += strstr(line, " missing") != NULL;
     other += strstr(line, " changed ") || strstr(line, " unknown ");
+    newer += strstr(line, " is newer ") != NULL;
+    stop |= strncmp(line, "chatd must be stopped", 21) == 0;
 }
 
 static bool check_schema(void)
 {
-    missing = other = 0;
+    missing = other = newer = 0;
+    stop = false;
     int status = migrations_run(true, NULL, take);
-    if (status == 0)
+    if (status == 0 && newer > 0)
+        finding_good("schema", "%d migrations newer than this version, which can use it", newer);
+    else if (status == 0)
         finding_good("schema", "up to date");
     else if (other > 0)
         finding_bad("schema", "use the chatd that belongs to this database: chatctl migrate -n",
                     "%d migrations are not those of this version", other);
     else if (missing > 0)
-        finding_bad("schema", "run chatctl migrate", "%d migrations are missing", missing);
+        finding_bad("schema",
+                    stop ? "stop chatd on every host, and run chatctl migrate"
+                         : "run chatctl migrate, while chatd runs or not",
+                    "%d migrations are missing", missing);
     else
         finding_bad("schema", "see what chatctl migrate -n says", "it cannot be read");
     return status == 0;

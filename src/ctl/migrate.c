@@ -6,7 +6,8 @@
 #include "migrations.h"
 #include "owner.h"
 
-/* "0001_users.sql applied", "role chatd created", "up to date at 0028_retention.sql". */
+/* "chatd may run on: …" or "chatd must be stopped first, …"; "0001_users.sql applied"; "role chatd
+ * created"; "up to date at 0029_compatible.sql". */
 static void take(char *line)
 {
     char *name = line, *rest;
@@ -15,6 +16,8 @@ static void take(char *line)
         done_put("database", owner_database(), "%s", line);
         return;
     }
+    if (strncmp(line, "chatd ", 6) == 0)
+        what = "program";
     if (strncmp(line, "role ", 5) == 0) {
         what = "role";
         name += 5;

@@ -9,13 +9,14 @@
  * and synchronous_commit may name any way of waiting for a standby, but must not be off, since an
  * acknowledged message is durable. */
 #define SCHEMA_QUERY                                                                               \
-    "select chatd_api.schema_version(), current_setting('session_replication_role'),"              \
+    "select s.oldest, s.newest, current_setting('session_replication_role'),"                      \
     " case when current_setting('transaction_timeout', true) is not null"                          \
     " then set_config('transaction_timeout', '0', false) end,"                                     \
     " case when current_setting('synchronous_commit') = 'off'"                                     \
-    " then set_config('synchronous_commit', 'on', false) end"
+    " then set_config('synchronous_commit', 'on', false) end from chatd_api.schema_range() s"
 
-/* Judges the answer to SCHEMA_QUERY. If the database does not fit, logs what to do. */
+/* Judges the answer to SCHEMA_QUERY: a schema fits if this program's version is in its range. If
+ * the database does not fit, logs what to do. */
 bool schema_fits(const PGconn *pg, const PGresult *result);
 
 #endif
