@@ -36,6 +36,39 @@ assert children("broker") == [broker]
 PY
 }
 
+@test "a migration adds a column to what is prepared on each connection: the broker connects anew, nothing is lost" {
+    py - <<'PY'
+from server import *
+from widened import *
+alice, bob = user(), user()
+a, b = connect(alice.token), connect(bob.token)
+[broker] = children("broker")
+def sent(text):
+    a.message(bob.id, text, text)
+    while (f := a.recv())["type"] != "ack":
+        assert f["type"] != "error" or f["data"]["temporary"] is True, f
+        if f["type"] == "error":
+            a.message(bob.id, text, text)
+    assert f["id"] == text, f
+# Of the listener, the writer, and the readers.
+for name in "event_read", "message_send", "message_history", "user_list":
+    sent(f"before {name}")
+    assert b.until("message")["content"] == f"before {name}"
+    sql(f"begin; {widened(name)} grant execute on all functions in schema chatd_api to \"{os.environ['DB']}\"; commit")
+    sent(f"after {name}")
+    assert b.until("message")["content"] == f"after {name}"
+    def answered(path):
+        status, answer = api("GET", path, token=bob.token)
+        assert status in (200, 503), (status, answer)
+        return status == 200
+    for path in "/users", f"/messages/{alice.id}":
+        eventually(lambda: answered(path))
+        # Each reader has met it.
+        assert all(answered(path) for _ in range(20))
+assert "cached plan must not change result type" in log() and children("broker") == [broker]
+PY
+}
+
 @test "the role gets another password: db_password_file is read again, and nobody is disconnected" {
     py - <<'PY'
 import secrets

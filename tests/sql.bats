@@ -167,19 +167,21 @@ as_broker() {
 }
 
 @test "migrate: chatd runs on beside what only adds, and must be stopped for all else; both is said before" {
-    another "$((last = $(printf '%s\n' "$root"/sql/0*.sql | wc -l)))" 'create table chatd.added ();'
+    another "$((last = $(printf '%s\n' "$root"/sql/0*.sql | wc -l)))" 'create function chatd_api.added() returns int language sql as $$ select 7 $$;'
     run "$copy/migrate" --status
     [[ $status == 1 && ${lines[0]} == "chatd may run on: programs from schema version $last on can use the new schema" ]]
     [[ $output == *"$next missing" ]]
     run as_broker "$copy/migrate"
     [[ $status == 0 && ${lines[0]} == "chatd may run on"* && $output == *"$next applied"*"up to date at $next" ]]
     equal "$(api "select * from chatd_api.schema_range()")" "$last|$((last + 1))"
+    # The role has its rights already, and need not be named again; nobody else has any.
+    equal "$(api 'select chatd_api.added()'), $(q "select proacl::text ~ '[{,]=' from pg_proc where proname = 'added'")" "7, f"
     # The files of the version before, whose program can use it.
     run "$root/sql/migrate" --status
     [[ $status == 0 && $output == *"$next is newer than these files, whose programs can use it" ]]
     equal "$("$root/sql/migrate" --role chatd)" "up to date at $next"
 
-    q "drop table added; delete from schema_version where number > $last"
+    q "drop function chatd_api.added(); delete from schema_version where number > $last"
     another "$((last + 1))" 'create table chatd.other ();'
     run as_broker "$copy/migrate" --status
     [[ $status == 1 && ${lines[0]} == "chatd must be stopped first, on every host: programs before schema version $((last + 1)) cannot use the new schema; it has 1 connections" ]]

@@ -307,11 +307,13 @@ enum ipc_error db_error(const PGresult *result)
     return state ? IPC_E_INTERNAL : IPC_E_UNAVAILABLE;
 }
 
-/* A primary that was demoted, or is shutting down, still answers but is of no use. */
+/* A primary that was demoted, or is shutting down, still answers but is of no use. Nor is a
+ * connection of which a migration has changed what a prepared statement returns. */
 static bool server_left_us(const PGresult *result)
 {
     const char *state = PQresultErrorField(result, PG_DIAG_SQLSTATE);
-    return state && (strncmp(state, "57P", 3) == 0 || strcmp(state, "25006") == 0);
+    return state && (strncmp(state, "57P", 3) == 0 || strcmp(state, "25006") == 0 ||
+                     strcmp(state, "0A000") == 0);
 }
 
 /* Stored data cannot be read. */
