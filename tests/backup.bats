@@ -13,7 +13,10 @@ setup_file() {
 }
 
 teardown_file() {
-    [[ ! -d $T/new ]] || "$ROOT/tests/tools/cluster" stop "$T/new"
+    local folder
+    for folder in new logged back; do
+        [[ ! -d $T/$folder ]] || "$ROOT/tests/tools/cluster" stop "$T/$folder"
+    done
     psql -qX -d postgres -c "drop database if exists \"${DB}_before\""
     server_teardown_file
 }
@@ -59,8 +62,29 @@ follow() {
     done
 }
 
+# enter FOLDER: that cluster runs, and is meant from now on.
+enter() {
+    local line
+    "$ROOT/tests/tools/cluster" start --fast "$T/$1"
+    while read -r line; do
+        export "${line?}"
+    done < <("$ROOT/tests/tools/cluster" env "$T/$1")
+}
+
+# give FILE…: to the user that PostgreSQL runs as.
+give() {
+    ((EUID != 0)) || chown -R postgres: "$@"
+}
+
+# configure FOLDER NUMBER: what that block says, in the configuration of that cluster.
+configure() {
+    block "$2" | sed "s|/var/backups|$T|g; s|'2026.*UTC'|'${MOMENT:-}'|" >"$T/$1/pg/replication.conf"
+    cat "$T/$1/pg/replication.conf"
+    give "$T/$1/pg/replication.conf"
+}
+
 @test "the chapter has the commands that the tests below follow" {
-    [[ $(cut -d ' ' -f 1,2 "$T/chapter") == $'1 umask\n1 pg_dump\n2 systemctl\n2 psql\n3 createuser\n4 createdb\n4 pg_restore\n4 chatctl\n4 chatctl\n4 chatctl\n4 systemctl' ]]
+    [[ $(cut -d ' ' -f 1,2 "$T/chapter") == $'1 umask\n1 pg_dump\n2 systemctl\n2 psql\n3 createuser\n4 createdb\n4 pg_restore\n4 chatctl\n4 chatctl\n4 chatctl\n4 systemctl\n5 archive_mode\n5 archive_command\n5 archive_timeout\n6 pg_basebackup\n7 restore_command\n7 recovery_target_time\n7 recovery_target_action\n8 chatctl\n8 chatctl\n8 systemctl' ]]
 }
 
 @test "restored as chatd(8) says: whoever knows more than the backup, or less, is told; no id comes again; tokens are void" {
@@ -152,12 +176,8 @@ PY
 }
 
 @test "restored to a new server, as chatd(8) says: the role is made, and users log in" {
-    local line
     systemctl stop chatd
-    "$ROOT/tests/tools/cluster" start --fast "$T/new"
-    while read -r line; do
-        export "${line?}"
-    done < <("$ROOT/tests/tools/cluster" env "$T/new")
+    enter new
     follow 3 4
     py - <<'PY'
 from backup import *
@@ -165,6 +185,60 @@ status, answer = api("POST", "/login", {"username": "bob", "password": password(
 assert status == 200, answer
 there = conversation(answer["token"], saved()["ids"][0])
 assert there and api("GET", f"/messages/{saved()['ids'][0]}", token=answer["token"])[1][-1]["content"] == "kept 2"
+PY
+}
+
+@test "brought back to a moment in the past, as chatd(8) says: what came before is there, what came after is not" {
+    local MOMENT
+    systemctl stop chatd
+    enter logged
+    "$ROOT/tests/tools/cluster" stop "$T/logged"
+    mkdir -p "$T/wal"
+    give "$T/wal"
+    configure logged 5
+    enter logged
+    createuser "$DB"
+    createdb -T template0 -E UTF8 "$DB"
+    chatctl init
+    systemctl start chatd
+    bash -e < <(block 6 | sed "s|/var/backups|$T|g")
+    py - <<'PY'
+from backup import *
+alice, bob = user("ann"), user("ben")
+a, b = connect(alice.token), connect(bob.token)
+a.message(bob.id, "kept", "k")
+save(ann=alice.id, cursor=b.until("message")["data"]["cursor"])
+PY
+    MOMENT=$(psql -qXAtc 'select clock_timestamp()')
+    py - <<'PY'
+from backup import *
+carol = user("cat")
+write = api("POST", "/messages", {"content": "lost", "receiver_id": saved()["ann"]}, carol.token)
+assert write[0] == 201, write
+PY
+    systemctl stop chatd
+    psql -qXc 'select pg_switch_wal()'
+    # It ends when all of the log is archived.
+    "$ROOT/tests/tools/cluster" stop "$T/logged"
+    mkdir "$T/back"
+    mv "$T/base" "$T/back/pg"
+    configure back 7
+    touch "$T/back/pg/recovery.signal"
+    give "$T/back"
+    enter back
+    py -c 'from chat import *; eventually(lambda: sql("select pg_is_in_recovery()") == "f")'
+    follow 8
+    py - <<'PY'
+from backup import *
+def login(name):
+    return api("POST", "/login", {"username": name, "password": password()})
+assert login("cat")[0] == 401
+status, ben = login("ben")
+assert status == 200, ben
+history = api("GET", f"/messages/{saved()['ann']}", token=ben["token"])[1]
+assert [m["content"] for m in history] == ["kept"], history
+b = connect(ben["token"], path=f"/ws?cursor={saved()['cursor']}")
+assert b.expect("resumed")["data"]["recovered"] is False
 PY
     systemctl stop chatd
 }
