@@ -444,6 +444,41 @@ begin
     perform pg_notify('chatd_' || h.id, 'e ' || group_changed.change) from hosts h;
 end $$;
 
+CREATE FUNCTION chatd.group_changes_thin(max_rows integer) RETURNS boolean
+    LANGUAGE plpgsql
+    SET search_path TO 'chatd', 'pg_temp'
+    SET enable_seqscan TO 'off'
+    SET enable_bitmapscan TO 'off'
+    SET enable_hashjoin TO 'off'
+    SET enable_mergejoin TO 'off'
+    SET jit TO 'off'
+    AS $$
+declare
+    newest constant bigint := (select g.change from group_changes g order by g.change desc limit 1);
+    looked_at record;
+begin
+    with old as (
+        select g.change, g.conversation_id
+          from (select * from group_changes g
+                 where g.change > (select r.thinned from retention r) and g.change < newest
+                 order by g.change
+                 limit max_rows) g
+         where g.changed_at < now() - interval '1 day'
+    ), superseded as (
+        delete from group_changes g
+         using (select o.conversation_id, max(o.change) as upto from old o group by 1) o
+         where g.conversation_id = o.conversation_id and g.change <= o.upto
+           and g.change is distinct from
+               case when g.user_id is null
+                    then (select k.changed from conversations k where k.id = g.conversation_id)
+                    else (select m.changed from members m
+                           where m.conversation_id = g.conversation_id and m.user_id = g.user_id) end
+    )
+    select count(*) as count, max(o.change) as last into looked_at from old o;
+    update retention set thinned = looked_at.last where looked_at.last is not null;
+    return looked_at.count = max_rows;
+end $$;
+
 CREATE FUNCTION chatd.group_event(here text, host_id bigint, change bigint) RETURNS TABLE(conversation_id bigint, user_ids bigint[], frame text, membership bigint)
     LANGUAGE plpgsql STABLE
     AS $$
@@ -2801,6 +2836,7 @@ CREATE FUNCTION chatd_api.retention_step(host_id bigint, max_rows integer) RETUR
     AS $$
 #variable_conflict use_column
 declare
+    thinnable boolean;
     common record;
     own record;
     ids bigint[];
@@ -2810,9 +2846,10 @@ begin
         return query select 0, false;
         return;
     end if;
+    thinnable := group_changes_thin(max_rows);
     if not exists (select from retention r where r.days is not null)
        and not exists (select from conversations c where c.days > 0) then
-        return query select 0, false;
+        return query select 0, thinnable;
         return;
     end if;
     perform from retention r for update; -- so that nobody sets "swept" back meanwhile
@@ -2843,7 +2880,7 @@ begin
     update retention r
        set swept = greatest(r.swept, coalesce(common.upto, 0)), room = own.room
      where coalesce(common.upto, 0) > r.swept or own.room <> r.room;
-    return query select coalesce(removed, 0), coalesce(common.more, false) or own.more;
+    return query select coalesce(removed, 0), coalesce(common.more, false) or own.more or thinnable;
 end $$;
 
 CREATE FUNCTION chatd_api.revocation_read(after bigint, max_rows integer) RETURNS TABLE(revocation bigint, user_id bigint, generation bigint, disabled boolean, revoked bigint)
@@ -3415,6 +3452,7 @@ CREATE TABLE chatd.retention (
     horizon bigint DEFAULT 0 NOT NULL,
     last bigint DEFAULT 0 NOT NULL,
     stamp integer DEFAULT 0 NOT NULL,
+    thinned bigint DEFAULT 0 NOT NULL,
     CONSTRAINT retention_days_check CHECK (((days >= 1) AND (days <= 36500))),
     CONSTRAINT retention_one_check CHECK (one)
 );
@@ -3534,6 +3572,8 @@ CREATE UNIQUE INDEX blocks_told ON chatd.blocks USING btree (change) WHERE told;
 CREATE INDEX conversations_days ON chatd.conversations USING btree (id) WHERE (days > 0);
 
 CREATE INDEX earlier_texts_message ON chatd.earlier_texts USING btree (message_id, replaced_at);
+
+CREATE INDEX group_changes_conversation ON chatd.group_changes USING btree (conversation_id, change);
 
 CREATE UNIQUE INDEX instance_only_one ON chatd.instance USING btree ((true));
 

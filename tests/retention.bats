@@ -224,6 +224,54 @@ PY
     server_start main -o presence=off -o retention_interval=50ms
 }
 
+@test "changes of groups that nobody can be told of any more go after a day; who resumes gets the latest of each" {
+    py - <<'PY'
+from groups import *
+def changes(g):
+    return sql(f"select string_agg(coalesce(user_id::text, 'group'), ' ' order by change) from group_changes"
+               f" where conversation_id = {g}") or ""
+def grow_older(g):
+    sql(f"update group_changes set changed_at = changed_at - interval '2 days' where conversation_id = {g};"
+        " update retention set thinned = 0")
+alice, bob, carol, dave = people(4)
+b = connect(bob.token)
+g = group(alice, "first", bob)
+cursor = b.until("conversation")["data"]["cursor"]
+gone = group(alice, "gone", bob)
+for name_ in "second", "third":
+    rename(alice, g, name_)
+add(alice, g, carol)
+add(alice, g, dave)
+leave(dave, g)
+sql(f"delete from users where id = {carol.id}")
+sql(f"delete from conversations where id = {gone}")
+everything = f"group group group {carol.id} {dave.id} {dave.id} group"
+assert changes(g) == everything, changes(g)
+assert len(changes(gone).split()) > 1
+newest = sql("select max(change) from group_changes")
+b.close()
+# Half a day is too young.
+sql("update group_changes set changed_at = changed_at - interval '12 hours'")
+assert sql("select group_changes_thin(200)") == "f"
+assert changes(g) == everything
+grow_older(g)
+eventually(lambda: changes(g) == f"{dave.id} group")
+# Of a conversation that is gone all go, but for the newest change of all, from which the sequence goes on.
+grow_older(gone)
+eventually(lambda: len(changes(gone).split()) == 1)
+assert sql("select max(change) from group_changes") == newest
+rename(alice, g, "fourth")
+sql("update retention set thinned = 0")
+eventually(lambda: changes(gone) == "")
+b = connect(bob.token, path=f"/ws?cursor={cursor}")
+got = []
+while (frame := b.recv())["type"] != "resumed":
+    got.append((frame["type"], frame["data"].get("name"), frame["data"].get("user_id"), frame["data"].get("role")))
+assert frame["data"]["recovered"] is True, frame
+assert got == [("member", None, dave.id, None), ("conversation", "fourth", None, None)], got
+PY
+}
+
 @test "chatctl retention: what cannot be, and that a dry run changes nothing" {
     py - <<'PY'
 from chats import *

@@ -8,7 +8,7 @@
 #include "trouble.h"
 
 /* The number of the last migration that this program was written for. */
-enum { SCHEMA_VERSION = 29 };
+enum { SCHEMA_VERSION = 30 };
 
 /* The schema is from before there was a range. */
 #define UNDEFINED_FUNCTION "42883"
