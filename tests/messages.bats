@@ -5,6 +5,7 @@
 load lib/server
 
 setup_file() {
+    export DESCRIBED=1
     server_setup_file
     # No presence: nothing comes that a test did not ask for. "two" is another host.
     server_start main -o presence=off
