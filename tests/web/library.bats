@@ -107,25 +107,41 @@ scenario() {
         --lib es2022,dom "$ROOT/tests/web/types.ts"
 }
 
-@test "README's lines of JavaScript connect, resume and send" {
-    server_start
-    local url file=$T/readme.mjs
-    url=$(server_url)
-    BASE=$url user bob >/dev/null
-    BASE=$url user alice >/dev/null
-    awk '/^```js$/ { inside = 1; next } /^```$/ { inside = 0 } inside' "$ROOT/README.md" >"$T/lines.js"
-    (($(grep -c . "$T/lines.js") == 10))
-    # What a page has, and Debian 12's Node.js has not.
+# The n-th block of JavaScript in README, as a module for this server in T/block.mjs, with what a page
+# has and Debian 12's Node.js has not before it, and other lines behind and before it.
+block() {
     {
         echo "import { WebSocket } from '$ROOT/tests/web/servers.mjs';"
         echo "globalThis.WebSocket = WebSocket; globalThis.localStorage = new (class extends Map { getItem(k) { return this.get(k) ?? null; }"
         echo "setItem(k, v) { this.set(k, v); } removeItem(k) { this.delete(k); } key(n) { return [...this.keys()][n] ?? null; } get length() { return this.size; } })();"
-        sed -e "s|http://localhost:8080/|$url/|" -e "s|\"\./chatd.js\"|\"$ROOT/web/chatd.js\"|" -e "s|battery staple|$(password)|" "$T/lines.js"
-        echo "chat.stop();"
-    } >"$file"
-    run timeout 60 node "$file"
+        echo "${3:-}"
+        awk -v wanted="$1" '/^```js$/ { inside = ++n == wanted; next } /^```$/ { inside = 0 } inside' "$ROOT/README.md" | tee "$T/lines.js" |
+            sed -e "s|http://localhost:8080|$(server_url)|" -e "s|\"\./chatd.js\"|\"$ROOT/web/chatd.js\"|" \
+                -e "s/battery staple\|correct horse/$(password | sed 's/[\/&]/\\&/g')/"
+        echo "$2"
+    } >"$T/block.mjs"
+}
+
+last_message() {
+    psql -qXAt -c 'select content from chatd.messages order by id desc limit 1'
+}
+
+@test "README's lines of JavaScript connect, resume and send, with the library and without" {
+    server_start
+    BASE=$(server_url) user bob >/dev/null
+    BASE=$(server_url) user alice >/dev/null
+    block 1 'chat.stop();'
+    (($(grep -c . "$T/lines.js") == 10))
+    run timeout 60 node "$T/block.mjs"
     echo "$output"
     [[ $status == 0 && $output == *online* && $output == *'Stored as '* ]]
-    [[ $(psql -qXAt -c 'select content from chatd.messages order by id desc limit 1') == 'Hello from JavaScript!' ]]
+    [[ $(last_message) == 'Hello from JavaScript!' ]]
+    # It goes on for ever, as in a page.
+    block 2 '' 'const said = new Set(); console.log = (...words) => { said.add(words.join(" ")); console.info(...words);
+        if (said.has("WebSocket ack") && said.has("events resumed")) process.exit(); };'
+    (($(grep -c . "$T/lines.js") <= 14))
+    run timeout 60 node "$T/block.mjs"
+    echo "$output"
+    [[ $status == 0 && $(last_message) == 'By hand' ]]
     server_stop
 }
