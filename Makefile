@@ -62,7 +62,7 @@ SEES_client  := lib wire cli client
 # src/chatd.c puts the master and its sessions together into one executable.
 SEES_.       := lib conf master session
 
-.PHONY: all run check check-web check-deb check-faults faults fuzz fuzzers analyze analysis bench clean install uninstall deb unit
+.PHONY: all run check check-web pictures check-deb check-faults faults fuzz fuzzers analyze analysis bench clean install uninstall deb unit
 all: $(PROGRAMS) $(CLIENT)
 
 # V=1 shows the commands.
@@ -269,6 +269,13 @@ check-web:
 	@tests/tools/install web
 	@tests/tools/web
 	@MAKE="$(MAKE)" ONLY=plain FILES="$(wildcard tests/web/*.bats)" exec tests/tools/check
+
+# Those of README, from a run of the page.
+pictures:
+	@tests/tools/install web
+	@tests/tools/web
+	@$(MAKE) --no-print-directory all
+	@BUILD="$(abspath $(BUILD))" exec tests/tools/pictures
 
 # What an hour's use would not show; see CONTRIBUTING.md.
 SEEDS        ?= 1 2 3 4 5 6
