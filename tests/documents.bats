@@ -21,6 +21,10 @@ fenced() {
         here && inside' "$ROOT/$1"
 }
 
+undated() {
+    sed 's/[0-9-]\{10\} [0-9:]\{5\}/DATE TIME/' "$@"
+}
+
 # --- README, CONTRIBUTING ---
 
 @test "README's tour, copied and pasted, works; a message from psql is heard at once" {
@@ -29,19 +33,24 @@ fenced() {
     fenced README.md 'A tour' | sed -e "s/localhost:8080/$address/g" >"$T/lines"
     # A fresh Debian has these after make run.
     [[ $(grep -oE '(^|\| |=\$\(|[a-z] )(chat|curl|echo|seq|wscat|tests/tools/cluster) ' "$T/lines" | sed 's/.*[|( ]\(..*\)/\1/' | sort -u | tr -d '\n') == 'chat curl echo seq tests/tools/cluster ' ]]
-    (($(grep -c . "$T/lines") == 11))
+    (($(grep -c . "$T/lines") == 12))
     # The program that speaks SQL differs: this database is not that of make run.
     grep '^tests/tools/cluster psql run -d chatd -c ' "$T/lines" | sed 's/.* -c /psql -qX -c /' >"$T/speak"
     (($(grep -c . "$T/speak") == 1))
     # Who pastes line by line sees that bob listens before alice speaks.
     grep -v '^tests/tools/cluster' "$T/lines" | sed -e "s|\$PWD/build|$BUILD|" -e "s|/tmp/bob|$T/bob|" \
-        -e "s|tail --json &\$|tail --json >'$T/heard' \&\nuntil grep -q resumed '$T/heard'; do sleep 0.05; done|" >"$T/script"
+        -e "s|tail --json &\$|tail --json >'$T/heard' \&\nuntil grep -q resumed '$T/heard'; do sleep 0.05; done|" \
+        -e "s,^chat \(history bob\|list\)\$,& | tee -a '$T/shown'," >"$T/script"
     printf '%s\n' "until grep -q curl '$T/heard'; do sleep 0.05; done" 'kill %1; wait %1' "printf %s \"\$TOKEN\" >'$T/token'" >>"$T/script"
     (cd "$T" && HOME=$T/home XDG_STATE_HOME='' CHATD_SERVER=http://$address timeout 60 bash -e "$T/script") >"$T/said"
     cat "$T/said" "$T/heard"
+    # What README shows of it, whatever the time is.
+    awk '/^```text$/ { inside = 1; next } /^```$/ { inside = 0 } inside' "$ROOT/README.md" >"$T/printed"
+    (($(wc -l <"$T/printed") == 6))
+    diff <(undated "$T/shown") <(undated "$T/printed")
     [[ $(grep -c ' alice: ' "$T/said") == 4 && $(sed -n 's/.* alice: //p' "$T/said" | tr '\n' ' ') == 'Hello! 1 2 3 ' ]]
     [[ $(jq -r 'select(.type == "message") | .content' "$T/heard" | tr '\n' ' ') == 'Hello! 1 2 3 by curl ' ]]
-    grep -v ' alice: ' "$T/said" | jq -se '.[0].duplicate == false and (.[1] | map(.username)) == ["bob", "alice"]'
+    grep -v '^[2N#]' "$T/said" | jq -se '.[0].duplicate == false and (.[1] | map(.username)) == ["bob", "alice"]'
     py - <<'PY'
 from chat import *
 a = connect(open(f"{T}/token").read())
@@ -55,7 +64,7 @@ PY
 # The lines as they are printed, in a view of the file system and a network of their own, so that the
 # machine keeps its users, its /usr/local and its port 8080. The packages are not installed again.
 # bats test_tags=root
-@test "README's way to production, copied and pasted by root, ends in a server that serves" {
+@test "README's ways to production and to an update, copied and pasted by root, end in a server that serves" {
     local package line
     fenced README.md 'In production' >"$T/lines"
     line=$(grep '^apt-get install' "$T/lines")
@@ -68,6 +77,10 @@ PY
     grep -v '^apt-get' "$T/lines" | sed "s|^make && make install|make BUILD='$BUILD' -o all install|" >"$T/paste"
     (($(grep -c . "$T/paste") == 5))
     [[ $(tail -n 1 "$T/paste") == '/usr/local/sbin/chatd -f '* ]]
+    # Without systemd the server is the job of this shell.
+    fenced README.md 'Memory and updates' | sed -e "s|^make && make install|make BUILD='$BUILD' -o all install|" \
+        -e 's|^systemctl kill --kill-who=main --signal=SIGUSR2 chatd.service|kill -USR2 %1|' >"$T/update"
+    (($(grep -c . "$T/update") == 3))
     "$ROOT/tests/tools/cluster" start --fast "$T/production"
     mkdir "$T/etc" "$T/local"
     cp -a /etc/. "$T/etc"
@@ -85,15 +98,20 @@ PGHOST= PGPORT= PGUSER= exec /usr/local/sbin/chatd -f /usr/local/etc/chatd.conf 
 for try in {1..300}; do grep -q 'ready: ' '$T/production.log' && break; sleep 0.1; done
 curl -sf localhost:8080/register -H 'Content-Type: application/json' -d '{"username":"bob","password":"correct horse","email":"bob@example.com"}'
 status=\$?
-kill %1
+. '$T/update'
+for try in {1..300}; do grep -q 'has taken over' '$T/production.log' && break; sleep 0.1; done
+grep -q 'has taken over' '$T/production.log' || kill %1
 wait %1 || status=\$?
+new=\$(sed -n 's/.*chatd\[\([0-9]*\)\] has taken over.*/\1/p' '$T/production.log')
+curl -sf localhost:8080/login -H 'Content-Type: application/json' -d '{"username":"bob","password":"correct horse"}' || status=\$?
+kill "\$new" && tail --pid="\$new" -s 0.1 -f /dev/null || status=\$?
 exit \$status
 END
     run unshare --mount --net --propagation private bash "$T/view"
     echo "$output"
     cat "$T/production.log"
     "$ROOT/tests/tools/cluster" stop "$T/production"
-    [[ $status == 0 && $output == *'The configuration is fine.'* && $output == *'"token":'* ]]
+    [[ $status == 0 && $output == *'The configuration is fine.'*'"token":'*'The configuration is fine.'*'"token":'* ]]
     [[ $(stat -c %a "$T/local/etc/chatd" "$T/local/etc/chatd/jwt_secret" | tr '\n' ' ') == '700 600 ' ]]
 }
 
@@ -108,6 +126,22 @@ END
     jq -se '(.[0].token | length > 0) and (.[1] | any(.username == "user1"))' <<<"$out"
 }
 
+@test "programs, package and CHANGELOG have the version of version.h; CHANGELOG names each migration" {
+    local version program number
+    version=$(sed -n 's/^#define CHATD_VERSION "\(.*\)"$/\1/p' "$ROOT/src/lib/version.h")
+    for program in chatd chatctl chat; do
+        [[ $("$BUILD/$program" -V) == "$program $version" ]] || fail "$program"
+    done
+    [[ $(sed -n '1s/^chatd (\([^)]*\)).*/\1/p' "$ROOT/packaging/debian/changelog") == "$version" ]]
+    [[ $(sed -n 's/^## \[\([0-9].*\)\] - [0-9-]*$/\1/p' "$ROOT/CHANGELOG.md" | head -n 1) == "$version" ]]
+    sed -n 's/^.*Migrations\? \([0-9]*\)\( to \([0-9]*\)\)\?\..*/\1 \3/p' "$ROOT/CHANGELOG.md" |
+        while read -r first last; do seq -f %04g "$first" "${last:-$first}"; done | sort >"$T/named"
+    for number in "$ROOT"/sql/[0-9]*.sql; do
+        basename "$number" | cut -c 1-4
+    done >"$T/migrations"
+    diff "$T/named" "$T/migrations"
+}
+
 @test "files and folders that README and CONTRIBUTING name are there" {
     py - "$ROOT" <<'PY'
 import glob, os, re, sys
@@ -117,7 +151,9 @@ made = open(f"{root}/.gitignore").read().split()
 for name in "README.md", "CONTRIBUTING.md", "SECURITY.md":
     text = open(f"{root}/{name}").read()
     paths = re.findall(r"(?<![\w/.-])((?:tests|src|sql|man|\.ci)/[\w./-]*)", text)
-    paths += re.findall(r"\]\(([^)#:]+)\)", text)
+    paths += re.findall(r"\]\(([^)#:]+)\)", text) + re.findall(r'<img src="([^"]+)"', text)
+    heads = {re.sub(r"[^\w -]", "", h).lower().replace(" ", "-") for h in re.findall(r"^#+ (.*)$", text, re.M)}
+    missing += [(name, h) for h in re.findall(r"\]\(#([^)]+)\)", text.replace("\n", "")) if h not in heads]
     assert len(paths) >= 1, (name, paths)
     missing += [(name, p) for p in paths
                 if "NNNN" not in p and not os.path.exists(f"{root}/{p.rstrip('.')}")
@@ -155,6 +191,20 @@ for name in re.findall(r"`([\w/]+\.[ch])`", section("Words")):
     if not os.path.exists(f"{root}/src/{name}"):
         missing.append(name)
 assert not missing, missing
+PY
+}
+
+@test "the lines that CONTRIBUTING's first ten minutes change are there, once" {
+    py - "$ROOT" <<'PY'
+import re, sys
+root = sys.argv[1]
+text = re.search(r"^## Ten minutes\n(.*?)^## ", open(f"{root}/CONTRIBUTING.md").read(), re.M | re.S)[1]
+[(name, file)] = re.findall(r"bats -f '([^']+)' (\S+)", text)
+assert len(re.findall(f'^@test "{name}', open(f"{root}/{file}").read(), re.M)) == 1
+source, test = (re.search(rf"in `({p}/[^`]+)`", text)[1] for p in ("src", "tests"))
+old, new, line = re.findall(r"`(ask[^`]+)`|`\"([^`]+)\"`", text)
+assert test == file and open(f"{root}/{test}").read().count(f"\n{old[0]}\n") == 1
+assert open(f"{root}/{source}").read().count(f'"{line[1]}"') == 1
 PY
 }
 
@@ -197,7 +247,7 @@ PY
     # Not tables, nor lines to copy.
     run awk 'FNR == 1 { code = 0 } /^```/ { code = !code } /^\.Bd -literal/ { code = 1 } /^\.Ed/ { code = 0 }
         !code && !/^\|/ && length > 100 { print FILENAME ":" FNR ": " $0 }' \
-        "$ROOT"/{README.md,CONTRIBUTING.md,chatd.conf} "$ROOT"/man/*
+        "$ROOT"/{README,CONTRIBUTING,CHANGELOG}.md "$ROOT/chatd.conf" "$ROOT"/man/*
     echo "$output"
     [[ -z $output ]]
 }
