@@ -5,6 +5,7 @@
 load lib/server
 
 setup_file() {
+    export DESCRIBED=1
     server_setup_file
     server_start main -o typing_rate=1000
     server_start two -o typing_rate=1000

@@ -5,6 +5,7 @@
 load lib/server
 
 setup_file() {
+    export DESCRIBED=1
     server_setup_file
     # No presence: nothing comes that a test did not ask for. And a long lease, the same for all, since
     # a host is silent for as long as its lease allows: listeners read what rings, and nothing else.

@@ -6,6 +6,7 @@ bats_require_minimum_version 1.5.0
 load lib/server
 
 setup_file() {
+    export DESCRIBED=1
     server_setup_file
     server_start
     unset NO_COLOR CHATD_TOKEN CHATD_CA_FILE

@@ -5,6 +5,7 @@
 load lib/server
 
 setup_file() {
+    export DESCRIBED=1
     server_setup_file
     # Without word of who comes and goes; those of one test may still be going in the next.
     server_start main -o presence=off

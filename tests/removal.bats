@@ -7,6 +7,7 @@
 load lib/server
 
 setup_file() {
+    export DESCRIBED=1
     server_setup_file
 }
 

@@ -5,6 +5,7 @@
 load lib/server
 
 setup_file() {
+    export DESCRIBED=1
     server_setup_file
     server_start main -o presence=off -o retention_interval=50ms
     server_start two -o presence=off -o retention_interval=50ms

@@ -5,6 +5,7 @@
 load lib/server
 
 setup_file() {
+    export DESCRIBED=1
     server_setup_file
     # As many as come; the tests of the rate have servers of their own. Slow readers may take their time.
     local name
