@@ -5,6 +5,7 @@
 load lib/server
 
 setup_file() {
+    export DESCRIBED=1
     server_setup_file
     local proxy=(-o trusted_proxies=127.0.0.1 -o proxy_protocol=on -o presence=off -o auth_workers=1)
     server_start main "${proxy[@]}" -o login_delay=400ms -o login_failures=0

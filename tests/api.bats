@@ -238,8 +238,8 @@ PY
 
 @test "what nothing describes is found: a member, a status, a route, a frame, a body; and a schema that lacks one" {
     py - <<'PY'
-import copy, json
-from described import Described, load
+import json, os
+from described import Described, load, main
 d = Described()
 message = {"id": 91, "conversation_id": 7, "sender_id": 1, "receiver_id": 2, "content": "x", "created_at": "2026-01-31T12:00:00.000Z"}
 history = lambda m: ("GET", "/messages/2?limit=1", "200", json.dumps([m]))
@@ -259,6 +259,10 @@ frame = {"type": "user_status", "data": {"user_id": 1, "online": True, "username
 assert d.frame(frame) is None and d.frame({**frame, "more": 1}) and d.frame({"type": "news"})
 assert "extra" in d.frame({**frame, "data": {**frame["data"], "extra": 1}})
 assert d.frame({"type": "error", "error": "x", "data": {"code": "new_code", "temporary": False}})
+# A carriage return, as tests of requests have it, ends no line.
+with open(f"{os.environ['T']}/odd", "w", newline="") as f:
+    f.write('GET\t/a\rb\t404\t{"error":"x"}\t\nGET\t/me\t409\t{"error":"x"}\t\n')
+assert main([f.name]) == 1
 # Every member of every answer and frame is needed where it is described.
 less = load("openapi")
 del less["components"]["schemas"]["Message"]["properties"]["content"]

@@ -5,6 +5,7 @@
 load lib/server
 
 setup_file() {
+    export DESCRIBED=1
     server_setup_file
     server_start one
     server_start two

@@ -4,6 +4,7 @@
 load lib/server
 
 setup_file() {
+    export DESCRIBED=1
     server_setup_file
     server_start
     server_start hasty -o header_timeout=300ms -o body_timeout=300ms -o keepalive_timeout=300ms \

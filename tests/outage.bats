@@ -6,6 +6,7 @@
 load lib/server
 
 setup_file() {
+    export DESCRIBED=1
     unset TEST_CLUSTER
     server_setup_file
     server_start

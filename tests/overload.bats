@@ -5,6 +5,7 @@
 load lib/server
 
 setup_file() {
+    export DESCRIBED=1
     server_setup_file
     server_start main -o batch_queue=10 -o presence=off -o request_timeout=60s
 }

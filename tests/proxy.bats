@@ -5,6 +5,7 @@
 load lib/server
 
 setup_file() {
+    export DESCRIBED=1
     server_setup_file
     server_start main -o trusted_proxies=127.0.0.1 -o proxy_protocol=on -o presence=off
     server_start fields -o 'trusted_proxies=127.0.0.1, 10.0.0.0/8' -o forwarded_for=on -o presence=off

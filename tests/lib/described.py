@@ -177,7 +177,7 @@ class Described:
 def main(files):
     described, failures, seen = Described(), 0, set()
     for name in files:
-        with open(name, errors="replace") as f:
+        with open(name, errors="replace", newline="\n") as f:
             for line in f:
                 line = line.rstrip("\n")
                 if line in seen:
