@@ -194,6 +194,13 @@ assert not missing, missing
 PY
 }
 
+@test "pictures are small" {
+    local picture
+    for picture in "$ROOT"/web/pictures/*.png; do
+        (($(stat -c %s "$picture") <= 60 * 1024)) || fail "$picture"
+    done
+}
+
 @test "the lines that CONTRIBUTING's first ten minutes change are there, once" {
     py - "$ROOT" <<'PY'
 import re, sys
