@@ -960,7 +960,7 @@ begin
     select count(*), coalesce(sum(octet_length(m.content)), 0) * 6 + 250 * count(*)
            + coalesce(sum(2 * octet_length(m.reactions::text)), 0) + coalesce(sum(20 * cardinality(m.mentions)), 0)
       into found, upto
-      from messages_between(conversation, since, until, before, after, max_rows + 1) m;
+      from messages_shown(conversation, since, until, before, after, max_rows + 1) m;
     if upto <= most then
         select string_agg(message_json(m.id, m.conversation_id, m.sender_id, m.receiver_id, m.content,
                                        m.created_at, m.edited_at, m.deleted,
@@ -970,7 +970,7 @@ begin
                case when found > max_rows then
                     case when forward then max(m.id) else min(m.id) end end
           into page, next
-          from messages_between(conversation, since, until, before, after, max_rows) m;
+          from messages_shown(conversation, since, until, before, after, max_rows) m;
     else
         -- Contents are read only as far as they fit themselves, and of their JSON what fits is
         -- taken, which is longer where a character must be escaped.
@@ -990,7 +990,7 @@ begin
                           from (select m.*, row_number() over w as n,
                                        row_number() over w <= max_rows
                                        and sum(octet_length(m.content)) over w <= most as wanted
-                                  from messages_between(conversation, since, until, before, after, max_rows + 1) m
+                                  from messages_shown(conversation, since, until, before, after, max_rows + 1) m
                                 window w as (order by case when forward then m.id else -m.id end)) r) s) t;
     end if;
     page := '[' || coalesce(page, '') || ']';
@@ -1160,6 +1160,32 @@ CREATE FUNCTION chatd.messages_over(sender_ids bigint[], client_ids text[], cont
                                 where m.sender_id = i.sender_id and m.client_id = i.client_id)
             window sender as (partition by i.sender_id order by i.n)) c
      where c.messages > max_messages or c.bytes > max_bytes
+$$;
+
+CREATE FUNCTION chatd.messages_shown(conversation bigint, since bigint, until bigint, before bigint, after bigint, max_rows integer) RETURNS TABLE(id bigint, sender_id bigint, receiver_id bigint, client_id text, origin bigint, created_at timestamp with time zone, content text, conversation_id bigint, changed bigint, edited_at timestamp with time zone, deleted boolean, reply_to bigint, reactions json, mentions bigint[])
+    LANGUAGE sql STABLE
+    AS $$
+    select m.id, m.sender_id, m.receiver_id, m.client_id, m.origin, m.created_at,
+           case when l.is_later then '' else m.content end, m.conversation_id, m.changed,
+           case when l.is_later then null else m.edited_at end, m.deleted or l.is_later,
+           case when l.is_later then null else m.reply_to end,
+           case when m.changed > until then null else m.reactions end,
+           case when l.is_later then null else m.mentions end
+      from ((select * from messages
+              where after is not null and before is null
+                and (conversation_id, id) > (conversation, greatest(after, since))
+                and (conversation_id, id) <= (conversation, coalesce(until, 9223372036854775807))
+              order by conversation_id, id
+              limit max_rows)
+            union all
+            (select * from messages
+              where not (after is not null and before is null)
+                and (conversation_id, id) < (conversation, least(coalesce(before, 9223372036854775807), until + 1))
+                and conversation_id >= conversation
+              order by conversation_id desc, id desc
+              limit max_rows)) m
+     cross join lateral (select m.changed > until and m.edited_at is not null as is_later) l
+     where m.id > greatest(coalesce(after, 0), since)
 $$;
 
 CREATE FUNCTION chatd.more_json(reply_to bigint, mentions bigint[], reactions text) RETURNS text

@@ -10,15 +10,15 @@ COLUMNS = """select format('%s|%s|%s|%s', pg_get_function_arguments(p.oid), pg_g
 
 
 def widened(*names):
-    """The functions of chatd_api made anew, each above the one that was there."""
-    statements = []
+    """The functions of chatd_api made anew, each above the one that was there: in a schema of its own,
+    since it names its parameters by its name."""
+    statements = ["create schema if not exists earlier"]
     for name in names:
         arguments, identity, result, given = sql(COLUMNS.format(name=name)).split("|")
         assert result.startswith("TABLE("), (name, result)
         statements += [
-            f"alter function chatd_api.{name}({identity}) set schema chatd",
-            f"alter function chatd.{name}({identity}) rename to {name}_before",
+            f"alter function chatd_api.{name}({identity}) set schema earlier",
             f"create function chatd_api.{name}({arguments}) returns {result[:-1]}, added integer) language plpgsql"
             f" security definer set search_path = chatd, pg_temp as $$ begin"
-            f" return query select b.*, 7 from chatd.{name}_before({given}) b; end $$"]
+            f" return query select b.*, 7 from earlier.{name}({given}) b; end $$"]
     return "".join(f"{s};\n" for s in statements)
