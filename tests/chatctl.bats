@@ -439,6 +439,49 @@ PY
     drop_place
 }
 
+@test "migrate and doctor say whether chatd may run beside what is missing, and do nothing where it may not" {
+    fresh_place seven
+    init 0
+    local number=$(($(find "$ROOT/sql" -name '0*.sql' | wc -l) + 1)) next
+    cp -r "$ROOT/sql" "$FRESH/sql"
+    printf -v next "$FRESH/sql/%04d_next.sql" "$number"
+    py - "$FRESH/chatd.conf" "$next" <<'PY'
+import json
+from server import *
+configuration, file = sys.argv[1:]
+number = int(os.path.basename(file)[:4])
+def write(compatible_from):
+    with open(file, "w") as f:
+        f.write(f"-- compatible-from: {compatible_from}\n")
+def ctl(*words):
+    p = subprocess.run([f"{BUILD}/chatctl", "--json", "-f", configuration, "--sql", os.path.dirname(file), *words],
+                       capture_output=True, text=True)
+    return p.returncode, p.stderr, json.loads(p.stdout or "[]")
+def doctor():
+    return [(f["good"], f["finding"], f["remedy"]) for f in ctl("doctor")[2] if f["check"] == "schema"]
+place = f"{os.environ['DB']}_seven"
+with Server("-f", configuration, "-o", f"db_name={place}", "-o", f"db_user={place}", secrets=[]):
+    write(number)
+    assert doctor() == [(False, "1 migrations are missing", "stop chatd on every host, and run chatctl migrate")], doctor()
+    status, _, lines = ctl("migrate", "-n")
+    assert status == 1 and lines[0]["what"] == "program" and lines[0]["name"] == "chatd", lines
+    assert lines[0]["done"].startswith("must be stopped first, on every host: "), lines
+    status, said, _ = ctl("migrate")
+    assert status == 1 and "stop it on every host" in said, said
+    write(number - 1)
+    assert doctor() == [(False, "1 migrations are missing", "run chatctl migrate, while chatd runs or not")], doctor()
+    status, _, lines = ctl("migrate", "-n")
+    assert status == 1 and lines[0]["done"].startswith("may run on: "), lines
+    status, said, lines = ctl("migrate")
+    assert status == 0 and [l["done"] for l in lines[1:]] == ["applied", f"up to date at {os.path.basename(file)}"], (said, lines)
+    # The files of the version before.
+    os.unlink(file)
+    assert doctor() == [(True, "1 migrations newer than this version, which can use it", None)], doctor()
+    assert ctl("migrate", "-n")[0] == 0
+PY
+    drop_place
+}
+
 # --- doctor ---
 
 # What doctor says of one check: "BAD finding" or "good finding".

@@ -194,6 +194,44 @@ with Service("-f", conf) as s, Visitors(s, u.token) as visitors:
 PY
 }
 
+@test "a successor, and an old broker that connects anew, use a newer schema that admits them, and no other" {
+    py - <<'PY'
+from takeover import *
+u, v = user(), user()
+def newer(compatible_from):
+    sql("delete from chatd.schema_version where name = 'newer'; insert into chatd.schema_version"
+        f" select max(number) + 1, 'newer', '', now(), max(number) + {compatible_from} from chatd.schema_version")
+SAYS, REFUSES = "can use, too", "install the newer chatd"
+try:
+    with Service() as s:
+        a = connect(u.token, s.name)
+        newer(0)
+        assert s.log().count(SAYS) == 0
+        sql("select pg_terminate_backend(pid) from pg_stat_activity where datname = current_database() and application_name like 'chatd %'")
+        s.logged(SAYS)
+        s.take_over()
+        b = connect(v.token, s.name)
+        def came(text):
+            a.message(v.id, text, text)
+            return a.until("ack") and b.until("message")["content"] == text
+        assert came("across")
+        # Once for each broker, however many connections it has.
+        assert s.log().count(SAYS) == 2 and REFUSES not in s.log()
+        status, output = chatd("-T", *options(s.name), *SECRETS)
+        assert status == 0 and SAYS in output, output
+        newer(1)
+        s.stays(s.ask())
+        assert REFUSES in s.log()
+        status, output = chatd("-T", *options(s.name), *SECRETS)
+        assert status == 1 and REFUSES in output, output
+        assert came("as before")
+        b.close()
+        a.close()
+finally:
+    sql("delete from chatd.schema_version where name = 'newer'")
+PY
+}
+
 @test "a successor that cannot use the database changes nothing: it serves nobody, and says so" {
     py - <<'PY'
 from takeover import *
