@@ -144,29 +144,49 @@ static void take_answer(CURL *curl, CURLcode code, struct answer *a)
     take_next(curl, a);
 }
 
+static void prepare(CURL *curl, const struct request *r, struct answer *a,
+                    struct curl_slist **fields)
+{
+    *a = (struct answer){0};
+    set_up(curl);
+    set_path(curl, r->path);
+    if (here->token)
+        add_field(fields, "Authorization: Bearer ", here->token);
+    set_body(curl, r, fields);
+    curl_easy_setopt(curl, CURLOPT_HTTPHEADER, *fields);
+    curl_easy_setopt(curl, CURLOPT_TIMEOUT, (long)ANSWER_SECONDS);
+    curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, take_body);
+    curl_easy_setopt(curl, CURLOPT_WRITEDATA, &a->body);
+    curl_easy_setopt(curl, CURLOPT_ERRORBUFFER, a->error);
+}
+
 bool request_try(const struct request *r, struct answer *a)
 {
     struct curl_slist *fields = NULL;
-    *a = (struct answer){0};
     if (!handle)
         handle = curl_easy_init();
     if (!handle)
         die("libcurl has no handle");
     curl_easy_reset(handle); /* the connection stays */
-    set_up(handle);
-    set_path(handle, r->path);
-    if (here->token)
-        add_field(&fields, "Authorization: Bearer ", here->token);
-    set_body(handle, r, &fields);
-    curl_easy_setopt(handle, CURLOPT_HTTPHEADER, fields);
-    curl_easy_setopt(handle, CURLOPT_TIMEOUT, (long)ANSWER_SECONDS);
-    curl_easy_setopt(handle, CURLOPT_WRITEFUNCTION, take_body);
-    curl_easy_setopt(handle, CURLOPT_WRITEDATA, &a->body);
-    curl_easy_setopt(handle, CURLOPT_ERRORBUFFER, a->error);
+    prepare(handle, r, a, &fields);
     take_answer(handle, curl_easy_perform(handle), a);
     curl_easy_setopt(handle, CURLOPT_ERRORBUFFER, NULL);
     curl_slist_free_all(fields);
     return a->status != 0;
+}
+
+CURL *request_begin(const struct request *r, struct answer *a, struct curl_slist **fields)
+{
+    CURL *curl = curl_easy_init();
+    if (!curl)
+        die("libcurl has no handle");
+    prepare(curl, r, a, fields);
+    return curl;
+}
+
+void request_end(CURL *curl, CURLcode code, struct answer *a)
+{
+    take_answer(curl, code, a);
 }
 
 void answer_free(struct answer *a)

@@ -56,6 +56,12 @@ struct json_object *request_array(const char *path, char *next);
 /* Asks and checks where the answer has no body. */
 void request_plain(const char *method, const char *path);
 
+/* The same in two steps, for who waits for several answers at once: a handle for curl_multi, whose
+ * request, fields and answer must stay until it is done, and what has become of it then. The caller
+ * frees the handle and the fields. */
+CURL *request_begin(const struct request *r, struct answer *a, struct curl_slist **fields);
+void request_end(CURL *curl, CURLcode code, struct answer *a);
+
 /* A handle with all that every request has, and its fields, for curl_slist_free_all(). For streams.
  */
 CURL *request_handle(const char *path, struct curl_slist **fields);

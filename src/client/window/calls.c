@@ -1,0 +1,185 @@
+/* Requests and the stream without waiting; see calls.h. */
+#include "calls.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <sys/queue.h>
+
+#include "log.h"
+
+enum { LINE_LIMIT = 64 << 20 };
+
+struct call {
+    TAILQ_ENTRY(call) entry;
+    CURL *curl;
+    struct curl_slist *fields;
+    char *path, *key;
+    struct buf body;
+    struct answer answer;
+    calls_done *done;
+    void *arg;
+    int64_t about;
+};
+
+static TAILQ_HEAD(, call) pending = TAILQ_HEAD_INITIALIZER(pending);
+static CURLM *multi;
+
+static struct {
+    CURL *curl;
+    struct curl_slist *fields;
+    struct buf in;
+    size_t taken; /* bytes of the line that was given last */
+    bool ended;
+} stream;
+
+static void add(CURL *curl)
+{
+    if (!multi)
+        multi = curl_multi_init();
+    if (!multi || curl_multi_add_handle(multi, curl) != CURLM_OK)
+        die("libcurl has no handle");
+}
+
+void calls_ask(const char *method, const char *path, struct text body, const char *key,
+               calls_done *done, void *arg, int64_t about)
+{
+    struct call *c = xcalloc(1, sizeof(*c));
+    c->path = xstrdup(path);
+    c->key = key ? xstrdup(key) : NULL;
+    c->done = done;
+    c->arg = arg;
+    c->about = about;
+    if (body.p)
+        buf_append(&c->body, body.p, body.n);
+    struct request r = {method, c->path, body.p ? &c->body : NULL, c->key};
+    c->curl = request_begin(&r, &c->answer, &c->fields);
+    add(c->curl);
+    TAILQ_INSERT_TAIL(&pending, c, entry);
+}
+
+static void forget(struct call *c)
+{
+    TAILQ_REMOVE(&pending, c, entry);
+    curl_multi_remove_handle(multi, c->curl);
+    curl_easy_cleanup(c->curl);
+    curl_slist_free_all(c->fields);
+    answer_free(&c->answer);
+    buf_free(&c->body);
+    free(c->path);
+    free(c->key);
+    free(c);
+}
+
+/* --- the stream --- */
+
+static size_t take(char *data, size_t size, size_t count, void *arg)
+{
+    (void)arg;
+    if (buf_len(&stream.in) + size * count > LINE_LIMIT)
+        return 0;
+    buf_append(&stream.in, data, size * count);
+    return size * count;
+}
+
+void calls_stream_open(struct text cursor)
+{
+    struct buf path = BUF_INIT;
+    buf_puts(&path, cursor.n ? "/events?cursor=" : "/events");
+    request_escape(&path, cursor);
+    buf_append(&path, "", 1);
+    stream.curl = request_handle((const char *)buf_head(&path), &stream.fields);
+    curl_easy_setopt(stream.curl, CURLOPT_HTTPHEADER, stream.fields);
+    curl_easy_setopt(stream.curl, CURLOPT_WRITEFUNCTION, take);
+    add(stream.curl);
+    buf_free(&path);
+}
+
+void calls_stream_close(void)
+{
+    if (!stream.curl)
+        return;
+    curl_multi_remove_handle(multi, stream.curl);
+    curl_easy_cleanup(stream.curl);
+    curl_slist_free_all(stream.fields);
+    buf_consume(&stream.in, buf_len(&stream.in));
+    stream.curl = NULL;
+    stream.fields = NULL;
+    stream.taken = 0;
+    stream.ended = false;
+}
+
+bool calls_stream_line(struct text *line)
+{
+    long status = 0;
+    buf_consume(&stream.in, stream.taken);
+    stream.taken = 0;
+    if (stream.curl)
+        curl_easy_getinfo(stream.curl, CURLINFO_RESPONSE_CODE, &status);
+    size_t n = status == 200 ? buf_len(&stream.in) : 0;
+    const char *p = (const char *)buf_head(&stream.in), *end = n ? memchr(p, '\n', n) : NULL;
+    if (!end)
+        return false;
+    *line = (struct text){p, (size_t)(end - p)};
+    stream.taken = line->n + 1;
+    return true;
+}
+
+bool calls_stream_ended(long *status, long *retry)
+{
+    curl_off_t wait = 0;
+    if (!stream.curl || !stream.ended)
+        return false;
+    curl_easy_getinfo(stream.curl, CURLINFO_RESPONSE_CODE, status);
+    curl_easy_getinfo(stream.curl, CURLINFO_RETRY_AFTER, &wait);
+    *retry = wait < 0 ? 0 : (long)wait;
+    return true;
+}
+
+/* --- the wait --- */
+
+static struct call *find(const CURL *curl)
+{
+    struct call *c;
+    TAILQ_FOREACH (c, &pending, entry) {
+        if (c->curl == curl)
+            return c;
+    }
+    return NULL;
+}
+
+static void finish(CURL *curl, CURLcode code)
+{
+    struct call *c = find(curl);
+    if (curl == stream.curl)
+        stream.ended = true;
+    if (!c)
+        return;
+    request_end(curl, code, &c->answer);
+    c->done(c->arg, c->about, &c->answer);
+    forget(c);
+}
+
+void calls_wait(int terminal, int signals, int timeout)
+{
+    struct curl_waitfd own[2] = {{.fd = terminal, .events = CURL_WAIT_POLLIN},
+                                 {.fd = signals, .events = CURL_WAIT_POLLIN}};
+    int running, left;
+    if (curl_multi_poll(multi, own, 2, timeout, NULL) != CURLM_OK ||
+        curl_multi_perform(multi, &running) != CURLM_OK)
+        die("libcurl: the wait has failed");
+    for (CURLMsg *m; (m = curl_multi_info_read(multi, &left));)
+        if (m->msg == CURLMSG_DONE)
+            finish(m->easy_handle, m->data.result);
+}
+
+void calls_free(void)
+{
+    struct call *c;
+    calls_stream_close();
+    buf_free(&stream.in);
+    while ((c = TAILQ_FIRST(&pending)))
+        forget(c);
+    if (multi)
+        curl_multi_cleanup(multi);
+    multi = NULL;
+}
