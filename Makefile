@@ -21,7 +21,8 @@ endif
 CFLAGS  += -std=gnu11 -D_GNU_SOURCE $(OPTIM) $(WARN) $(FORTIFY) $(HARDEN)
 
 BROKER  := $(addprefix broker/,core pg helpers accounts delivery) broker
-FOLDERS := lib conf ipc wire tls cli master session $(BROKER) auth signer exporter ctl client
+CHAT    := $(addprefix client/,core window) client
+FOLDERS := lib conf ipc wire tls cli master session $(BROKER) auth signer exporter ctl $(CHAT)
 SOURCES := $(wildcard src/*.c) $(foreach d,$(FOLDERS),$(wildcard src/$(d)/*.c))
 OBJECTS := $(SOURCES:src/%.c=$(BUILD)/%.o)
 UNITS   := $(patsubst tests/unit/%.c,$(BUILD)/unit/%,$(wildcard tests/unit/test_*.c))
@@ -58,7 +59,9 @@ SEES_exporter := lib conf wire exporter
 # chatctl hashes passwords as an auth worker does.
 SEES_ctl     := lib conf ipc cli auth ctl
 # chat knows the server by its protocol; of wire it has the JSON.
-SEES_client  := lib wire cli client
+SEES_client  := lib wire cli $(CHAT)
+SEES_client/core     := lib wire client/core
+SEES_client/window   := lib wire client/core client/window
 # src/chatd.c puts the master and its sessions together into one executable.
 SEES_.       := lib conf master session
 
@@ -96,9 +99,9 @@ $(BUILD)/chatctl: $(call objects,lib conf ipc cli ctl) $(BUILD)/auth/bcrypt.o
 	$(call say,LINK,$@)
 	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) $(LINK) -o $@ $^ -lpq -lcrypt -lcrypto
 
-$(BUILD)/chat: $(call objects,lib cli client) $(BUILD)/wire/json.o
+$(BUILD)/chat: $(call objects,lib cli $(CHAT)) $(BUILD)/wire/json.o
 	$(call say,LINK,$@)
-	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) $(LINK) -o $@ $^ -ljson-c -lcurl
+	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) $(LINK) -o $@ $^ -ljson-c -lcurl -lncursesw -ltinfo
 
 folder   = $(patsubst %/,%,$(dir $(1)))
 includes = $(addprefix -Isrc/,$(SEES_$(call folder,$(1)))) \

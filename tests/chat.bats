@@ -696,7 +696,7 @@ commands = {re.match(r"(group )?[a-z]+", line[2:])[0]: set(re.findall(r"(?<=[\[ 
 assert items == commands, (items, commands)
 assert set("".join(re.findall(r"\[-(\w+)", usage[0]))) <= set(re.findall(r"Fl (\w)\b", page))
 assert set(re.findall(r"--[a-z-]+", usage[0])) <= {f"-{o}" for o in re.findall(r"Fl (\S+)", page)}
-codes = re.findall(r"CHAT_\w+ = (\d)", open(f"{sys.argv[1]}/src/client/program.h").read())
+codes = re.findall(r"CHAT_\w+ = (\d)", open(f"{sys.argv[1]}/src/client/core/program.h").read())
 assert codes == re.findall(r"^\.It (\d)$", page.split(".Sh EXIT STATUS")[1], re.M), codes
 PY
 }

@@ -33,7 +33,9 @@ below = {
     "exporter": {"lib", "conf", "wire"},
     # The command of the operator hashes passwords as an auth worker does.
     "ctl": {"lib", "conf", "ipc", "cli", "auth"},
-    "client": {"lib", "wire", "cli"},
+    "client/core": {"lib", "wire"},
+    "client/window": {"lib", "wire", "client/core"},
+    "client": {"lib", "wire", "cli", "client/core", "client/window"},
     "": {"lib", "conf", "master", "session"},
 }
 files = [os.path.join(d, f)[2:] for d, _, names in os.walk(".") for f in names]
@@ -75,12 +77,12 @@ PY
     (($(sort -u "$T/all" | wc -l) > 100))
 }
 
-@test "libraries are included only where they belong: libpq and libjwt in broker, libpq in ctl, libxcrypt in auth, libcurl in client" {
+@test "libraries are included only where they belong: libpq and libjwt in broker, libpq in ctl, libxcrypt in auth, libcurl and ncursesw in client" {
     py - "$ROOT" <<'PY'
 import os, re, sys
 os.chdir(sys.argv[1] + "/src")
 allowed = {"libpq-fe.h": ("broker/", "ctl/owner.", "ctl/init.c"), "jwt.h": ("broker/accounts/token.c",), "crypt.h": ("auth/bcrypt.c",),
-           "json-c/": ("wire/", "session/", "client/"), "curl/": ("client/",), "zlib.h": ("wire/ws_deflate.c",), "openssl/ssl.h": ("session/tls.c", "session/tls_context.c"),
+           "json-c/": ("wire/", "session/", "client/"), "curl/": ("client/core/", "client/window/calls.c"), "curses.h": ("client/window/screen.c",), "zlib.h": ("wire/ws_deflate.c",), "openssl/ssl.h": ("session/tls.c", "session/tls_context.c"),
            "openssl/": ("wire/", "tls/", "signer/", "session/tls.c", "session/tls_context.c", "session/remote_key.", "master/keyring.c",
                         "master/public_keys.c", "broker/accounts/token_keys.c", "ctl/doctor_tls.c")}
 wrong, seen = [], set()
