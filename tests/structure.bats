@@ -82,7 +82,7 @@ PY
 import os, re, sys
 os.chdir(sys.argv[1] + "/src")
 allowed = {"libpq-fe.h": ("broker/", "ctl/owner.", "ctl/init.c"), "jwt.h": ("broker/accounts/token.c",), "crypt.h": ("auth/bcrypt.c",),
-           "json-c/": ("wire/", "session/", "client/"), "curl/": ("client/core/", "client/window/calls.c"), "curses.h": ("client/window/screen.c",), "zlib.h": ("wire/ws_deflate.c",), "openssl/ssl.h": ("session/tls.c", "session/tls_context.c"),
+           "json-c/": ("wire/", "session/", "client/"), "curl/": ("client/core/", "client/window/calls.c"), "curses.h": ("client/window/screen.c",), "term.h": ("client/window/screen.c",), "zlib.h": ("wire/ws_deflate.c",), "openssl/ssl.h": ("session/tls.c", "session/tls_context.c"),
            "openssl/": ("wire/", "tls/", "signer/", "session/tls.c", "session/tls_context.c", "session/remote_key.", "master/keyring.c",
                         "master/public_keys.c", "broker/accounts/token_keys.c", "ctl/doctor_tls.c")}
 wrong, seen = [], set()

@@ -1,6 +1,6 @@
 /*
  * chat: a client of chatd for the terminal and for scripts. This file reads the command line, finds
- * server and token, and calls the command; see verbs.h.
+ * server and token, and calls the command, see verbs.h; or opens the window, see window.h.
  */
 #include <getopt.h>
 #include <limits.h>
@@ -19,6 +19,7 @@
 #include "show.h"
 #include "verbs.h"
 #include "version.h"
+#include "window.h"
 
 /* The long options, none of which has a letter but those below. */
 enum {
@@ -136,7 +137,9 @@ static unsigned given; /* of enum takes */
 
 static void print_usage(FILE *out)
 {
-    fputs("usage: chat [-hV] [-s server] [--ca-file file] command\n", out);
+    fputs("usage: chat [-hV] [-s server] [--ca-file file] [whom]\n"
+          "       chat [-hV] [-s server] [--ca-file file] command\n",
+          out);
     for (const struct command *c = commands; c < commands + COMMANDS; c++) {
         char line[100];
         snprintf(line, sizeof(line), "%s%s%s %s", c->words[0], c->words[1] ? " " : "",
@@ -224,6 +227,25 @@ static void take(int c)
         *o->number = number(o->name, optarg, o->least, o->most);
 }
 
+static bool is_command(const char *word)
+{
+    for (const struct command *c = commands; c < commands + COMMANDS; c++)
+        if (strcmp(word, c->words[0]) == 0)
+            return true;
+    return false;
+}
+
+/* A window, for all that is no command, and for people only. */
+static bool is_window(char **words, int count)
+{
+    if (count > 1 || (count == 1 && is_command(words[0])) || given)
+        return false;
+    if (window_possible())
+        return true;
+    program_note("the window needs a terminal");
+    refuse_usage();
+}
+
 static const struct command *find(char **words, int count)
 {
     for (const struct command *c = commands; c < commands + COMMANDS; c++) {
@@ -239,9 +261,9 @@ static const struct command *find(char **words, int count)
 }
 
 /* Who logs in anew shows no token; everybody else needs one. */
-static void check_login(const struct command *c, struct login *l)
+static void check_login(unsigned takes, struct login *l)
 {
-    if (c->takes & T_NO_TOKEN) {
+    if (takes & T_NO_TOKEN) {
         free(l->token);
         l->token = NULL;
     } else if (!l->token) {
@@ -249,9 +271,34 @@ static void check_login(const struct command *c, struct login *l)
     }
 }
 
-int main(int argc, char **argv)
+/* From here on there is a server, and if need be a token. */
+static void find_server(unsigned takes, struct login *l)
+{
+    show_init();
+    login_find(l);
+    check_login(takes, l);
+    request_init(l);
+}
+
+static void run_command(char **words, int count)
 {
     struct login l;
+    const struct command *command = find(words, count);
+    find_server(command->takes, &l);
+    command->run(&l, words + (command->words[1] ? 2 : 1));
+    login_free(&l);
+}
+
+static void run_window(char **words)
+{
+    struct login l;
+    find_server(0, &l);
+    window_run(words[0]);
+    login_free(&l);
+}
+
+int main(int argc, char **argv)
+{
     int c;
     process_begin();
     signal(SIGPIPE, SIG_IGN);
@@ -261,12 +308,9 @@ int main(int argc, char **argv)
     while ((c = getopt_long(argc, argv, "hjs:V", options, NULL)) != -1)
         if (!take_common(c))
             take(c);
-    const struct command *command = find(argv + optind, argc - optind);
-    show_init();
-    login_find(&l);
-    check_login(command, &l);
-    request_init(&l);
-    command->run(&l, argv + optind + (command->words[1] ? 2 : 1));
-    login_free(&l);
+    if (is_window(argv + optind, argc - optind))
+        run_window(argv + optind);
+    else
+        run_command(argv + optind, argc - optind);
     return CHAT_DONE;
 }

@@ -12,6 +12,7 @@
 #include "show.h"
 
 struct program program;
+void (*program_leave)(void);
 
 static void __attribute__((format(printf, 1, 0))) say(const char *fmt, va_list ap)
 {
@@ -19,6 +20,8 @@ static void __attribute__((format(printf, 1, 0))) say(const char *fmt, va_list a
     struct buf out = BUF_INIT;
     if (vasprintf(&text, fmt, ap) < 0)
         die("out of memory");
+    if (program_leave)
+        program_leave();
     buf_puts(&out, "chat: ");
     show_put(&out, (struct text){text, strlen(text)});
     buf_puts(&out, "\n");

@@ -41,6 +41,9 @@ struct program {
 /* The only one; main() fills it in before a command runs. */
 extern struct program program;
 
+/* If this is set, it is called before anything is said: it gives the terminal back. */
+extern void (*program_leave)(void);
+
 /* Says on standard error what is wrong, and ends with this status. What a terminal must not get is
  * escaped. */
 void program_fail(enum chat_status status, const char *fmt, ...)

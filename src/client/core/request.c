@@ -213,20 +213,37 @@ static enum chat_status meaning(const struct answer *a)
     }
 }
 
-void answer_check(const struct answer *a)
+void answer_words(const struct answer *a, char *out, size_t size)
 {
     const char *error;
-    struct text said = {NULL, 0};
+    struct text said;
+    struct json_object *o = NULL;
+    if (a->status)
+        o = json_parse_object((const char *)buf_head(&a->body), buf_len(&a->body), &error);
     if (a->status == 0)
-        program_fail(a->fatal ? CHAT_FAILED : CHAT_AWAY, "%s: %s", here->server, a->error);
-    if (a->status >= 200 && a->status <= 299)
+        snprintf(out, size, "%s: %s", here->server, a->error);
+    else if (!o || json_get_text(o, "error", &said) != JSON_OK)
+        snprintf(out, size, "%s: status %ld", here->server, a->status);
+    else
+        snprintf(out, size, "%s", said.p);
+    json_object_put(o);
+}
+
+bool answer_good(const struct answer *a)
+{
+    return a->status >= 200 && a->status <= 299;
+}
+
+void answer_check(const struct answer *a)
+{
+    char said[500];
+    if (answer_good(a))
         return;
-    struct json_object *o =
-        json_parse_object((const char *)buf_head(&a->body), buf_len(&a->body), &error);
-    if (!o || json_get_text(o, "error", &said) != JSON_OK)
-        program_fail(meaning(a), "%s: status %ld", here->server, a->status);
-    const char *remedy = a->status != 401 || strstr(said.p, "assword") ? "" : " (chat login)";
-    program_fail(meaning(a), "%.*s%s", (int)(said.n < 500 ? said.n : 500), said.p, remedy);
+    answer_words(a, said, sizeof(said));
+    if (a->status == 0)
+        program_fail(a->fatal ? CHAT_FAILED : CHAT_AWAY, "%s", said);
+    const char *remedy = a->status != 401 || strstr(said, "assword") ? "" : " (chat login)";
+    program_fail(meaning(a), "%s%s", said, remedy);
 }
 
 static struct json_object *checked(struct json_object *value, const char *error)

@@ -41,6 +41,10 @@ void answer_free(struct answer *a);
 /* Should the same request be sent again, later? */
 bool answer_temporary(const struct answer *a);
 
+/* Was it a success? And if not, what the server says, or why nothing came. */
+bool answer_good(const struct answer *a);
+void answer_words(const struct answer *a, char *out, size_t size);
+
 /* Ends the program with what the server says if it is no success. */
 void answer_check(const struct answer *a);
 

@@ -18,6 +18,11 @@ void show_init(void)
     colours = isatty(STDOUT_FILENO) && (!no || !*no) && term && strcmp(term, "dumb") != 0;
 }
 
+bool show_coloured(void)
+{
+    return colours;
+}
+
 /* How many bytes at p are one valid code point; 0: none. */
 static size_t code_point(const char *p, size_t n)
 {
@@ -84,14 +89,22 @@ void show_json(struct buf *out, struct text t)
     }
 }
 
-void show_time(struct buf *out, struct text t)
+bool show_moment(struct text t, time_t *at)
 {
-    char text[40] = "", shown[40];
-    struct tm utc = {0}, local;
+    char text[40] = "";
+    struct tm utc = {0};
     memcpy(text, t.p ? t.p : "", t.n < sizeof(text) ? t.n : 0);
     const char *end = strptime(text, "%Y-%m-%dT%H:%M:%S", &utc);
-    time_t at = timegm(&utc);
-    if (!end || !localtime_r(&at, &local)) {
+    *at = timegm(&utc);
+    return end != NULL;
+}
+
+void show_time(struct buf *out, struct text t)
+{
+    char shown[40];
+    struct tm local;
+    time_t at;
+    if (!show_moment(t, &at) || !localtime_r(&at, &local)) {
         show_put(out, t);
         return;
     }

@@ -9,6 +9,7 @@
 #define SHOW_H
 
 #include <stdbool.h>
+#include <time.h>
 
 #include "buf.h"
 
@@ -34,6 +35,12 @@ void show_json(struct buf *out, struct text t);
 /* Appends a time of the server (RFC 3339, UTC) as local time, to the minute; as it is if it is
  * none. */
 void show_time(struct buf *out, struct text t);
+
+/* A time of the server as time(2) has it. False if it is none. */
+bool show_moment(struct text t, time_t *at);
+
+/* Whether a terminal gets bold type; see chat(1) for NO_COLOR. */
+bool show_coloured(void);
 
 /* Writes all of out to standard output, and empties it. Ends the program if that takes no more. */
 void show_print(struct buf *out);

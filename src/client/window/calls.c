@@ -28,7 +28,8 @@ static struct {
     CURL *curl;
     struct curl_slist *fields;
     struct buf in;
-    size_t taken; /* bytes of the line that was given last */
+    size_t taken;         /* bytes of the line that was given last */
+    struct answer answer; /* how it ended */
     bool ended;
 } stream;
 
@@ -90,6 +91,7 @@ void calls_stream_open(struct text cursor)
     stream.curl = request_handle((const char *)buf_head(&path), &stream.fields);
     curl_easy_setopt(stream.curl, CURLOPT_HTTPHEADER, stream.fields);
     curl_easy_setopt(stream.curl, CURLOPT_WRITEFUNCTION, take);
+    curl_easy_setopt(stream.curl, CURLOPT_ERRORBUFFER, stream.answer.error);
     add(stream.curl);
     buf_free(&path);
 }
@@ -101,11 +103,14 @@ void calls_stream_close(void)
     curl_multi_remove_handle(multi, stream.curl);
     curl_easy_cleanup(stream.curl);
     curl_slist_free_all(stream.fields);
-    buf_consume(&stream.in, buf_len(&stream.in));
-    stream.curl = NULL;
-    stream.fields = NULL;
-    stream.taken = 0;
-    stream.ended = false;
+    buf_free(&stream.in);
+    answer_free(&stream.answer);
+    memset(&stream, 0, sizeof(stream));
+}
+
+bool calls_stream_is_open(void)
+{
+    return stream.curl != NULL;
 }
 
 bool calls_stream_line(struct text *line)
@@ -124,15 +129,9 @@ bool calls_stream_line(struct text *line)
     return true;
 }
 
-bool calls_stream_ended(long *status, long *retry)
+const struct answer *calls_stream_ended(void)
 {
-    curl_off_t wait = 0;
-    if (!stream.curl || !stream.ended)
-        return false;
-    curl_easy_getinfo(stream.curl, CURLINFO_RESPONSE_CODE, status);
-    curl_easy_getinfo(stream.curl, CURLINFO_RETRY_AFTER, &wait);
-    *retry = wait < 0 ? 0 : (long)wait;
-    return true;
+    return stream.ended ? &stream.answer : NULL;
 }
 
 /* --- the wait --- */
@@ -147,13 +146,23 @@ static struct call *find(const CURL *curl)
     return NULL;
 }
 
+/* What came with another status than 200 is no line, but the body of the answer. */
+static void end_stream(CURLcode code)
+{
+    struct answer *a = &stream.answer;
+    stream.ended = true;
+    request_end(stream.curl, code, a);
+    if (a->status != 200 && buf_len(&stream.in))
+        buf_append(&a->body, buf_head(&stream.in), buf_len(&stream.in));
+}
+
 static void finish(CURL *curl, CURLcode code)
 {
     struct call *c = find(curl);
-    if (curl == stream.curl)
-        stream.ended = true;
-    if (!c)
+    if (!c) {
+        end_stream(code);
         return;
+    }
     request_end(curl, code, &c->answer);
     c->done(c->arg, c->about, &c->answer);
     forget(c);
@@ -176,7 +185,6 @@ void calls_free(void)
 {
     struct call *c;
     calls_stream_close();
-    buf_free(&stream.in);
     while ((c = TAILQ_FIRST(&pending)))
         forget(c);
     if (multi)

@@ -21,12 +21,13 @@ void calls_ask(const char *method, const char *path, struct text body, const cha
 /* The stream: opens it behind this cursor. */
 void calls_stream_open(struct text cursor);
 void calls_stream_close(void);
+bool calls_stream_is_open(void);
 
 /* The next whole line of the stream, without its end; valid until the next call. */
 bool calls_stream_line(struct text *line);
 
-/* Whether the stream has ended; then *status is its answer's (0: none), and *retry in seconds. */
-bool calls_stream_ended(long *status, long *retry);
+/* How the stream has ended; NULL: it has not. Lines that came before may still be there. */
+const struct answer *calls_stream_ended(void);
 
 /* Waits for a descriptor of these two, the network, or until the time is over, in milliseconds; and
  * gives answers to whom they are for. */

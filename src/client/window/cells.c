@@ -7,6 +7,30 @@
 #include "show.h"
 #include "utf8.h"
 
+enum { JOINER = 0x200d, MOST_MARKS = 3 }; /* what a cell of ncurses holds, and one to spare */
+
+static bool is_flag(uint32_t c)
+{
+    return c >= 0x1f1e6 && c <= 0x1f1ff;
+}
+
+static bool is_tone(uint32_t c)
+{
+    return c >= 0x1f3fb && c <= 0x1f3ff;
+}
+
+/* Nothing of these is seen; they say how others are joined, drawn or turned. */
+static bool is_invisible(uint32_t c)
+{
+    static const uint32_t ranges[][2] = {{0xad, 0xad},     {0x34f, 0x34f},   {0x61c, 0x61c},
+                                         {0x180b, 0x180f}, {0x200b, 0x200f}, {0x2060, 0x2065},
+                                         {0xfe00, 0xfe0f}, {0xfeff, 0xfeff}, {0xe0000, 0xe0fff}};
+    for (size_t i = 0; i < sizeof(ranges) / sizeof(ranges[0]); i++)
+        if (c >= ranges[i][0] && c <= ranges[i][1])
+            return true;
+    return false;
+}
+
 /* Columns of the code point at p, and its bytes. */
 static int width_at(const char *p, size_t *size)
 {
@@ -14,37 +38,66 @@ static int width_at(const char *p, size_t *size)
     return width < 0 ? 0 : width;
 }
 
+/* Does it belong to the character before it? */
+static bool combines(uint32_t c)
+{
+    return is_invisible(c) || is_tone(c) || (wcwidth((wchar_t)c) == 0 && c != 0);
+}
+
+/* marks: how many the character before has; -1: there is none. */
+static void put_mark(struct buf *out, struct text t, int *marks)
+{
+    if (*marks < 0) {
+        buf_puts(out, " ");
+        *marks = 0;
+    }
+    if ((*marks)++ < MOST_MARKS)
+        buf_append(out, t.p, t.n);
+}
+
 /* One that this C library does not know is shown by its number: no terminal agrees on its width. */
-static void put_known(struct buf *out, struct text t, bool first)
+static void put_spacing(struct buf *out, struct text t, uint32_t code, int *marks)
+{
+    *marks = 0;
+    if (utf8_disrupts(code))
+        show_put(out, t);
+    else if (is_flag(code))
+        buf_printf(out, "%c", (int)('A' + (code - 0x1f1e6)));
+    else if (wcwidth((wchar_t)code) < 0)
+        buf_printf(out, "\\u%04x", code);
+    else
+        buf_append(out, t.p, t.n);
+}
+
+static void put_code(struct buf *out, struct text t, int *marks)
 {
     size_t size;
     uint32_t code = utf8_decode(t.p, &size);
-    int width = wcwidth((wchar_t)code);
-    if (utf8_disrupts(code)) {
-        show_put(out, (struct text){t.p, size});
-    } else if (width < 0) {
-        buf_printf(out, "\\u%04x", code);
-    } else {
-        buf_puts(out, width == 0 && first ? " " : "");
-        buf_append(out, t.p, size);
-    }
+    if (is_invisible(code) && !utf8_disrupts(code))
+        return;
+    if (is_tone(code) && *marks >= 0)
+        return;
+    if (wcwidth((wchar_t)code) == 0 && !utf8_disrupts(code))
+        put_mark(out, t, marks);
+    else
+        put_spacing(out, t, code, marks);
 }
 
 void cells_put(struct buf *out, struct text t, bool lines)
 {
-    bool first = true;
+    int marks = -1;
     if (t.n && !utf8_valid((const uint8_t *)t.p, t.n)) {
         show_put(out, t);
         return;
     }
     for (size_t i = 0, size; i < t.n; i += size) {
         utf8_decode(t.p + i, &size);
-        bool feed = lines && t.p[i] == '\n';
-        if (feed)
+        if (lines && t.p[i] == '\n') {
             buf_puts(out, "\n");
-        else
-            put_known(out, (struct text){t.p + i, size}, first);
-        first = feed;
+            marks = -1;
+        } else {
+            put_code(out, (struct text){t.p + i, size}, &marks);
+        }
     }
 }
 
@@ -67,45 +120,58 @@ size_t cells_fit(struct text t, int width)
     return i;
 }
 
+/* Where a line breaks that does not fit: at its last blank, or where it is full. */
+static size_t break_at(struct text line, size_t fit)
+{
+    size_t blank = fit;
+    while (blank > 0 && line.p[blank] != ' ')
+        blank--;
+    return blank > 0 ? blank : fit > 0 ? fit : cells_behind(line, 0);
+}
+
 struct text cells_line(struct text *rest, int width)
 {
     const char *feed = rest->n ? memchr(rest->p, '\n', rest->n) : NULL;
     struct text line = {rest->p, feed ? (size_t)(feed - rest->p) : rest->n};
     size_t fit = cells_fit(line, width), skip = feed != NULL;
     if (fit < line.n) {
-        size_t blank = fit;
-        while (blank > 0 && line.p[blank] != ' ')
-            blank--;
-        size_t n = blank > 0 ? blank : fit > 0 ? fit : cells_behind(line, 0);
-        skip = blank > 0;
-        line.n = n;
+        line.n = break_at(line, fit);
+        skip = line.p[line.n] == ' ' || line.p[line.n] == '\n';
     }
     rest->p += line.n + skip;
     rest->n -= line.n + skip;
     return line;
 }
 
-size_t cells_before(struct text t, size_t at)
+/* The code point at this place; 0 at the end. */
+static uint32_t code_at(struct text t, size_t at, size_t *size)
 {
-    size_t size;
-    while (at > 0) {
-        do
-            at--;
-        while (at > 0 && ((unsigned char)t.p[at] & 0xc0) == 0x80);
-        if (width_at(t.p + at, &size) > 0)
-            break;
-    }
-    return at;
+    *size = 0;
+    return at < t.n ? utf8_decode(t.p + at, size) : 0;
 }
 
 size_t cells_behind(struct text t, size_t at)
 {
     size_t size;
-    if (at < t.n) {
-        width_at(t.p + at, &size);
+    uint32_t first = code_at(t, at, &size), code;
+    at += size;
+    if (is_flag(first) && is_flag(code_at(t, at, &size)))
         at += size;
+    while (combines(code = code_at(t, at, &size))) {
+        at += size;
+        if (code == JOINER && code_at(t, at, &size) >= 0x2000)
+            at += size;
     }
-    while (at < t.n && width_at(t.p + at, &size) == 0)
-        at += size;
     return at;
+}
+
+/* A character of ASCII begins one, so the search need not begin at the front. */
+size_t cells_before(struct text t, size_t at)
+{
+    size_t begin = at > 0 ? at - 1 : 0;
+    while (begin > 0 && (unsigned char)t.p[begin] >= 0x80)
+        begin--;
+    for (size_t next = begin; next < at; next = cells_behind(t, next))
+        begin = next;
+    return begin;
 }

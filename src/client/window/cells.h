@@ -1,6 +1,10 @@
 /*
  * Texts in the columns of a terminal: how wide they are, where their lines break, and what of them
- * must not get there. A combining character stays with its base, and a wide one is never cut.
+ * must not get there.
+ *
+ * Terminals disagree on how many columns a sequence takes that is joined, such as a family of
+ * emojis, a skin tone, or a flag. A window that believed another than the terminal would be
+ * scattered, so what only joins is left out, and flags are shown as their letters.
  */
 #ifndef CELLS_H
 #define CELLS_H
@@ -23,7 +27,8 @@ struct text cells_line(struct text *rest, int width);
 /* How many bytes from the front of it fit into this width. */
 size_t cells_fit(struct text t, int width);
 
-/* Where the character before this place begins, and the one behind it; with all that combines. */
+/* Of a valid text as it was typed: where the character before this place begins, and the one behind
+ * it; with all that combines or is joined. */
 size_t cells_before(struct text t, size_t at);
 size_t cells_behind(struct text t, size_t at);
 
