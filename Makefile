@@ -132,11 +132,12 @@ $(PAGE): $(BUILD)/web/page_data.c src/session/page_data.h
 UNIT_OBJECTS = $(call objects,lib conf ipc wire tls) $(BUILD)/master/addresses.o \
                $(BUILD)/auth/bcrypt.o $(BUILD)/broker/core/turns.o $(BUILD)/broker/helpers/waitlist.o \
                $(addprefix $(BUILD)/broker/accounts/,limits.o token.o token_keys.o) \
-               $(BUILD)/signer/content.o
+               $(BUILD)/signer/content.o $(BUILD)/client/core/show.o \
+               $(addprefix $(BUILD)/client/window/,cells.o line.o)
 $(BUILD)/unit/%: tests/unit/%.c tests/unit/test.h $(UNIT_OBJECTS)
 	@mkdir -p $(@D)
 	$(call say,TEST,$@)
-	$(Q)$(CC) $(CFLAGS) $(CPPFLAGS) -Itests/unit $(addprefix -Isrc/,lib conf ipc wire tls master auth broker/core broker/helpers broker/accounts signer) \
+	$(Q)$(CC) $(CFLAGS) $(CPPFLAGS) -Itests/unit $(addprefix -Isrc/,lib conf ipc wire tls master auth broker/core broker/helpers broker/accounts signer client/window) \
 	    -o $@ $< $(UNIT_OBJECTS) $(LDFLAGS) $(LINK) -ljson-c -lcrypto -lcrypt -ljwt -lz
 
 # The broker without PostgreSQL: all of it but the connections and those who look at them, and on a
