@@ -91,7 +91,7 @@ class Tail:
 
 
 class Way:
-    """Carries bytes between whoever connects and the port, one connection after the other."""
+    """Carries bytes between whoever connects and the port."""
 
     def __init__(self, number):
         self.number = number
@@ -106,20 +106,26 @@ class Way:
 
     def serve(self):
         while True:
-            client, _ = self.listener.accept()
-            with contextlib.suppress(OSError), client:
-                with socket.create_connection(("127.0.0.1", self.number)) as server:
-                    self.carry(client, server)
+            threading.Thread(target=self.lead, args=self.listener.accept()[:1], daemon=True).start()
+
+    def lead(self, client):
+        with contextlib.suppress(OSError), client:
+            with socket.create_connection(("127.0.0.1", self.number)) as server:
+                self.carry(client, server)
 
     def carry(self, client, server):
-        """Until either side closes, or an answer is lost."""
+        """Until either side closes, or the answer to a message is lost."""
+        asked = b""
         with selectors.DefaultSelector() as both:
             both.register(client, selectors.EVENT_READ, server)
             both.register(server, selectors.EVENT_READ, client)
             while True:
                 for key, _ in both.select():
                     part = key.fileobj.recv(65536)
-                    if key.fileobj is server and part and self.losing.is_set():
+                    if key.fileobj is client and re.match(rb"[A-Z]+ /", part):
+                        asked = part
+                    is_answer = key.fileobj is server and re.match(rb"POST /\S*messages ", asked)
+                    if is_answer and part and self.losing.is_set():
                         self.losing.clear()
                         self.lost += 1
                         return

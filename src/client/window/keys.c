@@ -125,15 +125,29 @@ static void delete_behind(void)
     line_delete_behind(desk_line());
 }
 
-/* Escape; with Enter right behind it, as terminals send Alt and Enter, a line feed. */
+/* Escape was pressed. With Enter right behind it, as terminals send Alt and Enter, it is that key.
+ */
+static bool escaped;
+
 static void escape(void)
 {
-    struct screen_key k;
+    escaped = true;
+}
+
+static void go_back(void)
+{
     desk_reset();
     if (desk_room())
         desk_go_to_list(false);
-    if (screen_key(&k) && k.code == SCREEN_CONTROL && k.control == '\r')
+}
+
+static void enter(void)
+{
+    if (escaped)
         type_line_feed();
+    else
+        commands_enter();
+    escaped = false;
 }
 
 /* --- the table --- */
@@ -143,12 +157,13 @@ static const struct {
     unsigned char control;
     void (*act)(void);
 } keys[] = {
-    {SCREEN_CONTROL, '\r', commands_enter},
+    {SCREEN_CONTROL, '\r', enter},
     {SCREEN_CONTROL, '\t', switch_pane},
     {SCREEN_CONTROL, 27, escape},
     {SCREEN_CONTROL, 127, erase},
     {SCREEN_CONTROL, CTRL('A'), home},
     {SCREEN_CONTROL, CTRL('B'), left},
+    {SCREEN_CONTROL, CTRL('C'), desk_leave},
     {SCREEN_CONTROL, CTRL('D'), delete},
     {SCREEN_CONTROL, CTRL('E'), end},
     {SCREEN_CONTROL, CTRL('F'), right},
@@ -160,6 +175,8 @@ static const struct {
     {SCREEN_CONTROL, CTRL('P'), pick_before},
     {SCREEN_CONTROL, CTRL('U'), erase_before},
     {SCREEN_CONTROL, CTRL('W'), erase_word},
+    {SCREEN_CONTROL, CTRL('Z'), screen_suspend},
+    {SCREEN_CONTROL, CTRL('\\'), desk_leave},
     {SCREEN_UP, 0, up},
     {SCREEN_DOWN, 0, down},
     {SCREEN_LEFT, 0, left},
@@ -196,8 +213,18 @@ static void take_pasted(const struct screen_key *k)
     buf_free(&pasted);
 }
 
+static void settle_escape(const struct screen_key *k)
+{
+    bool enter_follows = k && k->code == SCREEN_CONTROL && k->control == '\r';
+    if (!escaped || enter_follows)
+        return;
+    escaped = false;
+    go_back();
+}
+
 static void take(const struct screen_key *k)
 {
+    settle_escape(k);
     if (pasting)
         take_pasted(k);
     else if (k->code == SCREEN_PASTE)
@@ -216,4 +243,5 @@ void keys_take(void)
             notice_clear();
         take(&k);
     }
+    settle_escape(NULL);
 }

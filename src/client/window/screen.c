@@ -87,6 +87,7 @@ static void expect_crashes(void)
     strcpy(farewell, paste_off);
     add_farewell("sgr0");
     add_farewell("cnorm");
+    add_farewell("rmkx");
     add_farewell("rmcup");
     for (size_t i = 0; !SANITIZED && i < sizeof(fatal) / sizeof(fatal[0]); i++)
         signal(fatal[i], crash);
@@ -120,7 +121,7 @@ static void begin_screen(void)
 
 static void set_modes(void)
 {
-    cbreak();
+    raw(); /* a ^C that is pasted is no ^C */
     noecho();
     nonl();
     keypad(stdscr, TRUE);
@@ -176,7 +177,7 @@ void screen_suspend(void)
 {
     write_out(paste_off);
     endwin();
-    raise(SIGSTOP);
+    kill(0, SIGSTOP); /* as the terminal does: with who has started it */
     write_out(paste_on);
     screen_resize();
     screen_redraw();
