@@ -6,7 +6,7 @@ STATE   ?= run
 PORT    ?= 8080
 CC      ?= cc
 
-PKG     := zlib libpq libssl libcrypto libjwt json-c libcrypt libcurl
+PKG     := zlib libpq libssl libcrypto libjwt json-c libcrypt libcurl ncursesw
 WARN    := -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wsign-conversion -Wstrict-prototypes \
            -Wmissing-prototypes -Wformat=2 -Wundef -Wvla -Wwrite-strings -Werror
 HARDEN  := -fPIE -fstack-protector-strong -fstack-clash-protection -fcf-protection
@@ -58,7 +58,7 @@ SEES_signer  := lib conf ipc tls signer
 SEES_exporter := lib conf wire exporter
 # chatctl hashes passwords as an auth worker does.
 SEES_ctl     := lib conf ipc cli auth ctl
-# chat knows the server by its protocol; of wire it has the JSON.
+# chat knows the server by its protocol; of wire it has the JSON. Its window knows no command.
 SEES_client  := lib wire cli $(CHAT)
 SEES_client/core     := lib wire client/core
 SEES_client/window   := lib wire client/core client/window

@@ -330,7 +330,7 @@ with Window(bob.token, alice.name) as w:
     w.type("third")
     w.shows("> first\u21b5second\u21b5third")
     w.press("Enter")
-    w.shows(rf"{bob.name}: first *\n[ |]*second *\n[ |]*third")
+    w.shows(rf"{bob.name}: first *\n[ |]*second *\n[ |]*third \(stored\)")
     assert stored(place, bob)[-1]["content"] == "first\nsecond\nthird"
     # Each conversation keeps what is typed for it.
     w.type("for alice")
@@ -353,7 +353,7 @@ with Window(bob.token, alice.name) as w:
     w.press("Home")
     w.type("/")
     w.press("Enter")
-    w.shows(rf"{bob.name}: /quit *\n[ |]*second")
+    w.shows(rf"{bob.name}: /quit *\n[ |]*second.* \(stored\)")
     assert stored(place, bob)[-1]["content"] == "/quit\nsecond[A line\ttab"
     big = "".join(f"{n:07x} " for n in range(2000))
     w.paste(big)

@@ -137,16 +137,14 @@ static unsigned given; /* of enum takes */
 
 static void print_usage(FILE *out)
 {
-    fputs("usage: chat [-hV] [-s server] [--ca-file file] [whom]\n"
-          "       chat [-hV] [-s server] [--ca-file file] command\n",
-          out);
+    fputs("usage: chat [-hV] [-s server] [--ca-file file] [command | whom]\n", out);
     for (const struct command *c = commands; c < commands + COMMANDS; c++) {
         char line[100];
         snprintf(line, sizeof(line), "%s%s%s %s", c->words[0], c->words[1] ? " " : "",
                  c->words[1] ? c->words[1] : "", c->arguments);
         fprintf(out, "  %-50s  %s\n", line, c->help);
     }
-    fputs("whom: a user, or a group as '#name' in quotes\n", out);
+    fputs("whom: a user, or a group as '#name' in quotes; without a command a window opens\n", out);
 }
 
 static void __attribute__((noreturn)) refuse_usage(void)
