@@ -131,7 +131,7 @@ void desk_send(struct text t, int64_t reply_to)
 static void notice_read(struct room *r)
 {
     const struct thread *t = &r->thread;
-    if (!t->loaded || !view_following())
+    if (!t->loaded || !view_shown() || !view_following())
         return;
     for (size_t i = t->count; i-- > 0;) {
         if (t->posts[i]->id && t->posts[i]->sender != people_me) {

@@ -4,7 +4,7 @@
 #include <stdbool.h>
 #include <string.h>
 
-#include "commands.h"
+#include "slash.h"
 #include "desk.h"
 #include "notice.h"
 #include "screen.h"
@@ -146,7 +146,7 @@ static void enter(void)
     if (escaped)
         type_line_feed();
     else
-        commands_enter();
+        slash_enter();
     escaped = false;
 }
 

@@ -79,6 +79,8 @@ static void put_list(struct pane p)
     size_t at = chosen ? room_index(chosen) : 0, rows = p.rows > 1 ? (size_t)p.rows - 1 : 1;
     size_t first = at >= rows ? at - rows + 1 : 0;
     put_head(p, people_name(people_me));
+    if (!chosen)
+        put(1, p.column, p.width, (struct text){" /open NAME", 11}, SCREEN_PLAIN);
     for (size_t i = first; i < room_count() && i - first < rows; i++)
         put_entry((int)(i - first) + 1, p, room_at(i));
 }
@@ -191,6 +193,7 @@ void paint(void)
     int rows = screen_rows() - 2, columns = screen_columns();
     struct pane whole = {0, columns, rows};
     screen_clear();
+    view_hide();
     if (columns >= TWO_PANES)
         put_two(rows, columns);
     else if (desk_in_list())

@@ -16,7 +16,7 @@ enum { INDENT = 7, QUOTED = 24 }; /* columns: " 12:00 "; what is quoted of a mes
 static const struct post *bottom, *picked; /* bottom NULL: the end */
 static size_t cut;                         /* lines of bottom that are below the edge */
 static int width = 80, height = 24;        /* as they were last */
-static bool at_top;
+static bool at_top, shown;
 
 /* --- a message --- */
 
@@ -177,6 +177,16 @@ bool view_at_top(void)
     return at_top;
 }
 
+void view_hide(void)
+{
+    shown = false;
+}
+
+bool view_shown(void)
+{
+    return shown;
+}
+
 /* The place of the message at the edge; one that is gone is as the end. */
 static size_t bottom_of(const struct thread *t)
 {
@@ -297,6 +307,7 @@ void view_put(const struct room *r, int columns, int rows, struct buf *out)
     at_top = true;
     if (r->thread.count == 0 || rows <= 0)
         return;
+    shown = true;
     mend_edge(r);
     struct buf *parts = xcalloc((size_t)rows, sizeof(*parts));
     for (size_t n = collect(r, parts); n > 0; n--) {

@@ -22,6 +22,10 @@ void view_pick(const struct room *r, const struct post *p);
 enum view_kind { VIEW_DATE = 'd', VIEW_HEAD = 'h', VIEW_REST = 'r' };
 void view_put(const struct room *r, int width, int height, struct buf *out);
 
+/* Nothing of a conversation is on the screen, until view_put(); and whether that was since then. */
+void view_hide(void);
+bool view_shown(void);
+
 /* Scrolls back by this many lines, or forward if it is negative. */
 void view_scroll(const struct room *r, int lines);
 

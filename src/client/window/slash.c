@@ -1,5 +1,5 @@
-/* Lines that are entered; see commands.h. */
-#include "commands.h"
+/* Lines that are entered; see slash.h. */
+#include "slash.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -150,7 +150,7 @@ static void enter(struct text t)
         desk_send((struct text){t.p + twice, t.n - twice}, 0);
 }
 
-void commands_enter(void)
+void slash_enter(void)
 {
     struct buf typed = BUF_INIT;
     struct line *l = desk_line();
