@@ -251,12 +251,12 @@ with Window(bob.token, columns=40, rows=12) as w:
     w.press("Tab")
     w.shows(rf"^{bob.name} *\n>")
     # In the list nothing is read.
-    w.press("Tab")
-    w.shows(rf"^{bob.name} *\n>")
-    api("POST", f"{place}/messages", {"content": "unseen"}, alice.token)
+    say(alice, place, "unseen")
     w.shows(r"\(1\)")
+    say(alice, place, "unseen, too")
+    w.shows(r"\(2\)")
     w.press("Tab")
-    w.shows("unseen")
+    w.shows("unseen, too")
     w.press("Tab")
     w.shows(rf"^{bob.name} *\n>[^(]*$")
     w.press("Tab")
@@ -266,7 +266,7 @@ with Window(bob.token, columns=40, rows=12) as w:
     for columns, rows in (5, 3), (1, 1), (64, 2), (63, 4), (200, 50), (2, 30):
         w.resize(columns, rows)
     w.resize(40, 12)
-    w.shows(rf"^{alice.name}, [^|]*unseen *\n[^|]*\n-- connected -- -* *\n> *\n")
+    w.shows(rf"^{alice.name}, [^|]*unseen, too *\n[^|]*\n-- connected -- -* *\n> *\n")
     w.enter("still here")
     w.shows("still here")
 PY
