@@ -459,6 +459,12 @@ with Window(bob.token, alice.name, command=f"bash --norc --noprofile -i") as w:
     w.shows("in the shell")
     w.enter("exit")
     assert w.ended() == 0
+# Where there is no shell it goes on.
+with Window(bob.token, alice.name) as w:
+    w.shows("connected")
+    w.press("C-z")
+    w.enter("still here")
+    w.shows(r"still here \(stored\)")
 PY
 }
 
@@ -536,6 +542,20 @@ with Window(bob.token, alice.name, columns=100) as w:
     w.enter("Hello!")
     w.shows(r"Hello! \(stored\)")
     assert [m["content"] for m in stored(place, bob)] == ["Hello!"]
+PY
+}
+
+@test "who sends and leaves at once has sent" {
+    py - "$BUILD/chat" <<'PY'
+from windows import *
+alice, bob = people("alice", "bob")
+place = direct(alice, bob)
+with Window(bob.token, alice.name) as w:
+    w.shows("connected")
+    # All in one piece, as fast as can be.
+    w.press("H", "i", "Enter", "C-c")
+    assert w.ended() == 0
+    assert [m["content"] for m in stored(place, bob)] == ["Hi"]
 PY
 }
 

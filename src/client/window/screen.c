@@ -173,11 +173,23 @@ int screen_columns(void)
     return COLS;
 }
 
+/* As the terminal does it: with who has started it, and not where nobody could continue it. */
+static void stop(void)
+{
+    sigset_t set;
+    sigemptyset(&set);
+    sigaddset(&set, SIGTSTP);
+    signal(SIGTSTP, SIG_DFL);
+    kill(0, SIGTSTP);
+    sigprocmask(SIG_UNBLOCK, &set, NULL);
+    sigprocmask(SIG_BLOCK, &set, NULL);
+}
+
 void screen_suspend(void)
 {
     write_out(paste_off);
     endwin();
-    kill(0, SIGSTOP); /* as the terminal does: with who has started it */
+    stop();
     write_out(paste_on);
     screen_resize();
     screen_redraw();

@@ -27,7 +27,7 @@ void screen_resize(void);
 int screen_rows(void);
 int screen_columns(void);
 
-/* Gives the terminal back until the process is continued. */
+/* Gives the terminal back until the process is continued. SIGTSTP must be blocked. */
 void screen_suspend(void);
 
 /* Draws all of it anew, as when something else has written on it. */

@@ -24,6 +24,8 @@
 #include "screen.h"
 #include "target.h"
 
+enum { LINGER_MS = 3000 };
+
 /* Signals come when nothing is half drawn. */
 static int take_signals(void)
 {
@@ -103,6 +105,17 @@ static int pause_ms(void)
     return ms < 0 || ms > 60000 ? 60000 : ms;
 }
 
+/* What was sent just before is on its way. */
+static void linger(void)
+{
+    int64_t until = clock_ms() + LINGER_MS;
+    while (posting_waiting() && follow_live() && clock_ms() < until) {
+        follow_tick();
+        posting_tick();
+        calls_wait(-1, -1, clock_until(sooner(until, posting_due())));
+    }
+}
+
 /* What was not acknowledged is said, since nobody sends it any more. */
 static void end(int signals)
 {
@@ -138,5 +151,6 @@ void window_run(const char *whom)
         if (screen_gone())
             desk_leave();
     }
+    linger();
     end(signals);
 }
