@@ -268,11 +268,12 @@ check:
 	@tests/tools/install check
 	@MAKE="$(MAKE)" exec tests/tools/check
 
-# The library for pages in Node.js, and the page in a browser; see CONTRIBUTING.md.
+# The library for pages in Node.js, and the page in browsers; see CONTRIBUTING.md. One file at a time:
+# a browser takes all that two processors have.
 check-web:
 	@tests/tools/install web
 	@tests/tools/web
-	@MAKE="$(MAKE)" ONLY=plain FILES="$(wildcard tests/web/*.bats)" exec tests/tools/check
+	@MAKE="$(MAKE)" ONLY=plain JOBS=1 FILES="$(wildcard tests/web/*.bats)" exec tests/tools/check
 
 # Those of README, from a run of the page.
 pictures:
