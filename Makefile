@@ -275,7 +275,7 @@ check-web:
 	@tests/tools/web
 	@MAKE="$(MAKE)" ONLY=plain JOBS=1 FILES="$(wildcard tests/web/*.bats)" exec tests/tools/check
 
-# Those of README, from a run of the page.
+# Those of README, from runs of the page and of chat's window.
 pictures:
 	@tests/tools/install web
 	@tests/tools/web

@@ -604,3 +604,34 @@ for term in "dumb", "no-such-terminal":
         w.shows("this is no terminal that can show a window")
 PY
 }
+
+@test "as README shows it: conversations, who is there, what is unread, a reply, a reaction, and how far a message has come" {
+    mkdir -p "$BUILD/window"
+    py - "$BUILD/chat" "$BUILD/window/readme" <<'PY'
+from windows import *
+alice, bob, carol = (user(name) for name in ("alice", "bob", "carol"))
+place = direct(alice, bob)
+status, harbour = api("POST", "/conversations", {"name": "Harbour", "members": [bob.id, carol.id]}, alice.token)
+assert status == 201, harbour
+say(bob, place, "Did the boat arrive?")
+say(alice, place, "It did. Two boxes are wet, the rest is fine.")
+first = say(alice, place, "Good morning! Shall we open the wet ones first?")
+with Window(bob.token, "alice", columns=40) as b, Window(alice.token, "bob", columns=88, rows=17) as w:
+    b.shows("Good morning!")
+    answer = say(bob, place, "Yes, before it gets worse.", reply_to=first)
+    assert api("PUT", f"{place}/messages/{answer}/reactions/%F0%9F%91%8D", token=alice.token)[0] == 204
+    say(bob, place, "شكرا جزيلا")
+    say(carol, f"/conversations/{harbour['id']}", "@alice I have the key.")
+    say(carol, direct(carol, alice), "Lunch at one?")
+    w.shows("👍")
+    w.shows(r"carol +\(1\)")
+    w.shows(r"Harbour +\(1\)")
+    w.enter("I can be there at ten.")
+    w.shows(r"at ten\. \(read\)")
+    w.type("Bring glo")
+    w.shows("Bring glo")
+    with open(sys.argv[2], "w") as f:
+        f.write(w.tmux("capture-pane", "-e", "-p", "-t", "w"))
+    print(w.screen())
+PY
+}
