@@ -230,7 +230,7 @@ static bool is_id(const char *id, int pid)
 {
     char *dot;
     long number = strtol(id, &dot, 10);
-    return number > 0 && (!pid || number == pid) && *dot == '.' && strlen(dot) == 9 &&
+    return *id >= '1' && *id <= '9' && (!pid || number == pid) && *dot == '.' && strlen(dot) == 9 &&
            strspn(dot + 1, "0123456789abcdef") == 8;
 }
 

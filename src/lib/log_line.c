@@ -136,17 +136,20 @@ static bool is_word(const char *s)
                              "-_.:@/+[]")] == '\0';
 }
 
+/* With room for the beginning of a value, or not at all. */
+static bool put_key(struct out *o, const char *key, size_t n)
+{
+    return o->n + n + 1 <= o->room && put(o, key, n);
+}
+
 static void put_pair(struct out *o, enum log_format format, const char *key, const char *value)
 {
     const char *between = o->n == 0 ? "" : format == LOG_F_JSON ? "," : " ";
     char name[32];
     int n = snprintf(name, sizeof(name), format == LOG_F_JSON ? "%s\"%s\":" : "%s%s=",
                      o->n == 0 && format == LOG_F_JSON ? "{" : between, key);
-    if (!put(o, name, (size_t)n))
-        return;
-    if (format == LOG_F_LOGFMT && strcmp(key, "msg") != 0 && is_word(value))
-        put(o, value, strlen(value));
-    else
+    bool word = format == LOG_F_LOGFMT && strcmp(key, "msg") != 0 && is_word(value);
+    if (put_key(o, name, (size_t)n) && !(word && put(o, value, strlen(value))))
         put_quoted(o, value);
 }
 
@@ -226,10 +229,11 @@ size_t log_line_text(char *out, size_t size, const struct log_line *l)
  * journalctl show the number of bytes instead. */
 static void put_field(struct out *o, const char *key, const char *value)
 {
-    if (!*value)
+    char name[32];
+    int n = snprintf(name, sizeof(name), "%s=", key);
+    bool fits = *value && put_key(o, name, (size_t)n);
+    if (!fits)
         return;
-    put_format(o, "%s=", key);
-    bool fits = true;
     while (*value && fits) {
         const char *from = value;
         uint32_t c = take(&value);

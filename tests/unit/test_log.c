@@ -1,6 +1,7 @@
 /* The forms of a line, and what of another process's line is believed. */
 #include "log_line.h"
 
+#include <stdbool.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
@@ -109,6 +110,41 @@ static void test_long(void)
         }
 }
 
+/* Is this an object whose values are strings and numbers, each with its quotes? */
+static bool is_object(const char *s)
+{
+    bool in = false, value = false;
+    for (; *s && !(*s == '}' && !in); s++) {
+        if (in && *s == '\\')
+            s++;
+        else if (*s == '"')
+            in = !in;
+        else if (!in && *s == ',' && !value)
+            return false;
+        value = *s != ':' && *s != ',';
+    }
+    return !in && value && strcmp(s, "}\n") == 0;
+}
+
+/* Whatever length a user has, and a session may claim any: no key is without a value. */
+static void test_full(void)
+{
+    char user[LOG_LINE + 1];
+    for (size_t n = LOG_LINE - 300; n < LOG_LINE; n++) {
+        memset(user, 'u', n);
+        user[n] = '\0';
+        struct log_line l = line_of("text");
+        l.user = user;
+        size_t length = log_line_pairs(out, sizeof(out), LOG_F_JSON, &l);
+        CHECK(length < LOG_LINE && strlen(out) == length);
+        CHECK(is_object(out));
+        log_line_pairs(out, sizeof(out), LOG_F_LOGFMT, &l);
+        CHECK(!strstr(out, "=\n") && !strstr(out, "= "));
+        log_line_journald(out, sizeof(out), &l);
+        CHECK(!strstr(out, "=\n") && !strstr(out, "\n2001:"));
+    }
+}
+
 static void test_packets(void)
 {
     struct log_line l = line_of("a\x1f\n\"b"), read;
@@ -160,8 +196,10 @@ static void test_trust(void)
                         "13.0123abcd\x1f\x1f\x1fx",
                         "session"),
               " level=error process=session pid=12 msg=\"x\"\n");
-    static const char *const ids[] = {"12",         "12.",         "12.0123ABCD", "12.0123abcd0",
-                                      "12.0123abc", " x.0123abcd", "-12.0123abcd"};
+    static const char *const ids[] = {"12",           "12.",          "12.0123ABCD",
+                                      "12.0123abcd0", "12.0123abc",   " x.0123abcd",
+                                      "-12.0123abcd", " 12.0123abcd", "\n12.0123abcd",
+                                      "+12.0123abcd", "012.0123abcd"};
     for (size_t i = 0; i < sizeof(ids) / sizeof(ids[0]); i++) {
         char packet[64];
         snprintf(packet, sizeof(packet), "<6>session\x1f%s\x1f\x1f\x1fx", ids[i]);
@@ -184,6 +222,7 @@ int main(void)
     RUN(test_json);
     RUN(test_journald);
     RUN(test_long);
+    RUN(test_full);
     RUN(test_packets);
     RUN(test_trust);
     return DONE();
