@@ -125,6 +125,7 @@ static void format_id(char out[ID], int pid, uint32_t mark)
 void log_is_session(uint32_t mark)
 {
     log_process("session");
+    lost = 0; /* by the master, which says so itself */
     format_id(self.session, self.pid, mark);
 }
 

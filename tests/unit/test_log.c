@@ -3,6 +3,7 @@
 
 #include <stdbool.h>
 #include <sys/mman.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include "test.h"
@@ -215,6 +216,31 @@ static void test_trust(void)
               " level=warning process=broker pid=12 session=13.0123abcd user=bob msg=\"x\"\n");
 }
 
+/* What was lost is told by who has lost it, and not by each child that is made meanwhile. */
+static void test_lost(void)
+{
+    int pair[2], file = memfd_create("log", 0);
+    CHECK(socketpair(AF_UNIX, SOCK_DGRAM, 0, pair) == 0);
+    close(pair[1]);
+    log_process("master");
+    for (int child = 0; child < 2; child++) {
+        log_init(pair[0], LOG_TO_MASTER, LOG_L_INFO);
+        log_info("lost");
+        if (child)
+            log_is_session(1);
+        CHECK(ftruncate(file, 0) == 0 && lseek(file, 0, SEEK_SET) == 0);
+        log_init(file, LOG_TO_FILE, LOG_L_INFO);
+        log_info("after");
+        ssize_t n = pread(file, out, sizeof(out) - 1, 0);
+        out[n > 0 ? n : 0] = '\0';
+        CHECK(strstr(out, "after"));
+        const char *told = strstr(out, "1 lines of the log before this one were lost");
+        CHECK(child ? !told : told != NULL);
+    }
+    close(pair[0]);
+    close(file);
+}
+
 int main(void)
 {
     RUN(test_text);
@@ -225,5 +251,6 @@ int main(void)
     RUN(test_full);
     RUN(test_packets);
     RUN(test_trust);
+    RUN(test_lost);
     return DONE();
 }
