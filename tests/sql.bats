@@ -131,14 +131,18 @@ another() {
     printf '%s\n' '-- Next.' ${1:+"-- compatible-from: $1"} "$2" >"$copy/$next"
 }
 
-# While this lasts, a connection is there that looks like a broker's: as_broker COMMAND…
+# While this lasts, a connection is there that looks like that of a broker of this VERSION (-: it does
+# not say which): as_broker VERSION COMMAND…
 as_broker() {
+    local version=$1 said="'here'"
+    shift
+    [[ $version == - ]] || said="pg_try_advisory_lock_shared(1667789686, $version)"
     local in=$BATS_TEST_TMPDIR/broker.in out=$BATS_TEST_TMPDIR/broker.out fd status=0 pid
     mkfifo "$in" "$out"
     PGAPPNAME='chatd writer' psql -XAtq <"$in" >"$out" 3>&- &
     pid=$!
     exec {fd}>"$in"
-    echo "select 'here';" >&"$fd"
+    echo "select $said;" >&"$fd"
     read -r <"$out"
     "$@" || status=$?
     echo '\q' >&"$fd"
@@ -171,7 +175,7 @@ as_broker() {
     run "$copy/migrate" --status
     [[ $status == 1 && ${lines[0]} == "chatd may run on: programs from schema version $last on can use the new schema" ]]
     [[ $output == *"$next missing" ]]
-    run as_broker "$copy/migrate"
+    run as_broker "$last" "$copy/migrate"
     [[ $status == 0 && ${lines[0]} == "chatd may run on"* && $output == *"$next applied"*"up to date at $next" ]]
     equal "$(api "select * from chatd_api.schema_range()")" "$last|$((last + 1))"
     # The role has its rights already, and need not be named again; nobody else has any.
@@ -183,9 +187,9 @@ as_broker() {
 
     q "drop function chatd_api.added(); delete from schema_version where number > $last"
     another "$((last + 1))" 'create table chatd.other ();'
-    run as_broker "$copy/migrate" --status
+    run as_broker "$last" "$copy/migrate" --status
     [[ $status == 1 && ${lines[0]} == "chatd must be stopped first, on every host: programs before schema version $((last + 1)) cannot use the new schema; it has 1 connections" ]]
-    run as_broker "$copy/migrate"
+    run as_broker "$last" "$copy/migrate"
     [[ $status == 1 && $output == *"chatd has 1 connections to this database"*"stop it on every host"* ]]
     equal "$(q "select to_regclass('other') is null, max(number) from schema_version")" "t|$last"
     run "$copy/migrate"
@@ -200,12 +204,20 @@ as_broker() {
     another "$(printf '%s\n' "$root"/sql/0*.sql | wc -l)" ''
     printf -v second '%04d_second.sql' $((last + 2))
     echo "-- compatible-from: $((last + 1))" >"$copy/$second"
-    run as_broker "$copy/migrate"
+    run as_broker "$last" "$copy/migrate"
     [[ $status == 1 && $output == *"programs before schema version $((last + 1)) cannot"* ]]
     mv "$copy/$second" "$BATS_TEST_TMPDIR"
     "$copy/migrate"
     mv "$BATS_TEST_TMPDIR/$second" "$copy"
-    as_broker "$copy/migrate"
+    # One of before has stayed behind: a host that was forgotten, or a master that retires.
+    for behind in - "$last"; do
+        run as_broker "$behind" "$copy/migrate" --status
+        [[ $status == 1 && ${lines[0]} == "chatd must be stopped first, where it is older: programs before schema version $((last + 1)) cannot use the new schema; it has 1 connections" ]]
+        run as_broker "$behind" "$copy/migrate"
+        [[ $status == 1 && $output == *"chatd has 1 connections"*"stop it where it is older"* ]]
+    done
+    equal "$(api "select * from chatd_api.schema_range()")" "$last|$((last + 1))"
+    as_broker $((last + 1)) "$copy/migrate"
     equal "$(api "select * from chatd_api.schema_range()")" "$((last + 1))|$((last + 2))"
 }
 

@@ -7,9 +7,6 @@
 #include "log.h"
 #include "trouble.h"
 
-/* The number of the last migration that this program was written for. */
-enum { SCHEMA_VERSION = 30 };
-
 /* The schema is from before there was a range. */
 #define UNDEFINED_FUNCTION "42883"
 
