@@ -80,7 +80,7 @@ PY
     # Without systemd the server is the job of this shell.
     fenced README.md 'Memory and updates' | sed -e "s|^make && make install|make BUILD='$BUILD' -o all install|" \
         -e 's|^systemctl kill --kill-who=main --signal=SIGUSR2 chatd.service|kill -USR2 %1|' >"$T/update"
-    (($(grep -c . "$T/update") == 3))
+    (($(grep -c . "$T/update") == 4))
     "$ROOT/tests/tools/cluster" start --fast "$T/production"
     mkdir "$T/etc" "$T/local"
     cp -a /etc/. "$T/etc"
