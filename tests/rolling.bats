@@ -24,12 +24,12 @@ setup_file() {
     blocks >"$T/chapter"
     for host in $HOSTS; do
         # As make install makes it.
-        mkdir "$T/$host" && mkdir -m 0700 "$T/$host/chatd"
+        mkdir -m 0755 "$T/$host" && mkdir -m 0700 "$T/$host/chatd" "$T/$host/private"
         block 1 "$host" >"$T/$host/chatd.conf"
         settings "$host" >>"$T/$host/chatd.conf"
     done
-    py -c 'import os, certificates; certificates.Pair(os.environ["T"] + "/11/chatd", "chat")'
-    cp "$T/11/chatd/chat.pem" "$T"
+    py -c 'import os, certificates; certificates.Pair(os.environ["T"] + "/11/private", "chat")'
+    cp "$T/11/private/chat.pem" "$T"
     if [[ ${PREVIOUS:-} ]]; then
         installed "$PREVIOUS/build" "$PREVIOUS/sql"
     else
@@ -60,6 +60,7 @@ here() {
     local tls admin front all
     read -r tls admin front all <<<"$PORTS"
     sed -e "s|10\.0\.0\.11:/usr/local/etc|$T/11|; s|/usr/local/etc|$T/$1|g" \
+        -e "s|10\.0\.0\.11:/etc/ssl|$T/11|; s|/etc/ssl|$T/$1|g" \
         -e "s|10\.0\.0\.21,10\.0\.0\.22|$PRIMARY,$STANDBY|; s|10\.0\.0\.22|$STANDBY|" \
         -e "s|10\.0\.0\.5|127.0.0.1|; ${2:-s|10\.0\.0\.11|127.0.0.$1|}; s|10\.0\.0\.1|127.0.0.1|" \
         -e "s|:8443|:$tls|; s|:8079|:$admin|; s|port 8079|port $admin|; s|:443|:$front|; s|:8404|:$all|"
@@ -184,7 +185,7 @@ next_version() {
 @test "the chapter has the commands that the tests below follow, and the example is what it shows" {
     cut -d ' ' -f 1,2 "$T/chapter" | sed '/^[14] /d' >"$T/commands"
     cat "$T/commands"
-    [[ $(tr '\n' ',' <"$T/commands") == '2 chatctl,2 chatctl,2 systemctl,3 scp,3 chatctl,3 chatctl,3 systemctl,5 chatctl,6 chatctl,7 systemctl,7 until,7 until,8 psql,8 psql,8 psql,' ]]
+    [[ $(tr '\n' ',' <"$T/commands") == '2 chatctl,2 chatctl,2 systemctl,3 scp,3 scp,3 chatctl,3 chatctl,3 systemctl,5 chatctl,6 chatctl,7 systemctl,7 until,7 until,8 psql,8 psql,8 psql,' ]]
     diff <(sed -n 's/^4 //p' "$T/chapter") <(sed -n '/^defaults/,$p' "$ROOT/packaging/examples/haproxy-hosts.cfg" | sed '/^ *#/d')
 }
 
