@@ -430,10 +430,16 @@ gone(lambda w: w.press("C-\\"), 0)
 gone(lambda w: w.enter("/quit"), 0)
 for number in signal.SIGTERM, signal.SIGHUP, signal.SIGINT:
     gone(lambda w: w.kill(number), 0)
+# What the program said last is not lost with the window.
+def speak(w):
+    with open(f"/proc/{w.pid()}/fd/2", "w") as f:
+        f.write("last words\n")
 def crash(w):
+    speak(w)
     w.kill(signal.SIGABRT)
 if b"__asan_init" not in open(CHAT, "rb").read():
-    gone(crash, 128 + signal.SIGABRT)
+    assert "last words" in gone(crash, 128 + signal.SIGABRT)
+    assert "last words" in gone(lambda w: (speak(w), w.press("C-c")), 0)
 # Last: it is void from then on.
 assert "(chat login)" in gone(lambda w: api("POST", "/logout", token=bob.token), 5)
 PY

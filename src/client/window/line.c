@@ -127,7 +127,7 @@ void line_erase_all(struct line *l)
 /* A line feed in the line is shown as the key that makes one. */
 static void put_part(struct buf *out, struct text t)
 {
-    while (t.n > 0) {
+    while (t.p && t.n > 0) {
         const char *feed = memchr(t.p, '\n', t.n);
         size_t n = feed ? (size_t)(feed - t.p) : t.n;
         cells_put(out, (struct text){t.p, n}, false);

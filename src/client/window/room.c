@@ -50,7 +50,7 @@ static void take_out(const struct room *r)
 {
     size_t at = room_index(r);
     count--;
-    memmove(rooms + at, rooms + at + 1, (count - at) * sizeof(*rooms));
+    memmove(rooms + at, rooms + at + 1, (count - at) * sizeof(void *));
 }
 
 struct room *room_get(int64_t id)
@@ -60,7 +60,7 @@ struct room *room_get(int64_t id)
         return r;
     if (count == size) {
         size = size ? 2 * size : 64;
-        rooms = xrealloc(rooms, size * sizeof(*rooms));
+        rooms = xrealloc(rooms, size * sizeof(void *));
     }
     r = xcalloc(1, sizeof(*r));
     r->id = id;

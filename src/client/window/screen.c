@@ -9,6 +9,7 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 #include <termios.h>
 #include <unistd.h>
 
@@ -22,13 +23,14 @@
 #include <curses.h>
 #include <term.h>
 
-enum { PASTE = KEY_MAX + 1, PASTED, ESCAPE_MS = 50 };
+enum { PASTE = KEY_MAX + 1, PASTED, ESCAPE_MS = 50, KEPT_MOST = 1 << 16 };
 
 static const char paste_on[] = "\033[?2004h", paste_off[] = "\033[?2004l";
 
 static SCREEN *screen;
 static bool is_open;
 static int real_stderr = -1, kept_stderr = -1;
+static const char *kept; /* what was written to it */
 
 /* --- standard error --- */
 
@@ -40,21 +42,25 @@ static void keep_stderr(void)
     kept_stderr = memfd_create("stderr", MFD_CLOEXEC);
     if (real_stderr < 0 || kept_stderr < 0 || dup2(kept_stderr, STDERR_FILENO) < 0)
         die("standard error: %s", strerror(errno));
+    kept = mmap(NULL, KEPT_MOST, PROT_READ, MAP_SHARED, kept_stderr, 0);
+    if (kept == MAP_FAILED)
+        die("mmap: %s", strerror(errno));
 }
 
+/* Also where the program crashes: nothing but what a handler may call. */
 static void release_stderr(void)
 {
-    char text[1024];
-    off_t at = 0;
+    struct stat st;
     if (real_stderr < 0)
         return;
     dup2(real_stderr, STDERR_FILENO);
     close(real_stderr);
     real_stderr = -1;
-    for (ssize_t n; (n = pread(kept_stderr, text, sizeof(text), at)) > 0; at += n)
-        if (write(STDERR_FILENO, text, (size_t)n) < 0)
-            break;
-    close(kept_stderr);
+    if (fstat(kept_stderr, &st) < 0 || st.st_size == 0)
+        return;
+    size_t n = st.st_size < KEPT_MOST ? (size_t)st.st_size : KEPT_MOST;
+    if (write(STDERR_FILENO, kept, n) < 0)
+        return; /* nobody is left to tell */
 }
 
 /* --- a crash --- */
@@ -76,15 +82,16 @@ static void crash(int signal_number)
 static void add_farewell(const char *capability)
 {
     const char *text = tigetstr(capability);
-    if (text && text != (const char *)-1 && strlen(farewell) + strlen(text) < sizeof(farewell))
-        strcat(farewell, text);
+    size_t n = strlen(farewell);
+    if (text && text != (const char *)-1)
+        snprintf(farewell + n, sizeof(farewell) - n, "%s", text);
 }
 
 /* A sanitizer has handlers of its own. */
 static void expect_crashes(void)
 {
     static const int fatal[] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGABRT};
-    strcpy(farewell, paste_off);
+    snprintf(farewell, sizeof(farewell), "%s", paste_off);
     add_farewell("sgr0");
     add_farewell("cnorm");
     add_farewell("rmkx");

@@ -30,9 +30,9 @@ static void insert(struct thread *t, size_t at, struct post *p)
 {
     if (t->count == t->room) {
         t->room = t->room ? 2 * t->room : 64;
-        t->posts = xrealloc(t->posts, t->room * sizeof(*t->posts));
+        t->posts = xrealloc(t->posts, t->room * sizeof(void *));
     }
-    memmove(t->posts + at + 1, t->posts + at, (t->count - at) * sizeof(*t->posts));
+    memmove(t->posts + at + 1, t->posts + at, (t->count - at) * sizeof(void *));
     t->posts[at] = p;
     t->count++;
 }
@@ -72,7 +72,7 @@ static void take_out(struct thread *t, const struct post *p)
     if (at == t->count)
         return;
     t->count--;
-    memmove(t->posts + at, t->posts + at + 1, (t->count - at) * sizeof(*t->posts));
+    memmove(t->posts + at, t->posts + at + 1, (t->count - at) * sizeof(void *));
 }
 
 static void free_post(struct post *p)
