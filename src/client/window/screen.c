@@ -56,7 +56,7 @@ static void release_stderr(void)
     dup2(real_stderr, STDERR_FILENO);
     close(real_stderr);
     real_stderr = -1;
-    if (fstat(kept_stderr, &st) < 0 || st.st_size == 0)
+    if (!kept || fstat(kept_stderr, &st) < 0 || st.st_size == 0)
         return;
     size_t n = st.st_size < KEPT_MOST ? (size_t)st.st_size : KEPT_MOST;
     if (write(STDERR_FILENO, kept, n) < 0)
