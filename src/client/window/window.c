@@ -13,7 +13,7 @@
 #include "desk.h"
 #include "fetch.h"
 #include "follow.h"
-#include "keys.h"
+#include "keyboard.h"
 #include "log.h"
 #include "member.h"
 #include "paint.h"
@@ -147,7 +147,7 @@ void window_run(const char *whom)
         work();
         calls_wait(STDIN_FILENO, signals, pause_ms());
         act_on_signals(signals);
-        keys_take();
+        keyboard_take();
         if (screen_gone())
             desk_leave();
     }

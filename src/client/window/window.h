@@ -4,7 +4,7 @@
  * It asks and is told by the same requests and the same stream as the commands, all at once and
  * without waiting for any: calls.c does that. reader.c, room.c, thread.c and people.c keep what is
  * known, fetch.c asks for what is missing, follow.c takes what comes, posting.c sends; desk.c,
- * keys.c and slash.c are the user's side, view.c, paint.c and screen.c what is shown.
+ * keyboard.c and slash.c are the user's side, view.c, paint.c and screen.c what is shown.
  */
 #ifndef WINDOW_H
 #define WINDOW_H

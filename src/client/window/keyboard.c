@@ -1,5 +1,5 @@
-/* What keys do; see keys.h. */
-#include "keys.h"
+/* What keys do; see keyboard.h. */
+#include "keyboard.h"
 
 #include <stdbool.h>
 #include <string.h>
@@ -235,7 +235,7 @@ static void take(const struct screen_key *k)
         act(k);
 }
 
-void keys_take(void)
+void keyboard_take(void)
 {
     struct screen_key k;
     while (screen_key(&k)) {
