@@ -44,7 +44,12 @@ bool follow_began(void)
 
 const char *follow_state(void)
 {
-    return live ? "connected" : *away ? away : "connecting";
+    return live ? "connected" : *away ? "trying again" : "connecting";
+}
+
+const char *follow_trouble(void)
+{
+    return away;
 }
 
 int64_t follow_due(void)
@@ -235,15 +240,13 @@ static void take_line(struct text line)
 /* A server that was reached once is waited for; one that refuses is not. */
 static void lost(const struct answer *a)
 {
-    char said[200];
     int64_t own = backoff_failed(&backoff), asked = (int64_t)a->retry_after * 1000;
     if (a->status != 200 && !answer_temporary(a))
         answer_check(a);
     if (a->status == 200)
-        snprintf(said, sizeof(said), "the connection was lost");
+        snprintf(away, sizeof(away), "the connection was lost");
     else
-        answer_words(a, said, sizeof(said));
-    snprintf(away, sizeof(away), "%s; trying again", said);
+        answer_words(a, away, sizeof(away));
     again = clock_ms() + (asked > LATEST_WAIT ? LATEST_WAIT : asked > 0 ? asked : own);
     live = false;
     calls_stream_close();

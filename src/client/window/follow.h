@@ -19,8 +19,9 @@ bool follow_live(void);
 /* Did it ever? Before that, what is asked for could be old when the stream begins. */
 bool follow_began(void);
 
-/* What there is to say of it: "connected", or why it is not. */
+/* What there is to say of it in a word or two; and why it is not connected, "" if it is. */
 const char *follow_state(void);
+const char *follow_trouble(void);
 
 void follow_free(void);
 

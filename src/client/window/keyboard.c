@@ -4,10 +4,10 @@
 #include <stdbool.h>
 #include <string.h>
 
-#include "slash.h"
 #include "desk.h"
 #include "notice.h"
 #include "screen.h"
+#include "slash.h"
 #include "view.h"
 
 #define CTRL(c) ((c) - '@')

@@ -147,14 +147,14 @@ static void put_status(int row)
 {
     struct buf out = BUF_INIT;
     size_t waiting = posting_waiting();
-    buf_puts(&out, "-- ");
-    put_raw(&out, follow_state());
+    const char *said = *notice_text() ? notice_text() : follow_trouble();
+    buf_printf(&out, "-- %s", follow_state());
     if (waiting)
         buf_printf(&out, ", %zu to send", waiting);
     buf_puts(&out, view_following() ? "" : ", scrolled back");
     buf_puts(&out, " -- ");
-    put_raw(&out, notice_text());
-    buf_puts(&out, *notice_text() ? " " : "");
+    put_raw(&out, said);
+    buf_puts(&out, *said ? " " : "");
     for (int left = screen_columns() - cells_width(buf_text(&out)); left > 0; left--)
         buf_puts(&out, "-");
     put(row, 0, screen_columns(), buf_text(&out), SCREEN_REVERSE);
