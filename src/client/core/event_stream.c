@@ -50,14 +50,12 @@ void event_stream_close(struct event_stream *s)
 static void notice_end(struct event_stream *s)
 {
     int left;
-    curl_off_t wait = 0;
     CURLMsg *m = curl_multi_info_read(s->multi, &left);
     if (!m || m->msg != CURLMSG_DONE)
         return;
     s->ended = true;
     s->code = m->data.result;
-    curl_easy_getinfo(s->curl, CURLINFO_RETRY_AFTER, &wait);
-    s->retry_after = wait < 0 ? 0 : (long)wait;
+    s->retry_after = request_retry_after(s->curl);
     if (!*s->error)
         snprintf(s->error, sizeof(s->error), "%s",
                  s->code == CURLE_OK ? "the stream has ended" : curl_easy_strerror(s->code));

@@ -15,7 +15,13 @@
 #include "program.h"
 #include "version.h"
 
-enum { BODY_MAX = 64 << 20, CONNECT_SECONDS = 15, ANSWER_SECONDS = 60, NEXT_SIZE = 256 };
+enum {
+    BODY_MAX = 64 << 20,
+    CONNECT_SECONDS = 15,
+    ANSWER_SECONDS = 60,
+    NEXT_SIZE = 256,
+    RETRY_MOST = 86400
+};
 
 static const struct login *here;
 static CURL *handle; /* of all requests but streams, so that they share a connection */
@@ -127,9 +133,15 @@ static void take_next(CURL *curl, struct answer *a)
         memcpy(a->next, link->value + 1, n);
 }
 
-static void take_answer(CURL *curl, CURLcode code, struct answer *a)
+long request_retry_after(CURL *curl)
 {
     curl_off_t wait = 0;
+    curl_easy_getinfo(curl, CURLINFO_RETRY_AFTER, &wait);
+    return wait < 0 ? 0 : wait > RETRY_MOST ? RETRY_MOST : (long)wait;
+}
+
+static void take_answer(CURL *curl, CURLcode code, struct answer *a)
+{
     if (code != CURLE_OK) {
         a->fatal = code == CURLE_PEER_FAILED_VERIFICATION || code == CURLE_SSL_CACERT_BADFILE ||
                    code == CURLE_URL_MALFORMAT || code == CURLE_UNSUPPORTED_PROTOCOL ||
@@ -139,8 +151,7 @@ static void take_answer(CURL *curl, CURLcode code, struct answer *a)
         return;
     }
     curl_easy_getinfo(curl, CURLINFO_RESPONSE_CODE, &a->status);
-    curl_easy_getinfo(curl, CURLINFO_RETRY_AFTER, &wait);
-    a->retry_after = wait < 0 ? 0 : (long)wait;
+    a->retry_after = request_retry_after(curl);
     take_next(curl, a);
 }
 

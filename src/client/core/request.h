@@ -70,6 +70,9 @@ void request_end(CURL *curl, CURLcode code, struct answer *a);
  */
 CURL *request_handle(const char *path, struct curl_slist **fields);
 
+/* Seconds that the server asks to wait, at most a day; 0: it does not. */
+long request_retry_after(CURL *curl);
+
 /* Appends a text as a query or a path has it. */
 void request_escape(struct buf *out, struct text t);
 
