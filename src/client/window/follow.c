@@ -73,7 +73,10 @@ static void count(struct room *r, int64_t sender, int64_t id)
     if (id <= r->latest)
         return;
     r->latest = id;
-    r->unread = sender == people_me ? 0 : r->unread + 1;
+    if (sender == people_me)
+        r->unread = 0;
+    else if (r->unread < INT64_MAX) /* it came from the server */
+        r->unread++;
     room_move(r, id);
 }
 

@@ -28,12 +28,6 @@ static struct person *get(int64_t id)
     return p;
 }
 
-bool people_known(int64_t id)
-{
-    const struct person *p = (const struct person *)map_get(&people, (uint64_t)id);
-    return p && p->name;
-}
-
 const char *people_name(int64_t id)
 {
     static char text[40];
@@ -57,6 +51,8 @@ int64_t people_missing(void)
 
 void people_learn(int64_t id, struct text name)
 {
+    if (!id || !name.n)
+        return;
     struct person *p = get(id);
     free(p->name);
     p->name = xstrndup(name.p, name.n);

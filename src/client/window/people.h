@@ -12,8 +12,7 @@ extern int64_t people_me;
 
 /* The name of a user; "user 7", valid until the next call, of one who is not known yet. */
 const char *people_name(int64_t id);
-bool people_known(int64_t id);
-void people_learn(int64_t id, struct text name);
+void people_learn(int64_t id, struct text name); /* an empty one is none */
 
 bool people_online(int64_t id);
 void people_set_online(int64_t id, bool online);
