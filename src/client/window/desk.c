@@ -31,11 +31,22 @@ struct room *desk_chosen(void)
     return r;
 }
 
+/* What was typed before any was open goes along. */
+static void take_idle(struct room *r)
+{
+    if (line_text(&idle).n == 0 || line_text(&r->line).n > 0)
+        return;
+    r->line = idle;
+    idle = (struct line){0};
+}
+
 void desk_open(struct room *r)
 {
+    desk_reset(); /* of what was open */
+    if (!desk_room())
+        take_idle(r);
     open_room = chosen = r->id;
     in_list = false;
-    desk_reset();
 }
 
 bool desk_in_list(void)
@@ -147,7 +158,7 @@ void desk_tick(void)
     if (!r)
         return;
     notice_read(r);
-    if (r->thread.loaded && view_at_top())
+    if (r->thread.loaded && view_shown() && view_at_top())
         fetch_older(r);
 }
 

@@ -150,20 +150,26 @@ static void enter(struct text t)
         desk_send((struct text){t.p + twice, t.n - twice}, 0);
 }
 
-void slash_enter(void)
+/* The line changes meanwhile, so it is copied. */
+static void submit(struct line *l)
 {
     struct buf typed = BUF_INIT;
-    struct line *l = desk_line();
-    struct room *chosen = desk_chosen();
     struct text t = line_text(l);
-    if (t.n == 0) {
-        if (desk_in_list() && chosen)
-            desk_open(chosen);
-        return;
-    }
     buf_append(&typed, t.p, t.n);
     if (is_command(t) || desk_room())
         line_erase_all(l);
     enter(buf_text(&typed));
     buf_free(&typed);
+}
+
+/* In the list nothing is sent: it may hide where that would go. */
+void slash_enter(void)
+{
+    struct line *l = desk_line();
+    struct room *chosen = desk_chosen();
+    struct text t = line_text(l);
+    if (desk_in_list() && chosen && !is_command(t))
+        desk_open(chosen);
+    else if (t.n > 0)
+        submit(l);
 }
