@@ -206,7 +206,9 @@ static void take_pasted(const struct screen_key *k)
         buf_puts(&pasted, "\n");
     else if (k->code == SCREEN_CONTROL && k->control == '\t')
         buf_puts(&pasted, "\t");
-    pasting = k->code != SCREEN_PASTED && buf_len(&pasted) <= LINE_LONGEST;
+    if (buf_len(&pasted) > LINE_LONGEST)
+        buf_truncate(&pasted, LINE_LONGEST + 1); /* too long, and stays that */
+    pasting = k->code != SCREEN_PASTED;
     if (pasting)
         return;
     type(buf_text(&pasted));
