@@ -112,7 +112,7 @@ int cells_width(struct text t)
 size_t cells_fit(struct text t, int width)
 {
     size_t i = 0;
-    for (size_t size; i < t.n; i += size) {
+    for (size_t size; i < t.n && t.p[i] != '\n'; i += size) {
         width -= width_at(t.p + i, &size);
         if (width < 0)
             break;
@@ -131,15 +131,13 @@ static size_t break_at(struct text line, size_t fit)
 
 struct text cells_line(struct text *rest, int width)
 {
-    const char *feed = rest->n ? memchr(rest->p, '\n', rest->n) : NULL;
-    struct text line = {rest->p, feed ? (size_t)(feed - rest->p) : rest->n};
-    size_t fit = cells_fit(line, width), skip = feed != NULL;
-    if (fit < line.n) {
-        line.n = break_at(line, fit);
-        skip = line.p[line.n] == ' ' || line.p[line.n] == '\n';
-    }
-    rest->p += line.n + skip;
-    rest->n -= line.n + skip;
+    size_t fit = cells_fit(*rest, width), n = fit;
+    if (fit < rest->n && rest->p[fit] != '\n')
+        n = break_at(*rest, fit);
+    struct text line = {rest->p, n};
+    n += n < rest->n && (rest->p[n] == ' ' || rest->p[n] == '\n');
+    rest->p += n;
+    rest->n -= n;
     return line;
 }
 

@@ -24,7 +24,7 @@ int cells_width(struct text t);
  * feed. Lines break at blanks where they can. */
 struct text cells_line(struct text *rest, int width);
 
-/* How many bytes from the front of it fit into this width. */
+/* How many bytes from the front of it, up to a line feed, fit into this width. */
 size_t cells_fit(struct text t, int width);
 
 /* Of a valid text as it was typed: where the character before this place begins, and the one behind
