@@ -87,6 +87,13 @@ void posting_claim(const struct room *r, struct text content, int64_t id)
     s->post = NULL;
 }
 
+static void fail(struct post *p, const char *why)
+{
+    notice_say("not sent: %s", why);
+    if (p)
+        thread_set(&p->fault, (struct text){why, strlen(why)});
+}
+
 static void settle(struct room *r, struct post *p, const struct answer *a)
 {
     struct json_object *o = answer_object(a);
@@ -95,6 +102,8 @@ static void settle(struct room *r, struct post *p, const struct answer *a)
         thread_settle(&r->thread, p, id);
         room_move(r, id);
         r->unread = 0;
+    } else {
+        fail(p, "the server's answer has no id");
     }
     json_object_put(o);
 }
@@ -103,9 +112,7 @@ static void refuse(struct post *p, const struct answer *a)
 {
     char said[200];
     answer_words(a, said, sizeof(said));
-    notice_say("not sent: %s", said);
-    if (p)
-        thread_set(&p->fault, (struct text){said, strlen(said)});
+    fail(p, said);
 }
 
 /* Nobody knows whether it was stored: it goes again, under the same id. */
