@@ -113,16 +113,25 @@ static void next_page(struct json_object *page)
     buf_free(&path);
 }
 
+static size_t count_listed(void)
+{
+    size_t n = 0;
+    for (size_t i = 0; i < room_count(); i++)
+        n += room_at(i)->listed;
+    return n;
+}
+
+/* A page that brings nothing new is the last one, whatever the server says. */
 static void read_page(struct json_object *page)
 {
     int64_t rank = room_count() ? room_at(0)->rank : 0;
     struct json_object *list = member_array(page, "conversations");
-    size_t n = list ? json_object_array_length(list) : 0;
+    size_t n = list ? json_object_array_length(list) : 0, listed = count_listed();
     for (size_t i = 0; i < n; i++) {
         const struct room *r = reader_room(json_object_array_get_idx(list, i), rank);
         rank = r ? r->rank : rank;
     }
-    if (n > 0 && member_text(page, "next").n > 0)
+    if (count_listed() > listed && member_text(page, "next").n > 0)
         next_page(page);
     else
         sweep();
@@ -158,6 +167,14 @@ static void read_history(struct room *r, struct json_object *list)
     r->thread.loaded = true;
 }
 
+/* The first message that is here; 0: none is. */
+static int64_t oldest(const struct room *r)
+{
+    return r->thread.count > 0 ? r->thread.posts[0]->id : 0;
+}
+
+/* A page that brings nothing before those that are here is the last one, whatever the server says.
+ */
 static void take_history(void *arg, int64_t about, const struct answer *a)
 {
     (void)arg;
@@ -167,8 +184,9 @@ static void take_history(void *arg, int64_t about, const struct answer *a)
     if (r)
         r->loading = false;
     if (r && list) {
-        r->thread.complete = !*a->next || json_object_array_length(list) == 0;
+        int64_t before = r->thread.loaded ? oldest(r) : 0;
         read_history(r, list);
+        r->thread.complete = !*a->next || oldest(r) == before;
     }
     json_object_put(list);
 }
@@ -177,12 +195,13 @@ void fetch_older(struct room *r)
 {
     char path[120];
     const struct thread *t = &r->thread;
+    int64_t first = oldest(r);
     if (r->loading || t->complete || clock_ms() < (again == CLOCK_NEVER ? 0 : again))
         return;
     int n =
         snprintf(path, sizeof(path), "/conversations/%" PRId64 "/messages?limit=%d", r->id, PAGE);
-    if (t->loaded && t->count > 0 && t->posts[0]->id)
-        snprintf(path + n, sizeof(path) - (size_t)n, "&before=%" PRId64, t->posts[0]->id);
+    if (t->loaded && first)
+        snprintf(path + n, sizeof(path) - (size_t)n, "&before=%" PRId64, first);
     r->loading = true;
     ask_held(path, take_history, r->id);
 }
@@ -197,6 +216,8 @@ static void take_members(void *arg, int64_t about, const struct answer *a)
     if (r && list) {
         reader_members(r, list);
         r->marks_known = json_object_array_length(list) <= MOST_TOLD;
+    } else if (r) {
+        r->members_asked = false;
     }
     json_object_put(list);
 }

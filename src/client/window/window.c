@@ -100,7 +100,8 @@ static void work(void)
 
 static int pause_ms(void)
 {
-    int64_t due = sooner(sooner(follow_due(), fetch_due()), sooner(posting_due(), typing_due()));
+    int64_t fetch = follow_began() ? fetch_due() : CLOCK_NEVER;
+    int64_t due = sooner(sooner(follow_due(), fetch), sooner(posting_due(), typing_due()));
     int ms = clock_until(due);
     return ms < 0 || ms > 60000 ? 60000 : ms;
 }
