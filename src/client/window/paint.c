@@ -76,7 +76,7 @@ static void put_head(struct pane p, const char *text)
 static void put_list(struct pane p)
 {
     const struct room *chosen = desk_chosen();
-    size_t at = chosen ? room_index(chosen) : 0, rows = p.rows > 1 ? (size_t)p.rows - 1 : 1;
+    size_t at = chosen ? room_index(chosen) : 0, rows = p.rows > 1 ? (size_t)p.rows - 1 : 0;
     size_t first = at >= rows ? at - rows + 1 : 0;
     put_head(p, people_name(people_me));
     if (!chosen)
