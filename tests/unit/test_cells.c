@@ -43,6 +43,8 @@ static void what_disrupts_is_escaped(void)
     is_shown("a\nb", "a\nb", 2);
     is_shown("\xff\xc3", "\\xff\\xc3", 8);
     is_shown("\u0378", "\\u0378", 6);
+    /* As it is where the rest is valid. */
+    is_shown("\u200be\u0301\u0302\u0303\u0304\n\xe2\x82", "e\u0301\u0302\u0303\n\\xe2\\x82", 9);
 }
 
 static void what_joins_is_left_out_and_a_flag_is_its_letters(void)

@@ -83,21 +83,41 @@ static void put_code(struct buf *out, struct text t, int *marks)
         put_spacing(out, t, code, marks);
 }
 
-void cells_put(struct buf *out, struct text t, bool lines)
+static void put_valid(struct buf *out, struct text t, bool lines, int *marks)
 {
-    int marks = -1;
-    if (t.n && !utf8_valid((const uint8_t *)t.p, t.n)) {
-        show_put(out, t);
-        return;
-    }
     for (size_t i = 0, size; i < t.n; i += size) {
         utf8_decode(t.p + i, &size);
         if (lines && t.p[i] == '\n') {
             buf_puts(out, "\n");
-            marks = -1;
+            *marks = -1;
         } else {
-            put_code(out, (struct text){t.p + i, size}, &marks);
+            put_code(out, (struct text){t.p + i, size}, marks);
         }
+    }
+}
+
+/* How many bytes from the front are valid UTF-8. */
+static size_t valid_front(struct text t)
+{
+    struct utf8 state = {0};
+    size_t n = 0;
+    for (size_t i = 0; i < t.n && utf8_feed(&state, (const uint8_t *)t.p + i, 1); i++)
+        n = utf8_complete(&state) ? i + 1 : n;
+    return n;
+}
+
+/* A text that was cut off somewhere is still one that says no more than it may. */
+void cells_put(struct buf *out, struct text t, bool lines)
+{
+    int marks = -1;
+    while (t.n > 0) {
+        size_t n = valid_front(t);
+        put_valid(out, (struct text){t.p, n}, lines, &marks);
+        if (n < t.n) {
+            show_put(out, (struct text){t.p + n++, 1});
+            marks = 0;
+        }
+        t = (struct text){t.p + n, t.n - n};
     }
 }
 
