@@ -241,7 +241,7 @@ void keyboard_take(void)
 {
     struct screen_key k;
     while (screen_key(&k)) {
-        if (!pasting)
+        if (!pasting && k.code != SCREEN_OTHER) /* a new size comes as a key, too */
             notice_clear();
         take(&k);
     }
