@@ -3,7 +3,6 @@
  * server and token, and calls the command, see verbs.h; or opens the window, see window.h.
  */
 #include <getopt.h>
-#include <limits.h>
 #include <locale.h>
 #include <signal.h>
 #include <stdio.h>
@@ -11,6 +10,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "command.h"
 #include "log.h"
 #include "login.h"
 #include "process.h"
@@ -74,126 +74,52 @@ enum takes {
 };
 
 static const struct command {
-    const char *words[2];
-    int least, most; /* arguments behind them */
-    unsigned takes;
+    struct cli_command line;
     void (*run)(const struct login *l, char **words);
-    const char *arguments, *help;
 } commands[] = {
-    {{"register"},
-     1,
-     1,
-     T_EMAIL | T_NO_TOKEN,
-     account_register,
-     "--email address name",
-     "make an account, and log in"},
-    {{"login"}, 1, 1, T_NO_TOKEN, account_login, "name", "log in"},
-    {{"logout"}, 0, 0, T_LOCAL, account_logout, "[--local]", "log out everywhere"},
-    {{"whoami"}, 0, 0, T_JSON, account_whoami, "[-j]", "say who is logged in"},
-    {{"send"},
-     1,
-     2,
-     T_JSON | T_SEND,
-     send_run,
-     "[-j] [--lines] [--wait s] whom [text]",
-     "send a message"},
-    {{"tail"},
-     0,
-     1,
-     T_JSON | T_TAIL,
-     tail_run,
-     "[-j] [--now] [--cursor file] [whom]",
-     "show what happens, as it happens"},
-    {{"history"},
-     1,
-     1,
-     T_ALL | T_BOUNDS | T_JSON,
-     history_run,
-     "[-j] [--all] [--limit n] [--after id] [--before id] whom",
-     "show messages"},
-    {{"who"}, 0, 0, T_ALL | T_JSON, listing_users, "[-j] [--all]", "list who is online"},
-    {{"list"}, 0, 0, T_JSON, listing_conversations, "[-j]", "list conversations"},
-    {{"group", "create"},
-     1,
-     1001,
-     T_HISTORY | T_JSON,
-     group_create,
-     "[-j] [--history all] name [user ...]",
-     "make a group"},
-    {{"group", "invite"},
-     2,
-     1001,
-     T_ADMIN,
-     group_invite,
-     "[--admin] group user ...",
-     "add members"},
-    {{"group", "leave"}, 1, 1, 0, group_leave, "group", "leave a group"},
-    {{"group", "rename"}, 2, 2, 0, group_rename, "group name", "give a group another name"},
-    {{"group", "members"}, 1, 1, T_JSON, listing_members, "[-j] group", "list the members"},
+    {{{"register"},
+      1,
+      1,
+      T_EMAIL | T_NO_TOKEN,
+      "--email address name",
+      "make an account, and log in"},
+     account_register},
+    {{{"login"}, 1, 1, T_NO_TOKEN, "name", "log in"}, account_login},
+    {{{"logout"}, 0, 0, T_LOCAL, "[--local]", "log out everywhere"}, account_logout},
+    {{{"whoami"}, 0, 0, T_JSON, "[-j]", "say who is logged in"}, account_whoami},
+    {{{"send"}, 1, 2, T_JSON | T_SEND, "[-j] [--lines] [--wait s] whom [text]", "send a message"},
+     send_run},
+    {{{"tail"},
+      0,
+      1,
+      T_JSON | T_TAIL,
+      "[-j] [--now] [--cursor file] [whom]",
+      "show what happens, as it happens"},
+     tail_run},
+    {{{"history"},
+      1,
+      1,
+      T_ALL | T_BOUNDS | T_JSON,
+      "[-j] [--all] [--limit n] [--after id] [--before id] whom",
+      "show messages"},
+     history_run},
+    {{{"who"}, 0, 0, T_ALL | T_JSON, "[-j] [--all]", "list who is online"}, listing_users},
+    {{{"list"}, 0, 0, T_JSON, "[-j]", "list conversations"}, listing_conversations},
+    {{{"group", "create"},
+      1,
+      1001,
+      T_HISTORY | T_JSON,
+      "[-j] [--history all] name [user ...]",
+      "make a group"},
+     group_create},
+    {{{"group", "invite"}, 2, 1001, T_ADMIN, "[--admin] group user ...", "add members"},
+     group_invite},
+    {{{"group", "leave"}, 1, 1, 0, "group", "leave a group"}, group_leave},
+    {{{"group", "rename"}, 2, 2, 0, "group name", "give a group another name"}, group_rename},
+    {{{"group", "members"}, 1, 1, T_JSON, "[-j] group", "list the members"}, listing_members},
 };
-enum { COMMANDS = sizeof(commands) / sizeof(commands[0]) };
 
-static unsigned given; /* of enum takes */
-
-static void print_usage(FILE *out)
-{
-    fputs("usage: chat [-hV] [-s server] [--ca-file file] [command | whom]\n", out);
-    for (const struct command *c = commands; c < commands + COMMANDS; c++) {
-        char line[100];
-        snprintf(line, sizeof(line), "%s%s%s %s", c->words[0], c->words[1] ? " " : "",
-                 c->words[1] ? c->words[1] : "", c->arguments);
-        fprintf(out, "  %-50s  %s\n", line, c->help);
-    }
-    fputs("whom: a user, or a group as '#name' in quotes; without a command a window opens\n", out);
-}
-
-static void __attribute__((noreturn)) refuse_usage(void)
-{
-    print_usage(stderr);
-    exit(CHAT_USAGE);
-}
-
-static int64_t number(const char *name, const char *text, int64_t least, int64_t most)
-{
-    size_t n = strlen(text);
-    int64_t value =
-        n > 0 && n <= 18 && strspn(text, "0123456789") == n ? strtoll(text, NULL, 10) : -1;
-    if (value < least || value > most)
-        program_fail(CHAT_USAGE, "--%s: \"%s\" is no number from %lld to %lld", name, text,
-                     (long long)least, (long long)most);
-    return value;
-}
-
-/* Options that every command takes; false for another. */
-static bool take_common(int c)
-{
-    switch (c) {
-    case 's':
-        program.server = optarg;
-        return true;
-    case CA_FILE:
-        program.ca_file = optarg;
-        return true;
-    case 'h':
-        print_usage(stdout);
-        exit(CHAT_DONE);
-    case 'V':
-        printf("chat %s\n", CHATD_VERSION);
-        exit(CHAT_DONE);
-    default:
-        return false;
-    }
-}
-
-static const struct own {
-    int option;
-    unsigned takes;
-    bool *flag;
-    const char **text;
-    int64_t *number;
-    int64_t least, most;
-    const char *name;
-} own[] = {
+static const struct cli_option own[] = {
     {ADMIN, T_ADMIN, &program.admin, NULL, NULL, 0, 0, NULL},
     {ALL, T_ALL, &program.all, NULL, NULL, 0, 0, NULL},
     {'j', T_JSON, &program.json, NULL, NULL, 0, 0, NULL},
@@ -209,53 +135,47 @@ static const struct own {
     {WAIT, T_SEND, NULL, NULL, &program.wait, 0, 86400, "wait"},
 };
 
-static void take(int c)
-{
-    const struct own *o = own;
-    while (o < own + sizeof(own) / sizeof(own[0]) && o->option != c)
-        o++;
-    if (o == own + sizeof(own) / sizeof(own[0]))
-        refuse_usage();
-    given |= o->takes;
-    if (o->flag)
-        *o->flag = true;
-    if (o->text)
-        *o->text = optarg;
-    if (o->number)
-        *o->number = number(o->name, optarg, o->least, o->most);
-}
+static struct cli cli = {
+    .program = "chat",
+    .usage = "usage: chat [-hV] [-s server] [--ca-file file] [command | whom]\n",
+    .notes = "whom: a user, or a group as '#name' in quotes; without a command a window opens\n",
+    .commands = commands,
+    .command_size = sizeof(commands[0]),
+    .command_count = sizeof(commands) / sizeof(commands[0]),
+    .options = own,
+    .option_count = sizeof(own) / sizeof(own[0]),
+};
 
-static bool is_command(const char *word)
+/* Options that every command takes; false for another. */
+static bool take_common(int c)
 {
-    for (const struct command *c = commands; c < commands + COMMANDS; c++)
-        if (strcmp(word, c->words[0]) == 0)
-            return true;
-    return false;
+    switch (c) {
+    case 's':
+        program.server = optarg;
+        return true;
+    case CA_FILE:
+        program.ca_file = optarg;
+        return true;
+    case 'h':
+        cli_print_usage(&cli, stdout);
+        exit(CHAT_DONE);
+    case 'V':
+        printf("chat %s\n", CHATD_VERSION);
+        exit(CHAT_DONE);
+    default:
+        return false;
+    }
 }
 
 /* A window, for all that is no command, and for people only. */
 static bool is_window(char **words, int count)
 {
-    if (count > 1 || (count == 1 && is_command(words[0])) || given)
+    if (count > 1 || (count == 1 && cli_is_command(&cli, words[0])) || cli.given)
         return false;
     if (window_possible())
         return true;
     program_note("the window needs a terminal");
-    refuse_usage();
-}
-
-static const struct command *find(char **words, int count)
-{
-    for (const struct command *c = commands; c < commands + COMMANDS; c++) {
-        int n = c->words[1] ? 2 : 1;
-        if (count >= n && strcmp(words[0], c->words[0]) == 0 &&
-            (n == 1 || strcmp(words[1], c->words[1]) == 0)) {
-            if (count - n < c->least || count - n > c->most || (given & ~c->takes))
-                refuse_usage();
-            return c;
-        }
-    }
-    refuse_usage();
+    cli_refuse(&cli);
 }
 
 /* Who logs in anew shows no token; everybody else needs one. */
@@ -281,9 +201,9 @@ static void find_server(unsigned takes, struct login *l)
 static void run_command(char **words, int count)
 {
     struct login l;
-    const struct command *command = find(words, count);
-    find_server(command->takes, &l);
-    command->run(&l, words + (command->words[1] ? 2 : 1));
+    const struct command *command = (const void *)cli_find(&cli, words, count);
+    find_server(command->line.takes, &l);
+    command->run(&l, words + cli_words(&command->line));
     login_free(&l);
 }
 
@@ -305,7 +225,7 @@ int main(int argc, char **argv)
     program = (struct program){.after = -1, .before = -1, .limit = 50, .wait = 60};
     while ((c = getopt_long(argc, argv, "hjs:V", options, NULL)) != -1)
         if (!take_common(c))
-            take(c);
+            cli_take(&cli, c);
     if (is_window(argv + optind, argc - optind))
         run_window(argv + optind);
     else

@@ -10,6 +10,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "command.h"
 #include "commands.h"
 #include "log.h"
 #include "places.h"
@@ -51,98 +52,83 @@ enum takes {
 };
 
 static const struct command {
-    const char *words[2];
-    int least, most; /* arguments behind them */
-    unsigned takes;
+    struct cli_command line;
     enum ctl_status (*run)(char **words);
-    const char *arguments, *help;
 } commands[] = {
-    {{"init"},
-     0,
-     0,
-     T_NEW_SECRETS | T_SQL,
-     init_run,
-     "[--new-secrets]",
-     "make role, database, schema, secrets and configuration"},
-    {{"migrate"}, 0, 0, T_DRY_RUN | T_SQL, migrate_run, "[-n]", "bring the schema up to date"},
-    {{"doctor"}, 0, 0, T_SQL, doctor_run, "", "look for what is wrong, and say what to do"},
-    {{"status"}, 0, 0, 0, status_run, "", "show servers, hosts and database"},
-    {{"who"}, 0, 1, T_WATCH, who_run, "[-w] [user]", "list the connections of this host"},
-    {{"kick", "user"}, 1, 1, 0, kick_user, "name", "close a user's connections here"},
-    {{"kick", "session"}, 1, 1, 0, kick_session, "number", "close one connection"},
-    {{"user", "list"},
-     0,
-     1,
-     T_PAGE,
-     users_list,
-     "[--after id] [--limit n] [beginning]",
-     "list users"},
-    {{"user", "show"}, 1, 1, 0, users_show, "name", "show a user"},
-    {{"user", "add"}, 1, 1, T_EMAIL, users_add, "--email address name", "add a user"},
-    {{"user", "password"}, 1, 1, 0, users_password, "name", "give a user a new password"},
-    {{"user", "disable"}, 1, 1, 0, users_disable, "name", "keep a user out"},
-    {{"user", "enable"}, 1, 1, 0, users_enable, "name", "let a user in again"},
-    {{"user", "logout"}, 1, 1, 0, users_logout, "name", "void a user's tokens"},
-    {{"user", "delete"},
-     1,
-     1,
-     T_CONVERSATIONS | T_YES,
-     users_delete,
-     "[--conversations] [-y] name",
-     "delete a user"},
-    {{"room", "list"},
-     0,
-     1,
-     T_PAGE,
-     rooms_list,
-     "[--after id] [--limit n] [user]",
-     "list conversations"},
-    {{"room", "show"}, 1, 1, 0, rooms_show, "id", "show a conversation"},
-    {{"room", "delete"}, 1, 1, T_YES, rooms_delete, "[-y] id", "delete a conversation"},
-    {{"restored"}, 0, 0, 0, restored_run, "", "after restoring a backup: void what came since"},
-    {{"retention", "show"},
-     0,
-     0,
-     T_PAGE,
-     retention_show,
-     "[--after id] [--limit n]",
-     "show how long messages are kept"},
-    {{"retention", "set"},
-     1,
-     1,
-     T_DRY_RUN | T_ROOM,
-     retention_set,
-     "[-n] [--room id] days",
-     "keep messages for so long"},
+    {{{"init"},
+      0,
+      0,
+      T_NEW_SECRETS | T_SQL,
+      "[--new-secrets]",
+      "make role, database, schema, secrets and configuration"},
+     init_run},
+    {{{"migrate"}, 0, 0, T_DRY_RUN | T_SQL, "[-n]", "bring the schema up to date"}, migrate_run},
+    {{{"doctor"}, 0, 0, T_SQL, "", "look for what is wrong, and say what to do"}, doctor_run},
+    {{{"status"}, 0, 0, 0, "", "show servers, hosts and database"}, status_run},
+    {{{"who"}, 0, 1, T_WATCH, "[-w] [user]", "list the connections of this host"}, who_run},
+    {{{"kick", "user"}, 1, 1, 0, "name", "close a user's connections here"}, kick_user},
+    {{{"kick", "session"}, 1, 1, 0, "number", "close one connection"}, kick_session},
+    {{{"user", "list"}, 0, 1, T_PAGE, "[--after id] [--limit n] [beginning]", "list users"},
+     users_list},
+    {{{"user", "show"}, 1, 1, 0, "name", "show a user"}, users_show},
+    {{{"user", "add"}, 1, 1, T_EMAIL, "--email address name", "add a user"}, users_add},
+    {{{"user", "password"}, 1, 1, 0, "name", "give a user a new password"}, users_password},
+    {{{"user", "disable"}, 1, 1, 0, "name", "keep a user out"}, users_disable},
+    {{{"user", "enable"}, 1, 1, 0, "name", "let a user in again"}, users_enable},
+    {{{"user", "logout"}, 1, 1, 0, "name", "void a user's tokens"}, users_logout},
+    {{{"user", "delete"},
+      1,
+      1,
+      T_CONVERSATIONS | T_YES,
+      "[--conversations] [-y] name",
+      "delete a user"},
+     users_delete},
+    {{{"room", "list"}, 0, 1, T_PAGE, "[--after id] [--limit n] [user]", "list conversations"},
+     rooms_list},
+    {{{"room", "show"}, 1, 1, 0, "id", "show a conversation"}, rooms_show},
+    {{{"room", "delete"}, 1, 1, T_YES, "[-y] id", "delete a conversation"}, rooms_delete},
+    {{{"restored"}, 0, 0, 0, "", "after restoring a backup: void what came since"}, restored_run},
+    {{{"retention", "show"},
+      0,
+      0,
+      T_PAGE,
+      "[--after id] [--limit n]",
+      "show how long messages are kept"},
+     retention_show},
+    {{{"retention", "set"},
+      1,
+      1,
+      T_DRY_RUN | T_ROOM,
+      "[-n] [--room id] days",
+      "keep messages for so long"},
+     retention_set},
 };
-enum { COMMANDS = sizeof(commands) / sizeof(commands[0]) };
 
-static unsigned given; /* of enum takes */
+#define NUMBER_MAX 999999999999999999
 
-static void print_usage(FILE *out)
-{
-    fputs("usage: chatctl [-jV] [-f file] [-o key=value] [--owner role] command\n", out);
-    for (const struct command *c = commands; c < commands + COMMANDS; c++) {
-        char line[80];
-        snprintf(line, sizeof(line), "%s%s%s %s", c->words[0], c->words[1] ? " " : "",
-                 c->words[1] ? c->words[1] : "", c->arguments);
-        fprintf(out, "  %-50s %s\n", line, c->help);
-    }
-}
+static const struct cli_option own[] = {
+    {AFTER, T_PAGE, NULL, NULL, &ctl.after, 0, NUMBER_MAX, "after"},
+    {LIMIT, T_PAGE, NULL, NULL, &ctl.limit, 0, NUMBER_MAX, "limit"},
+    {CONVERSATIONS, T_CONVERSATIONS, &ctl.conversations, NULL, NULL, 0, 0, NULL},
+    {'n', T_DRY_RUN, &ctl.dry_run, NULL, NULL, 0, 0, NULL},
+    {EMAIL, T_EMAIL, NULL, &ctl.email, NULL, 0, 0, NULL},
+    {NEW_SECRETS, T_NEW_SECRETS, &ctl.new_secrets, NULL, NULL, 0, 0, NULL},
+    {ROOM, T_ROOM, NULL, &ctl.room, NULL, 0, 0, NULL},
+    {SQL, T_SQL, NULL, &ctl.sql, NULL, 0, 0, NULL},
+    {'w', T_WATCH, &ctl.watch, NULL, NULL, 0, 0, NULL},
+    {'y', T_YES, &ctl.yes, NULL, NULL, 0, 0, NULL},
+};
 
-static void __attribute__((noreturn)) refuse_usage(void)
-{
-    print_usage(stderr);
-    exit(CTL_USAGE);
-}
-
-static int64_t number(const char *name, const char *text)
-{
-    size_t n = strlen(text);
-    if (n == 0 || n > 18 || strspn(text, "0123456789") != n)
-        ctl_fail(CTL_USAGE, "--%s: \"%s\" is no number from 0 on", name, text);
-    return strtoll(text, NULL, 10);
-}
+static struct cli cli = {
+    .program = "chatctl",
+    .usage = "usage: chatctl [-jV] [-f file] [-o key=value] [--owner role] command\n",
+    .notes = "",
+    .commands = commands,
+    .command_size = sizeof(commands[0]),
+    .command_count = sizeof(commands) / sizeof(commands[0]),
+    .options = own,
+    .option_count = sizeof(own) / sizeof(own[0]),
+};
 
 static void set_key(const char *argument)
 {
@@ -172,7 +158,7 @@ static bool take_common(int c, bool last)
         ctl.owner = optarg;
         return true;
     case 'h':
-        print_usage(stdout);
+        cli_print_usage(&cli, stdout);
         exit(CTL_DONE);
     case 'V':
         printf("chatctl %s\n", CHATD_VERSION);
@@ -182,49 +168,13 @@ static bool take_common(int c, bool last)
     }
 }
 
-static void take(int c)
-{
-    static const struct {
-        int option;
-        unsigned takes;
-        bool *flag;
-        const char **text;
-        int64_t *number;
-        const char *name;
-    } own[] = {
-        {AFTER, T_PAGE, NULL, NULL, &ctl.after, "after"},
-        {LIMIT, T_PAGE, NULL, NULL, &ctl.limit, "limit"},
-        {CONVERSATIONS, T_CONVERSATIONS, &ctl.conversations, NULL, NULL, NULL},
-        {'n', T_DRY_RUN, &ctl.dry_run, NULL, NULL, NULL},
-        {EMAIL, T_EMAIL, NULL, &ctl.email, NULL, NULL},
-        {NEW_SECRETS, T_NEW_SECRETS, &ctl.new_secrets, NULL, NULL, NULL},
-        {ROOM, T_ROOM, NULL, &ctl.room, NULL, NULL},
-        {SQL, T_SQL, NULL, &ctl.sql, NULL, NULL},
-        {'w', T_WATCH, &ctl.watch, NULL, NULL, NULL},
-        {'y', T_YES, &ctl.yes, NULL, NULL, NULL},
-    };
-    for (size_t i = 0; i < sizeof(own) / sizeof(own[0]); i++) {
-        if (own[i].option != c)
-            continue;
-        given |= own[i].takes;
-        if (own[i].flag)
-            *own[i].flag = true;
-        if (own[i].text)
-            *own[i].text = optarg;
-        if (own[i].number)
-            *own[i].number = number(own[i].name, optarg);
-        return;
-    }
-    refuse_usage();
-}
-
 static void parse(int argc, char **argv, bool last)
 {
     int c;
     optind = 0; /* from the beginning */
     while ((c = getopt_long(argc, argv, "f:hjno:Vwy", options, NULL)) != -1)
         if (!take_common(c, last))
-            take(c);
+            cli_take(&cli, c);
 }
 
 /* Its path goes into the configuration, which chatd reads in another folder. */
@@ -254,20 +204,6 @@ static void load_conf(bool may_miss)
         ctl_fail(CTL_FAILED, "%s", e.text);
 }
 
-static const struct command *find(char **words, int count)
-{
-    for (const struct command *c = commands; c < commands + COMMANDS; c++) {
-        int n = c->words[1] ? 2 : 1;
-        if (count >= n && strcmp(words[0], c->words[0]) == 0 &&
-            (n == 1 || strcmp(words[1], c->words[1]) == 0)) {
-            if (count - n < c->least || count - n > c->most || (given & ~c->takes))
-                refuse_usage();
-            return c;
-        }
-    }
-    refuse_usage();
-}
-
 int main(int argc, char **argv)
 {
     process_begin();
@@ -275,8 +211,8 @@ int main(int argc, char **argv)
     log_init(STDERR_FILENO, log_kind(STDERR_FILENO), LOG_L_ERROR);
     ctl = (struct ctl){.file = "", .sql = "", .owner = "", .email = "", .room = "", .limit = 1000};
     parse(argc, argv, false);
-    const struct command *c = find(argv + optind, argc - optind);
-    char **words = argv + optind + (c->words[1] ? 2 : 1);
+    const struct command *c = (const void *)cli_find(&cli, argv + optind, argc - optind);
+    char **words = argv + optind + cli_words(&c->line);
     load_conf(c->run == init_run);
     const char *file = ctl.file;
     parse(argc, argv, true);
