@@ -174,7 +174,7 @@ KEY(SIZE, min_rate, "2k", RANGE(0, MIB), SESSION | RELOAD, NULL,
 KEY(DURATION, request_timeout, "15s", RANGE(1, DAY), SESSION | BROKER, NULL,
     "for the broker to answer a request")
 KEY(DURATION, retention_interval, "1m", RANGE(10, DAY), BROKER, NULL,
-    "between two looks for messages that are too old to be kept")
+    "between two looks for messages, and changes of groups, that are not kept any longer")
 KEY(DURATION, ping_interval, "30s", RANGE(1, DAY), SESSION | RELOAD, NULL,
     "between two pings on a WebSocket")
 KEY(DURATION, ping_timeout, "20s", RANGE(1, DAY), SESSION | RELOAD, NULL,
