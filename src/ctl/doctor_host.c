@@ -90,16 +90,16 @@ static void check_private(const char *key, const char *path)
 {
     struct stat st;
     char place[PATH_MAX];
-    const char *fault = NULL;
     if (!*path)
         return;
+    const char *fault = *path == '/' ? trust_path_fault(path, place) : NULL;
     if (stat(path, &st) < 0) {
         finding_bad(key, "correct the path, or run chatctl init", "%s: %s", path, strerror(errno));
     } else if (st.st_mode & (S_IRWXO | S_IWGRP)) {
         finding_bad(key, "chmod 600, and make another secret: it may be known",
                     "%s: mode %03o lets others read or write it", path,
                     (unsigned)(st.st_mode & 0777));
-    } else if (*path == '/' && (fault = trust_path_fault(path, place))) {
+    } else if (fault) {
         finding_bad(key, "see what it says", "%s: %s", place, fault);
     } else {
         finding_good(key, "%s: mode %03o", path, (unsigned)(st.st_mode & 0777));

@@ -94,7 +94,8 @@ static bool ask(int pid, int fd, const char *request, void (*take)(int pid, char
     if (!f)
         ctl_fail(CTL_FAILED, "fdopen: %s", strerror(errno));
     /* A server that takes no more says so and closes: read that even if it took nothing. */
-    if (send(fd, line, (size_t)n, MSG_NOSIGNAL) == n || errno == EPIPE)
+    ssize_t sent = send(fd, line, (size_t)n, MSG_NOSIGNAL);
+    if (sent == n || (sent < 0 && errno == EPIPE))
         good = read_answer(pid, f, take);
     else
         ctl_note("chatd[%d]: %s", pid, strerror(errno));

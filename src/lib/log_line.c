@@ -85,8 +85,11 @@ static uint32_t take(const char **s)
 {
     struct utf8 u = {0};
     size_t n = 0;
-    while (utf8_feed(&u, (const uint8_t *)*s + n, 1) && ++n && !utf8_complete(&u))
-        continue;
+    while (utf8_feed(&u, (const uint8_t *)*s + n, 1)) {
+        n++;
+        if (utf8_complete(&u))
+            break;
+    }
     if (u.bad) {
         *s += n > 0 ? n : 1;
         return 0xfffd;

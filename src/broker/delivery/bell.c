@@ -9,9 +9,9 @@ bool bell_take_number(const char **at, int64_t *number)
 {
     const char *p = *at;
     *number = 0;
-    if (*p++ != ' ' || *p < '0' || *p > '9')
+    if (p[0] != ' ' || p[1] < '0' || p[1] > '9')
         return false;
-    for (; *p >= '0' && *p <= '9'; p++)
+    for (p++; *p >= '0' && *p <= '9'; p++)
         if (__builtin_mul_overflow(*number, 10, number) ||
             __builtin_add_overflow(*number, *p - '0', number))
             return false;

@@ -5,7 +5,7 @@
 
 #include "log.h"
 
-enum { CURSOR, USERS = 2, ORIGIN, FRAME, GROUP, SUBJECT, MEMBERSHIP };
+enum { CURSOR, STAMP, USERS, ORIGIN, FRAME, GROUP, SUBJECT, MEMBERSHIP };
 
 /* Who comes or goes: kept until the next row. */
 static void take_named(struct event *e, const PGresult *result, int row)

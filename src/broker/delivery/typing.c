@@ -122,8 +122,8 @@ void typing_rung(const char *shown)
 {
     struct typing all[AT_ONCE];
     size_t n = 0;
-    while (*shown)
-        if (n == AT_ONCE || !take_typing(&shown, &all[n++]))
+    for (; *shown; n++)
+        if (n == AT_ONCE || !take_typing(&shown, &all[n]))
             return;
     for (size_t i = 0; broker.conf.typing_rate && i < n; i++)
         show(&all[i]);

@@ -23,7 +23,8 @@
 #include <curses.h>
 #include <term.h>
 
-enum { PASTE = KEY_MAX + 1, PASTED, ESCAPE_MS = 50, KEPT_MOST = 1 << 16 };
+enum { PASTE = KEY_MAX + 1, PASTED };
+enum { ESCAPE_MS = 50, KEPT_MOST = 1 << 16 };
 
 static const char paste_on[] = "\033[?2004h", paste_off[] = "\033[?2004l";
 
