@@ -109,7 +109,7 @@ void process_leave_terminal(int null)
 void process_place_descriptors(int first, const int *fds, int count)
 {
     enum { MOST = 32 };
-    if (first < 0 || count > MOST)
+    if (first < 0 || first > MOST || count > MOST)
         bug("process_place_descriptors of %d at %d", count, first);
     /* Move them all out of the way first: one's place may hold another now. */
     int aside[MOST];
