@@ -63,9 +63,9 @@ def scenario(s):
     wa.message(b.id, "first", "0")
     wb.until("message"), wa.until("ack")
     def settled():
-        """Requests over HTTP have ended, with their sessions."""
+        """Requests over HTTP have ended, with their sessions; and the host has read all that it has heard of."""
         n = scrape(s.name)
-        return n["chatd_connections"] == 2 == n["chatd_clients", "online"] and n["chatd_clients", "new"] == n["chatd_clients", "requests"] == 0
+        return n["chatd_messages_delivered_total"] == n["chatd_delivery_seconds_count"] and n["chatd_connections"] == 2 == n["chatd_clients", "online"] and n["chatd_clients", "new"] == n["chatd_clients", "requests"] == 0
     eventually(settled)
 
     def moved(what):
