@@ -28,7 +28,7 @@ with Stranger(unread=most) as s, Window("token", server=s.url) as w:
     w.shows("the server asks to wait")
     s.answer("GET", "/events", 503, {"error": "later"}, f"Retry-After: {2**63 - 1}")
     s.close_stream()
-    w.shows("later; trying again")
+    w.shows("-- trying again, 1 to send --")
     w.press("C-c")
     assert w.ended() == 3
     w.shows("1 of your messages are not acknowledged")
