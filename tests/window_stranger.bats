@@ -170,3 +170,17 @@ with Stranger() as s, Window("token", "bob", server=s.url, columns=20) as w:
     w.shows(r"^> *\n*$")
 PY
 }
+
+@test "a user who came online before the window followed anything is shown online, though the list has no such conversation" {
+    py - "$BUILD/chat" <<'PY'
+from strangers import *
+with Stranger() as s:
+    path = f"/conversations/{PLACE}"
+    s.answer("GET", "/conversations", 200, {"conversations": []})
+    s.answer("GET", path, 200, lambda _: {**ROOM, "peer": {**PEER, "online": len(s.asked("GET", path)) > 1}})
+    with Window("token", "bob", server=s.url) as w:
+        w.shows("bob, online")
+        w.shows("connected")
+        assert len(s.asked("GET", path)) == 2
+PY
+}

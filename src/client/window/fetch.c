@@ -230,6 +230,29 @@ static void ask_members(struct room *r)
     ask_held(path, take_members, r->id);
 }
 
+/* The list has no conversation without a message: whether its other user is online is asked for,
+ * since it may have changed before anything was followed. */
+static void take_room(void *arg, int64_t about, const struct answer *a)
+{
+    (void)arg;
+    struct room *r = room_find(about);
+    struct json_object *o = object_of(a);
+    held--;
+    if (r && o)
+        reader_room(o, r->rank);
+    else if (r && answer_temporary(a))
+        r->listed = false;
+    json_object_put(o);
+}
+
+static void ask_room(struct room *r)
+{
+    char path[80];
+    snprintf(path, sizeof(path), "/conversations/%" PRId64, r->id);
+    r->listed = true;
+    ask_held(path, take_room, r->id);
+}
+
 /* --- names --- */
 
 static void take_name(void *arg, int64_t about, const struct answer *a)
@@ -256,6 +279,8 @@ static void ask_missing(struct room *open)
     int64_t nameless = people_missing();
     if (stale && !listing)
         begin_list();
+    if (open && open->peer && !stale && !open->listed)
+        ask_room(open);
     if (open && !open->thread.loaded)
         fetch_older(open);
     if (open && !open->peer && !open->members_asked)
