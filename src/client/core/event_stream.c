@@ -8,16 +8,7 @@
 #include "log.h"
 #include "request.h"
 
-enum { LINE_MAX_BYTES = 64 << 20, WAIT_MS = 60000 };
-
-static size_t take(char *data, size_t size, size_t count, void *arg)
-{
-    struct buf *in = (struct buf *)arg;
-    if (buf_len(in) + size * count > LINE_MAX_BYTES)
-        return 0;
-    buf_append(in, data, size * count);
-    return size * count;
-}
+enum { WAIT_MS = 60000 };
 
 void event_stream_open(struct event_stream *s, struct text cursor)
 {
@@ -30,7 +21,7 @@ void event_stream_open(struct event_stream *s, struct text cursor)
     buf_append(&path, "", 1);
     s->curl = request_handle((const char *)buf_head(&path), &s->fields);
     curl_easy_setopt(s->curl, CURLOPT_HTTPHEADER, s->fields);
-    curl_easy_setopt(s->curl, CURLOPT_WRITEFUNCTION, take);
+    curl_easy_setopt(s->curl, CURLOPT_WRITEFUNCTION, request_take);
     curl_easy_setopt(s->curl, CURLOPT_WRITEDATA, &s->in);
     curl_easy_setopt(s->curl, CURLOPT_ERRORBUFFER, s->error);
     curl_multi_add_handle(s->multi, s->curl);

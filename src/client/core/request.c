@@ -99,12 +99,12 @@ CURL *request_handle(const char *path, struct curl_slist **fields)
     return curl;
 }
 
-static size_t take_body(char *data, size_t size, size_t count, void *arg)
+size_t request_take(char *data, size_t size, size_t count, void *arg)
 {
-    struct buf *body = (struct buf *)arg;
-    if (buf_len(body) + size * count > BODY_MAX)
+    struct buf *in = (struct buf *)arg;
+    if (buf_len(in) + size * count > BODY_MAX)
         return 0;
-    buf_append(body, data, size * count);
+    buf_append(in, data, size * count);
     return size * count;
 }
 
@@ -166,7 +166,7 @@ static void prepare(CURL *curl, const struct request *r, struct answer *a,
     set_body(curl, r, fields);
     curl_easy_setopt(curl, CURLOPT_HTTPHEADER, *fields);
     curl_easy_setopt(curl, CURLOPT_TIMEOUT, (long)ANSWER_SECONDS);
-    curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, take_body);
+    curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, request_take);
     curl_easy_setopt(curl, CURLOPT_WRITEDATA, &a->body);
     curl_easy_setopt(curl, CURLOPT_ERRORBUFFER, a->error);
 }

@@ -7,8 +7,6 @@
 
 #include "log.h"
 
-enum { LINE_LIMIT = 64 << 20 };
-
 struct call {
     TAILQ_ENTRY(call) entry;
     CURL *curl;
@@ -73,15 +71,6 @@ static void forget(struct call *c)
 
 /* --- the stream --- */
 
-static size_t take(char *data, size_t size, size_t count, void *arg)
-{
-    (void)arg;
-    if (buf_len(&stream.in) + size * count > LINE_LIMIT)
-        return 0;
-    buf_append(&stream.in, data, size * count);
-    return size * count;
-}
-
 void calls_stream_open(struct text cursor)
 {
     struct buf path = BUF_INIT;
@@ -90,7 +79,8 @@ void calls_stream_open(struct text cursor)
     buf_append(&path, "", 1);
     stream.curl = request_handle((const char *)buf_head(&path), &stream.fields);
     curl_easy_setopt(stream.curl, CURLOPT_HTTPHEADER, stream.fields);
-    curl_easy_setopt(stream.curl, CURLOPT_WRITEFUNCTION, take);
+    curl_easy_setopt(stream.curl, CURLOPT_WRITEFUNCTION, request_take);
+    curl_easy_setopt(stream.curl, CURLOPT_WRITEDATA, &stream.in);
     curl_easy_setopt(stream.curl, CURLOPT_ERRORBUFFER, stream.answer.error);
     add(stream.curl);
     buf_free(&path);
