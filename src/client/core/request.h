@@ -66,8 +66,8 @@ void request_plain(const char *method, const char *path);
 CURL *request_begin(const struct request *r, struct answer *a, struct curl_slist **fields);
 void request_end(CURL *curl, CURLcode code, struct answer *a);
 
-/* For CURLOPT_WRITEFUNCTION: appends what comes to the struct buf that CURLOPT_WRITEDATA names; fails
- * above 64 MiB, whether that is an answer or a line of the stream. */
+/* For CURLOPT_WRITEFUNCTION: appends what comes to the struct buf that CURLOPT_WRITEDATA names;
+ * fails above 64 MiB, whether that is an answer or a line of the stream. */
 size_t request_take(char *data, size_t size, size_t count, void *arg);
 
 /* A handle with all that every request has, and its fields, for curl_slist_free_all(). For streams.

@@ -83,12 +83,6 @@ static void free_post(struct post *p)
     free(p);
 }
 
-void thread_drop(struct thread *t, struct post *p)
-{
-    take_out(t, p);
-    free_post(p);
-}
-
 void thread_settle(struct thread *t, struct post *p, int64_t id)
 {
     take_out(t, p);

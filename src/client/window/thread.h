@@ -42,9 +42,7 @@ struct post *thread_pend(struct thread *t, int64_t sender, struct text content);
 /* It was acknowledged under this id. If it is here under that already, *p is freed. */
 void thread_settle(struct thread *t, struct post *p, int64_t id);
 
-void thread_drop(struct thread *t, struct post *p);
-
-/* Its place; count if it is not here, as one that was dropped. */
+/* Its place; count if it is not here, as one that was freed. */
 size_t thread_index(const struct thread *t, const struct post *p);
 
 /* The last of this sender, the last of all for 0; it is stored and not deleted. NULL: none. */
