@@ -163,8 +163,10 @@ export class Chatd {
 
   stop() { this.#leave(); this.#become("stopped"); }
 
-  /* The network may have changed: try now, or look whether the server is still there. */
+  /* The network may have changed: try now, or look whether the server is still there. An attempt
+   * under way may have begun on the network before, and says nothing of this one. */
   check() {
+    this.#attempts = 0;
     if (this.state === "waiting" && Date.now() >= this.#notBefore) this.#connect();
     else if (this.state === "online") this.#ping();
   }
