@@ -384,14 +384,16 @@ PY
 
 @test "a whole run, small, against chatd alone: records, a table, and nothing left" {
     # A history of more than a chunk: the second is filled in another way.
-    run bench --set 'history=[200,10200]' --set resumes=5 same pairs groups idle lists history retention storm
+    run bench --set 'history=[200,10200]' --set resumes=5 same pairs groups idle lists history retention hosts primary storm
     echo "$output"
     [[ $status == 0 ]]
-    jq -se 'map(.mode) | unique == ["groups", "history", "idle", "lists", "pairs", "retention", "storm"]' "$T/results/results.jsonl"
+    jq -se 'map(.mode) | unique == ["groups", "history", "hosts", "idle", "lists", "pairs", "primary", "retention", "storm"]' "$T/results/results.jsonl"
     jq -se 'map(select(.mode == "pairs")) | length == 3 and all(.sent > 0 and .sent == .received)' \
         "$T/results/results.jsonl"
     grep -q '^| pairs P=1 W=1, median latency | .* ms |' "$T/results/table.md"
     grep -q '^| groups G=2 R=3 W=1, deliveries | .* /s |' "$T/results/table.md"
+    grep -q '^| 2 hosts, a service each, durable messages | .* /s |' "$T/results/table.md"
+    grep -q '^| PostgreSQL alone, 2 writers in 2 databases, messages stored | .* /s |' "$T/results/table.md"
     grep -q '^| storm of 50, connects | ' "$T/results/table.md"
     grep -q '^| GET /conversations, 50 of 60, 2,000 messages stored, all unread, 4 connections | ' \
         "$T/results/table.md"

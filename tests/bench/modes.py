@@ -15,6 +15,7 @@ import subprocess
 import time
 
 import conversations
+import hosts
 import proc
 import same
 from scene import BUILD, HERE, SYSTEMS, Failed, eventually, read_users
@@ -31,6 +32,7 @@ FULL = {
     "storm": [5000],
     "history": [10_000, 10_000_000], "resumes": 200, "chunk": 100_000,
     "thinned": [10_000_000], "live_pairs": 10,
+    "hosts": [1, 2, 3], "hosts_pairs": [60, 8], "writers": [1, 2, 3], "batch": 100,
     "crowd_of_users": 100_000, "floods": [(200, 64, 10), (100, 64, 4000)], "listers": 24,
     "resumers": 60, "missed": 2000, "registrars": 80, "slow_readers": 30,
 }
@@ -46,6 +48,7 @@ QUICK = FULL | {
     "storm": [50],
     "history": [2_000, 20_000], "resumes": 20, "chunk": 10_000,
     "thinned": [3_000], "live_pairs": 2,
+    "hosts": [1, 2], "hosts_pairs": [4, 8], "writers": [1, 2], "batch": 10,
     "crowd_of_users": 100, "floods": [(4, 4, 10)], "listers": 2,
     "resumers": 2, "missed": 100, "registrars": 2, "slow_readers": 2,
 }
@@ -510,12 +513,13 @@ def attacking(server, attack, users):
 
 MODES = {"same": same.same, "pairs": pairs, "groups": conversations.groups, "idle": idle, "crowd": crowd,
          "http": http_requests, "lists": conversations.lists, "login": login, "storm": storm,
-         "history": history, "retention": retention, "fair": fair}
+         "history": history, "retention": retention, "hosts": hosts.hosts,
+         "primary": hosts.primary, "fair": fair}
 
 
 def missing(modes, systems):
     """Programs that these modes need and this machine lacks."""
     wanted = {"psql"} | ({"node", "npm"} if "baseline" in systems else set())
     wanted |= {"go"} if "batching" in systems else set()
-    wanted |= {"pgbench"} if "http" in modes and "chatd" in systems else set()
+    wanted |= {"pgbench"} if {"http", "primary"} & set(modes) and "chatd" in systems else set()
     return sorted(program for program in wanted if not shutil.which(program))

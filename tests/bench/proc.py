@@ -48,6 +48,12 @@ def switches(pids):
     return total
 
 
+def cpu(pid):
+    """Seconds of a processor that a process has taken, with those of its children that have ended."""
+    fields = _read(f"/proc/{pid}/stat").rsplit(")", 1)[1].split()
+    return sum(map(int, fields[11:15])) / os.sysconf("SC_CLK_TCK")
+
+
 def faults(pid):
     """How many pages a process has touched for the first time."""
     return int(_read(f"/proc/{pid}/stat").rsplit(")", 1)[1].split()[7])

@@ -226,6 +226,26 @@ def retention_rows(records):
         yield Row("retention", "removed", "/s", "removed_per_second", {**case, "during": None}, against=None)
 
 
+def hosts_rows(records):
+    found = cases(records, "hosts")
+    for case in found:
+        service = "a service each" if case["databases"] > 1 else "one service"
+        name = f"{case['hosts']} hosts, {service}" if case["hosts"] > 1 else "1 host"
+        yield Within("hosts", f"{name}, durable messages", "/s", "per_second", case, other_case=found[0], name="1 host")
+        for label, figure in (("the primary", "primary_us"), ("of that the writers", "writer_us"), ("chatd", "chatd_us")):
+            yield Within("hosts", f"{name}, processor time of a message: {label}", "µs", figure, case,
+                         other_case=found[0], name="1 host")
+
+
+def primary_rows(records):
+    found = cases(records, "primary")
+    for case in found:
+        where = "one database" if case["databases"] == 1 else f"{case['databases']} databases"
+        name = f"{case['writers']} writers in {where}" if case["writers"] > 1 else "1 writer"
+        yield Within("primary", f"PostgreSQL alone, {name}, messages stored", "/s", "per_second", case,
+                     other_case=found[0], name="1 writer")
+
+
 def fair_rows(records):
     found = cases(records, "fair")
     for case in found:
@@ -241,8 +261,8 @@ def fair_rows(records):
         yield Row("fair", f"{attack}: log", "kB/s", "log_kb_s", case, against=None, most=20)
 
 
-ROWS = [pairs_rows, groups_rows, idle_rows, crowd_rows, http_rows, lists_rows, login_rows, storm_rows, history_rows, retention_rows,
-        fair_rows]
+ROWS = [pairs_rows, groups_rows, idle_rows, crowd_rows, http_rows, lists_rows, login_rows, storm_rows, history_rows,
+        retention_rows, hosts_rows, primary_rows, fair_rows]
 HEAD = ["", "chatd", "against", "its figure", "ratio (min–max)", "target", "met"]
 
 

@@ -2,6 +2,7 @@
 database of its own. All that runs works in one folder, and ends with it: who is killed cannot
 clean up, so a keeper does, which waits for the end of this process.
 """
+import copy
 import http.client
 import json
 import os
@@ -128,17 +129,30 @@ class System:
     def __init__(self, scene, **settings):
         """settings: sessions (at most), cost (of bcrypt), ping (seconds between two)."""
         self.scene = scene
+        self.others = []  # further hosts of this service
         self.id = f"{self.name}_{secrets.token_hex(4)}"
         self.password = secrets.token_urlsafe(24)
         self.secret = secrets.token_urlsafe(32)
         self.settings = {"sessions": 1000, "cost": 4, "ping": 30} | settings
         scene.sql(f"create database {self.id}")
         self.make_database()
-        self.log = open(f"{scene.folder}/{self.id}.log", "wb")
+        self._begin(self.id)
+
+    def _begin(self, name):
+        """name: of its log, and of what else only one process may have."""
+        self.log = open(f"{self.scene.folder}/{name}.log", "wb")
         ready, theirs = os.pipe()
-        self.process = self.run(theirs)
+        self.process = self.run(theirs, name)
         os.close(theirs)
         self.port = self._wait(ready)
+
+    def another(self):
+        """A further host of the same service, with the same database and keys. It ends with this one."""
+        other = copy.copy(self)
+        other.others = []
+        other._begin(f"{self.id}.{len(self.others) + 1}")
+        self.others.append(other)
+        return other
 
     def _wait(self, ready):
         """"ready …PORT" comes from the server; the end of the pipe: it has ended."""
@@ -150,9 +164,13 @@ class System:
         with open(self.log.name) as f:
             raise Failed(f"{self.name} did not start: {f.read()[-2000:]}")
 
-    def stop(self):
+    def _end(self):
         self._ended(self.process)
         self.log.close()
+
+    def stop(self):
+        for host in [*self.others, self]:
+            host._end()
         self.scene.sql(f"drop database {self.id} with (force)")
         self.scene.sql(f"drop role {self.id}")
 
@@ -180,8 +198,10 @@ class System:
     # --- load ---
 
     def spawn(self, *args, users=None, **how):
+        """Each connection goes to the next host."""
         who = ["-u", users] if users else []
-        return self.scene.start([f"{BUILD}/bench/load", *who, str(self.port), *map(str, args)], text=True,
+        ports = ",".join(str(host.port) for host in [self, *self.others])
+        return self.scene.start([f"{BUILD}/bench/load", *who, ports, *map(str, args)], text=True,
                                 stdout=subprocess.PIPE, stderr=subprocess.PIPE, **how)
 
     def output(self, process, seconds=600):
@@ -260,7 +280,7 @@ class Chatd(System):
             f.write(value)
         return path
 
-    def options(self):
+    def options(self, name):
         """Defaults but for places, and for the limits that a load from one address, or of a few users,
         would meet. In production only root may look at the memory of a session."""
         s = self.settings
@@ -269,13 +289,13 @@ class Chatd(System):
             "db_host": self.scene.env["PGHOST"], "db_name": self.id, "db_user": self.id,
             "db_password_file": self._secret_file("password", self.password),
             "jwt_secret_file": self._secret_file("secret", self.secret),
-            "admin_listen": "", "run_dir": f"{self.scene.folder}/{self.id}.run", "drain_time": 0, "bcrypt_cost": s["cost"],
+            "admin_listen": "", "run_dir": f"{self.scene.folder}/{name}.run", "drain_time": 0, "bcrypt_cost": s["cost"],
             "max_clients": s["sessions"] + 200, "max_clients_per_address": 0,
             "max_connections_per_user": 0, "ping_interval": s["ping"],
             "retention_interval": s.get("retention_interval", "1m"), "register_rate": 0, "user": "daemon", "session_user": "nobody"}
 
-    def run(self, ready):
-        options = [word for key, value in self.options().items() for word in ("-o", f"{key}={value}")]
+    def run(self, ready, name):
+        options = [word for key, value in self.options(name).items() for word in ("-o", f"{key}={value}")]
         return self.scene.start(
             [f"{BUILD}/chatd", *options, "-o", f"ready_fd={ready}"], pass_fds=(ready,),
             stdin=subprocess.DEVNULL, stdout=self.log, stderr=self.log, cwd=self.scene.folder,
@@ -299,7 +319,7 @@ class Baseline(System):
         with open(f"{HERE}/baseline/schema.sql") as f:
             self.sql(f"set role {self.id}; {f.read()}")
 
-    def run(self, ready):
+    def run(self, ready, _name):
         env = self.scene.env | {"PGDATABASE": self.id, "PGUSER": self.id, "PGPASSWORD": self.password,
                                 "JWT_SECRET": self.secret, "BCRYPT_COST": str(self.settings["cost"]),
                                 "NODE_ENV": "production"}

@@ -76,7 +76,7 @@ double seconds_of(const char *text)
 
 static void __attribute__((noreturn)) usage(void)
 {
-    quit("usage: load [-u FILE] PORT users N | pairs P W WARM S | count P W M | groups G R W WARM "
+    quit("usage: load [-u FILE] PORT[,PORT ...] users N | pairs P W WARM S | count P W M | groups G R W WARM "
          "S | flood C W BYTES S "
          "| idle N K |"
          " http C S keepalive|close PATH | login C S | resume CURSOR N");
@@ -119,7 +119,7 @@ int main(int argc, char **argv)
         users_need(1);
     signal(SIGPIPE, SIG_IGN);
     raise_limit();
-    net_init(count_of(argv[0], "port", 1, 65535));
+    net_init(argv[0]);
     mode->run(argv + 2);
     return 0;
 }

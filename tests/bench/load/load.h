@@ -40,7 +40,7 @@ struct conn {
     struct bytes in, out;
 };
 
-void net_init(int port);
+void net_init(char *ports);
 double net_now(void);          /* seconds of the monotonic clock */
 void net_dial(struct conn *c); /* calls opened() later */
 void net_send(struct conn *c, const void *p, size_t n);

@@ -11,9 +11,10 @@
 
 #include "load.h"
 
-enum { READ_SIZE = 16384, EVENTS_AT_ONCE = 256 };
+enum { READ_SIZE = 16384, EVENTS_AT_ONCE = 256, MAX_HOSTS = 16 };
 
-static struct sockaddr_in server = {.sin_family = AF_INET};
+static struct sockaddr_in hosts[MAX_HOSTS];
+static int host_count, dialled;
 static int epoll_fd;
 
 /* In the middle of a turn a connection may be closed that has an event further down the list. */
@@ -46,10 +47,18 @@ void bytes_free(struct bytes *b)
     *b = (struct bytes){0};
 }
 
-void net_init(int port)
+void net_init(char *ports)
 {
-    server.sin_port = htons((uint16_t)port);
-    server.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    char *port, *rest = ports;
+    while ((port = strsep(&rest, ","))) {
+        if (host_count == MAX_HOSTS)
+            quit("at most %d ports", MAX_HOSTS);
+        hosts[host_count++] = (struct sockaddr_in){
+            .sin_family = AF_INET,
+            .sin_port = htons((uint16_t)count_of(port, "port", 1, 65535)),
+            .sin_addr.s_addr = htonl(INADDR_LOOPBACK),
+        };
+    }
     epoll_fd = epoll_create1(EPOLL_CLOEXEC);
     if (epoll_fd < 0)
         quit("epoll_create1: %s", strerror(errno));
@@ -83,7 +92,8 @@ void net_dial(struct conn *c)
     if (c->fd < 0)
         quit("socket: %s", strerror(errno));
     setsockopt(c->fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
-    if (connect(c->fd, (struct sockaddr *)&server, sizeof(server)) < 0 && errno != EINPROGRESS)
+    const struct sockaddr_in *host = &hosts[dialled++ % host_count];
+    if (connect(c->fd, (const struct sockaddr *)host, sizeof(*host)) < 0 && errno != EINPROGRESS)
         quit("connect: %s", strerror(errno));
     c->connecting = true;
     watch(c, EPOLL_CTL_ADD);
