@@ -15,6 +15,7 @@
 #include "clock.h"
 #include "endings.h"
 #include "fdpass.h"
+#include "heap.h"
 #include "log.h"
 #include "map.h"
 #include "process.h"
@@ -85,6 +86,7 @@ void sessions_init(const struct conf *the_conf, int the_log_fd, const struct ide
     run = function;
     target = conf->min_spare;
     settle_at = clock_ms() + SETTLE_MS;
+    heap_settle();
 }
 
 enum { KEEP = 3, LOG = 4 };

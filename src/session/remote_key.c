@@ -215,8 +215,7 @@ static int signature_make(void *signature, unsigned char *out, size_t *size, siz
         return 1;
     }
     const struct tls_scheme *scheme = tls_scheme_of(s->key->kind, s->digest, s->pss);
-    bool done = scheme && sign_elsewhere &&
-                sign_elsewhere(s->key->public_key, scheme, content, n, &made) &&
+    bool done = scheme && sign_elsewhere && sign_elsewhere(scheme, content, n, &made) &&
                 buf_len(&made) <= room;
     if (done) {
         *size = buf_len(&made);

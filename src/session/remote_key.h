@@ -11,9 +11,9 @@
 #include "buf.h"
 #include "tls_scheme.h"
 
-/* Signs n bytes with the private half of this key. */
-typedef bool remote_key_sign(const EVP_PKEY *public_key, const struct tls_scheme *scheme,
-                             const unsigned char *content, size_t n, struct buf *signature);
+/* Signs n bytes with the private half of the certificate's key. */
+typedef bool remote_key_sign(const struct tls_scheme *scheme, const unsigned char *content,
+                             size_t n, struct buf *signature);
 
 /* Registers the provider, once in the life of a process; false if libcrypto refuses it. */
 bool remote_key_init(void);

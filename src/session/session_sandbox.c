@@ -69,6 +69,7 @@ static const struct sandbox_rule session_rules[] = {
              ARG_IS(3, MAP_PRIVATE | MAP_ANONYMOUS)),
     ALLOW_IF(munmap, "free(3), large pieces", ARG_ABOVE(0, &session_broker)),
     FAIL(munmap, EINVAL, "the broker's address stays; free(3) lives with it"),
+    ALLOW_IF(madvise, "malloc_trim(3)", ARG_IS(2, MADV_DONTNEED)),
     FAIL(mremap, ENOMEM, "a moved page would leave a hole; realloc(3) copies instead"),
 
     /* Time and chance. */

@@ -9,9 +9,9 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "heap.h"
 #include "log.h"
 #include "remote_key.h"
-#include "tls_key.h"
 
 enum {
     RECORD = 16 * 1024,     /* of plain bytes, at most (RFC 8446 section 5.1) */
@@ -26,12 +26,14 @@ struct tls {
 };
 
 static SSL_CTX *context;
-static tls_sign *signer; /* of the handshake in progress */
+static const unsigned char *fingerprint; /* of the context's key */
+static tls_sign *signer;                 /* of the handshake in progress */
 static void *signer_arg;
 
-void tls_use(SSL_CTX *c)
+void tls_use(SSL_CTX *c, const unsigned char *of_its_key)
 {
     context = c;
+    fingerprint = of_its_key;
 }
 
 const char *tls_reason(void)
@@ -46,12 +48,10 @@ const char *tls_reason(void)
     return text ? text : "unknown reason";
 }
 
-static bool sign(const EVP_PKEY *public_key, const struct tls_scheme *scheme,
-                 const unsigned char *content, size_t n, struct buf *signature)
+static bool sign(const struct tls_scheme *scheme, const unsigned char *content, size_t n,
+                 struct buf *signature)
 {
-    unsigned char key[TLS_FINGERPRINT];
-    return tls_fingerprint(public_key, key) &&
-           signer(signer_arg, key, scheme->number, content, n, signature);
+    return signer(signer_arg, fingerprint, scheme->number, content, n, signature);
 }
 
 static void count_key_updates(int sent, int version, int type, const void *p, size_t n, SSL *ssl,
@@ -142,6 +142,7 @@ int tls_accept(struct tls *t, bool *plain_http)
     if (result == 1) {
         remote_key_signer(NULL);
         t->read_events = POLLIN;
+        heap_trim(); /* what only the handshake needed */
         return 1;
     }
     *plain_http = is_plain_http();

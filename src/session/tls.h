@@ -16,8 +16,9 @@ struct buf;
 struct ssl_ctx_st; /* SSL_CTX */
 struct tls;
 
-/* The settings of new connections; stays the caller's (tls_context.h). NULL: none. */
-void tls_use(struct ssl_ctx_st *c);
+/* The settings of new connections, and the fingerprint of their key (tls_key.h); both stay the
+ * caller's (tls_context.h). NULL: none. */
+void tls_use(struct ssl_ctx_st *c, const unsigned char *fingerprint);
 
 /* The first error of libssl, without its numbers. Clears the queue of errors. */
 const char *tls_reason(void);

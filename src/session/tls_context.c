@@ -160,7 +160,7 @@ void tls_context_use(struct tls_context *t)
 {
     tls_context_free(current);
     current = t;
-    tls_use(t->ssl);
+    tls_use(t->ssl, t->fingerprint);
 }
 
 int64_t tls_context_expiry(void)

@@ -285,6 +285,19 @@ static long move_address(void)
     return p == MAP_FAILED ? -1 : 0;
 }
 
+/* The page of a constant comes back from the program's file, as it was. */
+static long drop_address(void)
+{
+    if (madvise(page_of(&session_broker), 4096, MADV_DONTNEED) < 0)
+        return -1;
+    return strcmp(session_broker.sun_path, "broker.sock") == 0 ? 0 : -1;
+}
+
+static long other_advice(void)
+{
+    return madvise(page_of(&session_broker), 4096, MADV_MERGEABLE);
+}
+
 static long shared_memory(void)
 {
     return syscall(SYS_memfd_create, "probe", 0);
@@ -529,6 +542,7 @@ static const struct probe {
     PROBE(send_to_address),   PROBE(pass_descriptor),   PROBE(make_writable),
     PROBE(make_executable),   PROBE(map_executable),    PROBE(map_over),
     PROBE(map_file),          PROBE(unmap_address),     PROBE(move_address),
+    PROBE(drop_address),      PROBE(other_advice),
     PROBE(shared_memory),     PROBE(become_root),       PROBE(leave_root),
     PROBE(go_elsewhere),      PROBE(raise_limit),       PROBE(be_looked_at),
     PROBE(another_filter),    PROBE(new_namespace),     PROBE(terminal_input),
@@ -582,9 +596,8 @@ static const struct role {
     const char *name;
     void (*close)(void);
 } roles[] = {
-    {"session", close_session}, {"broker", close_broker},           {"auth", close_auth},
-    {"signer", close_signer},   {"exporter", close_exporter},
-    {"landlock", close_landlock_alone},
+    {"session", close_session}, {"broker", close_broker},     {"auth", close_auth},
+    {"signer", close_signer},   {"exporter", close_exporter}, {"landlock", close_landlock_alone},
 };
 
 static void try_one(const struct role *role, const struct probe *probe)
