@@ -60,6 +60,8 @@ begin
         return query select 0, false;
         return;
     end if;
+    -- What a crash brings back is removed again: nobody has to wait for the disk with the change lock held.
+    perform set_config('synchronous_commit', 'off', true);
     thinnable := group_changes_thin(max_rows);
     if not exists (select from retention r where r.days is not null)
        and not exists (select from conversations c where c.days > 0) then

@@ -203,6 +203,8 @@ def step(host):
     return sql(f"select removed || ' ' || some_left from chatd_api.retention_step({host}, 200)")
 assert step(second) == "0 false"
 assert step(first) == "200 true"
+# With the change lock held, it does not wait for the disk.
+assert sql(f"begin; select from chatd_api.retention_step({first}, 200); show synchronous_commit; rollback").split()[-1] == "off"
 assert step(first) == "50 false"
 assert step(first) == "0 false"
 PY
