@@ -8,7 +8,7 @@
 
 enum {
     AT_ONCE = 200, /* messages: so few that others wait for the change lock for milliseconds */
-    PAUSE_MS = 20, /* between two steps: what waited for the lock goes first */
+    PAUSE_MS = 80, /* between two steps: their WAL must not delay the commits of others */
 };
 
 static struct loop_timer timer;
