@@ -275,11 +275,12 @@ check-web:
 	@tests/tools/web
 	@MAKE="$(MAKE)" ONLY=plain JOBS=1 FILES="$(wildcard tests/web/*.bats)" exec tests/tools/check
 
-# Those of README, from runs of the page and of chat's window.
+# Those of README, from real runs.
 pictures:
 	@tests/tools/install web
+	@tests/tools/install bench
 	@tests/tools/web
-	@$(MAKE) --no-print-directory all
+	@$(MAKE) --no-print-directory all unit
 	@BUILD="$(abspath $(BUILD))" exec tests/tools/pictures
 
 # What an hour's use would not show; see CONTRIBUTING.md.

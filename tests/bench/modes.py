@@ -21,7 +21,7 @@ import same
 from scene import BUILD, HERE, SYSTEMS, Failed, eventually, read_users
 
 FULL = {
-    "mode_seconds": 3600,  # for one mode
+    "mode_seconds": 7200,  # for one mode
     "warm": 2, "seconds": 5, "runs": 5,
     "pairs": [(1, 1), (10, 1), (50, 1), (200, 1), (500, 1), (50, 8)],
     "groups": [(50, 10, 1), (10, 100, 1), (1, 1000, 8)],  # how many, receivers of each, messages in flight

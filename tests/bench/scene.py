@@ -127,7 +127,7 @@ class System:
         """Builds it, or what it needs, below the build."""
 
     def __init__(self, scene, **settings):
-        """settings: sessions (at most), cost (of bcrypt), ping (seconds between two)."""
+        """settings: sessions (at most), cost (of bcrypt), ping (seconds between two), and a subclass's own."""
         self.scene = scene
         self.others = []  # further hosts of this service
         self.id = f"{self.name}_{secrets.token_hex(4)}"
@@ -289,7 +289,7 @@ class Chatd(System):
             "db_host": self.scene.env["PGHOST"], "db_name": self.id, "db_user": self.id,
             "db_password_file": self._secret_file("password", self.password),
             "jwt_secret_file": self._secret_file("secret", self.secret),
-            "admin_listen": "", "run_dir": f"{self.scene.folder}/{name}.run", "drain_time": 0, "bcrypt_cost": s["cost"],
+            "admin_listen": s.get("admin", ""), "run_dir": f"{self.scene.folder}/{name}.run", "drain_time": 0, "bcrypt_cost": s["cost"],
             "max_clients": s["sessions"] + 200, "max_clients_per_address": 0,
             "max_connections_per_user": 0, "ping_interval": s["ping"],
             "retention_interval": s.get("retention_interval", "1m"), "register_rate": 0, "user": "daemon", "session_user": "nobody"}
