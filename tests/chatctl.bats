@@ -495,7 +495,7 @@ doctor() {
 }
 
 @test "doctor finds nothing where all is well but what the tests do to the database" {
-    doctor -f "$T/doctor.conf" -o backlog=128
+    doctor -f "$T/doctor.conf" -o backlog=128 -o max_clients=200
     jq -r '.[] | select(.good | not) | .check' <<<"$output" >"$T/bad"
     # The tests' cluster is fast and does not survive a crash.
     grep -vxE 'durability|disk of .*' "$T/bad" && fail "$(<"$T/bad")"
@@ -556,6 +556,13 @@ doctor() {
     }
     doctor -f "$T/doctor.conf" -o max_clients=100000
     if (($(</proc/sys/kernel/pid_max) < 100000)); then [[ $(finding pid_max) == BAD*sysctl* ]]; else [[ $(finding pid_max) == good* ]]; fi
+    if (($(</proc/sys/kernel/threads-max) < 100000)); then [[ $(finding threads-max) == BAD*sysctl* ]]; else [[ $(finding threads-max) == good* ]]; fi
+    # The limit of root, too: chatd does not raise it. One that a shell sets is the program's.
+    ulimit -Sn 500 && ulimit -Hn 500
+    doctor -f "$T/doctor.conf" -o max_clients=1000
+    [[ $(finding nofile) == 'BAD 500 descriptors are allowed here, and max_clients needs 1064'*LimitNOFILE* ]]
+    doctor -f "$T/doctor.conf" -o max_clients=400
+    [[ $(finding nofile) == good* ]]
 }
 
 @test "doctor says when the certificate expires" {

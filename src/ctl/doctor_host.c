@@ -63,7 +63,7 @@ static void check_descriptors(void)
     rlim_t wanted = (rlim_t)ctl.conf.max_clients + OWN_DESCRIPTORS;
     if (getrlimit(RLIMIT_NOFILE, &limit) < 0)
         return;
-    if (limit.rlim_max >= wanted || geteuid() == 0)
+    if (limit.rlim_max >= wanted)
         finding_good("nofile", "enough descriptors for max_clients");
     else
         finding_bad("nofile", "raise it where chatd is started: LimitNOFILE= in a unit, ulimit -Hn",
