@@ -159,7 +159,7 @@ assert d["online"] is False and not online(bob, alice)
 PY
 }
 
-@test "presence=contacts: only who shares a conversation hears, from the first message on" {
+@test "presence=contacts: only who shares a conversation hears, from its beginning on" {
     py - <<'PY'
 from chat import *
 n = "contacts"
@@ -193,6 +193,9 @@ b.close()
 assert mark() == [[(bob.id, False)], []]
 b = connect(bob.token, n)
 assert mark() == [[(bob.id, True)], []]
+# A conversation without a message yet is one, too.
+assert api("POST", "/conversations", {"user_id": bob.id}, token=carol.token, name=n)[0] == 201
+assert online(bob, carol, n) and online(carol, bob, n)
 a.close()
 assert b.until("user_status")["data"] == {"user_id": alice.id, "online": False, "username": alice.name}
 PY
