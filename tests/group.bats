@@ -263,6 +263,38 @@ assert [x["id"] for x in page["conversations"]] == [h] and page["next"] is None,
 PY
 }
 
+@test "members who have blocked each other see all of each other in their group; a stranger's typing there is shown to nobody" {
+    py - <<'PY'
+from blocks import block
+from groups import *
+alice, bob, carol, dave = people(4)
+g = group(alice, "Team", bob, carol)
+block(bob, alice)
+a, b, c, d = connect(alice.token), connect(bob.token, "two"), connect(carol.token), connect(dave.token)
+m, n = post(alice, g, "alice's"), post(bob, g, "bob's")
+for w in (a, b, c):
+    got = {f["data"]["message_id"]: f["content"] for f in (w.until("message"), w.until("message"))}
+    assert got == {m: "alice's", n: "bob's"}
+def typing(w):
+    w.send({"type": "typing", "data": {"conversation_id": g}})
+typing(d)
+d.send({"type": "resume"})
+d.until("resumed")
+for w, who, seers in ((a, alice, (b, c)), (b, bob, (a, c))):
+    typing(w)
+    for seer in seers:
+        assert seer.until("typing")["data"] == {"conversation_id": g, "user_id": who.id, "username": who.name}
+mark(b, "read", g, m)
+mark(a, "read", g, n)
+for w in (a, b, c):
+    assert {w.until("receipt")["data"]["user_id"] for _ in range(2)} == {alice.id, bob.id}
+assert api("PUT", f"/conversations/{g}/messages/{m}/reactions/%F0%9F%91%8D", token=bob.token)[0] == 204
+for who, other in ((alice, bob), (bob, alice)):
+    seen = {x["user_id"]: x for x in members(who, g)[1]}
+    assert seen[other.id]["read_upto"] == (m if other is bob else n), seen
+PY
+}
+
 @test "who was removed neither writes nor reads: typing, receipts, edits; the others see theirs" {
     py - <<'PY'
 from groups import *
