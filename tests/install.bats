@@ -172,6 +172,20 @@ listing() {
     diff "$T/chatd.confines" "$T/chatd@.confines"
 }
 
+@test "each unit says what it is; chatd.service waits for the network and comes back, chatd.socket listens on loopback" {
+    local unit folder=$T/prefix/lib/systemd/system address
+    for unit in "$folder"/*; do
+        grep -qE '^Description=.' "$unit" || fail "$unit has no description"
+    done
+    grep -qE '^After=(.* )?network\.target( |$)' "$folder/chatd.service"
+    grep -qxF 'Restart=on-failure' "$folder/chatd.service"
+    sed -n 's/^ListenStream=//p' "$folder/chatd.socket" >"$T/listens"
+    (($(wc -l <"$T/listens") >= 1))
+    while read -r address; do
+        [[ $address =~ ^(127\.[0-9.]+|\[::1\]):[0-9]+$ ]] || fail "chatd.socket listens on $address"
+    done <"$T/listens"
+}
+
 # unit_command KEY: what systemd runs, for a shell that has MAINPID.
 unit_command() {
     sed -n "s/^$1=//p" "$T/prefix/lib/systemd/system/chatd.service"
