@@ -807,6 +807,20 @@ cut_off_waiting() {
     equal "$(q 'select count(*) from messages')" 9
 }
 
+@test "a table of messages in partitions has the key by which a repeat is known only if they are of senders" {
+    local key
+    # divided COLUMN: makes one that is, and takes it back.
+    divided() {
+        q "begin; create table divided (like chatd.messages including defaults) partition by hash ($1);
+           alter table divided add unique $key; rollback"
+    }
+    key=$(q "select substring(pg_get_indexdef('chatd.messages_client_id'::regclass) from '\(.*')")
+    equal "$key" "(sender_id, client_id)"
+    run divided conversation_id
+    [[ $status != 0 && $output == *"must include all partitioning columns"* ]]
+    divided sender_id
+}
+
 @test "message_send: 65536 bytes of content are enough and 65537 too many" {
     equal "$(api "select status from chatd_api.message_send(null, '{1,1}', '{2,2}', '{a,b}', '{1,1}',
         array[repeat('é', 32768), repeat('é', 32768) || 'x'], null)" | xargs)" "ok invalid"
