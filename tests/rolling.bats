@@ -13,19 +13,23 @@ HOSTS="11 12 13"
 setup_file() {
     unset TEST_CLUSTER
     server_setup_file
-    "$ROOT/tests/tools/cluster" standby --fast "$T/standby" "$TEST_CLUSTER"
-    local standby host
-    standby=$("$ROOT/tests/tools/cluster" env "$T/standby" | sed -n 's/^PGHOST=//p')
     PORTS=$(py -c 'from server import *; print(*free_ports(4))')
-    # The database is one that chatctl init makes.
-    DB+=_hosts
-    export PRIMARY=$PGHOST STANDBY=$standby PORTS PGDATABASE=$DB
+    export PRIMARY=$PGHOST STANDBY PORTS
     password >/dev/null
     blocks >"$T/chapter"
+    block 1 21 >>"$TEST_CLUSTER/pg/pg_hba.conf"
+    mkdir "$T/standby"
+    follow 21 2
+    follow 22 3
+    STANDBY=$("$ROOT/tests/tools/cluster" env "$T/standby" | sed -n 's/^PGHOST=//p')
+    # The database is one that chatctl init makes.
+    DB+=_hosts
+    export PGDATABASE=$DB
+    local host
     for host in $HOSTS; do
         # As make install makes it.
         mkdir -m 0755 "$T/$host" && mkdir -m 0700 "$T/$host/chatd" "$T/$host/private"
-        block 1 "$host" >"$T/$host/chatd.conf"
+        block 5 "$host" >"$T/$host/chatd.conf"
         settings "$host" >>"$T/$host/chatd.conf"
     done
     py -c 'import os, certificates; certificates.Pair(os.environ["T"] + "/11/private", "chat")'
@@ -59,9 +63,10 @@ blocks() {
 here() {
     local tls admin front all
     read -r tls admin front all <<<"$PORTS"
-    sed -e "s|10\.0\.0\.11:/usr/local/etc|$T/11|; s|/usr/local/etc|$T/$1|g" \
+    sed -e "s|^host \(.*\) 10\.0\.0\.22/32|local \1|; s|/var/lib/postgresql/15/main|$T/standby/pg|" \
+        -e "s|10\.0\.0\.11:/usr/local/etc|$T/11|; s|/usr/local/etc|$T/$1|g" \
         -e "s|10\.0\.0\.11:/etc/ssl|$T/11|; s|/etc/ssl|$T/$1|g" \
-        -e "s|10\.0\.0\.21,10\.0\.0\.22|$PRIMARY,$STANDBY|; s|10\.0\.0\.22|$STANDBY|" \
+        -e "s|10\.0\.0\.21,10\.0\.0\.22|$PRIMARY,$STANDBY|; s|10\.0\.0\.21|$PRIMARY|; s|10\.0\.0\.22|$STANDBY|" \
         -e "s|10\.0\.0\.5|127.0.0.1|; ${2:-s|10\.0\.0\.11|127.0.0.$1|}; s|10\.0\.0\.1|127.0.0.1|" \
         -e "s|:8443|:$tls|; s|:8079|:$admin|; s|port 8079|port $admin|; s|:443|:$front|; s|:8404|:$all|"
 }
@@ -80,6 +85,10 @@ settings() {
 # What the lines call, where there is no systemd, chatd is not installed, and one machine is all hosts.
 systemctl() {
     case $* in
+    'start postgresql')
+        ((EUID != 0)) || chown -R postgres: "$T/standby/pg"
+        "$ROOT/tests/tools/cluster" start --fast "$T/standby"
+        ;;
     'enable --now chatd') host_start "$host" ;;
     'restart chatd')
         server_stop "$host"
@@ -87,6 +96,15 @@ systemctl() {
         ;;
     *) return 1 ;;
     esac
+}
+
+# Without a terminal they read the password, which createuser wants twice, from standard input.
+createuser() {
+    setsid -w createuser "$@" < <(printf '%s\n' "$(password)" "$(password)")
+}
+
+pg_basebackup() {
+    setsid -w pg_basebackup "$@" < <(printf '%s\n' "$(password)")
 }
 
 scp() {
@@ -183,16 +201,28 @@ next_version() {
 }
 
 @test "the chapter has the commands that the tests below follow, and the example is what it shows" {
-    cut -d ' ' -f 1,2 "$T/chapter" | sed '/^[14] /d' >"$T/commands"
+    cut -d ' ' -f 1,2 "$T/chapter" | sed '/^[158] /d' >"$T/commands"
     cat "$T/commands"
-    [[ $(tr '\n' ',' <"$T/commands") == '2 chatctl,2 chatctl,2 systemctl,3 scp,3 scp,3 chatctl,3 chatctl,3 systemctl,5 chatctl,6 chatctl,7 systemctl,7 until,7 until,8 psql,8 psql,8 psql,' ]]
-    diff <(sed -n 's/^4 //p' "$T/chapter") <(sed -n '/^defaults/,$p' "$ROOT/packaging/examples/haproxy-hosts.cfg" | sed '/^ *#/d')
+    [[ $(tr '\n' ',' <"$T/commands") == '2 createuser,2 psql,3 pg_basebackup,3 systemctl,4 psql,4 psql,4 psql,6 chatctl,6 chatctl,6 systemctl,7 scp,7 scp,7 chatctl,7 chatctl,7 systemctl,9 chatctl,10 chatctl,11 systemctl,11 until,11 until,12 psql,12 psql,12 psql,' ]]
+    diff <(sed -n 's/^8 //p' "$T/chapter") <(sed -n '/^defaults/,$p' "$ROOT/packaging/examples/haproxy-hosts.cfg" | sed '/^ *#/d')
+}
+
+@test "each commit waits for a standby that was set up as chatd(8) says" {
+    # A reload takes its time.
+    for _ in {1..50}; do
+        follow 21 4 >"$T/said"
+        ! grep -q '| sync$' "$T/said" || break
+        sleep 0.1
+    done
+    cat "$T/said"
+    grep '| sync$' "$T/said"
+    [[ $(psql -qXAt -d postgres -c 'select slot_name, active from pg_replication_slots') == 'standby|t' ]]
 }
 
 @test "three hosts behind HAProxy, set up as chatd(8) says, are one service over TLS" {
-    follow 11 2
-    follow 12 3
-    follow 13 3
+    follow 11 6
+    follow 12 7
+    follow 13 7
     haproxy_start
     load_start
     load_more
@@ -213,14 +243,14 @@ next_version() {
         next_version
         installed "$BUILD" "$T/next"
     fi
-    follow 12 5 >"$T/said"
+    follow 12 9 >"$T/said"
     cat "$T/said"
     grep -x 'program chatd: may run on: .*' "$T/said"
-    follow 12 6
+    follow 12 10
     # The version before goes on with the new schema.
     load_more
     for host in $HOSTS; do
-        follow "$host" 7
+        follow "$host" 11
         load_more
     done
     load_end
@@ -230,7 +260,7 @@ next_version() {
     load_start
     load_more
     "$ROOT/tests/tools/cluster" kill "$TEST_CLUSTER"
-    follow 11 8
+    follow 11 12
     export PGHOST=$STANDBY
     load_more
     load_end
