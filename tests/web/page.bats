@@ -55,6 +55,10 @@ scenario() {
     scenario long_history
 }
 
+@test "an answer that comes late takes no receipt back" {
+    scenario late_answer
+}
+
 @test "axe-core finds nothing, in both colour schemes, at desktop and phone width" {
     scenario looks
 }

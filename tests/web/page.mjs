@@ -424,6 +424,31 @@ const scenarios = {
     alice.fine(); bob.fine(); way.close();
   },
 
+  /* An answer that was made before a receipt came, and comes after it. */
+  async late_answer() {
+    const { way, alice, bob } = await both();
+    await alice.opens(bob.name);
+    await alice.writes("one");
+    await alice.shows("one", "Delivered");
+    let held, release;
+    const reached = new Promise((done) => { held = done; }), gate = new Promise((done) => { release = done; });
+    await alice.page.route((url) => url.pathname === "/conversations", async (route) => {
+      const response = await route.fetch();
+      held();
+      await gate;
+      await route.fulfill({ response, body: (await response.text()).replace(/"username":"(\w+)"/, '"username":"$1","display_name":"Late"') });
+    });
+    way.cut(true);
+    await reached;
+    await bob.notices();
+    await bob.chat(alice.name).click();
+    await alice.shows("one", "Read");
+    release();
+    await alice.chat("Late").waitFor();
+    assert.equal(await alice.message("one").locator(".state").textContent(), "Read");
+    alice.fine(); bob.fine(); way.close();
+  },
+
   /* In both colour schemes and at phone width: nothing that axe-core finds, and pictures to look at. */
   async looks() {
     const pictures = `${BUILD}/web/pictures`;

@@ -45,9 +45,14 @@ export function typists(c) {
 export const latest = () => [...S.conversations.values()].filter((c) => c.last_message || c.kind === "group" || c === S.open)
   .sort((a, b) => (b.last_message?.id ?? 0) - (a.last_message?.id ?? 0) || b.id - a.id);
 
+/* Receipts and answers may come in any order: no watermark goes back. */
+function forward(to, by) { for (const m of ["read_upto", "delivered_upto"]) to[m] = Math.max(to[m], by[m]); }
+
 /* Takes a conversation as the server shows it, and keeps what this page has beside it. */
 export function take(given) {
   const known = S.conversations.get(given.id);
+  if (known) forward(given, known);
+  if (known?.peer) forward(given.peer, known.peer);
   const c = Object.assign(known ?? { messages: new Map(), failed: [], typing: new Map(), members: null }, given);
   if (known && given.last_message && known.last_message?.id > given.last_message.id) c.last_message = known.last_message;
   S.conversations.set(c.id, c);
@@ -195,8 +200,7 @@ function onReceipt({ data }) {
   const c = S.conversations.get(data.conversation_id);
   if (!c) return;
   const who = [data.user_id === S.me.id && c, data.user_id === c.peer?.id && c.peer, c.members?.get(data.user_id)];
-  for (const w of who.filter(Boolean))
-    for (const mark of ["read_upto", "delivered_upto"]) w[mark] = Math.max(w[mark], data[mark]);
+  for (const w of who) if (w) forward(w, data);
   if (data.user_id === S.me.id && c.read_upto >= (c.last_message?.id ?? 0)) c.unread = 0;
   changed();
 }
