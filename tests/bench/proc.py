@@ -49,8 +49,9 @@ def switches(pids):
 
 
 def cpu(pid):
-    """Seconds of a processor that a process has taken, with those of its children that have ended."""
-    fields = _read(f"/proc/{pid}/stat").rsplit(")", 1)[1].split()
+    """Seconds of a processor that a process has taken, with those of its children that have ended; 0 if
+    it has ended itself: then its parent has them."""
+    fields = _read(f"/proc/{pid}/stat").rsplit(")", 1)[-1].split()
     return sum(map(int, fields[11:15])) / os.sysconf("SC_CLK_TCK")
 
 

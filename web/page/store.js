@@ -73,7 +73,12 @@ export async function loadMembers(c) {
   const members = new Map();
   let page = await S.chat.members(c.id);
   for (;;) {
-    for (const m of page.items) { learn(m); members.set(m.user_id, m); }
+    for (const m of page.items) {
+      const known = c.members?.get(m.user_id);
+      if (known) forward(m, known);
+      learn(m);
+      members.set(m.user_id, m);
+    }
     if (!page.next || members.size >= 2000) break;
     page = await S.chat.page(page.next);
   }
